@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# Benchmarks: each prints its figures beside a peer or a limit of the machine, measured in the same run.
+
+BENCH_PROGRAMS := $(BUILD)/bench/limits $(BUILD)/bench/usb_read $(BUILD)/bench/pull
+$(BUILD)/bench/%.o: private CPPFLAGS += $(PKG_CFLAGS_TEST)
+$(BUILD)/bench/limits: $(BUILD)/bench/limits.o $(LIB_base)
+$(BUILD)/bench/usb_read: $(BUILD)/bench/usb_read.o
+$(BUILD)/bench/pull: $(BUILD)/bench/pull.o $(LIB_service) $(LIB_core) $(LIB_store) $(LIB_base)
+$(BENCH_PROGRAMS):
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS) $(PKGS_bay))
+
+.PHONY: bench-pull
+BENCH_MIB ?= 1024
+bench-pull: all sim $(BENCH_PROGRAMS) ## pulling one clip, beside libusb, disk and SHA-256 alone and beside gphoto2
+	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' bench/bench_pull.py $(BENCH_MIB)

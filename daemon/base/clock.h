@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BOOT_ID_SIZE 33 /* 32 hex digits and the NUL */
+
+/* One moment, as evidence tells it: the wall clock and whether it was known right, and the time since boot. */
+typedef struct Moment {
+        int64_t wall_usec;      /* CLOCK_REALTIME since 1970 */
+        uint64_t boottime_usec; /* CLOCK_BOOTTIME */
+        bool synchronised;      /* what the caller knows of the wall clock (timedate1) */
+        char boot_id[BOOT_ID_SIZE];
+} Moment;
+
+uint64_t clock_boottime_usec(void);
+int64_t clock_wall_usec(void);
+void moment_now(bool synchronised, Moment *ret);
+
+#define UTC_TEXT_SIZE 32
+/* RFC 3339 in UTC, to the microsecond: "2026-11-23T09:15:00.123456Z". Returns ret. */
+char *utc_text(int64_t wall_usec, char ret[static UTC_TEXT_SIZE]);
+/* The inverse; only exactly that form, else -EINVAL. */
+int utc_from_text(const char *text, int64_t *ret_wall_usec);
+/* "2026-11-23" */
+char *utc_day(int64_t wall_sec, char ret[static 11]);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The messages between berthd and berth-uplink: sd-bus peer to peer over a Unix stream socket on which the uplink
+ * listens. The uplink serves one object; berthd calls it, several calls may be outstanding. Descriptors go from berthd to the
+ * uplink only: the uplink needs no path of the spool.
+ *
+ * Method        in             out
+ *   Put         thsxsxtays     ssstaysxb
+ *                              clip id, spool file (read-only), camera serial, docking's wall time (UTC seconds; for
+ *                              the day when the clip has none), clip path, clip mtime, size, SHA-256, manifest facts (a
+ *                              JSON object that goes into the manifest unchanged under "facts")
+ *                              -> object key, manifest key, version ("" when the store has none), size, SHA-256, strength
+ *                              (WIRE_STRENGTH_*), time (UTC seconds), was it already there?
+ *   Confirm     sstay          s
+ *                              object key, manifest key, size, SHA-256 -> strength. The manifest is read again and must
+ *                              name this object, size and digest, and the object must be there with that size.
+ *   GetState                   ss         WIRE_STORE_*, and a sentence ("" when ready)
+ *
+ * Signal
+ *   Progress      tt           clip id, bytes of it that the store has
+ *   StateChanged  ss           as GetState
+ */
+
+#define WIRE_UPLINK_PATH "/org/berth/Uplink1"
+#define WIRE_UPLINK_INTERFACE "org.berth.Uplink1"
+
+#define WIRE_STRENGTH_DIGEST "digest" /* the store checked the digest, or the object was read back and hashed */
+#define WIRE_STRENGTH_SIZE "size"     /* the store only counts bytes */
+#define WIRE_STRENGTH_LOCAL "local"   /* a folder on the spool's own disk */
+
+#define WIRE_STORE_READY "ready"
+#define WIRE_STORE_MISSING "missing"
+#define WIRE_STORE_READ_ONLY "read-only"
+#define WIRE_STORE_FULL "full"
+#define WIRE_STORE_ERROR "error"
+
+#define WIRE_UPLINK_E "org.berth.Uplink1.Error."
+#define WIRE_UPLINK_E_UNAVAILABLE WIRE_UPLINK_E "Unavailable" /* try again when the state says ready */
+#define WIRE_UPLINK_E_FULL WIRE_UPLINK_E "Full"
+#define WIRE_UPLINK_E_SOURCE WIRE_UPLINK_E "Source"     /* the spool file does not have the promised size or digest */
+#define WIRE_UPLINK_E_CONFLICT WIRE_UPLINK_E "Conflict" /* the store holds something else under this clip's name */
+#define WIRE_UPLINK_E_GONE WIRE_UPLINK_E "Gone"         /* Confirm: the store does not hold it (any more) */
+#define WIRE_UPLINK_E_INVALID WIRE_UPLINK_E "Invalid"   /* the arguments */

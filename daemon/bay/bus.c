@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bay/bus.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <systemd/sd-bus.h>
+
+#include "base/log.h"
+#include "base/wire_bay.h"
+#include "bay/calls.h"
+#include "bay/outbox.h"
+
+#define OPTIONS_MAX 256u
+
+struct Bus {
+        sd_bus *connection;
+        Session *session;
+        const Fault *unusable;
+        bool closing;
+};
+
+static int reply_fault(sd_bus_message *m, const Fault *fault) {
+        return sd_bus_reply_method_errorf(m, fault->name, "%s", fault->text);
+}
+
+static int reply_memory(sd_bus_message *m) {
+        return sd_bus_reply_method_errorf(m, WIRE_BAY_E_LIMIT, "the worker's memory limit was reached");
+}
+
+static int append_digest(sd_bus_message *m, const Digest *d) {
+        return sd_bus_message_append_array(m, 'y', d->bytes, DIGEST_SIZE);
+}
+
+static int read_digest(sd_bus_message *m, Digest *ret) {
+        const void *bytes;
+        size_t size;
+        int r;
+
+        r = sd_bus_message_read_array(m, 'y', &bytes, &size);
+        if (r < 0)
+                return r;
+        if (size != DIGEST_SIZE)
+                return -EINVAL;
+        memcpy(ret->bytes, bytes, size);
+        return 0;
+}
+
+static int call_open(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *options[OPTIONS_MAX + 2] = {};
+        Bus *b = userdata;
+        const char *model;
+        size_t n = 0;
+        Fault fault;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "s", &model);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "s");
+        while (r >= 0 && n <= OPTIONS_MAX && (r = sd_bus_message_read(m, "s", &options[n])) > 0)
+                n++;
+        if (r < 0)
+                return r;
+        if (r > 0)
+                return sd_bus_reply_method_errorf(m, WIRE_BAY_E_LIMIT, "the model has more than %u plugin options", OPTIONS_MAX);
+        options[n] = NULL;
+        if (b->unusable)
+                return reply_fault(m, b->unusable);
+        log_debug(NULL, "opening a camera of model %s", model);
+        r = session_open(b->session, options, &fault);
+        if (r < 0)
+                return reply_fault(m, &fault);
+        return sd_bus_reply_method_return(m, "ss", b->session->plugin->name, b->session->plugin->version);
+}
+
+static int call_identify(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        berth_identity id;
+        Fault fault;
+
+        (void) error;
+        if (session_identify(b->session, &id, &fault) < 0)
+                return reply_fault(m, &fault);
+        return sd_bus_reply_method_return(m, "sssss", id.manufacturer, id.model, id.serial, id.firmware, id.storage_id);
+}
+
+static int append_health(sd_bus_message *m, const berth_health *h) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0 && (h->known & BERTH_HEALTH_BATTERY))
+                r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_BATTERY, "y", h->battery_percent);
+        if (r >= 0 && (h->known & BERTH_HEALTH_CHARGING))
+                r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_CHARGING, "b", h->charging != 0);
+        if (r >= 0 && (h->known & BERTH_HEALTH_STORAGE)) {
+                r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_READ_ONLY, "b", h->read_only != 0);
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_TOTAL, "t", h->storage_total_bytes);
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_FREE, "t", h->storage_free_bytes);
+        }
+        if (r >= 0 && (h->known & BERTH_HEALTH_CLOCK)) {
+                r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_CLOCK, "x", h->clock_unix_sec);
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_CLOCK_AT, "t", h->clock_boottime_usec);
+        }
+        return r >= 0 ? sd_bus_message_close_container(m) : r;
+}
+
+static int call_health(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        sd_bus_message *reply = NULL;
+        Bus *b = userdata;
+        berth_health health;
+        Fault fault;
+        int r;
+
+        (void) error;
+        if (session_health(b->session, &health, &fault) < 0)
+                return reply_fault(m, &fault);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = append_health(reply, &health);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
+static int call_set_clock(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        int64_t unix_sec;
+        Fault fault;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "x", &unix_sec);
+        if (r < 0)
+                return r;
+        if (session_set_clock(b->session, unix_sec, &fault) < 0)
+                return reply_fault(m, &fault);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int append_page(sd_bus_message *m, const ClipList *l, uint32_t first) {
+        size_t end = MIN2(l->n, (size_t) first + WIRE_PAGE_CLIPS);
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "(ustxu)");
+        for (size_t i = first; r >= 0 && i < end; i++) {
+                const Clip *c = &l->clips[i];
+
+                r = sd_bus_message_append(m, "(ustxu)", (uint32_t) i, c->path, c->size_bytes, c->mtime_unix_sec, c->flags);
+        }
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r >= 0 ? sd_bus_message_append(m, "b", end < l->n) : r;
+}
+
+static int call_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        sd_bus_message *reply = NULL;
+        Bus *b = userdata;
+        uint32_t first;
+        Fault fault;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "u", &first);
+        if (r < 0)
+                return r;
+        /* The first page lists; the others are pages of that same listing. */
+        if ((first == 0 || !b->session->listed) && session_list(b->session, &fault) < 0)
+                return reply_fault(m, &fault);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = append_page(reply, &b->session->list, first);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
+static int reply_reading(sd_bus_message *m, const Reading *reading) {
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "t", reading->size_bytes);
+        if (r >= 0)
+                r = append_digest(reply, &reading->digest);
+        if (r >= 0)
+                r = append_digest(reply, &reading->head);
+        if (r >= 0)
+                r = append_digest(reply, &reading->tail);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
+static int call_pull(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(freep) Digest *kept = NULL;
+        Bus *b = userdata;
+        const char *part;
+        const void *bytes;
+        uint64_t offset;
+        uint32_t index;
+        Reading reading;
+        size_t size;
+        Fault fault;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "ust", &index, &part, &offset);
+        if (r >= 0)
+                r = sd_bus_message_read_array(m, 'y', &bytes, &size);
+        if (r >= 0 && size % DIGEST_SIZE != 0)
+                r = -EINVAL;
+        if (r < 0)
+                return r;
+        kept = malloc(size + 1);
+        if (!kept)
+                return reply_memory(m);
+        if (size > 0)
+                memcpy(kept, bytes, size);
+        if (pull_clip(b->session, index, part, offset, kept, size / DIGEST_SIZE, &reading, &fault) < 0)
+                return reply_fault(m, &fault);
+        return reply_reading(m, &reading);
+}
+
+static int call_verify(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        const void *blocks;
+        uint32_t index;
+        size_t size;
+        Fault fault;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "u", &index);
+        if (r >= 0)
+                r = sd_bus_message_read_array(m, 'u', &blocks, &size);
+        if (r < 0)
+                return r;
+        if (verify_clip(b->session, index, blocks, size / sizeof(uint32_t), &fault) < 0)
+                return reply_fault(m, &fault);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int call_erase(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Reading content = {};
+        Bus *b = userdata;
+        const char *path;
+        int64_t mtime;
+        Fault fault;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "stx", &path, &content.size_bytes, &mtime);
+        if (r >= 0)
+                r = read_digest(m, &content.digest);
+        if (r >= 0)
+                r = read_digest(m, &content.head);
+        if (r >= 0)
+                r = read_digest(m, &content.tail);
+        if (r < 0)
+                return r;
+        if (erase_clip(b->session, path, &content, mtime, &fault) < 0)
+                return reply_fault(m, &fault);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int call_close(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+
+        (void) error;
+        session_close(b->session);
+        b->closing = true;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static const sd_bus_vtable vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("Open", "sas", "ss", call_open, 0),
+        SD_BUS_METHOD("Identify", NULL, "sssss", call_identify, 0),
+        SD_BUS_METHOD("Health", NULL, "a{sv}", call_health, 0),
+        SD_BUS_METHOD("SetClock", "x", NULL, call_set_clock, 0),
+        SD_BUS_METHOD("List", "u", "a(ustxu)b", call_list, 0),
+        SD_BUS_METHOD("Pull", "ustay", "tayayay", call_pull, 0),
+        SD_BUS_METHOD("Verify", "uau", NULL, call_verify, 0),
+        SD_BUS_METHOD("Erase", "stxayayay", NULL, call_erase, 0),
+        SD_BUS_METHOD("Close", NULL, NULL, call_close, 0),
+        SD_BUS_SIGNAL("Block", "uuuay", 0),
+        SD_BUS_SIGNAL("Progress", "ut", 0),
+        SD_BUS_SIGNAL("Alive", NULL, 0),
+        SD_BUS_VTABLE_END,
+};
+
+Bus *bus_free(Bus *b) {
+        if (!b)
+                return NULL;
+        sd_bus_close_unref(b->connection);
+        free(b);
+        return NULL;
+}
+
+int bus_new(int fd, Bus **ret) {
+        _cleanup_(bus_freep) Bus *b = NULL;
+        sd_id128_t id;
+        int r;
+
+        b = calloc(1, sizeof(Bus));
+        if (!b)
+                return -ENOMEM;
+        r = sd_bus_new(&b->connection);
+        if (r >= 0)
+                r = sd_bus_set_fd(b->connection, fd, fd);
+        if (r >= 0)
+                r = sd_id128_randomize(&id);
+        if (r >= 0)
+                r = sd_bus_set_server(b->connection, true, id);
+        /* Descriptors are handed over at spawn, and at no other time. */
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(b->connection, false);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(b->connection, NULL, WIRE_BAY_PATH, WIRE_BAY_INTERFACE, vtable, b);
+        if (r >= 0)
+                r = sd_bus_start(b->connection);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(b);
+        return 0;
+}
+
+int bus_run(Bus *b, Session *session, const Fault *unusable) {
+        b->session = session;
+        b->unusable = unusable;
+        outbox_init(b->connection);
+        while (!b->closing) {
+                int r = sd_bus_process(b->connection, NULL);
+
+                if (r == 0)
+                        r = sd_bus_wait(b->connection, UINT64_MAX);
+                if (r < 0 && r != -EINTR)
+                        /* berthd let go: its way of saying that this worker is not needed any more. */
+                        return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE ? 0 : r;
+        }
+        return sd_bus_flush(b->connection);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The calls of base/wire_bay.h that are more than one callback of the plugin. */
+
+#include "bay/session.h"
+
+/* pull.c: reads the clip into a part, durable when it returns. */
+int pull_clip(Session *s, uint32_t index, const char *part, uint64_t offset, const Digest *kept, size_t n_kept, Reading *ret,
+              Fault *fault);
+/* verify.c: reads single blocks again and tells their digests by Block signals. */
+int verify_clip(Session *s, uint32_t index, const uint32_t *blocks, size_t n_blocks, Fault *fault);
+/* erase.c: finds exactly that clip in this session, deletes it and sees that it is gone. */
+int erase_clip(Session *s, const char *path, const Reading *content, int64_t mtime_unix_sec, Fault *fault);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Why a request failed, as it goes over the wire: one of the names in base/wire_bay.h and a sentence for a person. */
+
+#include "base/macro.h"
+
+typedef struct Fault {
+        const char *name;
+        char text[512];
+} Fault;
+
+/* Fills `f` with text that is safe on a terminal and returns -EBADE, so that it can be the last line of a failure. */
+int fault_set(Fault *f, const char *name, const char *format, ...) _printf_(3, 4);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bay/host.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/wire_bay.h"
+#include "bay/outbox.h"
+
+#define CLIP_FLAGS (BERTH_CLIP_SIZE_UNKNOWN | BERTH_CLIP_PROTECTED)
+
+void host_init(berth_host *h, int usb_fd) {
+        *h = (berth_host){ .usb_fd = usb_fd };
+}
+
+void host_begin(berth_host *h) {
+        h->breach = HOST_FINE;
+        h->detail[0] = 0;
+}
+
+void clip_list_clear(ClipList *l) {
+        for (size_t i = 0; i < l->n; i++)
+                free(l->clips[i].path);
+        free(l->clips);
+        *l = (ClipList){};
+}
+
+static int breach(berth_host *h, HostBreach what, int error) {
+        /* The first one is the reason; what follows is its consequence. */
+        if (h->breach == HOST_FINE)
+                h->breach = what;
+        return error;
+}
+
+/* ---- Within list() ---- */
+
+static int clip_list_add(ClipList *l, const berth_clip *clip) {
+        size_t length = strlen(clip->path);
+        char *path;
+
+        if (l->n == BERTH_CLIPS_MAX || l->path_bytes + length > HOST_PATHS_MAX_BYTES)
+                return -E2BIG;
+        if (l->n == l->room) {
+                size_t room = MAX2(l->room * 2, (size_t) 64);
+                Clip *larger = reallocarray(l->clips, room, sizeof(Clip));
+
+                if (!larger)
+                        return -ENOMEM;
+                l->clips = larger;
+                l->room = room;
+        }
+        path = strdup(clip->path);
+        if (!path)
+                return -ENOMEM;
+        l->clips[l->n++] = (Clip){
+                .path = path,
+                .size_bytes = clip->size_bytes,
+                .mtime_unix_sec = clip->mtime_unix_sec,
+                .handle = clip->handle,
+                .flags = clip->flags,
+        };
+        l->path_bytes += length;
+        return 0;
+}
+
+int berth_host_clip(berth_host *h, const berth_clip *clip) {
+        int r;
+
+        if (!h->listing)
+                return breach(h, HOST_MISPLACED, -EPERM);
+        if (clip->struct_size < sizeof(berth_clip) || (clip->flags & ~CLIP_FLAGS) != 0)
+                return breach(h, HOST_BAD_CLIP, -EINVAL);
+        if (!clip->path || !text_path_is_valid(clip->path))
+                return breach(h, HOST_BAD_PATH, -EINVAL);
+        r = clip_list_add(h->listing, clip);
+        if (r == -E2BIG)
+                return breach(h, HOST_TOO_MANY, r);
+        outbox_alive();
+        return r;
+}
+
+ssize_t berth_host_escape(const void *name, size_t length, char *ret, size_t ret_size) {
+        return text_escape_name(name, length, ret, ret_size);
+}
+
+/* ---- Within read() ---- */
+
+void host_count(berth_host *h, size_t size) {
+        h->delivered += size;
+        h->on_delivered(h->userdata, h->delivered);
+}
+
+int host_flush(berth_host *h) {
+        size_t size = h->filled;
+
+        if (size == 0)
+                return 0;
+        h->slot = NULL;
+        h->filled = 0;
+        host_count(h, size);
+        return ring_commit(h->ring, size);
+}
+
+int berth_host_deliver(berth_host *h, const void *data, size_t length) {
+        const uint8_t *p = data;
+        int r;
+
+        if (!h->ring)
+                return breach(h, HOST_MISPLACED, -EPERM);
+        if (length > h->asked - h->delivered - h->filled)
+                return breach(h, HOST_OVERFLOW, -EOVERFLOW);
+        while (length > 0) {
+                size_t n;
+
+                if (!h->slot) {
+                        r = ring_acquire(h->ring, &h->slot);
+                        if (r < 0)
+                                return r;
+                }
+                n = MIN2(length, RING_SLOT_SIZE - h->filled);
+                memcpy(h->slot + h->filled, p, n);
+                h->filled += n;
+                p += n;
+                length -= n;
+                if (h->filled == RING_SLOT_SIZE) {
+                        r = host_flush(h);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+/* ---- Anywhere ---- */
+
+void berth_host_log(berth_host *h, int level, const char *format, ...) {
+        char raw[1024], line[1024];
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(raw, sizeof(raw), format, arguments);
+        va_end(arguments);
+        text_sanitise(raw, line, sizeof(line));
+        if (level <= BERTH_LOG_WARNING)
+                (void) snprintf(h->detail, sizeof(h->detail), "%.*s", (int) sizeof(h->detail) - 1, line);
+        log_full(level < LOG_ERR ? LOG_ERR : level > LOG_DEBUG ? LOG_DEBUG : level, NULL, "%s", line);
+}
+
+uint64_t berth_host_boottime_usec(void) {
+        return clock_boottime_usec();
+}
+
+void berth_host_alive(berth_host *h) {
+        (void) h;
+        outbox_alive();
+}

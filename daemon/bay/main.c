@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/wire_bay.h"
+#include "bay/bus.h"
+#include "bay/sandbox.h"
+
+/* EX_USAGE of sysexits.h */
+#define EXIT_USAGE 64
+
+static void usage(FILE *to) {
+        (void) fprintf(to, "berth-bay --plugin FILE\n\n"
+                           "The worker of one docked camera. berthd starts it with its connection as descriptor 0, the\n"
+                           "camera's USB node as 3 and the folder for footage as 4; it is of no use otherwise.\n\n"
+                           "  --plugin FILE  the camera plugin\n"
+                           "  --version      print the version\n"
+                           "  --help         print this\n");
+}
+
+/* The plugin's path, or NULL after filling *ret_status. */
+static const char *parse_arguments(int argc, char **argv, int *ret_status) {
+        static const struct option options[] = {
+                { "plugin", required_argument, NULL, 'p' },
+                { "version", no_argument, NULL, 'v' },
+                { "help", no_argument, NULL, 'h' },
+                {},
+        };
+        const char *plugin = NULL;
+        int c;
+
+        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (c) {
+                case 'p':
+                        plugin = optarg;
+                        break;
+                case 'v':
+                        (void) printf("berth-bay %s\n", BERTH_VERSION);
+                        *ret_status = EXIT_SUCCESS;
+                        return NULL;
+                case 'h':
+                        usage(stdout);
+                        *ret_status = EXIT_SUCCESS;
+                        return NULL;
+                default:
+                        *ret_status = EXIT_USAGE;
+                        return NULL;
+                }
+        if (!plugin || optind < argc) {
+                usage(stderr);
+                *ret_status = EXIT_USAGE;
+                return NULL;
+        }
+        return plugin;
+}
+
+/* Ends with berthd, even when berthd died before this was said: then the parent is not the socket's other end any more. */
+static int follow_parent(void) {
+        struct ucred peer;
+        socklen_t size = sizeof(peer);
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                return -errno;
+        if (getsockopt(WIRE_BAY_FD_BUS, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+                return -errno;
+        return peer.pid == getppid() ? 0 : -ESRCH;
+}
+
+static int serve(const char *plugin_path) {
+        _cleanup_(bus_freep) Bus *bus = NULL;
+        Plugin plugin = {};
+        Session session;
+        Fault unusable;
+        Digest digest;
+        int r;
+
+        r = bus_new(WIRE_BAY_FD_BUS, &bus);
+        /* libcrypto reads its configuration at the first use, which the sandbox would not let it. */
+        if (r >= 0)
+                r = digest_of("", 0, &digest);
+        if (r < 0) {
+                log_error(NULL, "cannot serve berthd: %s", strerror(-r));
+                return r;
+        }
+        r = sandbox_prepare(&unusable);
+        if (r >= 0)
+                r = plugin_load(plugin_path, &plugin, &unusable);
+        if (r >= 0)
+                r = sandbox_enter(WIRE_BAY_FD_INCOMING, WIRE_BAY_FD_USB, WIRE_BAY_FD_BUS, &unusable);
+        session_init(&session, &plugin, WIRE_BAY_FD_USB, WIRE_BAY_FD_INCOMING);
+        return bus_run(bus, &session, r < 0 ? &unusable : NULL);
+}
+
+int main(int argc, char **argv) {
+        const char *plugin;
+        int status, r;
+
+        log_init("berth-bay");
+        plugin = parse_arguments(argc, argv, &status);
+        if (!plugin)
+                return status;
+        if (fcntl(WIRE_BAY_FD_USB, F_GETFD) < 0 || fcntl(WIRE_BAY_FD_INCOMING, F_GETFD) < 0) {
+                log_error(NULL, "berthd starts this program with descriptors 0, %d and %d open", WIRE_BAY_FD_USB, WIRE_BAY_FD_INCOMING);
+                return EXIT_USAGE;
+        }
+        r = follow_parent();
+        if (r < 0) {
+                log_error(NULL, "not started by berthd, or it has ended: %s", strerror(-r));
+                return EXIT_FAILURE;
+        }
+        return serve(plugin) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

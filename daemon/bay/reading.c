@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <pthread.h>
+
+#include "base/wire_bay.h"
+#include "bay/edges.h"
+#include "bay/session.h"
+
+/* Reads from the camera for the digest alone: what Verify and Erase need. */
+
+typedef struct Job {
+        Ring *ring;
+        Edges *edges;
+} Job;
+
+static void *run(void *userdata) {
+        Job *job = userdata;
+        const uint8_t *data;
+        size_t size;
+
+        while (ring_peek(job->ring, 0, &data, &size) == 0 && size > 0) {
+                int r = edges_update(job->edges, data, size);
+
+                if (r < 0) {
+                        (void) ring_fail(job->ring, r);
+                        break;
+                }
+                ring_consume(job->ring, 0);
+        }
+        return NULL;
+}
+
+int session_read_digest(Session *s, const Clip *clip, uint64_t offset, uint64_t length,
+                        void (*on_delivered)(void *userdata, uint64_t delivered), void *userdata, Reading *ret, Fault *fault) {
+        _cleanup_(ring_freep) Ring *ring = NULL;
+        _cleanup_(edges_freep) Edges *edges = NULL;
+        Reading reading = {};
+        pthread_t thread;
+        Job job;
+        int r, failed;
+
+        r = ring_new(1, &ring);
+        if (r >= 0)
+                r = edges_new(&edges);
+        job = (Job){ ring, edges };
+        if (r >= 0)
+                r = -pthread_create(&thread, NULL, run, &job);
+        if (r < 0)
+                return fault_set(fault, WIRE_BAY_E_LIMIT, "cannot read the clip: the worker's memory or thread limit was reached");
+        r = session_read(s, clip, offset, length, ring, on_delivered, userdata, &reading.size_bytes, fault);
+        ring_end(ring);
+        (void) pthread_join(thread, NULL);
+        failed = ring_fail(ring, 0);
+        if (r >= 0 && failed == 0)
+                failed = edges_finish(edges, &reading.digest, &reading.head, &reading.tail);
+        if (failed < 0)
+                return fault_set(fault, WIRE_BAY_E_LIMIT, "cannot hash the clip: the worker's memory limit was reached");
+        if (r < 0)
+                return r;
+        *ret = reading;
+        return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * One camera through one plugin: each function calls one callback, checks what came back against the ABI, and turns
+ * whatever went wrong into a Fault.
+ */
+
+#include "bay/host.h"
+#include "bay/plugin.h"
+#include "base/digest.h"
+
+typedef struct Session {
+        const Plugin *plugin;
+        berth_host host;
+        int incoming_fd;
+        void *state;
+        bool open;
+        bool listed;       /* `list` is the camera's listing, and its indexes were told */
+        bool erase_listed; /* `list` is erase_clip()'s, less what it erased since */
+        ClipList list;
+} Session;
+
+void session_init(Session *s, const Plugin *plugin, int usb_fd, int incoming_fd);
+int session_open(Session *s, const char *const *options, Fault *fault);
+void session_close(Session *s);
+int session_identify(Session *s, berth_identity *ret, Fault *fault);
+int session_health(Session *s, berth_health *ret, Fault *fault);
+int session_set_clock(Session *s, int64_t unix_sec, Fault *fault);
+/* Lists anew; the indexes of an earlier listing are void. */
+int session_list(Session *s, Fault *fault);
+/* Takes a clip, which is not on the camera any more, out of the listing. */
+void session_forget_clip(Session *s, const Clip *clip);
+/* The clip at an index that was told, or NULL after filling `fault`. */
+const Clip *session_clip(Session *s, uint32_t index, Fault *fault);
+/*
+ * Calls read() for [offset, offset + length) into `ring`, which the caller ends then. `length` is UINT64_MAX up to the end of
+ * a clip of unknown size. `on_delivered` is told the bytes delivered so far. On success exactly the asked bytes were
+ * delivered, or, with unknown size, *ret_delivered up to the limit of WIRE_BLOCKS_MAX blocks.
+ */
+int session_read(Session *s, const Clip *clip, uint64_t offset, uint64_t length, Ring *ring,
+                 void (*on_delivered)(void *userdata, uint64_t delivered), void *userdata, uint64_t *ret_delivered, Fault *fault);
+/* 0 when the clip can be read, WIRE_BAY_E_GONE in `fault` when it is not there. Of an empty clip this says nothing. */
+int session_probe_clip(Session *s, const Clip *clip, Fault *fault);
+/* 0 only after the camera said that it deleted the clip. */
+int session_erase_clip(Session *s, const Clip *clip, Fault *fault);
+
+/* What a digest-only read found. */
+typedef struct Reading {
+        uint64_t size_bytes;
+        Digest digest, head, tail; /* of what was read: whole, first and last WIRE_EDGE_SIZE bytes */
+} Reading;
+int session_read_digest(Session *s, const Clip *clip, uint64_t offset, uint64_t length,
+                        void (*on_delivered)(void *userdata, uint64_t delivered), void *userdata, Reading *ret, Fault *fault);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* org.berth.Dock1.Manager: see org.berth.Dock1.Manager.xml. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "bus/bus_private.h"
+#include "bus/manager_methods.h"
+#include "bus/view.h"
+
+typedef struct ManagerView {
+        char *version, *dock_name, *state, *reason, *store_state, *store_reason, *spool_state;
+        uint64_t spool_used_bytes, spool_free_bytes, unstored_clips, unstored_bytes;
+        int clock_synchronised;
+} ManagerView;
+
+struct BusManager {
+        Bus *bus;
+        sd_bus_slot *slot;
+        ManagerView view;
+        bool changed;
+        uint64_t progress_usec; /* when the spool's numbers were last shown */
+};
+
+#define MANAGER(name, type, kind, member)                                                                         \
+        SD_BUS_PROPERTY(name, type, NULL, offsetof(BusManager, view) + offsetof(ManagerView, member),             \
+                        SD_BUS_VTABLE_PROPERTY_##kind)
+
+static const sd_bus_vtable vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        /* Reading needs no privilege beyond the bus's own policy. */
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListClips", SD_BUS_ARGS("s", serial, "s", state, "t", before_id, "u", max),
+                                       SD_BUS_RESULT("aa{sv}", clips), manager_bus_list_clips,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListEvents", SD_BUS_ARGS("t", after_seq, "s", serial, "t", clip_id, "u", max),
+                                       SD_BUS_RESULT("a(tss)", events), manager_bus_list_events,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("LastEvents", SD_BUS_ARGS("s", serial, "t", clip_id, "u", max),
+                                       SD_BUS_RESULT("a(tss)", events), manager_bus_last_events,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListRefused", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", refused),
+                                       manager_bus_list_refused, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        MANAGER("Version", "s", CONST, version),
+        MANAGER("DockName", "s", CONST, dock_name),
+        MANAGER("State", "s", EMITS_CHANGE, state),
+        MANAGER("Reason", "s", EMITS_CHANGE, reason),
+        MANAGER("StoreState", "s", EMITS_CHANGE, store_state),
+        MANAGER("StoreReason", "s", EMITS_CHANGE, store_reason),
+        MANAGER("SpoolState", "s", EMITS_CHANGE, spool_state),
+        MANAGER("SpoolUsedBytes", "t", EMITS_CHANGE, spool_used_bytes),
+        MANAGER("SpoolFreeBytes", "t", EMITS_CHANGE, spool_free_bytes),
+        MANAGER("UnstoredClips", "t", EMITS_CHANGE, unstored_clips),
+        MANAGER("UnstoredBytes", "t", EMITS_CHANGE, unstored_bytes),
+        MANAGER("ClockSynchronised", "b", EMITS_CHANGE, clock_synchronised),
+        SD_BUS_VTABLE_END,
+};
+
+static const ViewMember members[] = {
+        { "Version", VIEW_TEXT, offsetof(ManagerView, version) },
+        { "DockName", VIEW_TEXT, offsetof(ManagerView, dock_name) },
+        { "State", VIEW_TEXT, offsetof(ManagerView, state) },
+        { "Reason", VIEW_TEXT, offsetof(ManagerView, reason) },
+        { "StoreState", VIEW_TEXT, offsetof(ManagerView, store_state) },
+        { "StoreReason", VIEW_TEXT, offsetof(ManagerView, store_reason) },
+        { "SpoolState", VIEW_TEXT, offsetof(ManagerView, spool_state) },
+        { "SpoolUsedBytes", VIEW_U64, offsetof(ManagerView, spool_used_bytes) },
+        { "SpoolFreeBytes", VIEW_U64, offsetof(ManagerView, spool_free_bytes) },
+        { "UnstoredClips", VIEW_U64, offsetof(ManagerView, unstored_clips) },
+        { "UnstoredBytes", VIEW_U64, offsetof(ManagerView, unstored_bytes) },
+        { "ClockSynchronised", VIEW_BOOL, offsetof(ManagerView, clock_synchronised) },
+};
+
+static int view_manager(const Manager *m, const ManagerView *shown, bool progress, ManagerView *v) {
+        const char *reason = "", *store_reason = "", *state, *store_state;
+        SpoolStatus spool;
+        int r;
+
+        state = manager_state(m, &reason);
+        store_state = manager_store_state(m, &store_reason);
+        manager_spool_status(m, &spool);
+        v->clock_synchronised = manager_clock_synchronised(m);
+        v->spool_used_bytes = progress ? spool.used_bytes : shown->spool_used_bytes;
+        v->spool_free_bytes = progress ? spool.free_bytes : shown->spool_free_bytes;
+        v->unstored_clips = progress ? spool.unstored_clips : shown->unstored_clips;
+        v->unstored_bytes = progress ? spool.unstored_bytes : shown->unstored_bytes;
+        if ((r = view_text(&v->version, BERTH_VERSION)) < 0 ||
+            (r = view_text(&v->dock_name, manager_settings(m)->name)) < 0 || (r = view_text(&v->state, state)) < 0 ||
+            (r = view_text(&v->reason, reason)) < 0 || (r = view_text(&v->store_state, store_state)) < 0 ||
+            (r = view_text(&v->store_reason, store_reason)) < 0)
+                return r;
+        return view_text(&v->spool_state, spool.state);
+}
+
+int manager_bus_show(Bus *b, uint64_t now_usec, uint64_t *wake_usec) {
+        BusManager *o = b->shown;
+        ManagerView now = { 0 };
+        bool due = now_usec - o->progress_usec >= VIEW_PROGRESS_USEC;
+        int r;
+
+        if (!o->changed)
+                return 0;
+        r = view_manager(b->manager, &o->view, due, &now);
+        if (r >= 0) {
+                if (due) {
+                        o->progress_usec = now_usec;
+                        o->changed = false;
+                } else
+                        *wake_usec = MIN2(*wake_usec, o->progress_usec + VIEW_PROGRESS_USEC);
+                view_show(b->bus, BUS_PATH, BUS_MANAGER_INTERFACE, members, ELEMENTSOF(members), &o->view, &now,
+                          sizeof(now));
+        }
+        view_clear(members, ELEMENTSOF(members), &now);
+        return r;
+}
+
+void manager_bus_changed(Bus *b) {
+        b->shown->changed = true;
+        bus_wake(b);
+}
+
+void manager_bus_hurry(Bus *b) {
+        b->shown->progress_usec = 0;
+}
+
+int manager_bus_new(Bus *b) {
+        uint64_t wake_usec = UINT64_MAX;
+
+        b->shown = calloc(1, sizeof(*b->shown));
+        if (!b->shown)
+                return -ENOMEM;
+        *b->shown = (BusManager) { .bus = b, .changed = true };
+        return manager_bus_show(b, VIEW_PROGRESS_USEC, &wake_usec);
+}
+
+void manager_bus_free(Bus *b) {
+        if (!b->shown)
+                return;
+        sd_bus_slot_unref(b->shown->slot);
+        view_clear(members, ELEMENTSOF(members), &b->shown->view);
+        free(b->shown);
+        b->shown = NULL;
+}
+
+int manager_bus_connect(Bus *b) {
+        return sd_bus_add_object_vtable(b->bus, &b->shown->slot, BUS_PATH, BUS_MANAGER_INTERFACE, vtable, b->shown);
+}
+
+void manager_bus_disconnect(Bus *b) {
+        if (b->shown)
+                b->shown->slot = sd_bus_slot_unref(b->shown->slot);
+}

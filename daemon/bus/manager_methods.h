@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The methods of org.berth.Dock1.Manager. `userdata` is where the vtable's offset points: a Bus *. */
+
+#include <systemd/sd-bus.h>
+
+int manager_bus_list_clips(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_list_events(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_last_events(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_list_refused(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/bay.h"
+
+#include <errno.h>
+
+#include "base/text.h"
+
+static const char *const bay_state_table[_BAY_STATE_MAX] = {
+        [BAY_EMPTY] = "empty",
+        [BAY_IDENTIFYING] = "identifying",
+        [BAY_SWITCHING] = "switching",
+        [BAY_CHECKING] = "checking",
+        [BAY_PULLING] = "pulling",
+        [BAY_SETTLED] = "settled",
+        [BAY_UPDATING] = "updating",
+        [BAY_READY] = "ready",
+        [BAY_REFUSED] = "refused",
+        [BAY_QUARANTINED] = "quarantined",
+        [BAY_FAULT] = "fault",
+};
+DEFINE_STRING_TABLE(bay_state, BayState, bay_state_table)
+
+static const char *const bay_step_table[_BAY_STEP_MAX] = {
+        [BAY_STEP_WAIT] = "wait",
+        [BAY_STEP_IDENTIFY] = "identify",
+        [BAY_STEP_CHECK] = "check",
+        [BAY_STEP_LIST] = "list",
+        [BAY_STEP_PULL] = "pull",
+        [BAY_STEP_VERIFY] = "verify",
+        [BAY_STEP_CLOSE] = "close",
+        [BAY_STEP_ERASE] = "erase",
+};
+const char *bay_step_to_string(BayStep s) {
+        return (size_t) s < ELEMENTSOF(bay_step_table) ? bay_step_table[s] : NULL;
+}
+
+/* Reading from the camera: footage first (an officer may take the camera away), then what an erase will need. */
+static BayDecision next_reading(const BayFacts *f) {
+        if (f->to_pull > 0)
+                return (BayDecision){ BAY_PULLING, f->spool_full ? BAY_STEP_WAIT : BAY_STEP_PULL, 0 };
+        if (f->to_verify > 0)
+                return (BayDecision){ BAY_PULLING, BAY_STEP_VERIFY, 0 };
+        return (BayDecision){ BAY_PULLING, BAY_STEP_WAIT, 0 };
+}
+
+/*
+ * Everything is safe on the dock. The eraser is a worker of its own, so it waits until all receipts are there, unless
+ * the store stands still and would keep the camera's room occupied for nothing.
+ */
+static BayDecision next_settled(const BayFacts *f) {
+        if (f->erasable > 0 && (f->awaiting_store == 0 || f->store_waiting))
+                return (BayDecision){ BAY_SETTLED, BAY_STEP_ERASE, 0 };
+        if (f->awaiting_store > 0 || f->erasable > 0 || f->erase_retry_at_usec > 0)
+                return (BayDecision){ BAY_SETTLED, BAY_STEP_CLOSE, f->erase_retry_at_usec };
+        return (BayDecision){ BAY_READY, BAY_STEP_CLOSE, 0 };
+}
+
+BayDecision bay_next(const BayFacts *f, uint64_t now_usec) {
+        BayDecision d;
+
+        if (!f->occupied)
+                return (BayDecision){ BAY_EMPTY, BAY_STEP_WAIT, 0 };
+        if (f->refused)
+                return (BayDecision){ BAY_REFUSED, BAY_STEP_WAIT, 0 };
+        if (f->quarantined)
+                return (BayDecision){ BAY_QUARANTINED, BAY_STEP_CLOSE, 0 };
+        if (f->retry_at_usec > now_usec)
+                return (BayDecision){ BAY_FAULT, BAY_STEP_WAIT, f->retry_at_usec };
+
+        if (!f->identified)
+                d = (BayDecision){ BAY_IDENTIFYING, BAY_STEP_IDENTIFY, 0 };
+        else if (!f->checked)
+                d = (BayDecision){ BAY_CHECKING, BAY_STEP_CHECK, 0 };
+        else if (!f->listed)
+                d = (BayDecision){ BAY_CHECKING, BAY_STEP_LIST, 0 };
+        else if (f->to_pull > 0 || f->to_verify > 0 || f->being_settled > 0)
+                d = next_reading(f);
+        else
+                d = next_settled(f);
+
+        if (f->worker_busy)
+                d.step = BAY_STEP_WAIT;
+        return d;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What a bay does next, decided from facts alone. No clock, no descriptor, no database: `now` is an argument. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum BayState {
+        BAY_EMPTY,
+        BAY_IDENTIFYING,
+        BAY_SWITCHING,
+        BAY_CHECKING,
+        BAY_PULLING,
+        BAY_SETTLED, /* everything on the camera is safe on the dock; receipts and the erase are awaited */
+        BAY_UPDATING,
+        BAY_READY,
+        BAY_REFUSED,
+        BAY_QUARANTINED,
+        BAY_FAULT,
+        _BAY_STATE_MAX,
+        _BAY_STATE_INVALID = -22,
+} BayState;
+
+const char *bay_state_to_string(BayState s);
+BayState bay_state_from_string(const char *s);
+
+/* What is known of the docking in a bay. Zero-filled is an empty bay. */
+typedef struct BayFacts {
+        bool occupied;
+        bool refused;     /* no model fits the device */
+        bool quarantined; /* a person must look at this camera */
+        unsigned faults;  /* in this docking */
+        uint64_t retry_at_usec; /* the back-off after a fault ends here; CLOCK_BOOTTIME, 0 when none */
+        bool identified, checked, listed; /* since the worker was started */
+        size_t to_pull;        /* clips whose footage is not whole on the dock */
+        size_t to_verify;      /* clips that are, but were not read whole from this device in this docking */
+        size_t being_settled;  /* pulled, their facts not yet committed */
+        size_t erasable;       /* licensed as far as the loop knows */
+        uint64_t erase_retry_at_usec; /* clips could be erased, but not before this; 0 when none waits so */
+        size_t awaiting_store; /* copied, waiting for a receipt */
+        bool spool_full;
+        bool store_waiting; /* the store takes nothing now: do not wait with what is erasable */
+        bool worker_busy;   /* a step is under way */
+} BayFacts;
+
+typedef enum BayStep {
+        BAY_STEP_WAIT,
+        BAY_STEP_IDENTIFY, /* start a worker, open, identify */
+        BAY_STEP_CHECK,
+        BAY_STEP_LIST,
+        BAY_STEP_PULL,
+        BAY_STEP_VERIFY,
+        BAY_STEP_CLOSE, /* nothing is left to read: let the camera go */
+        BAY_STEP_ERASE,
+        _BAY_STEP_MAX,
+} BayStep;
+const char *bay_step_to_string(BayStep s);
+
+typedef struct BayDecision {
+        BayState state;
+        BayStep step;
+        uint64_t wake_at_usec; /* decide again then; 0: only when a fact changes */
+} BayDecision;
+
+BayDecision bay_next(const BayFacts *facts, uint64_t now_usec);

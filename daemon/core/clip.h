@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What a clip needs next: pure. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum ClipNeed {
+        CLIP_NEED_NOTHING,
+        CLIP_NEED_PULL,    /* its footage is not whole on the dock */
+        CLIP_NEED_VERIFY,  /* it is, but was not read whole from this device in this docking */
+        CLIP_NEED_RECEIPT, /* it is being uploaded or waits for it */
+        CLIP_NEED_ERASE,   /* everything that licenses the erase is there, as far as the loop knows */
+        CLIP_NEED_PERSON,  /* it stays on the camera until somebody decides */
+        _CLIP_NEED_MAX,
+} ClipNeed;
+
+typedef struct ClipFacts {
+        bool on_camera; /* listed in this docking and not erased since */
+        bool copied;    /* whole, sealed in the spool (now or before it was released) */
+        bool conflict;
+        bool protected_by_camera;
+        bool receipted, receipt_accepted; /* its strength is one that the site's policy accepts */
+        size_t blocks, blocks_read_here;  /* all blocks of the content; those read in this docking */
+        bool erase_allowed;               /* the site's policy */
+        unsigned failures;                /* failed attempts of the current kind in this docking */
+} ClipFacts;
+
+/* After so many failed attempts in one docking a clip waits for a person. */
+#define CLIP_FAILURES_MAX 3u
+
+ClipNeed clip_next(const ClipFacts *facts);
+
+/*
+ * Which kept blocks to read again from the camera before a part is continued in another docking: the first, the last and
+ * a few in between, picked by `seed`. Fills `ret` in ascending order, without repeats, and returns how many.
+ */
+#define CLIP_SAMPLE_MAX 6u
+size_t clip_sample_blocks(uint32_t n_kept, uint64_t seed, uint32_t ret[static CLIP_SAMPLE_MAX]);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/bus_client.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define CALL_TIMEOUT_USEC (15 * USEC_PER_SEC)
+
+int bus_client_connect(const Options *options, sd_bus **ret) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        int r;
+        if (options->address) {
+                r = sd_bus_new(&bus);
+                if (r < 0)
+                        return r;
+                r = sd_bus_set_address(bus, options->address);
+                if (r < 0)
+                        return r;
+                r = sd_bus_set_bus_client(bus, true);
+                if (r < 0)
+                        return r;
+                r = sd_bus_start(bus);
+        } else
+                r = sd_bus_open_system(&bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_set_method_call_timeout(bus, CALL_TIMEOUT_USEC);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(bus);
+        return 0;
+}
+
+int bus_client_open(const Options *options, sd_bus **ret) {
+        int r = bus_client_connect(options, ret);
+        if (r < 0 && options->address)
+                return ctl_fail(CTL_UNREACHABLE, "cannot connect to the bus at '%s': %s", options->address,
+                                strerror(-r));
+        if (r < 0)
+                return ctl_fail(CTL_UNREACHABLE, "cannot connect to the system bus: %s", strerror(-r));
+        return CTL_OK;
+}
+
+bool bus_client_is_unreachable(const sd_bus_error *error, int r) {
+        static const char *const absent[] = {
+                SD_BUS_ERROR_SERVICE_UNKNOWN,
+                SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+                SD_BUS_ERROR_NO_SERVER,
+                SD_BUS_ERROR_DISCONNECTED,
+                "org.freedesktop.DBus.Error.NoReply", /* it went away, or hangs */
+        };
+        for (size_t i = 0; i < ELEMENTSOF(absent); i++)
+                if (sd_bus_error_has_name(error, absent[i]))
+                        return true;
+        return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ETIMEDOUT || r == -ESHUTDOWN;
+}
+
+bool bus_client_has_daemon(sd_bus *bus) {
+        return sd_bus_get_name_creds(bus, DOCK_BUS_NAME, 0, NULL) >= 0;
+}
+
+int bus_client_report(const sd_bus_error *error, int r) {
+        const char *said = error && error->message ? error->message : strerror(-r);
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+            sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+                return ctl_fail(CTL_UNREACHABLE, "the daemon does not run: " DOCK_BUS_NAME
+                                " is not on the bus; 'systemctl status berthd' may tell why");
+        if (bus_client_is_unreachable(error, r))
+                return ctl_fail(CTL_UNREACHABLE, "the daemon does not answer: %s", said);
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
+                return ctl_fail(CTL_FAILURE, "the bus does not let this user talk to the daemon: %s", said);
+        if (error && error->message)
+                return ctl_fail(CTL_FAILURE, "%s", said);
+        return ctl_fail(CTL_FAILURE, "the daemon's answer cannot be used: %s", said);
+}
+
+int bus_client_message(sd_bus *bus, const char *interface, const char *member, sd_bus_message **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r = sd_bus_message_new_method_call(bus, &call, DOCK_BUS_NAME, DOCK_PATH, interface, member);
+        if (r < 0)
+                return r;
+        /* Looking at the dock must not start it. */
+        r = sd_bus_message_set_auto_start(call, false);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(call);
+        return 0;
+}
+
+int bus_client_call(sd_bus *bus, const char *interface, const char *member, sd_bus_message **ret, const char *types,
+                    ...) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = bus_client_message(bus, interface, member, &call);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+
+        va_list ap;
+        va_start(ap, types);
+        r = sd_bus_message_appendv(call, types, ap);
+        va_end(ap);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        r = sd_bus_call(bus, call, 0, &error, ret);
+        if (r < 0)
+                return bus_client_report(&error, r);
+        return CTL_OK;
+}
+
+int bus_client_dock(const Options *options, Dock **ret) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *manager = NULL, *objects = NULL;
+        _cleanup_(dock_freep) Dock *dock = NULL;
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code == CTL_OK)
+                exit_code = bus_client_call(bus, BUS_PROPERTIES, "GetAll", &manager, "s", DOCK_MANAGER_INTERFACE);
+        if (exit_code == CTL_OK)
+                exit_code = bus_client_call(bus, BUS_OBJECT_MANAGER, "GetManagedObjects", &objects, "");
+        if (exit_code != CTL_OK)
+                return exit_code;
+
+        int r = dock_new(&dock);
+        if (r >= 0)
+                r = dock_load_manager(dock, manager);
+        if (r >= 0)
+                r = dock_load_objects(dock, objects);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        *ret = TAKE_PTR(dock);
+        return CTL_OK;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the verbs of berthctl share: how they end, and what the command line asked for. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ctl/until.h"
+
+typedef enum CtlExit {
+        CTL_OK = 0,
+        CTL_FAILURE = 1,     /* the daemon answered with an error, or something broke here */
+        CTL_USAGE = 2,       /* the command line is wrong */
+        CTL_UNREACHABLE = 3, /* no bus, or no daemon on it */
+        CTL_TIMEOUT = 4,     /* --timeout passed before what --until asks for */
+} CtlExit;
+
+typedef struct Options {
+        const char *verb;
+        const char *address; /* NULL: the system bus */
+        bool json, plain;
+        const char *camera, *state; /* "" when any */
+        uint64_t clip, before, after;
+        uint64_t max; /* 0: all */
+        bool max_given, after_given, follow;
+        Until until;
+        uint64_t timeout_usec; /* 0: none */
+} Options;
+
+/* A verb; returns a CtlExit, or 128 + the signal that ended it. */
+typedef int (*VerbRun)(const Options *options);
+
+int verb_status(const Options *options);
+int verb_watch(const Options *options);
+int verb_clips(const Options *options);
+int verb_log(const Options *options);
+int verb_refused(const Options *options);
+
+/* "berthctl: …" on stderr, made safe for the terminal; returns `exit_code`. */
+int ctl_fail(int exit_code, const char *format, ...) _printf_(2, 3);
+/* Flushes stdout: CTL_FAILURE when what was printed did not all arrive, else `exit_code`. */
+int ctl_finish(int exit_code);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <errno.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ctl/ctl.h"
+#include "ctl/options.h"
+
+int ctl_fail(int exit_code, const char *format, ...) {
+        char *text = NULL, safe[1024];
+        va_list ap;
+        va_start(ap, format);
+        int r = vasprintf(&text, format, ap);
+        va_end(ap);
+        text_sanitise(r < 0 ? "out of memory" : text, safe, sizeof(safe));
+        if (r >= 0)
+                free(text);
+        /* What was printed so far comes first where both go to the same place. */
+        (void) fflush(stdout);
+        fprintf(stderr, "berthctl: %s\n", safe);
+        return exit_code;
+}
+
+int ctl_finish(int exit_code) {
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                fprintf(stderr, "berthctl: cannot write to standard output: %s\n", strerror(errno));
+                return exit_code == CTL_OK ? CTL_FAILURE : exit_code;
+        }
+        return exit_code;
+}
+
+int main(int argc, char **argv) {
+        Options options;
+        VerbRun run = NULL;
+        /* Only how characters are read: numbers and messages stay the same everywhere. */
+        (void) setlocale(LC_CTYPE, "");
+        int exit_code = options_parse(argc, argv, &options, &run);
+        if (exit_code < 0)
+                exit_code = run(&options);
+        options_done(&options);
+        return ctl_finish(exit_code);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ctl/number.h"
+
+#define MAX_LIMIT UINT64_C(1000000)
+#define TIMEOUT_MAX_SEC UINT64_C(31536000)
+
+enum {
+        OPTION_ADDRESS = 256,
+        OPTION_SYSTEM,
+        OPTION_JSON,
+        OPTION_PLAIN,
+        OPTION_UNTIL,
+        OPTION_TIMEOUT,
+        OPTION_CAMERA,
+        OPTION_STATE,
+        OPTION_CLIP,
+        OPTION_MAX,
+        OPTION_BEFORE,
+        OPTION_AFTER,
+};
+
+static const struct option long_options[] = {
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
+        { "address", required_argument, NULL, OPTION_ADDRESS },
+        { "system", no_argument, NULL, OPTION_SYSTEM },
+        { "json", no_argument, NULL, OPTION_JSON },
+        { "plain", no_argument, NULL, OPTION_PLAIN },
+        { "until", required_argument, NULL, OPTION_UNTIL },
+        { "timeout", required_argument, NULL, OPTION_TIMEOUT },
+        { "camera", required_argument, NULL, OPTION_CAMERA },
+        { "state", required_argument, NULL, OPTION_STATE },
+        { "clip", required_argument, NULL, OPTION_CLIP },
+        { "max", required_argument, NULL, OPTION_MAX },
+        { "before", required_argument, NULL, OPTION_BEFORE },
+        { "after", required_argument, NULL, OPTION_AFTER },
+        { "lines", required_argument, NULL, 'n' },
+        { "follow", no_argument, NULL, 'f' },
+        { 0 },
+};
+
+typedef enum VerbOptions {
+        TAKES_PLAIN = 1 << 0,  /* --plain, --until, --timeout */
+        TAKES_CAMERA = 1 << 1,
+        TAKES_CLIPS = 1 << 2,  /* --state, --max, --before */
+        TAKES_EVENTS = 1 << 3, /* --clip, --after, -n, --follow */
+} VerbOptions;
+
+typedef struct Verb {
+        const char *name;
+        VerbRun run;
+        unsigned takes;
+} Verb;
+
+static const Verb verbs[] = {
+        { "status", verb_status, 0 },
+        { "watch", verb_watch, TAKES_PLAIN },
+        { "clips", verb_clips, TAKES_CAMERA | TAKES_CLIPS },
+        { "log", verb_log, TAKES_CAMERA | TAKES_EVENTS },
+        { "refused", verb_refused, 0 },
+};
+
+static void print_help(void) {
+        fputs("Usage: berthctl [OPTION...] [VERB]\n"
+              "\n"
+              "Shows what a Berth dock is doing.\n"
+              "\n"
+              "Verbs:\n"
+              "  status    the dock, its store and spool, and its bays (the default)\n"
+              "  watch     the rack, live; lines, one per change, when stdout is not a terminal\n"
+              "  clips     footage that the dock knows of, newest first\n"
+              "  log       the custody log\n"
+              "  refused   what lies in a bay and is not touched, and why\n"
+              "\n"
+              "All verbs:\n"
+              "      --json            print JSON (schema: berthctl(1))\n"
+              "      --system          talk to the system bus (the default; $DBUS_SYSTEM_BUS_ADDRESS counts)\n"
+              "      --address=ADDR    talk to the bus at this address\n"
+              "  -h, --help            print this\n"
+              "      --version         print the version\n"
+              "watch:\n"
+              "      --plain           print lines on a terminal as well\n"
+              "      --until=STATE[,STATE...]=N   end when N bays or more are in one of these states\n"
+              "      --until=idle=SECONDS         end when no bay has worked, and all is stored, for so long\n"
+              "                        given more than once: all must hold at the same time\n"
+              "      --timeout=SECONDS end then: exit code 4 when --until does not hold\n"
+              "clips:\n"
+              "      --camera=SERIAL   only of this camera\n"
+              "      --state=STATE     only in this state: seen, copying, copied, uploading, receipted, erasing,\n"
+              "                        erased, conflict, lost\n"
+              "      --max=N           at most so many, 0 for all (default 100)\n"
+              "      --before=ID       older ones than this clip\n"
+              "log:\n"
+              "      --camera=SERIAL   only about this camera\n"
+              "      --clip=ID         only about this clip\n"
+              "  -n, --lines=N         the last so many events, at most 500; 0 for all (default 50)\n"
+              "      --after=SEQ       the events after this one\n"
+              "  -f, --follow          go on with events as they happen\n"
+              "\n"
+              "Exit code: 0 success, 1 failure, 2 wrong command line, 3 daemon not reachable, 4 --timeout passed.\n",
+              stdout);
+}
+
+static int usage(const char *what, const char *argument) {
+        return ctl_fail(CTL_USAGE, "%s%s%s%s; 'berthctl --help' lists what there is", what, argument ? " '" : "",
+                        argument ? argument : "", argument ? "'" : "");
+}
+
+static int parse_number(const char *option, const char *text, uint64_t max, uint64_t *ret) {
+        int r = number_parse(text, 0, max, ret);
+        if (r < 0)
+                return ctl_fail(CTL_USAGE, "%s takes a number from 0 to %llu, not '%s'", option,
+                                (unsigned long long) max, text);
+        return -1;
+}
+
+static int parse_until(Options *o, const char *text) {
+        int r = until_add(&o->until, text);
+        if (r == -ENOMEM)
+                return ctl_fail(CTL_FAILURE, "out of memory");
+        if (r == -E2BIG)
+                return ctl_fail(CTL_USAGE, "--until is given too often, or with too many states");
+        if (r < 0)
+                return ctl_fail(CTL_USAGE, "--until takes STATE[,STATE...]=NUMBER or idle=SECONDS, not '%s'", text);
+        return -1;
+}
+
+/* One option: -1 to go on. */
+static int parse_option(int c, const char *value, Options *o) {
+        int r;
+        switch (c) {
+        case 'h':
+                print_help();
+                return CTL_OK;
+        case 'V':
+                puts("berthctl " BERTH_VERSION);
+                return CTL_OK;
+        case OPTION_ADDRESS:
+                o->address = value;
+                return -1;
+        case OPTION_SYSTEM:
+                o->address = NULL;
+                return -1;
+        case OPTION_JSON:
+                o->json = true;
+                return -1;
+        case OPTION_PLAIN:
+                o->plain = true;
+                return -1;
+        case OPTION_UNTIL:
+                return parse_until(o, value);
+        case OPTION_TIMEOUT:
+                r = number_seconds(value, TIMEOUT_MAX_SEC, &o->timeout_usec);
+                if (r < 0 || o->timeout_usec == 0)
+                        return ctl_fail(CTL_USAGE, "--timeout takes a number of seconds above 0, not '%s'", value);
+                return -1;
+        case OPTION_CAMERA:
+                o->camera = value;
+                return -1;
+        case OPTION_STATE:
+                o->state = value;
+                return -1;
+        case OPTION_CLIP:
+                return parse_number("--clip", value, INT64_MAX, &o->clip);
+        case OPTION_MAX:
+                o->max_given = true;
+                return parse_number("--max", value, MAX_LIMIT, &o->max);
+        case 'n':
+                o->max_given = true;
+                return parse_number("--lines", value, MAX_LIMIT, &o->max);
+        case OPTION_BEFORE:
+                return parse_number("--before", value, INT64_MAX, &o->before);
+        case OPTION_AFTER:
+                o->after_given = true;
+                return parse_number("--after", value, INT64_MAX, &o->after);
+        case 'f':
+                o->follow = true;
+                return -1;
+        default:
+                /* getopt_long() has said what is wrong. */
+                return CTL_USAGE;
+        }
+}
+
+/* Which verbs take the option: 0 for all of them. */
+static unsigned option_takers(int c) {
+        switch (c) {
+        case OPTION_PLAIN:
+        case OPTION_UNTIL:
+        case OPTION_TIMEOUT:
+                return TAKES_PLAIN;
+        case OPTION_CAMERA:
+                return TAKES_CAMERA;
+        case OPTION_STATE:
+        case OPTION_MAX:
+        case OPTION_BEFORE:
+                return TAKES_CLIPS;
+        case OPTION_CLIP:
+        case OPTION_AFTER:
+        case 'n':
+        case 'f':
+                return TAKES_EVENTS;
+        default:
+                return 0;
+        }
+}
+
+static const Verb *find_verb(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (text_equal(verbs[i].name, name))
+                        return &verbs[i];
+        return NULL;
+}
+
+int options_parse(int argc, char **argv, Options *ret, VerbRun *ret_run) {
+        unsigned wanted = 0;
+        int c, r;
+        *ret = (Options) { .camera = "", .state = "" };
+        while ((c = getopt_long(argc, argv, "hn:f", long_options, NULL)) >= 0) {
+                r = parse_option(c, optarg, ret);
+                if (r >= 0)
+                        return r;
+                wanted |= option_takers(c);
+        }
+
+        ret->verb = optind < argc ? argv[optind] : "status";
+        if (optind + 1 < argc)
+                return usage("one verb is enough: do not know what to do with", argv[optind + 1]);
+        const Verb *verb = find_verb(ret->verb);
+        if (!verb)
+                return usage("there is no verb", ret->verb);
+        if (wanted & ~verb->takes)
+                return ctl_fail(CTL_USAGE, "'%s' does not take all of these options; 'berthctl --help' lists which do",
+                                verb->name);
+        if (!ret->after_given && verb->takes & TAKES_EVENTS && ret->max_given && ret->max > 500)
+                return ctl_fail(CTL_USAGE,
+                                "--lines takes at most 500; --lines=0 prints all events, --after those since one");
+        *ret_run = verb->run;
+        return -1;
+}
+
+void options_done(Options *o) {
+        until_clear(&o->until);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/property.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ctl/dock.h"
+
+
+const Property manager_properties[] = {
+        PROPERTY(DockManager, "DockName", "name", STRING, dock_name),
+        PROPERTY(DockManager, "Version", "version", STRING, version),
+        PROPERTY(DockManager, "State", "state", STRING, state),
+        PROPERTY(DockManager, "Reason", "reason", STRING, reason),
+        PROPERTY(DockManager, "StoreState", "store_state", STRING, store_state),
+        PROPERTY(DockManager, "StoreReason", "store_reason", STRING, store_reason),
+        PROPERTY(DockManager, "SpoolState", "spool_state", STRING, spool_state),
+        PROPERTY(DockManager, "SpoolUsedBytes", "spool_used_bytes", UINT64, spool_used_bytes),
+        PROPERTY(DockManager, "SpoolFreeBytes", "spool_free_bytes", UINT64, spool_free_bytes),
+        PROPERTY(DockManager, "UnstoredClips", "unstored_clips", UINT64, unstored_clips),
+        PROPERTY(DockManager, "UnstoredBytes", "unstored_bytes", UINT64, unstored_bytes),
+        PROPERTY(DockManager, "ClockSynchronised", "clock_synchronised", BOOL, clock_synchronised),
+};
+const size_t n_manager_properties = ELEMENTSOF(manager_properties);
+
+const Property bay_properties[] = {
+        PROPERTY(DockBay, "Number", "number", UINT32, number),
+        PROPERTY(DockBay, "PortPath", "port_path", STRING, port_path),
+        PROPERTY(DockBay, "State", "state", STRING, state),
+        PROPERTY(DockBay, "Reason", "reason", STRING, reason),
+        PROPERTY(DockBay, "Camera", NULL, OBJECT, camera_path),
+        PROPERTY(DockBay, "Serial", "serial", STRING, serial),
+        PROPERTY(DockBay, "Model", "model", STRING, model),
+        PROPERTY(DockBay, "BatteryPercent", "battery_percent", PERCENT, battery_percent),
+        PROPERTY(DockBay, "ClipsTotal", "clips_total", UINT32, clips_total),
+        PROPERTY(DockBay, "ClipsCopied", "clips_copied", UINT32, clips_copied),
+        PROPERTY(DockBay, "ClipsStored", "clips_stored", UINT32, clips_stored),
+        PROPERTY(DockBay, "ClipsErased", "clips_erased", UINT32, clips_erased),
+        PROPERTY(DockBay, "BytesTotal", "bytes_total", UINT64, bytes_total),
+        PROPERTY(DockBay, "BytesCopied", "bytes_copied", UINT64, bytes_copied),
+        PROPERTY(DockBay, "BytesStored", "bytes_stored", UINT64, bytes_stored),
+        PROPERTY(DockBay, "CurrentClip", "current_clip", STRING, current_clip),
+        PROPERTY(DockBay, "Faults", "faults", UINT32, faults),
+        PROPERTY(DockBay, "RetryAtUsec", "retry_at_usec", UINT64, retry_at_usec),
+};
+const size_t n_bay_properties = ELEMENTSOF(bay_properties);
+
+const Property camera_properties[] = {
+        PROPERTY(DockCamera, "Serial", "serial", STRING, serial),
+        PROPERTY(DockCamera, "Manufacturer", "manufacturer", STRING, manufacturer),
+        PROPERTY(DockCamera, "Model", "model", STRING, model),
+        PROPERTY(DockCamera, "Firmware", "firmware", STRING, firmware),
+        PROPERTY(DockCamera, "ModelId", "model_id", STRING, model_id),
+        PROPERTY(DockCamera, "BatteryPercent", "battery_percent", PERCENT, battery_percent),
+        PROPERTY(DockCamera, "Bay", NULL, OBJECT, bay_path),
+        PROPERTY(DockCamera, "ClockDriftUsec", "clock_drift_usec", INT64, clock_drift_usec),
+        PROPERTY(DockCamera, "ClockDriftKnown", "clock_drift_known", BOOL, clock_drift_known),
+        PROPERTY(DockCamera, "LastDockedUsec", "last_docked_usec", UINT64, last_docked_usec),
+        PROPERTY(DockCamera, "Ambiguous", "ambiguous", BOOL, ambiguous),
+};
+const size_t n_camera_properties = ELEMENTSOF(camera_properties);
+
+static const char signature[_PROPERTY_KIND_MAX] = {
+        [PROPERTY_STRING] = SD_BUS_TYPE_STRING, [PROPERTY_OBJECT] = SD_BUS_TYPE_OBJECT_PATH,
+        [PROPERTY_BOOL] = SD_BUS_TYPE_BOOLEAN,  [PROPERTY_UINT32] = SD_BUS_TYPE_UINT32,
+        [PROPERTY_UINT64] = SD_BUS_TYPE_UINT64, [PROPERTY_INT64] = SD_BUS_TYPE_INT64,
+        [PROPERTY_PERCENT] = SD_BUS_TYPE_INT32, [PROPERTY_MAYBE] = SD_BUS_TYPE_STRING,
+        [PROPERTY_TIME] = SD_BUS_TYPE_INT64,
+};
+
+static bool is_text(PropertyKind kind) {
+        return kind == PROPERTY_STRING || kind == PROPERTY_OBJECT || kind == PROPERTY_MAYBE;
+}
+
+int properties_init(const Property *properties, size_t n, void *object) {
+        for (size_t i = 0; i < n; i++) {
+                void *member = (char *) object + properties[i].offset;
+                if (properties[i].kind == PROPERTY_PERCENT)
+                        *(int32_t *) member = -1;
+                if (properties[i].kind == PROPERTY_TIME)
+                        *(int64_t *) member = PROPERTY_TIME_UNKNOWN;
+                if (!is_text(properties[i].kind) || properties[i].kind == PROPERTY_MAYBE)
+                        continue;
+                *(char **) member = strdup("");
+                if (!*(char **) member)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+void properties_clear(const Property *properties, size_t n, void *object) {
+        for (size_t i = 0; i < n; i++)
+                if (is_text(properties[i].kind)) {
+                        char **member = (char **) ((char *) object + properties[i].offset);
+                        free(*member);
+                        *member = NULL;
+                }
+}
+
+static int read_value(const Property *p, void *object, sd_bus_message *m) {
+        void *member = (char *) object + p->offset;
+        if (is_text(p->kind)) {
+                const char *text;
+                int r = sd_bus_message_read_basic(m, signature[p->kind], &text);
+                if (r < 0)
+                        return r;
+                char *copy = strdup(text);
+                if (!copy)
+                        return -ENOMEM;
+                free(*(char **) member);
+                *(char **) member = copy;
+                return 0;
+        }
+        if (p->kind == PROPERTY_BOOL) {
+                int value;
+                int r = sd_bus_message_read_basic(m, SD_BUS_TYPE_BOOLEAN, &value);
+                if (r < 0)
+                        return r;
+                *(bool *) member = value;
+                return 0;
+        }
+        return sd_bus_message_read_basic(m, signature[p->kind], member);
+}
+
+static int read_variant(const Property *properties, size_t n, void *object, const char *name, sd_bus_message *m) {
+        for (size_t i = 0; i < n; i++) {
+                const char type[] = { signature[properties[i].kind], '\0' };
+                const char *contents;
+                if (!text_equal(properties[i].name, name))
+                        continue;
+                int r = sd_bus_message_peek_type(m, NULL, &contents);
+                if (r < 0)
+                        return r;
+                if (!text_equal(contents, type))
+                        break;
+                r = sd_bus_message_enter_container(m, SD_BUS_TYPE_VARIANT, type);
+                if (r < 0)
+                        return r;
+                r = read_value(&properties[i], object, m);
+                return r < 0 ? r : sd_bus_message_exit_container(m);
+        }
+        return sd_bus_message_skip(m, "v");
+}
+
+int properties_read(const Property *properties, size_t n, void *object, sd_bus_message *m) {
+        int r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
+                const char *name;
+                r = sd_bus_message_read_basic(m, SD_BUS_TYPE_STRING, &name);
+                if (r < 0)
+                        return r;
+                r = read_variant(properties, n, object, name, m);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static json_t *value_to_json(const Property *p, const void *object) {
+        const void *member = (const char *) object + p->offset;
+        switch (p->kind) {
+        case PROPERTY_STRING:
+        case PROPERTY_OBJECT:
+                return json_string(*(char *const *) member);
+        case PROPERTY_MAYBE:
+                return *(char *const *) member ? json_string(*(char *const *) member) : json_null();
+        case PROPERTY_BOOL:
+                return json_boolean(*(const bool *) member);
+        case PROPERTY_UINT32:
+                return json_integer(*(const uint32_t *) member);
+        case PROPERTY_UINT64:
+                return json_integer((json_int_t) MIN2(*(const uint64_t *) member, (uint64_t) INT64_MAX));
+        case PROPERTY_INT64:
+                return json_integer(*(const int64_t *) member);
+        case PROPERTY_TIME:
+                return *(const int64_t *) member == PROPERTY_TIME_UNKNOWN ? json_null()
+                                                                          : json_integer(*(const int64_t *) member);
+        case PROPERTY_PERCENT:
+                return *(const int32_t *) member < 0 ? json_null() : json_integer(*(const int32_t *) member);
+        case _PROPERTY_KIND_MAX:
+                break;
+        }
+        return NULL;
+}
+
+int properties_to_json(const Property *properties, size_t n, const void *object, json_t *json) {
+        for (size_t i = 0; i < n; i++)
+                if (properties[i].json &&
+                    json_object_set_new(json, properties[i].json, value_to_json(&properties[i], object)) < 0)
+                        return -ENOMEM;
+        return 0;
+}

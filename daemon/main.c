@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* berthd: the dock's daemon. */
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "base/log.h"
+#include "bus/bus.h"
+#include "service/manager.h"
+
+#define CONFIG_FILE "/etc/berth/berthd.conf"
+
+static void usage(FILE *out) {
+        fputs("Usage: berthd [--config FILE]\n\n"
+              "The daemon of a dock for body-worn cameras.\n\n"
+              "  --config FILE   the configuration (default " CONFIG_FILE ")\n"
+              "  --check         read the configuration, say what is wrong with it, and end\n"
+              "  --version\n"
+              "  --help\n",
+              out);
+}
+
+/* 0: go on; else the exit status + 1. */
+static int parse_arguments(int argc, char **argv, const char **ret_config, bool *ret_check) {
+        static const struct option options[] = {
+                { "config", required_argument, NULL, 'c' },
+                { "check", no_argument, NULL, 'k' },
+                { "version", no_argument, NULL, 'v' },
+                { "help", no_argument, NULL, 'h' },
+                {},
+        };
+        int c;
+
+        while ((c = getopt_long(argc, argv, "c:h", options, NULL)) >= 0)
+                switch (c) {
+                case 'c':
+                        *ret_config = optarg;
+                        break;
+                case 'k':
+                        *ret_check = true;
+                        break;
+                case 'v':
+                        puts("berthd " BERTH_VERSION);
+                        return 1;
+                case 'h':
+                        usage(stdout);
+                        return 1;
+                default:
+                        usage(stderr);
+                        return 3;
+                }
+        if (optind < argc) {
+                fprintf(stderr, "berthd takes no argument '%s'\n", argv[optind]);
+                return 3;
+        }
+        return 0;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
+        (void) userdata;
+        log_info(NULL, "Stopping on signal %u", si->ssi_signo);
+        return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int watch_signals(sd_event *event) {
+        static const int stops[] = { SIGTERM, SIGINT };
+        sigset_t set;
+
+        sigemptyset(&set);
+        for (size_t i = 0; i < ELEMENTSOF(stops); i++)
+                sigaddset(&set, stops[i]);
+        /* Children are reaped by sd-event. */
+        sigaddset(&set, SIGCHLD);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return -errno;
+        (void) signal(SIGPIPE, SIG_IGN);
+        for (size_t i = 0; i < ELEMENTSOF(stops); i++) {
+                int r;
+
+                r = sd_event_add_signal(event, NULL, stops[i], on_stop, NULL);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int run(sd_event *event, const Settings *settings) {
+        _cleanup_(manager_freep) Manager *manager = NULL;
+        _cleanup_(bus_freep) Bus *bus = NULL;
+        ConfError error = {};
+        int r;
+
+        r = manager_new(event, settings, &manager, &error);
+        if (r < 0) {
+                log_error(NULL, "%s", error.text[0] ? error.text : strerror(-r));
+                return r;
+        }
+        r = bus_new(event, manager, &bus);
+        if (r < 0) {
+                log_error(NULL, "The system bus cannot be used: %s; is it running, and does its policy let this user own org.berth.Dock1?",
+                          strerror(-r));
+                return r;
+        }
+        (void) sd_notify(false, "READY=1\nSTATUS=Watching the bays");
+        r = sd_event_loop(event);
+        (void) sd_notify(false, "STOPPING=1");
+        return r;
+}
+
+int main(int argc, char **argv) {
+        _cleanup_(settings_freep) Settings *settings = NULL;
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        const char *config = CONFIG_FILE;
+        ConfError error = {};
+        bool check = false;
+        int r;
+
+        log_init("berthd");
+        r = parse_arguments(argc, argv, &config, &check);
+        if (r != 0)
+                return r - 1;
+        r = settings_load(config, &settings, &error);
+        if (r < 0) {
+                log_error(NULL, "%s", error.text[0] ? error.text : strerror(-r));
+                return EXIT_FAILURE;
+        }
+        if (check)
+                return EXIT_SUCCESS;
+        if ((r = sd_event_default(&event)) < 0 || (r = watch_signals(event)) < 0 || (r = sd_event_set_watchdog(event, true)) < 0) {
+                log_error(NULL, "The event loop cannot be set up: %s", strerror(-r));
+                return EXIT_FAILURE;
+        }
+        return run(event, settings) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/bay.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "service/docking.h"
+#include "service/manager_private.h"
+
+struct Bay {
+        Manager *manager;
+        Bay *next;
+        unsigned number;
+        char *port_path;
+        char name[16];
+        BayState state;
+        char *reason;
+        Docking *docking;
+};
+
+unsigned bay_number(const Bay *b) {
+        return b->number;
+}
+
+const char *bay_port_path(const Bay *b) {
+        return b->port_path;
+}
+
+const char *bay_name(const Bay *b) {
+        return b->name;
+}
+
+BayState bay_state(const Bay *b) {
+        return b->state;
+}
+
+const char *bay_reason(const Bay *b) {
+        return b->reason ?: "";
+}
+
+Camera *bay_camera(const Bay *b) {
+        return b->docking ? b->docking->camera : NULL;
+}
+
+unsigned bay_faults(const Bay *b) {
+        return b->docking ? b->docking->faults : 0;
+}
+
+uint64_t bay_retry_at_usec(const Bay *b) {
+        return b->docking ? b->docking->retry_at_usec : 0;
+}
+
+Bay *bay_next_in_order(Bay *b) {
+        return b->next;
+}
+
+Manager *bay_manager(const Bay *b) {
+        return b->manager;
+}
+
+Docking *bay_docking(const Bay *b) {
+        return b->docking;
+}
+
+int bay_new(Manager *m, const BaySetting *setting, Bay **ret) {
+        Bay *b = calloc(1, sizeof(*b)), **tail = &m->bays;
+
+        if (!b || !(b->port_path = strdup(setting->port_path))) {
+                free(b);
+                return -ENOMEM;
+        }
+        b->manager = m;
+        b->number = setting->number;
+        snprintf(b->name, sizeof(b->name), "%u", setting->number);
+        while (*tail)
+                tail = &(*tail)->next;
+        *tail = b;
+        *ret = b;
+        return 0;
+}
+
+Bay *bay_free(Bay *b) {
+        if (!b)
+                return NULL;
+        b->docking = docking_end(b->docking, "the daemon stops");
+        for (Bay **p = &b->manager->bays; *p; p = &(*p)->next)
+                if (*p == b) {
+                        *p = b->next;
+                        break;
+                }
+        free(b->port_path);
+        free(b->reason);
+        free(b);
+        return NULL;
+}
+
+void bay_set_state(Bay *b, BayState state, const char *reason) {
+        bool same_reason = text_equal(b->reason ?: "", reason ?: "");
+
+        if (b->state == state && same_reason)
+                return;
+        if (!same_reason) {
+                free(b->reason);
+                b->reason = reason && *reason ? strdup(reason) : NULL;
+        }
+        if (b->state != state || reason) {
+                const char *serial = bay_camera(b) ? camera_serial(bay_camera(b)) : NULL;
+                int level = state == BAY_FAULT || state == BAY_QUARANTINED || state == BAY_REFUSED ? LOG_WARNING : LOG_INFO;
+
+                log_full(level, &(LogAbout){ .bay = b->name, .camera = serial }, "%s%s%s", bay_state_to_string(state),
+                         reason && *reason ? ": " : "", reason ?: "");
+        }
+        b->state = state;
+        bay_changed(b);
+}
+
+void bay_changed(Bay *b) {
+        manager_tell_bay(b->manager, b);
+}
+
+void bay_plugged(Bay *b, HotplugDevice *device) {
+        int r;
+
+        if (b->docking)
+                bay_unplugged(b);
+        r = docking_new(b, device, &b->docking);
+        if (r < 0) {
+                hotplug_device_free(device);
+                bay_set_state(b, BAY_FAULT, "the device cannot be taken in: out of memory or of descriptors; take it out and put it back");
+        }
+}
+
+void bay_unplugged(Bay *b) {
+        b->docking = docking_end(b->docking, "taken out");
+        bay_set_state(b, BAY_EMPTY, NULL);
+}
+
+void bay_progress(const Bay *b, BayProgress *ret) {
+        const Docking *d = b->docking;
+        BayProgress p = { .current_clip = "" };
+
+        for (size_t i = 0; d && i < d->n_clips; i++) {
+                const Clip *c = d->clips[i];
+                bool copied = c->state >= CLIP_COPIED && c->state <= CLIP_ERASED;
+
+                p.clips_total++;
+                p.bytes_total += c->size_bytes;
+                p.clips_copied += copied;
+                p.clips_stored += c->receipted;
+                p.clips_erased += c->state == CLIP_ERASED;
+                p.bytes_copied += copied ? c->size_bytes : c == d->current ? MIN2(d->current_bytes, c->size_bytes) : 0;
+                p.bytes_stored += c->receipted ? c->size_bytes : MIN2(c->stored_bytes, c->size_bytes);
+        }
+        if (d && d->current)
+                p.current_clip = d->current->path;
+        *ret = p;
+}

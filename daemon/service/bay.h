@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A bay: one slot, known by its USB port path, and what is in it. */
+
+#include "base/macro.h"
+#include "core/bay.h"
+#include "service/hotplug.h"
+#include "service/settings.h"
+
+typedef struct Bay Bay;
+typedef struct Camera Camera;
+typedef struct Docking Docking;
+typedef struct Manager Manager;
+
+unsigned bay_number(const Bay *b);
+const char *bay_port_path(const Bay *b);
+BayState bay_state(const Bay *b);
+/* One sentence about why it is in this state; "" when there is nothing to say. */
+const char *bay_reason(const Bay *b);
+/* The identified camera, or NULL. */
+Camera *bay_camera(const Bay *b);
+unsigned bay_faults(const Bay *b);
+/* CLOCK_BOOTTIME, 0 when no retry is due. */
+uint64_t bay_retry_at_usec(const Bay *b);
+
+typedef struct BayProgress {
+        unsigned clips_total, clips_copied, clips_stored, clips_erased;
+        uint64_t bytes_total, bytes_copied, bytes_stored;
+        const char *current_clip; /* path, "" when none */
+} BayProgress;
+void bay_progress(const Bay *b, BayProgress *ret);
+Bay *bay_next_in_order(Bay *bay);
+
+/* ---- For the service layer ---- */
+
+int bay_new(Manager *m, const BaySetting *setting, Bay **ret);
+Bay *bay_free(Bay *b);
+Manager *bay_manager(const Bay *b);
+/* "bay 7", for sentences. */
+const char *bay_name(const Bay *b);
+/* A device came (taken over) or went. */
+void bay_plugged(Bay *b, HotplugDevice *device);
+void bay_unplugged(Bay *b);
+Docking *bay_docking(const Bay *b);
+/* The one place that changes the state: logs and tells the observer. */
+void bay_set_state(Bay *b, BayState state, const char *reason);
+/* Something that the bus shows changed without a change of state. */
+void bay_changed(Bay *b);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/camera.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "service/manager_private.h"
+
+struct Camera {
+        Manager *manager;
+        Camera *next;
+        uint64_t id;
+        char *serial, *manufacturer, *model, *firmware, *storage_id, *model_id;
+        bool ambiguous, drift_known;
+        int battery_percent;
+        int64_t drift_usec, last_docked_usec;
+        Bay *bay;
+};
+
+const char *camera_serial(const Camera *c) {
+        return c->serial;
+}
+
+const char *camera_manufacturer(const Camera *c) {
+        return c->manufacturer ?: "";
+}
+
+const char *camera_model(const Camera *c) {
+        return c->model ?: "";
+}
+
+const char *camera_firmware(const Camera *c) {
+        return c->firmware ?: "";
+}
+
+const char *camera_model_id(const Camera *c) {
+        return c->model_id ?: "";
+}
+
+const char *camera_storage_id(const Camera *c) {
+        return c->storage_id ?: "";
+}
+
+bool camera_is_ambiguous(const Camera *c) {
+        return c->ambiguous;
+}
+
+int camera_battery_percent(const Camera *c) {
+        return c->battery_percent;
+}
+
+bool camera_clock_drift(const Camera *c, int64_t *ret_usec) {
+        if (c->drift_known)
+                *ret_usec = c->drift_usec;
+        return c->drift_known;
+}
+
+int64_t camera_last_docked_usec(const Camera *c) {
+        return c->last_docked_usec;
+}
+
+Bay *camera_bay(const Camera *c) {
+        return c->bay;
+}
+
+Camera *camera_next_in_order(Camera *c) {
+        return c->next;
+}
+
+uint64_t camera_id(const Camera *c) {
+        return c->id;
+}
+
+int camera_get(Manager *m, uint64_t id, const char *serial, Camera **ret) {
+        Camera *c, **tail = &m->cameras;
+
+        for (; *tail; tail = &(*tail)->next)
+                if (text_equal((*tail)->serial, serial)) {
+                        *ret = *tail;
+                        return 0;
+                }
+        c = calloc(1, sizeof(*c));
+        if (!c || !(c->serial = strdup(serial))) {
+                free(c);
+                return -ENOMEM;
+        }
+        c->manager = m;
+        c->id = id;
+        c->battery_percent = -1;
+        *tail = c;
+        manager_tell_camera(m, c, true);
+        *ret = c;
+        return 0;
+}
+
+Camera *camera_free(Camera *c) {
+        if (!c)
+                return NULL;
+        for (Camera **p = &c->manager->cameras; *p; p = &(*p)->next)
+                if (*p == c) {
+                        *p = c->next;
+                        break;
+                }
+        free(c->serial);
+        free(c->manufacturer);
+        free(c->model);
+        free(c->firmware);
+        free(c->storage_id);
+        free(c->model_id);
+        free(c);
+        return NULL;
+}
+
+static int replace(char **field, const char *value) {
+        char *copy = strdup(value ?: "");
+
+        if (!copy)
+                return -ENOMEM;
+        free(*field);
+        *field = copy;
+        return 0;
+}
+
+int camera_set_words(Camera *c, const CameraWords *w) {
+        if (replace(&c->manufacturer, w->manufacturer) < 0 || replace(&c->model, w->model) < 0 ||
+            replace(&c->firmware, w->firmware) < 0 || replace(&c->storage_id, w->storage_id) < 0 ||
+            replace(&c->model_id, w->model_id) < 0)
+                return -ENOMEM;
+        manager_tell_camera(c->manager, c, false);
+        return 0;
+}
+
+void camera_set_ambiguous(Camera *c) {
+        c->ambiguous = true;
+        manager_tell_camera(c->manager, c, false);
+}
+
+void camera_set_battery(Camera *c, int percent) {
+        c->battery_percent = percent;
+        manager_tell_camera(c->manager, c, false);
+}
+
+void camera_set_drift(Camera *c, int64_t usec) {
+        c->drift_known = true;
+        c->drift_usec = usec;
+        manager_tell_camera(c->manager, c, false);
+}
+
+void camera_set_bay(Camera *c, Bay *bay) {
+        c->bay = bay;
+        if (bay)
+                c->last_docked_usec = clock_wall_usec();
+        manager_tell_camera(c->manager, c, false);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A camera, known by its serial. It stays known in this run after it left its bay. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+
+typedef struct Camera Camera;
+typedef struct Bay Bay;
+typedef struct Manager Manager;
+
+const char *camera_serial(const Camera *c);
+const char *camera_manufacturer(const Camera *c);
+const char *camera_model(const Camera *c);
+const char *camera_firmware(const Camera *c);
+const char *camera_model_id(const Camera *c);
+bool camera_is_ambiguous(const Camera *c);
+/* Percent, -1 unknown. */
+int camera_battery_percent(const Camera *c);
+/* Camera minus dock, as measured before the clock was set; false when never measured. */
+bool camera_clock_drift(const Camera *c, int64_t *ret_usec);
+/* Wall clock, microseconds since 1970. */
+int64_t camera_last_docked_usec(const Camera *c);
+/* NULL when it is away. */
+Bay *camera_bay(const Camera *c);
+Camera *camera_next_in_order(Camera *camera);
+
+/* ---- For the service layer ---- */
+
+uint64_t camera_id(const Camera *c);
+
+typedef struct CameraWords {
+        const char *manufacturer, *model, *firmware, *storage_id, *model_id;
+} CameraWords;
+
+/* A camera of this serial, made and linked into the manager when there is none. */
+int camera_get(Manager *m, uint64_t id, const char *serial, Camera **ret);
+Camera *camera_free(Camera *c);
+/* Copies the words; -ENOMEM. */
+int camera_set_words(Camera *c, const CameraWords *words);
+const char *camera_storage_id(const Camera *c);
+void camera_set_ambiguous(Camera *c);
+void camera_set_battery(Camera *c, int percent);
+void camera_set_drift(Camera *c, int64_t usec);
+void camera_set_bay(Camera *c, Bay *bay);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A clip as the loop knows it while it matters: it is on a docked camera, or its upload is not finished. Everything
+ * durable about it is a fact in the store; this object goes and comes.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "core/clip.h"
+#include "store/store.h"
+
+typedef struct Clip Clip;
+typedef struct Docking Docking;
+typedef struct Manager Manager;
+
+typedef struct ClipBlock {
+        Digest digest;
+        uint32_t length;
+        bool known;     /* a block fact exists */
+        bool read_here; /* in the docking that the clip is in now */
+} ClipBlock;
+
+struct Clip {
+        Manager *manager;
+        Clip *next_in_hash;
+        Clip *next_upload, *prev_upload;
+
+        uint64_t id, camera_id;
+        char *serial, *path;
+        uint64_t size_bytes;
+        int64_t mtime_unix_sec;
+        uint32_t ordinal, flags;
+        int64_t seen_unix_sec; /* wall clock when it was first listed */
+        ClipState state;
+        char *reason;
+
+        /* The part, while it is being pulled. */
+        uint64_t part_docking_id;
+        ClipBlock *blocks; /* NULL until clip_load_blocks() or the first clip_note_block() */
+        size_t n_blocks;   /* blocks that the content has, as far as known */
+        size_t n_read_here;
+
+        Digest digest, head, tail;
+        char *spool_name;
+        bool receipted, receipt_accepted;
+        char *object_key, *manifest_key, *strength;
+        Digest receipt_digest;
+
+        /* In the docking. */
+        Docking *docking;
+        uint32_t index; /* of the worker's listing */
+        bool on_camera;
+        bool part_here;   /* the part lies in this docking's folder */
+        bool sampled;     /* … and its samples agreed with the camera */
+        bool copied_here;   /* sealed in this docking */
+        bool verified_here; /* read again whole in this docking */
+        bool erase_licensed; /* in this round of erasing: its beginning is committed */
+        unsigned failures;
+
+        Fact copy_fact; /* while it is being sealed */
+
+        uint64_t stored_bytes;   /* progress of the upload */
+        bool queued, uploading;  /* for the uplink */
+        uint64_t retry_at_usec;  /* of the upload */
+        unsigned upload_failures;
+        unsigned pending; /* commits, spool jobs and uplink calls under way that point here */
+};
+
+/* Makes the object of a row, or returns the one that is there. */
+int clip_from_row(Manager *m, const ClipRow *row, Clip **ret);
+/* A clip that was never seen before. */
+int clip_new(Manager *m, uint64_t camera_id, const char *serial, const char *path, uint64_t size_bytes, int64_t mtime_unix_sec,
+             uint32_t ordinal, uint32_t flags, Clip **ret);
+Clip *clip_free(Clip *c);
+/* Frees the clip when nothing needs the object any more. */
+void clip_release(Clip *c);
+Clip *manager_clip(Manager *m, uint64_t id);
+
+/* The one place that changes `state`; tells the observer. `reason` may be NULL. */
+void clip_set_state(Clip *c, ClipState state, const char *reason);
+/* Fetches the block facts; marks as read here those of the docking it is in. */
+int clip_load_blocks(Clip *c);
+void clip_drop_blocks(Clip *c);
+int clip_note_block(Clip *c, uint32_t number, uint32_t length, const Digest *digest);
+/* Length of the run of known whole blocks from 0: where a pull can go on. */
+uint32_t clip_kept_blocks(const Clip *c);
+/* The size shows when it was read. */
+int clip_set_size(Clip *c, uint64_t size_bytes);
+void clip_facts(const Clip *c, ClipFacts *ret);
+ClipNeed clip_need(const Clip *c);

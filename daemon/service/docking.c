@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/docking.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "core/backoff.h"
+#include "service/manager_private.h"
+
+/* ---- What waits for the disk ------------------------------------------------------------------------------- */
+
+struct DockingPending {
+        Docking *docking; /* NULL when it has ended */
+        DockingPending *next, *prev;
+        Clip *clip;
+        DockingThen then;
+};
+
+static void pending_unlink(DockingPending *p) {
+        if (!p->docking)
+                return;
+        if (p->prev)
+                p->prev->next = p->next;
+        else
+                p->docking->pending = p->next;
+        if (p->next)
+                p->next->prev = p->prev;
+        p->next = p->prev = NULL;
+}
+
+int docking_pending_new(Docking *d, Clip *clip, DockingThen then, DockingPending **ret) {
+        DockingPending *p = calloc(1, sizeof(*p));
+
+        if (!p)
+                return -ENOMEM;
+        *p = (DockingPending){ .docking = d, .clip = clip, .then = then, .next = d ? d->pending : NULL };
+        if (p->next)
+                p->next->prev = p;
+        if (d)
+                d->pending = p;
+        if (clip)
+                clip->pending++;
+        *ret = p;
+        return 0;
+}
+
+void docking_pending_cancel(DockingPending *p) {
+        pending_unlink(p);
+        if (p->clip)
+                p->clip->pending--;
+        free(p);
+}
+
+void docking_pending_done(int result, void *userdata) {
+        DockingPending *p = userdata;
+        Docking *docking = p->docking;
+        Clip *clip = p->clip;
+
+        pending_unlink(p);
+        if (p->then)
+                p->then(p->docking, clip, result);
+        if (clip) {
+                clip->pending--;
+                clip_release(clip);
+        }
+        free(p);
+        /* A clip that something was pending for is passed over by every decision: now it counts again. */
+        docking_kick(docking);
+}
+
+int docking_commit(Docking *d, StoreBatch *batch, Clip *clip, DockingThen then) {
+        DockingPending *p;
+        int r;
+
+        r = docking_pending_new(d, clip, then, &p);
+        if (r < 0) {
+                store_batch_free(batch);
+                return r;
+        }
+        r = store_submit(d->manager->store, batch, docking_pending_done, p);
+        if (r < 0)
+                docking_pending_cancel(p);
+        return r;
+}
+
+int docking_commit_fact(Docking *d, const Fact *fact, Clip *clip, DockingThen then) {
+        _cleanup_(store_batch_freep) StoreBatch *batch = NULL;
+        int r;
+
+        r = store_batch_new(&batch);
+        if (r < 0)
+                return r;
+        r = store_batch_add(batch, fact);
+        if (r < 0)
+                return r;
+        return docking_commit(d, TAKE_PTR(batch), clip, then);
+}
+
+Fact docking_fact(const Docking *d, FactKind kind, const Clip *clip) {
+        Fact fact = {
+                .kind = kind,
+                .docking_id = d->id,
+                .camera_id = d->camera ? camera_id(d->camera) : 0,
+                .clip_id = clip ? clip->id : 0,
+                .bay = bay_port_path(d->bay),
+        };
+
+        manager_moment(d->manager, &fact.at);
+        return fact;
+}
+
+LogAbout docking_about(const Docking *d) {
+        return (LogAbout){ .bay = bay_name(d->bay), .camera = d->camera ? camera_serial(d->camera) : NULL };
+}
+
+/* ---- Deciding ------------------------------------------------------------------------------------------------ */
+
+void docking_facts(const Docking *d, uint64_t now, BayFacts *ret) {
+        const char *store_state = uplink_state(d->manager->uplink, NULL);
+        BayFacts f = {
+                .occupied = true,
+                .refused = d->refused,
+                .quarantined = d->quarantined,
+                .faults = d->faults,
+                .retry_at_usec = d->retry_at_usec,
+                .identified = d->identified,
+                .checked = d->checked,
+                .listed = d->listed,
+                .spool_full = d->spool_waits,
+                .store_waiting = !text_equal(store_state, WIRE_STORE_READY),
+                .worker_busy = d->busy || !d->recorded,
+        };
+
+        for (size_t i = 0; i < d->n_clips; i++) {
+                const Clip *c = d->clips[i];
+
+                if (c->pending > 0 && c->state == CLIP_COPYING) {
+                        f.being_settled++;
+                        continue;
+                }
+                switch (clip_need(c)) {
+                case CLIP_NEED_PULL:
+                        f.to_pull++;
+                        break;
+                case CLIP_NEED_VERIFY:
+                        f.to_verify++;
+                        break;
+                case CLIP_NEED_RECEIPT:
+                        f.awaiting_store++;
+                        break;
+                case CLIP_NEED_ERASE:
+                        if (d->erase_not_before_usec > now)
+                                f.erase_retry_at_usec = d->erase_not_before_usec;
+                        else
+                                f.erasable++;
+                        break;
+                default:
+                        break;
+                }
+        }
+        *ret = f;
+}
+
+/* A clip that only a person can decide about keeps its camera from being issued. */
+static const Clip *clip_for_a_person(const Docking *d) {
+        for (size_t i = 0; i < d->n_clips; i++)
+                if (clip_need(d->clips[i]) == CLIP_NEED_PERSON)
+                        return d->clips[i];
+        return NULL;
+}
+
+static void show_state(Docking *d, const BayDecision *decision) {
+        const Clip *held = clip_for_a_person(d);
+        _cleanup_(freep) char *text = NULL;
+
+        if (decision->state == BAY_PULLING && d->spool_waits) {
+                bay_set_state(d->bay, BAY_PULLING, "the spool is full; pulling goes on when the store has taken footage and space returns");
+                return;
+        }
+        if ((decision->state == BAY_READY || decision->state == BAY_SETTLED) && held) {
+                text = text_format("do not issue: clip %s stays on the camera: %s", held->path,
+                                   held->reason ?: "its receipt is weaker than [policy] accept asks for");
+                bay_set_state(d->bay, BAY_QUARANTINED, text);
+                return;
+        }
+        if (decision->state == BAY_SETTLED) {
+                const char *why = NULL, *state = uplink_state(d->manager->uplink, &why);
+
+                if (!text_equal(state, WIRE_STORE_READY))
+                        text = text_format("the footage is safe on the dock and waits for the store: %s", why && *why ? why : state);
+        }
+        bay_set_state(d->bay, decision->state,
+                      decision->state == BAY_FAULT || decision->state == BAY_QUARANTINED || decision->state == BAY_REFUSED ?
+                                      d->reason :
+                                      text);
+}
+
+static void close_done(void *userdata, WorkerResult result, const char *text) {
+        Docking *d = userdata;
+
+        if (result != WORKER_OK) {
+                LogAbout about = docking_about(d);
+
+                /* Everything that was read is committed: a camera that leaves badly loses nothing. */
+                log_debug(&about, "The camera did not let go cleanly: %s", text);
+        }
+        d->worker = worker_free(d->worker);
+        docking_step_done(d);
+}
+
+static void docking_close(Docking *d) {
+        if (!d->worker)
+                return;
+        d->busy = true;
+        if (worker_close(d->worker, close_done) < 0)
+                close_done(d, WORKER_DIED, "it could not be asked");
+}
+
+static void record(Docking *d);
+static void forget_session(Docking *d);
+
+static bool step_reads(BayStep step) {
+        return step == BAY_STEP_CHECK || step == BAY_STEP_LIST || step == BAY_STEP_PULL || step == BAY_STEP_VERIFY;
+}
+
+static int on_decide(sd_event_source *source, void *userdata) {
+        Docking *d = userdata;
+        uint64_t now = clock_boottime_usec();
+        BayDecision decision;
+        BayFacts facts;
+
+        (void) source;
+        if (!d->recorded && !d->recording && d->retry_at_usec <= now)
+                record(d);
+        docking_facts(d, now, &facts);
+        decision = bay_next(&facts, now);
+        if (decision.state != BAY_FAULT)
+                d->retry_at_usec = 0;
+        show_state(d, &decision);
+        if (decision.wake_at_usec > 0) {
+                (void) sd_event_source_set_time(d->wake, decision.wake_at_usec);
+                (void) sd_event_source_set_enabled(d->wake, SD_EVENT_ONESHOT);
+        }
+        if (step_reads(decision.step) && (!d->worker || d->worker_erases)) {
+                /* The reader was let go and something is to be read after all: a session begins anew. */
+                forget_session(d);
+                docking_kick(d);
+                return 0;
+        }
+        switch (decision.step) {
+        case BAY_STEP_IDENTIFY:
+                docking_identify(d);
+                break;
+        case BAY_STEP_CHECK:
+                docking_check(d);
+                break;
+        case BAY_STEP_LIST:
+                docking_list(d);
+                break;
+        case BAY_STEP_PULL:
+                docking_pull(d);
+                break;
+        case BAY_STEP_VERIFY:
+                docking_verify(d);
+                break;
+        case BAY_STEP_CLOSE:
+                docking_close(d);
+                break;
+        case BAY_STEP_ERASE:
+                docking_erase(d);
+                break;
+        default:
+                break;
+        }
+        return 0;
+}
+
+void docking_kick(Docking *d) {
+        if (d)
+                (void) sd_event_source_set_enabled(d->decide, SD_EVENT_ONESHOT);
+}
+
+static int on_wake(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        docking_kick(userdata);
+        return 0;
+}
+
+void docking_step_done(Docking *d) {
+        d->busy = false;
+        d->current = NULL;
+        docking_kick(d);
+}
+
+/* ---- What goes wrong ----------------------------------------------------------------------------------------- */
+
+static void set_reason(Docking *d, char *text) {
+        free(d->reason);
+        d->reason = text;
+}
+
+/* The worker's session is over: what it said of the camera is asked again. */
+static void forget_session(Docking *d) {
+        d->worker = worker_free(d->worker);
+        d->identified = d->checked = d->listed = d->busy = false;
+        d->current = NULL;
+        d->erase_waits = 0;
+        for (size_t i = 0; i < d->n_clips; i++)
+                d->clips[i]->erase_licensed = false;
+}
+
+static void back_off(Docking *d) {
+        const Settings *s = d->manager->settings;
+
+        d->faults++;
+        d->faults_in_row++;
+        d->retry_at_usec = clock_boottime_usec() + backoff_usec(d->faults_in_row, s->backoff_min_usec, s->backoff_max_usec);
+}
+
+/* How far the pull came is a fact of its own: the next one goes on from there. */
+static void record_interruption(Docking *d, const char *text) {
+        Fact fact;
+
+        if (!d->current || d->current->state != CLIP_COPYING || d->verify_blocks)
+                return;
+        fact = docking_fact(d, FACT_PULL_INTERRUPTED, d->current);
+        fact.text = text;
+        fact.pull.offset_bytes = clip_kept_blocks(d->current) * WIRE_BLOCK_SIZE;
+        (void) docking_commit_fact(d, &fact, d->current, NULL);
+}
+
+void docking_fault(Docking *d, WorkerResult why, const char *text) {
+        Fact fact = docking_fact(d, FACT_FAULT, d->current);
+        LogAbout about = docking_about(d);
+        char *reason;
+
+        if (why == WORKER_UNPLUGGED) {
+                /* The removal is on its way; until it is here, look again soon. */
+                reason = text_format("the camera does not answer any more: %s", text);
+        } else
+                reason = text_format("%s: %s", worker_result_to_string(why), text);
+        record_interruption(d, text);
+        if (d->current)
+                d->current->failures += why != WORKER_UNPLUGGED;
+        set_reason(d, reason);
+        fact.text = d->reason;
+        (void) docking_commit_fact(d, &fact, NULL, NULL);
+        forget_session(d);
+        back_off(d);
+        log_warning(&about, "Fault %u in this docking: %s; trying again in %" PRIu64 " s", d->faults, d->reason ?: text,
+                    (d->retry_at_usec - clock_boottime_usec()) / USEC_PER_SEC);
+        docking_kick(d);
+}
+
+void docking_trouble(Docking *d, int error, const char *what) {
+        set_reason(d, text_format("%s: %s", what, strerror(error < 0 ? -error : error)));
+        forget_session(d);
+        back_off(d);
+        docking_kick(d);
+}
+
+void docking_quarantine(Docking *d, const char *format, ...) {
+        Fact fact = docking_fact(d, FACT_QUARANTINED, NULL);
+        char *reason = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(&reason, format, ap) < 0)
+                reason = NULL;
+        va_end(ap);
+        set_reason(d, reason);
+        fact.text = reason;
+        (void) docking_commit_fact(d, &fact, NULL, NULL);
+        d->quarantined = true;
+        forget_session(d);
+        docking_kick(d);
+}
+
+/* ---- Beginning and end --------------------------------------------------------------------------------------- */
+
+/* "03/01/01 08/06/50": what a model file would have to allow. */
+static void interfaces_to_text(const UsbShape *shape, char *ret, size_t size) {
+        size_t n = 0;
+
+        ret[0] = 0;
+        for (size_t i = 0; i < shape->n_interfaces && n + 10 < size; i++)
+                n += (size_t) snprintf(ret + n, size - n, "%s%02x/%02x/%02x", i ? " " : "", shape->interfaces[i].class_code,
+                                       shape->interfaces[i].subclass, shape->interfaces[i].protocol);
+}
+
+static void descriptors_to_hex(const Docking *d, char *ret_hex, size_t size) {
+        ret_hex[0] = 0;
+        for (size_t i = 0; i < d->device->n_descriptors && (i + 1) * 2 < size; i++)
+                snprintf(ret_hex + i * 2, 3, "%02x", d->device->descriptors[i]);
+}
+
+static void recorded(Docking *d, Clip *clip, int result);
+
+static void record(Docking *d) {
+        _cleanup_(store_batch_freep) StoreBatch *batch = NULL;
+        char hex[HOTPLUG_DESCRIPTORS_MAX * 2 + 1], interfaces[USB_INTERFACES_MAX * 9 + 1];
+        UsbShape shape = {};
+        Fact fact;
+        int r;
+
+        r = usb_shape_parse(d->device->descriptors, d->device->n_descriptors, &shape);
+        if (r < 0)
+                shape = (UsbShape){};
+        d->model = r < 0 ? NULL : models_match(d->manager->models, &shape, d->device->usb_product);
+        if (store_batch_new(&batch) < 0)
+                return docking_trouble(d, -ENOMEM, "the docking cannot be recorded");
+
+        fact = docking_fact(d, FACT_DOCKED, NULL);
+        fact.usb.vid = shape.vid;
+        fact.usb.pid = shape.pid;
+        fact.usb.bcd_device = shape.bcd_device;
+        fact.usb.usb_serial = d->device->usb_serial;
+        fact.usb.usb_manufacturer = d->device->usb_manufacturer;
+        fact.usb.usb_product = d->device->usb_product;
+        fact.usb.descriptors_hex = "";
+        r = store_batch_add(batch, &fact);
+        if (r >= 0 && !d->model) {
+                descriptors_to_hex(d, hex, sizeof(hex));
+                interfaces_to_text(&shape, interfaces, sizeof(interfaces));
+                set_reason(d, text_format("no camera model fits the device %04x:%04x '%s' with the interfaces %s; take it out, or describe "
+                                          "its model in %s", shape.vid, shape.pid, d->device->usb_product,
+                                          *interfaces ? interfaces : "(none)", d->manager->settings->local_models_dir));
+                d->refused = true;
+                fact.kind = FACT_REFUSED;
+                fact.text = d->reason;
+                fact.usb.descriptors_hex = hex;
+                r = store_batch_add(batch, &fact);
+        }
+        if (r >= 0)
+                r = docking_commit(d, TAKE_PTR(batch), NULL, recorded);
+        if (r < 0)
+                return docking_trouble(d, r, "the docking cannot be recorded");
+        d->recording = true;
+}
+
+static void recorded(Docking *d, Clip *clip, int result) {
+        (void) clip;
+        if (!d)
+                return;
+        d->recording = false;
+        if (result < 0) {
+                /* A docking that is not on record does not go on; it is written again after the back-off. */
+                docking_trouble(d, result, "the database cannot be written");
+                return;
+        }
+        d->recorded = true;
+        docking_kick(d);
+}
+
+int docking_new(Bay *bay, HotplugDevice *device, Docking **ret) {
+        Manager *m = bay_manager(bay);
+        Docking *d = calloc(1, sizeof(*d));
+        int r;
+
+        if (!d)
+                return -ENOMEM;
+        d->manager = m;
+        d->bay = bay;
+        d->id = store_next_id(m->store, STORE_ID_DOCKING);
+        d->docked_wall_usec = clock_wall_usec();
+        d->incoming_fd = -EBADF;
+        r = sd_event_add_defer(m->event, &d->decide, on_decide, d);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(d->decide, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(m->event, &d->wake, CLOCK_BOOTTIME, 0, USEC_PER_MSEC * 20, on_wake, d);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(d->wake, SD_EVENT_OFF);
+        if (r < 0) {
+                docking_end(d, NULL);
+                return r;
+        }
+        d->device = device;
+        *ret = d;
+        docking_kick(d);
+        return 0;
+}
+
+static void leave_clips(Docking *d) {
+        Clip **clips = d->clips;
+        size_t n = d->n_clips;
+
+        d->clips = NULL;
+        d->n_clips = 0;
+        for (size_t i = 0; i < n; i++) {
+                Clip *c = clips[i];
+
+                c->docking = NULL;
+                c->on_camera = c->erase_licensed = false;
+                c->part_here = c->sampled = c->copied_here = c->verified_here = false;
+                c->failures = 0;
+                clip_drop_blocks(c);
+                clip_release(c);
+        }
+        free(clips);
+}
+
+Docking *docking_end(Docking *d, const char *reason) {
+        if (!d)
+                return NULL;
+        if (reason && d->device) {
+                Fact fact = docking_fact(d, FACT_UNDOCKED, NULL);
+                LogAbout about = docking_about(d);
+                bool early = d->camera && bay_state(d->bay) != BAY_READY && bay_state(d->bay) != BAY_SETTLED;
+
+                record_interruption(d, reason);
+                fact.text = early ? text_format("%s while %s", reason, bay_state_to_string(bay_state(d->bay))) : strdup(reason);
+                if (d->recorded)
+                        (void) docking_commit_fact(d, &fact, NULL, NULL);
+                log_full(early ? LOG_NOTICE : LOG_INFO, &about, "undocked: %s", fact.text ?: reason);
+                free((char *) fact.text);
+        }
+        d->worker = worker_free(d->worker);
+        for (DockingPending *p = d->pending, *next; p; p = next) {
+                next = p->next;
+                p->docking = NULL;
+                p->next = p->prev = NULL;
+        }
+        leave_clips(d);
+        fd_close(d->incoming_fd);
+        if (d->incoming_fd >= 0)
+                (void) spool_end_docking(d->manager->spool, d->id);
+        if (d->camera && camera_bay(d->camera) == d->bay)
+                camera_set_bay(d->camera, NULL);
+        for (size_t i = 0; i < d->listing.n; i++)
+                free(d->listing.clips[i].path);
+        free(d->listing.clips);
+        free(d->verify_blocks);
+        free(d->reason);
+        hotplug_device_free(d->device);
+        sd_event_source_disable_unref(d->decide);
+        sd_event_source_disable_unref(d->wake);
+        free(d);
+        return NULL;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A docking: one stay of a device in a bay. It carries out, one at a time, the steps that core/bay.c derives from the
+ * facts; each step ends in a call of docking_kick(), which asks again. The steps are in docking_<step>.c.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "core/bay.h"
+#include "service/bay.h"
+#include "service/clip.h"
+#include "service/hotplug.h"
+#include "service/model.h"
+#include "service/worker.h"
+#include "store/store.h"
+
+typedef struct DockingPending DockingPending;
+
+typedef struct Listing {
+        WorkerClip *clips; /* owned, footage only */
+        size_t n;
+        size_t skipped; /* files that the model does not call footage */
+} Listing;
+
+struct Docking {
+        Manager *manager;
+        Bay *bay;
+        uint64_t id;
+        int64_t docked_wall_usec;
+        HotplugDevice *device;
+        const Model *model; /* NULL: refused */
+        Camera *camera;
+        int incoming_fd;
+
+        Worker *worker;
+        bool worker_erases; /* the eraser: a worker of its own that read nothing */
+
+        bool recording, recorded; /* the docking's first facts are being committed; are */
+        bool refused, quarantined, spool_waits;
+        bool twin; /* quarantined for another device of the same serial */
+        char *reason;
+        unsigned faults, faults_in_row; /* since a clip was last copied or erased */
+        uint64_t retry_at_usec;
+        bool identified, checked, listed, busy;
+
+        WorkerHealth health;
+        Listing listing;
+        Clip **clips; /* on this camera, as listed, and those erased since */
+        size_t n_clips;
+        unsigned clips_erased;
+
+        /* The step under way. */
+        Clip *current;
+        uint64_t pull_offset, current_bytes;
+        uint32_t *verify_blocks;
+        size_t n_verify, n_verified;
+        bool verify_is_sample;    /* before continuing a part; else before an erase */
+        bool verify_differs;
+        uint64_t erase_not_before_usec; /* CLOCK_BOOTTIME */
+        size_t erase_waits;       /* confirmations and gate commits of this round under way */
+
+        sd_event_source *decide, *wake;
+        DockingPending *pending;
+};
+
+/* Takes the device over. */
+int docking_new(Bay *bay, HotplugDevice *device, Docking **ret);
+/* The device is gone or the daemon ends: kills the worker; what was committed goes on without it. `reason` for the log. */
+Docking *docking_end(Docking *d, const char *reason);
+/* Decide what to do next, from the loop. */
+void docking_kick(Docking *d);
+/* `now` is CLOCK_BOOTTIME. */
+void docking_facts(const Docking *d, uint64_t now, BayFacts *ret);
+LogAbout docking_about(const Docking *d);
+
+/*
+ * Hands the batch to the store. When it is committed (or failed), `then` runs with the docking, or with NULL when that
+ * has ended, and the clip, which stays alive until then (NULL is allowed).
+ */
+typedef void (*DockingThen)(Docking *d, Clip *clip, int result);
+int docking_commit(Docking *d, StoreBatch *batch, Clip *clip, DockingThen then);
+int docking_commit_fact(Docking *d, const Fact *fact, Clip *clip, DockingThen then);
+/* The same for a job of the spool: pass the result as userdata with docking_pending_done as SpoolDone. */
+int docking_pending_new(Docking *d, Clip *clip, DockingThen then, DockingPending **ret);
+void docking_pending_done(int result, void *userdata);
+void docking_pending_cancel(DockingPending *p);
+
+/* A fact about this docking, with its ids, bay and the moment filled in. */
+Fact docking_fact(const Docking *d, FactKind kind, const Clip *clip);
+
+/* The worker or the camera failed: end the worker, record it, back off. */
+void docking_fault(Docking *d, WorkerResult why, const char *text);
+/* The database, the disk or memory failed: nothing is the camera's fault; back off all the same. */
+void docking_trouble(Docking *d, int error, const char *what);
+/* A person must look at this camera. */
+void docking_quarantine(Docking *d, const char *format, ...) _printf_(2, 3);
+/* A step ended well. */
+void docking_step_done(Docking *d);
+
+/* The steps. Each is called with no step under way. */
+int docking_spawn(Docking *d, WorkerDone opened);
+void docking_identify(Docking *d);
+void docking_check(Docking *d);
+void docking_list(Docking *d);
+void docking_pull(Docking *d);
+void docking_verify(Docking *d);
+void docking_erase(Docking *d);
+
+/* Used by pull and verify: reads blocks again and compares them with their facts. */
+int docking_read_again(Docking *d, Clip *clip, bool sample);
+/* Throws away the clip's part (it is kept aside) so that the next pull begins at 0. */
+void docking_start_afresh(Docking *d, Clip *clip, const char *why);
+extern const WorkerOps docking_worker_ops;
+
+
+/* A block came from the camera: docking_pull.c keeps it as a fact or compares it with one. */
+void docking_block_read(Docking *d, uint32_t index, uint32_t number, uint32_t length, const Digest *digest);
+/* A clip never seen before, into the docking and, as a fact, into the batch. */
+int docking_new_clip(Docking *d, const char *path, uint64_t size_bytes, int64_t mtime_unix_sec, uint32_t ordinal, uint32_t flags,
+                     uint32_t index, StoreBatch *batch);
+/* Takes the clip of this index out of the docking: another one stands for what the camera lists there. */
+void docking_detach_index(Docking *d, uint32_t index);

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The first steps with a camera: who it is, how it is. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "core/serial.h"
+#include "service/docking.h"
+#include "service/manager_private.h"
+
+static void on_dead(void *userdata, WorkerResult why, const char *text) {
+        docking_fault(userdata, why, text);
+}
+
+static void on_block(void *userdata, uint32_t clip, uint32_t number, uint32_t length, const Digest *digest) {
+        docking_block_read(userdata, clip, number, length, digest);
+}
+
+static void on_progress(void *userdata, uint32_t clip, uint64_t bytes) {
+        Docking *d = userdata;
+
+        (void) clip;
+        d->current_bytes = d->pull_offset + bytes;
+        bay_changed(d->bay);
+}
+
+const WorkerOps docking_worker_ops = {
+        .on_dead = on_dead,
+        .on_block = on_block,
+        .on_progress = on_progress,
+};
+
+int docking_spawn(Docking *d, WorkerDone opened) {
+        const Settings *s = d->manager->settings;
+        _cleanup_(freep) char *plugin = NULL;
+        WorkerConfig config;
+        int r;
+
+        if (d->incoming_fd < 0) {
+                d->incoming_fd = spool_open_incoming(d->manager->spool, d->id);
+                if (d->incoming_fd < 0) {
+                        docking_trouble(d, d->incoming_fd, "no folder can be made for the docking in incoming/");
+                        return -EIO;
+                }
+        }
+        plugin = text_format("%s/%s.so", s->plugin_dir, d->model->plugin);
+        if (!plugin) {
+                docking_trouble(d, -ENOMEM, "the worker cannot be started");
+                return -ENOMEM;
+        }
+        config = (WorkerConfig){
+                .executable = s->worker,
+                .plugin_path = plugin,
+                .bay = bay_port_path(d->bay),
+                .node_path = d->device->node_path,
+                .incoming_fd = d->incoming_fd,
+                .call_timeout_usec = s->call_usec,
+                .stall_timeout_usec = s->stall_usec,
+        };
+        d->busy = true;
+        r = worker_spawn(d->manager->event, &config, &docking_worker_ops, d, &d->worker);
+        if (r < 0) {
+                if (r == -ENODEV)
+                        docking_fault(d, WORKER_UNPLUGGED, "its USB node is not at this bay any more");
+                else
+                        docking_trouble(d, r, "the worker cannot be started");
+                return r;
+        }
+        d->worker_erases = false;
+        r = worker_open(d->worker, d->model->id, (const char *const *) d->model->options, opened);
+        if (r < 0) {
+                docking_trouble(d, r, "the worker cannot be called");
+                return r;
+        }
+        return 0;
+}
+
+/* ---- Identify -------------------------------------------------------------------------------------------------- */
+
+/* Another bay holds a device of this serial right now: which of the two is the camera cannot be known. */
+static Docking *twin_of(Docking *d, const char *serial) {
+        for (Bay *b = d->manager->bays; b; b = bay_next_in_order(b)) {
+                Docking *other = bay_docking(b);
+
+                if (other && other != d && other->camera && text_equal(camera_serial(other->camera), serial))
+                        return other;
+        }
+        return NULL;
+}
+
+static void fact_of_camera(Docking *d, Camera *camera, Fact *ret) {
+        *ret = docking_fact(d, FACT_CAMERA_SEEN, NULL);
+        ret->camera_id = camera_id(camera);
+        ret->camera.serial = camera_serial(camera);
+        ret->camera.manufacturer = camera_manufacturer(camera);
+        ret->camera.model = camera_model(camera);
+        ret->camera.firmware = camera_firmware(camera);
+        ret->camera.storage_id = camera_storage_id(camera);
+        ret->camera.model_id = camera_model_id(camera);
+        ret->camera.ambiguous = camera_is_ambiguous(camera);
+}
+
+static void quarantine_twin(Docking *d, const Docking *other) {
+        docking_quarantine(d, "two devices show the serial %s, here and in bay %s; nothing is pulled from or erased on either until only "
+                              "one of them is docked", camera_serial(d->camera), bay_name(other->bay));
+        d->twin = true;
+}
+
+static void twins(Docking *d, Docking *other, Camera *camera) {
+        Fact fact;
+
+        camera_set_ambiguous(camera);
+        fact_of_camera(d, camera, &fact);
+        (void) docking_commit_fact(d, &fact, NULL, NULL);
+        quarantine_twin(d, other);
+        if (!other->quarantined)
+                quarantine_twin(other, d);
+}
+
+static void identified(Docking *d, Clip *clip, int result) {
+        (void) clip;
+        if (!d || !d->worker)
+                return;
+        if (result < 0)
+                return docking_trouble(d, result, "the database cannot be written");
+        d->identified = true;
+        docking_step_done(d);
+}
+
+static int find_camera(Docking *d, const char *serial, Camera **ret, char **ret_known_as) {
+        _cleanup_(camera_row_freep) CameraRow *row = NULL;
+        uint64_t id;
+        int r;
+
+        *ret_known_as = NULL;
+        *ret = manager_camera_by_serial(d->manager, serial);
+        if (!*ret) {
+                r = store_camera_by_serial(d->manager->store, serial, &row);
+                if (r < 0 && r != -ENOENT)
+                        return r;
+                id = row ? row->id : store_next_id(d->manager->store, STORE_ID_CAMERA);
+                r = camera_get(d->manager, id, serial, ret);
+                if (r < 0)
+                        return r;
+                if (row && row->ambiguous)
+                        camera_set_ambiguous(*ret);
+                if (row)
+                        camera_set_battery(*ret, row->battery_percent);
+                if (row && !text_equal(row->model_id, d->model->id) && !(*ret_known_as = strdup(row->model_id)))
+                        return -ENOMEM;
+        } else if (!text_equal(camera_model_id(*ret), d->model->id) && !(*ret_known_as = strdup(camera_model_id(*ret))))
+                return -ENOMEM;
+        return 0;
+}
+
+static void identity_known(void *userdata, WorkerResult result, const char *text, const WorkerIdentity *id) {
+        Docking *d = userdata, *other;
+        _cleanup_(store_batch_freep) StoreBatch *batch = NULL;
+        _cleanup_(freep) char *known_as = NULL;
+        const char *serial, *problem;
+        Camera *camera;
+        Fact fact;
+        int r;
+
+        if (result != WORKER_OK)
+                return docking_fault(d, result, text);
+        serial = *id->serial ? id->serial : d->device->usb_serial;
+        problem = serial_problem(serial);
+        if (problem)
+                return docking_quarantine(d, "its serial '%s' %s, so that this camera cannot be told from others; give it a serial of "
+                                             "its own with the maker's tool", serial, problem);
+        r = find_camera(d, serial, &camera, &known_as);
+        if (r < 0)
+                return docking_trouble(d, r, "the camera cannot be looked up in the database");
+        if (d->camera && d->camera != camera)
+                return docking_quarantine(d, "it now says that its serial is %s, before it said %s, without having left the bay", serial,
+                                          camera_serial(d->camera));
+        if (known_as)
+                return docking_quarantine(d, "the serial %s is known of a camera of the model %s, and this is a %s; the two cannot be "
+                                             "told apart", serial, known_as, d->model->id);
+        other = twin_of(d, serial);
+        d->camera = camera;
+        if (other)
+                return twins(d, other, camera);
+        camera_set_bay(camera, d->bay);
+        r = camera_set_words(camera, &(CameraWords){ id->manufacturer, id->model, id->firmware, id->storage_id, d->model->id });
+        if (r < 0 || store_batch_new(&batch) < 0)
+                return docking_trouble(d, -ENOMEM, "the camera cannot be recorded");
+        fact_of_camera(d, camera, &fact);
+        r = store_batch_add(batch, &fact);
+        if (r >= 0) {
+                fact = docking_fact(d, FACT_IDENTIFIED, NULL);
+                r = store_batch_add(batch, &fact);
+        }
+        if (r >= 0)
+                r = docking_commit(d, TAKE_PTR(batch), NULL, identified);
+        if (r < 0)
+                docking_trouble(d, r, "the camera cannot be recorded");
+}
+
+static void opened(void *userdata, WorkerResult result, const char *text) {
+        Docking *d = userdata;
+        int r;
+
+        if (result != WORKER_OK)
+                return docking_fault(d, result, text);
+        r = worker_identify(d->worker, identity_known);
+        if (r < 0)
+                docking_trouble(d, r, "the worker cannot be called");
+}
+
+void docking_identify(Docking *d) {
+        (void) docking_spawn(d, opened);
+}
+
+/* ---- Check ----------------------------------------------------------------------------------------------------- */
+
+static void clock_recorded(Docking *d, Clip *clip, int result) {
+        (void) clip;
+        if (!d || !d->worker)
+                return;
+        if (result < 0)
+                return docking_trouble(d, result, "the database cannot be written");
+        d->checked = true;
+        docking_step_done(d);
+}
+
+static void record_clock(Docking *d, bool set, int64_t to_unix_sec, const char *why) {
+        Fact fact = docking_fact(d, FACT_CLOCK_SET, NULL);
+        int r;
+
+        fact.text = why;
+        fact.clock.set = set;
+        fact.clock.to_unix_sec = to_unix_sec;
+        r = docking_commit_fact(d, &fact, NULL, clock_recorded);
+        if (r < 0)
+                docking_trouble(d, r, "the check cannot be recorded");
+}
+
+static void clock_was_set(void *userdata, WorkerResult result, const char *text) {
+        Docking *d = userdata;
+
+        if (result == WORKER_UNSUPPORTED || result == WORKER_DENIED || result == WORKER_CAMERA)
+                return record_clock(d, false, 0, text);
+        if (result != WORKER_OK)
+                return docking_fault(d, result, text);
+        record_clock(d, true, clock_wall_usec() / (int64_t) USEC_PER_SEC, NULL);
+}
+
+/* The drift is committed: only now may the clock, which is the evidence of it, be changed. */
+static void drift_recorded(Docking *d, Clip *clip, int result) {
+        int64_t now_sec = (clock_wall_usec() + (int64_t) USEC_PER_SEC / 2) / (int64_t) USEC_PER_SEC;
+        int r;
+
+        (void) clip;
+        if (!d || !d->worker)
+                return;
+        if (result < 0)
+                return docking_trouble(d, result, "the database cannot be written");
+        if (!d->manager->settings->set_clock)
+                return record_clock(d, false, 0, "[policy] set_clock is off");
+        if (!d->health.clock_known)
+                return record_clock(d, false, 0, "the camera does not tell its clock");
+        if (!manager_clock_synchronised(d->manager))
+                return record_clock(d, false, 0, "the dock's own clock is not known to be synchronised");
+        r = worker_set_clock(d->worker, now_sec, clock_was_set);
+        if (r < 0)
+                docking_trouble(d, r, "the worker cannot be called");
+}
+
+static void health_known(void *userdata, WorkerResult result, const char *text, const WorkerHealth *health) {
+        Docking *d = userdata;
+        Fact fact = docking_fact(d, FACT_CHECKED, NULL);
+        int r;
+
+        if (result == WORKER_UNSUPPORTED)
+                d->health = (WorkerHealth){ .battery_percent = -1, .charging = -1 };
+        else if (result != WORKER_OK)
+                return docking_fault(d, result, text);
+        else
+                d->health = *health;
+        fact.check.battery_percent = d->health.battery_percent;
+        fact.check.storage_known = d->health.storage_known;
+        fact.check.read_only = d->health.read_only;
+        fact.check.storage_total_bytes = d->health.storage_total_bytes;
+        fact.check.storage_free_bytes = d->health.storage_free_bytes;
+        fact.check.drift_known = d->health.clock_known;
+        if (d->health.clock_known) {
+                /* What the dock's clock showed when the camera's was read. The camera tells whole seconds. */
+                int64_t then = fact.at.wall_usec - (int64_t) (fact.at.boottime_usec - d->health.clock_boottime_usec);
+
+                fact.check.drift_usec = d->health.clock_unix_sec * (int64_t) USEC_PER_SEC - then;
+                camera_set_drift(d->camera, fact.check.drift_usec);
+        }
+        camera_set_battery(d->camera, d->health.battery_percent);
+        r = docking_commit_fact(d, &fact, NULL, drift_recorded);
+        if (r < 0)
+                docking_trouble(d, r, "the check cannot be recorded");
+}
+
+void docking_check(Docking *d) {
+        int r;
+
+        d->busy = true;
+        r = worker_health(d->worker, health_known);
+        if (r < 0)
+                docking_trouble(d, r, "the worker cannot be called");
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/manager.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "service/docking.h"
+#include "service/manager_private.h"
+
+/* ---- The observer ---------------------------------------------------------------------------------------------- */
+
+void manager_tell(Manager *m) {
+        if (m->observer && m->observer->manager_changed)
+                m->observer->manager_changed(m->observer_userdata);
+}
+
+void manager_tell_bay(Manager *m, Bay *bay) {
+        if (m->observer && m->observer->bay_changed)
+                m->observer->bay_changed(m->observer_userdata, bay);
+}
+
+void manager_tell_camera(Manager *m, Camera *camera, bool added) {
+        if (!m->observer)
+                return;
+        if (added && m->observer->camera_added)
+                m->observer->camera_added(m->observer_userdata, camera);
+        else if (!added && m->observer->camera_changed)
+                m->observer->camera_changed(m->observer_userdata, camera);
+}
+
+void manager_set_observer(Manager *m, const ManagerObserver *observer, void *userdata) {
+        m->observer = observer;
+        m->observer_userdata = userdata;
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------------------------ */
+
+const Settings *manager_settings(const Manager *m) {
+        return m->settings;
+}
+
+Store *manager_store(Manager *m) {
+        return m->store;
+}
+
+bool manager_clock_synchronised(const Manager *m) {
+        return clocksync_is_synchronised(m->clock);
+}
+
+void manager_set_bus(Manager *m, sd_bus *bus) {
+        clocksync_set_bus(m->clock, bus);
+}
+
+void manager_moment(const Manager *m, Moment *ret) {
+        moment_now(manager_clock_synchronised(m), ret);
+}
+
+const char *manager_store_state(const Manager *m, const char **ret_reason) {
+        return uplink_state(m->uplink, ret_reason);
+}
+
+const char *manager_state(const Manager *m, const char **ret_reason) {
+        const char *why = "", *store = manager_store_state(m, &why);
+
+        if (m->stopping) {
+                *ret_reason = "";
+                return "stopping";
+        }
+        if (store_is_failing(m->store, ret_reason))
+                return "degraded";
+        if (m->spool_full) {
+                *ret_reason = "the spool is full; the footage stays on the cameras until space returns";
+                return "degraded";
+        }
+        if (!text_equal(store, WIRE_STORE_READY)) {
+                *ret_reason = why && *why ? why : "the store cannot be reached; the footage is kept on the dock";
+                return "degraded";
+        }
+        *ret_reason = "";
+        return "running";
+}
+
+void manager_spool_status(const Manager *m, SpoolStatus *ret) {
+        const char *why;
+
+        *ret = (SpoolStatus){
+                .state = store_is_failing(m->store, &why) ? "failing" : m->spool_full ? "full" : "ok",
+                .free_bytes = spool_free_bytes(m->spool),
+                .used_bytes = spool_total_bytes(m->spool) - MIN2(spool_free_bytes(m->spool), spool_total_bytes(m->spool)),
+                .unstored_clips = m->unstored_clips,
+                .unstored_bytes = m->unstored_bytes,
+        };
+}
+
+Bay *manager_first_bay(Manager *m) {
+        return m->bays;
+}
+
+Bay *manager_bay_by_number(Manager *m, unsigned number) {
+        for (Bay *b = m->bays; b; b = bay_next_in_order(b))
+                if (bay_number(b) == number)
+                        return b;
+        return NULL;
+}
+
+Bay *manager_bay_at(Manager *m, const char *port_path) {
+        for (Bay *b = m->bays; b; b = bay_next_in_order(b))
+                if (text_equal(bay_port_path(b), port_path))
+                        return b;
+        return NULL;
+}
+
+Camera *manager_first_camera(Manager *m) {
+        return m->cameras;
+}
+
+Camera *manager_camera_by_serial(Manager *m, const char *serial) {
+        for (Camera *c = m->cameras; c; c = camera_next_in_order(c))
+                if (text_equal(camera_serial(c), serial))
+                        return c;
+        return NULL;
+}
+
+void manager_kick_bays(Manager *m) {
+        for (Bay *b = m->bays; b; b = bay_next_in_order(b))
+                docking_kick(bay_docking(b));
+}
+
+/* ---- Hot-plug ------------------------------------------------------------------------------------------------------ */
+
+static void on_added(void *userdata, HotplugDevice *device) {
+        Manager *m = userdata;
+
+        bay_plugged(manager_bay_at(m, device->port_path), device);
+}
+
+/*
+ * The last of two devices that showed one serial: it begins anew, as a camera of a serial that is never trusted to go
+ * on where an earlier docking ended.
+ */
+static void release_twins(Manager *m, const Bay *left, const Camera *camera) {
+        for (Bay *b = m->bays; b; b = bay_next_in_order(b)) {
+                Docking *d = bay_docking(b);
+
+                if (b == left || !d || d->camera != camera || !d->quarantined || !d->twin)
+                        continue;
+                d->quarantined = d->twin = false;
+                docking_kick(d);
+        }
+}
+
+static void on_removed(void *userdata, const char *port_path) {
+        Manager *m = userdata;
+        Bay *b = manager_bay_at(m, port_path);
+        const Camera *camera = bay_camera(b);
+
+        bay_unplugged(b);
+        if (camera)
+                release_twins(m, b, camera);
+}
+
+static bool on_wanted(void *userdata, const char *port_path) {
+        return manager_bay_at(userdata, port_path) != NULL;
+}
+
+static const HotplugOps hotplug_ops = {
+        .added = on_added,
+        .removed = on_removed,
+        .wanted = on_wanted,
+};
+
+/* ---- Beginning and end ------------------------------------------------------------------------------------------ */
+
+static void on_clock_changed(void *userdata) {
+        manager_tell(userdata);
+}
+
+static int on_upload_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        upload_pump(userdata);
+        return 0;
+}
+
+/* A sealed file counts only when its copy was committed; else it is the part that it was. */
+static int sealed_is_known(void *userdata, uint64_t clip_id, const char *name) {
+        _cleanup_(clip_row_freep) ClipRow *row = NULL;
+        Manager *m = userdata;
+        int r;
+
+        r = store_clip(m->store, clip_id, &row);
+        if (r == -ENOENT) {
+                log_warning(NULL, "spool/%s belongs to no clip that the database knows; it is left where it is", name);
+                return 0;
+        }
+        if (r < 0)
+                return r;
+        return row->state == CLIP_SEEN || row->state == CLIP_COPYING;
+}
+
+static int record_start(Manager *m) {
+        Fact fact = { .kind = FACT_DAEMON_STARTED, .text = BERTH_VERSION };
+
+        manager_moment(m, &fact.at);
+        return store_put(m->store, &fact, NULL, NULL);
+}
+
+static int make_bays(Manager *m) {
+        for (size_t i = 0; i < m->settings->n_bays; i++) {
+                Bay *b;
+                int r;
+
+                r = bay_new(m, &m->settings->bays[i], &b);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int start_timers(Manager *m) {
+        int r;
+
+        r = sd_event_add_time(m->event, &m->upload_timer, CLOCK_BOOTTIME, 0, USEC_PER_SEC / 10, on_upload_timer, m);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(m->upload_timer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        return sd_event_add_time(m->event, &m->spool_timer, CLOCK_BOOTTIME, 0, USEC_PER_SEC / 4, room_on_timer, m);
+}
+
+static int open_state(Manager *m, ConfError *error) {
+        int r;
+
+        r = store_open(m->event, m->settings->state_dir, &m->store, error);
+        if (r < 0)
+                return r;
+        r = spool_open(m->event, m->settings->state_dir, m->settings->reserve_bytes, &m->spool, error);
+        if (r < 0)
+                return r;
+        r = spool_check_sealed(m->spool, sealed_is_known, m);
+        if (r < 0)
+                snprintf(error->text, sizeof(error->text), "%s/spool cannot be compared with the database: %s", m->settings->state_dir,
+                         strerror(-r));
+        return r;
+}
+
+int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfError *error) {
+        _cleanup_(manager_freep) Manager *m = NULL;
+        int r;
+
+        error->text[0] = 0;
+        m = calloc(1, sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        m->event = sd_event_ref(event);
+        m->settings = settings;
+        r = models_load(settings->models_dir, settings->local_models_dir, &m->models, error);
+        if (r < 0)
+                return r;
+        r = open_state(m, error);
+        if (r < 0)
+                return r;
+        if ((r = clocksync_new(event, on_clock_changed, m, &m->clock)) < 0 || (r = start_timers(m)) < 0 ||
+            (r = uplink_new(event, settings->uplink_socket, &upload_uplink_ops, m, &m->uplink)) < 0 || (r = make_bays(m)) < 0)
+                return r;
+        m->started = true;
+        r = record_start(m);
+        if (r < 0)
+                return r;
+        r = upload_load_unstored(m);
+        if (r < 0) {
+                snprintf(error->text, sizeof(error->text), "The clips that wait for the store cannot be read from %s/berth.db: %s",
+                         settings->state_dir, strerror(-r));
+                return r;
+        }
+        r = hotplug_new(event, settings->reconcile_usec, &hotplug_ops, m, &m->hotplug);
+        if (r < 0) {
+                snprintf(error->text, sizeof(error->text), "USB devices cannot be watched: %s; is udev running?", strerror(-r));
+                return r;
+        }
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+static void record_stop(Manager *m) {
+        Fact fact = { .kind = FACT_DAEMON_STOPPED };
+
+        if (!m->started)
+                return;
+        manager_moment(m, &fact.at);
+        (void) store_put(m->store, &fact, NULL, NULL);
+}
+
+Manager *manager_free(Manager *m) {
+        if (!m)
+                return NULL;
+        m->stopping = true;
+        hotplug_free(m->hotplug);
+        while (m->bays)
+                bay_free(m->bays);
+        /* Seals that are under way are finished and recorded: the spool's completions hand their facts to the store. */
+        m->spool = spool_close(m->spool);
+        record_stop(m);
+        m->store = store_close(m->store);
+        m->uplink = uplink_free(m->uplink);
+        for (size_t i = 0; i < CLIP_BUCKETS; i++)
+                while (m->clips[i])
+                        clip_free(m->clips[i]);
+        while (m->cameras)
+                camera_free(m->cameras);
+        clocksync_free(m->clock);
+        sd_event_source_disable_unref(m->upload_timer);
+        sd_event_source_disable_unref(m->spool_timer);
+        models_free(m->models);
+        sd_event_unref(m->event);
+        free(m);
+        return NULL;
+}

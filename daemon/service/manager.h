@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The dock: owns its bays, cameras and clips, and the effects that carry out what core/ decides. */
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "service/bay.h"
+#include "service/camera.h"
+#include "service/clip.h"
+#include "service/model.h"
+#include "service/settings.h"
+#include "store/store.h"
+
+typedef struct Manager Manager;
+
+/* Told, within the change itself, that something changed that the bus shows: it notes it and looks later. */
+typedef struct ManagerObserver {
+        void (*manager_changed)(void *userdata);
+        void (*bay_changed)(void *userdata, Bay *bay);
+        void (*camera_added)(void *userdata, Camera *camera);
+        void (*camera_changed)(void *userdata, Camera *camera);
+        void (*camera_removed)(void *userdata, Camera *camera);
+} ManagerObserver;
+
+/*
+ * Opens the state folder and everything in it, starts watching USB and connects to the uplink. `settings` is owned by
+ * the caller and outlives the manager. On failure `error` says it in one sentence.
+ */
+int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfError *error);
+/* Ends workers, records the stop, and waits for the store. */
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP(Manager, manager_free);
+
+/* The system bus, for timedate1; NULL when there is none: the clock then counts as not synchronised. */
+void manager_set_bus(Manager *m, sd_bus *bus);
+/* One observer; NULL takes it away. */
+void manager_set_observer(Manager *m, const ManagerObserver *observer, void *userdata);
+
+const Settings *manager_settings(const Manager *m);
+Store *manager_store(Manager *m);
+bool manager_clock_synchronised(const Manager *m);
+
+/* "running", "degraded", "stopping"; the reason is "" when running. */
+const char *manager_state(const Manager *m, const char **ret_reason);
+/* WIRE_STORE_* or "disconnected". */
+const char *manager_store_state(const Manager *m, const char **ret_reason);
+
+typedef struct SpoolStatus {
+        const char *state; /* "ok", "full", "failing" */
+        uint64_t used_bytes, free_bytes;
+        uint64_t unstored_clips, unstored_bytes;
+} SpoolStatus;
+void manager_spool_status(const Manager *m, SpoolStatus *ret);
+
+/* Bays in order of their number. */
+Bay *manager_first_bay(Manager *m);
+Bay *manager_bay_by_number(Manager *m, unsigned number);
+/* Cameras known in this run: docked now, or docked since the start. */
+Camera *manager_first_camera(Manager *m);
+Camera *manager_camera_by_serial(Manager *m, const char *serial);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The manager's inside, for the service layer only. */
+
+#include "service/clocksync.h"
+#include "service/hotplug.h"
+#include "service/manager.h"
+#include "service/spool.h"
+#include "service/uplink.h"
+
+#define CLIP_BUCKETS 4096u
+
+struct Manager {
+        sd_event *event;
+        const Settings *settings;
+        Models *models;
+        Store *store;
+        Spool *spool;
+        Uplink *uplink;
+        Hotplug *hotplug;
+        ClockSync *clock;
+
+        Bay *bays;
+        Camera *cameras;
+        Clip *clips[CLIP_BUCKETS];
+
+        /* Clips that wait for the store or are on their way to it, oldest first. */
+        Clip *first_upload, *last_upload;
+        unsigned uploading;
+        uint64_t unstored_clips, unstored_bytes;
+        sd_event_source *upload_timer, *spool_timer;
+        bool spool_full, looking, started, stopping;
+        unsigned releasing; /* spool copies on their way out */
+
+        const ManagerObserver *observer;
+        void *observer_userdata;
+};
+
+void manager_tell(Manager *m);
+void manager_tell_bay(Manager *m, Bay *bay);
+void manager_tell_camera(Manager *m, Camera *camera, bool added);
+
+/* "now", with what is known of the clock. */
+void manager_moment(const Manager *m, Moment *ret);
+/* Room for that much more in the spool, beyond the reserve? Starts making room when there is not. */
+bool manager_has_room(Manager *m, uint64_t bytes);
+/* Asks all bays to decide again. */
+void manager_kick_bays(Manager *m);
+Bay *manager_bay_at(Manager *m, const char *port_path);
+
+/* upload.c */
+void upload_enqueue(Clip *clip);
+void upload_forget(Clip *clip);
+void upload_pump(Manager *m);
+int upload_load_unstored(Manager *m);
+extern const UplinkOps upload_uplink_ops;
+/* Does the site's policy accept a receipt of this strength? */
+bool manager_accepts(const Manager *m, const char *strength);
+
+/* room.c */
+void room_start(Manager *m);
+int room_on_timer(sd_event_source *source, uint64_t usec, void *userdata);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Room on the spool's disk. Spool copies whose clips the store holds are kept as long as there is room, and go oldest receipt
+ * first when there is not. Pulling pauses while free space is below the reserve and goes on when space has come back.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "service/docking.h"
+#include "service/manager_private.h"
+
+#define LOOK_AGAIN_USEC (2 * USEC_PER_SEC)
+
+/* ---- Making room --------------------------------------------------------------------------------------------------- */
+
+#define RELEASED_AT_ONCE 16u
+
+typedef struct Release {
+        Manager *manager;
+        uint64_t clip_id;
+        char *spool_name;
+} Release;
+
+static Release *release_free(Release *r) {
+        if (r)
+                free(r->spool_name);
+        free(r);
+        return NULL;
+}
+
+static void removed(int result, void *userdata) {
+        Release *r = userdata;
+        Manager *m = r->manager;
+
+        if (result < 0)
+                log_error(NULL, "spool/%s cannot be removed: %s", r->spool_name, strerror(-result));
+        release_free(r);
+        if (--m->releasing == 0)
+                room_start(m);
+}
+
+/* On record first: the file of a released clip is looked for by nobody, whether or not it is removed. */
+static void release_recorded(int result, void *userdata) {
+        Release *r = userdata;
+        Manager *m = r->manager;
+        Clip *c = manager_clip(m, r->clip_id);
+
+        if (result >= 0 && c) {
+                free(c->spool_name);
+                c->spool_name = NULL;
+        }
+        if (result >= 0)
+                result = spool_remove(m->spool, r->spool_name, removed, r);
+        if (result < 0) {
+                release_free(r);
+                m->releasing--;
+        }
+}
+
+static int release(Manager *m, const ClipRow *row) {
+        Release *r = calloc(1, sizeof(*r));
+        Fact fact = { .kind = FACT_SPOOL_RELEASED, .clip_id = row->id, .camera_id = row->camera_id, .text = "room is needed" };
+        int result;
+
+        if (!r || !(r->spool_name = strdup(row->spool_name))) {
+                release_free(r);
+                return -ENOMEM;
+        }
+        r->manager = m;
+        r->clip_id = row->id;
+        manager_moment(m, &fact.at);
+        result = store_put(m->store, &fact, release_recorded, r);
+        if (result < 0)
+                release_free(r);
+        else
+                m->releasing++;
+        return result;
+}
+
+/* Only what the store holds by a receipt that would license an erase: this copy may be the last one on the dock. */
+static void make_room(Manager *m, uint64_t missing_bytes) {
+        ClipRow **rows;
+        size_t n;
+        uint64_t sum = 0;
+
+        if (m->releasing > 0 || m->stopping)
+                return;
+        if (store_clips_releasable(m->store, RELEASED_AT_ONCE, &rows, &n) < 0)
+                return;
+        for (size_t i = 0; i < n && sum < missing_bytes; i++)
+                if (manager_accepts(m, rows[i]->strength) && release(m, rows[i]) >= 0)
+                        sum += rows[i]->size_bytes;
+        clip_rows_free(rows, n);
+}
+
+/* ---- Is there room? ------------------------------------------------------------------------------------------------ */
+
+/* What the pulls under way will still write. */
+static uint64_t promised_bytes(Manager *m) {
+        uint64_t sum = 0;
+
+        for (Bay *b = m->bays; b; b = bay_next_in_order(b)) {
+                const Docking *d = bay_docking(b);
+
+                if (d && d->current && d->current->state == CLIP_COPYING)
+                        sum += d->current->size_bytes - MIN2(d->current_bytes, d->current->size_bytes);
+        }
+        return sum;
+}
+
+static void set_full(Manager *m, bool full) {
+        char free_text[16], reserve_text[16];
+
+        if (m->spool_full == full)
+                return;
+        m->spool_full = full;
+        if (full)
+                log_warning(NULL, "The spool is full (%s free, of which %s are kept in reserve); pulling pauses, the footage stays on the "
+                                  "cameras", text_bytes(spool_free_bytes(m->spool), free_text),
+                            text_bytes(spool_reserve_bytes(m->spool), reserve_text));
+        else
+                log_info(NULL, "The spool has room again; pulling goes on");
+        manager_tell(m);
+}
+
+bool manager_has_room(Manager *m, uint64_t bytes) {
+        uint64_t needed = spool_reserve_bytes(m->spool) + promised_bytes(m);
+
+        if (spool_free_bytes(m->spool) >= needed && spool_free_bytes(m->spool) - needed >= bytes)
+                return true;
+        set_full(m, true);
+        make_room(m, needed + bytes - spool_free_bytes(m->spool));
+        room_start(m);
+        return false;
+}
+
+static void looked(int result, void *userdata) {
+        Manager *m = userdata;
+        bool waits = false;
+
+        m->looking = false;
+        if (result < 0)
+                log_warning(NULL, "The spool's free space cannot be asked for");
+        /* Each bay asks again for the clip that it wants; a smaller clip may fit where a larger one does not. */
+        for (Bay *b = m->bays; b; b = bay_next_in_order(b)) {
+                Docking *d = bay_docking(b);
+
+                if (!d || !d->spool_waits)
+                        continue;
+                waits = true;
+                if (spool_free_bytes(m->spool) > spool_reserve_bytes(m->spool)) {
+                        d->spool_waits = false;
+                        docking_kick(d);
+                }
+        }
+        if (spool_free_bytes(m->spool) > spool_reserve_bytes(m->spool) && !waits)
+                set_full(m, false);
+        manager_tell(m);
+}
+
+void room_start(Manager *m) {
+        if (m->looking || m->stopping)
+                return;
+        m->looking = true;
+        spool_look(m->spool, looked, m);
+}
+
+int room_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        Manager *m = userdata;
+        int r;
+
+        (void) usec;
+        room_start(m);
+        r = sd_event_source_set_time(source, clock_boottime_usec() + LOOK_AGAIN_USEC);
+        return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}

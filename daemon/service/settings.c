@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+static const char *const erase_policy_table[_ERASE_POLICY_MAX] = {
+        [ERASE_AFTER_RECEIPT] = "after-receipt",
+        [ERASE_NEVER] = "never",
+};
+
+Settings *settings_free(Settings *s) {
+        if (!s)
+                return NULL;
+        free(s->name);
+        free(s->state_dir);
+        free(s->plugin_dir);
+        free(s->worker);
+        free(s->models_dir);
+        free(s->local_models_dir);
+        free(s->uplink_socket);
+        for (size_t i = 0; i < s->n_bays; i++)
+                free(s->bays[i].port_path);
+        free(s->bays);
+        free(s->accept);
+        free(s);
+        return NULL;
+}
+
+static int set_default(char **field, const char *value) {
+        if (*field)
+                return 0;
+        *field = strdup(value);
+        return *field ? 0 : -ENOMEM;
+}
+
+/* A USB port path: bus, dash, port numbers joined by dots ("1-1.4.2"). The kernel goes seven tiers deep. */
+static bool port_path_is_valid(const char *s) {
+        size_t bus = strspn(s, "0123456789");
+
+        if (bus < 1 || bus > 3 || s[bus] != '-')
+                return false;
+        s += bus + 1;
+        for (unsigned tier = 0; tier < 7; tier++) {
+                size_t n = strspn(s, "0123456789");
+
+                if (n < 1 || n > 3 || s[0] == '0')
+                        return false;
+                s += n;
+                if (*s == 0)
+                        return true;
+                if (*s++ != '.')
+                        return false;
+        }
+        return false;
+}
+
+static int bay_by_port(Settings *s, const ConfLine *line, BaySetting **ret, ConfError *error) {
+        BaySetting *bays;
+
+        for (size_t i = 0; i < s->n_bays; i++)
+                if (text_equal(s->bays[i].port_path, line->name)) {
+                        *ret = &s->bays[i];
+                        return 0;
+                }
+        if (!port_path_is_valid(line->name))
+                return conf_error(line, error, "'%s' is not a USB port path such as 1-1.4", line->name);
+        if (s->n_bays >= BAYS_MAX)
+                return conf_error(line, error, "more than %u bays", BAYS_MAX);
+        bays = reallocarray(s->bays, s->n_bays + 1, sizeof(*bays));
+        if (!bays)
+                return -ENOMEM;
+        s->bays = bays;
+        bays[s->n_bays] = (BaySetting){ .port_path = strdup(line->name) };
+        if (!bays[s->n_bays].port_path)
+                return -ENOMEM;
+        *ret = &bays[s->n_bays++];
+        return 0;
+}
+
+static int parse_bay(Settings *s, const ConfLine *line, ConfError *error) {
+        BaySetting *bay = NULL;
+        uint64_t number;
+        int r;
+
+        r = bay_by_port(s, line, &bay, error);
+        if (r < 0)
+                return r;
+        if (!line->key)
+                return 0;
+        if (!text_equal(line->key, "number"))
+                return conf_error(line, error, "unknown key");
+        r = conf_uint(line, 1, 9999, &number, error);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < s->n_bays; i++)
+                if (s->bays[i].number == number && &s->bays[i] != bay)
+                        return conf_error(line, error, "bay %s already has the number %u", s->bays[i].port_path,
+                                          s->bays[i].number);
+        bay->number = (unsigned) number;
+        return 0;
+}
+
+static int parse_dock(Settings *s, const ConfLine *line, ConfError *error) {
+        if (text_equal(line->key, "name"))
+                return conf_string(line, &s->name, error);
+        if (text_equal(line->key, "state_dir"))
+                return conf_path(line, &s->state_dir, error);
+        if (text_equal(line->key, "plugin_dir"))
+                return conf_path(line, &s->plugin_dir, error);
+        if (text_equal(line->key, "worker"))
+                return conf_path(line, &s->worker, error);
+        if (text_equal(line->key, "models_dir"))
+                return conf_path(line, &s->models_dir, error);
+        if (text_equal(line->key, "local_models_dir"))
+                return conf_path(line, &s->local_models_dir, error);
+        if (text_equal(line->key, "uplink_socket"))
+                return conf_path(line, &s->uplink_socket, error);
+        return conf_error(line, error, "unknown key");
+}
+
+/* Every strength that is named must be one: a misspelt list would accept nothing, or be thought to. */
+static int parse_accept(Settings *s, const ConfLine *line, ConfError *error) {
+        _cleanup_(freep) char *list = NULL;
+        char *save = NULL;
+        int r;
+
+        r = conf_string(line, &list, error);
+        if (r < 0)
+                return r;
+        free(s->accept);
+        s->accept = strdup(list);
+        if (!s->accept)
+                return -ENOMEM;
+        for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save))
+                if (!text_equal(word, "digest") && !text_equal(word, "size") && !text_equal(word, "local"))
+                        return conf_error(line, error, "'%s' is not a receipt strength (digest, size or local, joined by commas "
+                                                       "without spaces)", word);
+        return 0;
+}
+
+static int parse_policy(Settings *s, const ConfLine *line, ConfError *error) {
+        uint64_t u;
+        int r;
+
+        if (text_equal(line->key, "erase")) {
+                for (size_t i = 0; i < ELEMENTSOF(erase_policy_table); i++)
+                        if (text_equal(erase_policy_table[i], line->value)) {
+                                s->erase = (ErasePolicy) i;
+                                return 0;
+                        }
+                return conf_error(line, error, "'%s' is neither after-receipt nor never", line->value);
+        }
+        if (text_equal(line->key, "accept"))
+                return parse_accept(s, line, error);
+        if (text_equal(line->key, "set_clock"))
+                return conf_bool(line, &s->set_clock, error);
+        if (text_equal(line->key, "uploads")) {
+                r = conf_uint(line, 1, 64, &u, error);
+                if (r < 0)
+                        return r;
+                s->uploads = (unsigned) u;
+                return 0;
+        }
+        return conf_error(line, error, "unknown key");
+}
+
+static int parse_timeouts(Settings *s, const ConfLine *line, ConfError *error) {
+        static const uint64_t min = 100 * USEC_PER_MSEC, max = 24 * 3600 * USEC_PER_SEC;
+        const struct {
+                const char *key;
+                uint64_t *field;
+        } keys[] = {
+                { "call", &s->call_usec },
+                { "stall", &s->stall_usec },
+                { "backoff_min", &s->backoff_min_usec },
+                { "backoff_max", &s->backoff_max_usec },
+                { "reconcile", &s->reconcile_usec },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (text_equal(line->key, keys[i].key))
+                        return conf_span(line, min, max, keys[i].field, error);
+        return conf_error(line, error, "unknown key");
+}
+
+static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
+        Settings *s = userdata;
+
+        if (text_equal(line->section, "bay"))
+                return parse_bay(s, line, error);
+        if (line->name[0])
+                return conf_error(line, error, "section [%s] takes no name", line->section);
+        if (text_equal(line->section, "dock"))
+                return line->key ? parse_dock(s, line, error) : 0;
+        if (text_equal(line->section, "policy"))
+                return line->key ? parse_policy(s, line, error) : 0;
+        if (text_equal(line->section, "timeouts"))
+                return line->key ? parse_timeouts(s, line, error) : 0;
+        if (text_equal(line->section, "spool")) {
+                if (!line->key)
+                        return 0;
+                if (text_equal(line->key, "reserve"))
+                        return conf_bytes(line, RESERVE_MIN_BYTES, UINT64_C(1) << 50, &s->reserve_bytes, error);
+                return conf_error(line, error, "unknown key");
+        }
+        return conf_error(line, error, "unknown section");
+}
+
+static int compare_bays(const void *a, const void *b) {
+        const BaySetting *x = a, *y = b;
+
+        return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static int fill_defaults(Settings *s) {
+        char host[256] = "dock";
+        int r;
+
+        (void) gethostname(host, sizeof(host) - 1);
+        if ((r = set_default(&s->name, host)) < 0 || (r = set_default(&s->state_dir, "/var/lib/berth")) < 0 ||
+            (r = set_default(&s->plugin_dir, BERTH_LIBDIR "/plugins")) < 0 ||
+            (r = set_default(&s->worker, BERTH_LIBDIR "/berth-bay")) < 0 ||
+            (r = set_default(&s->models_dir, BERTH_DATADIR "/cameras.d")) < 0 ||
+            (r = set_default(&s->local_models_dir, "/etc/berth/cameras.d")) < 0 ||
+            (r = set_default(&s->uplink_socket, "/run/berth-uplink/uplink.sock")) < 0 ||
+            (r = set_default(&s->accept, "digest")) < 0)
+                return r;
+        return 0;
+}
+
+/* What no single line can be blamed for. */
+static int check_whole(const Settings *s, const char *path, ConfError *error) {
+        if (s->n_bays == 0) {
+                snprintf(error->text, sizeof(error->text),
+                         "%s: no bay is described; add a section such as [bay 1-1.1] with number = 1 for each slot", path);
+                return -EINVAL;
+        }
+        for (size_t i = 0; i < s->n_bays; i++)
+                if (s->bays[i].number == 0) {
+                        snprintf(error->text, sizeof(error->text), "%s: [bay %s] has no number; add number = N", path,
+                                 s->bays[i].port_path);
+                        return -EINVAL;
+                }
+        if (s->backoff_min_usec > s->backoff_max_usec) {
+                snprintf(error->text, sizeof(error->text), "%s: [timeouts] backoff_min is longer than backoff_max", path);
+                return -EINVAL;
+        }
+        return 0;
+}
+
+int settings_load(const char *path, Settings **ret, ConfError *error) {
+        _cleanup_(settings_freep) Settings *s = NULL;
+        int r;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->reserve_bytes = GIB;
+        s->erase = ERASE_AFTER_RECEIPT;
+        s->set_clock = true;
+        s->uploads = 4;
+        s->call_usec = 60 * USEC_PER_SEC;
+        s->stall_usec = 15 * USEC_PER_SEC;
+        s->backoff_min_usec = 2 * USEC_PER_SEC;
+        s->backoff_max_usec = 300 * USEC_PER_SEC;
+        s->reconcile_usec = 30 * USEC_PER_SEC;
+        r = conf_parse_file(path, parse_line, s, error);
+        if (r < 0)
+                return r;
+        r = fill_defaults(s);
+        if (r < 0)
+                return r;
+        if (s->n_bays > 0)
+                qsort(s->bays, s->n_bays, sizeof(*s->bays), compare_bays);
+        r = check_whole(s, path, error);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* berthd.conf, as one validated struct. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/macro.h"
+
+typedef struct BaySetting {
+        char *port_path;
+        unsigned number;
+} BaySetting;
+
+#define BAYS_MAX 256u
+/* The database must be able to commit when the spool is full, or no receipt could be recorded and no room be made. */
+#define RESERVE_MIN_BYTES (16 * MIB)
+
+typedef enum ErasePolicy {
+        ERASE_AFTER_RECEIPT,
+        ERASE_NEVER,
+        _ERASE_POLICY_MAX,
+        _ERASE_POLICY_INVALID = -22,
+} ErasePolicy;
+
+typedef struct Settings {
+        /* [dock] */
+        char *name;
+        char *state_dir;
+        char *plugin_dir;
+        char *worker;
+        char *models_dir;       /* shipped */
+        char *local_models_dir; /* the site's: a model of the same id replaces the shipped one */
+        char *uplink_socket;
+        /* [bay PORT] */
+        BaySetting *bays; /* in order of their number */
+        size_t n_bays;
+        /* [spool] */
+        uint64_t reserve_bytes; /* pulling pauses below this much free space */
+        /* [policy] */
+        ErasePolicy erase;
+        char *accept; /* receipt strengths that license an erase, comma-separated */
+        bool set_clock;
+        unsigned uploads; /* at once */
+        /* [timeouts], microseconds */
+        uint64_t call_usec, stall_usec, backoff_min_usec, backoff_max_usec, reconcile_usec;
+} Settings;
+
+/* Reads the file over the defaults and checks the whole. `error` names file, line, key and why. */
+int settings_load(const char *path, Settings **ret, ConfError *error);
+Settings *settings_free(Settings *s);
+DEFINE_CLEANUP(Settings, settings_free);

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/jobs.h"
+#include "base/text.h"
+
+struct Spool {
+        JobThread *thread;
+        int state_fd, incoming_fd, parts_fd, sealed_fd, kept_fd;
+        uint64_t reserve_bytes, free_bytes, total_bytes;
+        uint64_t written_bytes; /* noted since the look under way began */
+        unsigned next_kept;
+};
+
+typedef struct SpoolJob {
+        Spool *spool;
+        int (*act)(struct SpoolJob *job);
+        uint64_t docking_id;
+        char from[SPOOL_NAME_SIZE], to[SPOOL_NAME_SIZE];
+        struct statvfs stat;
+        SpoolDone done;
+        void *userdata;
+} SpoolJob;
+
+void spool_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]) {
+        snprintf(ret, SPOOL_NAME_SIZE, "%" PRIu64 ".clip", clip_id);
+}
+
+void spool_part_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]) {
+        snprintf(ret, SPOOL_NAME_SIZE, "%" PRIu64 ".part", clip_id);
+}
+
+static void docking_name(uint64_t docking_id, char ret[static SPOOL_NAME_SIZE]) {
+        snprintf(ret, SPOOL_NAME_SIZE, "%" PRIu64, docking_id);
+}
+
+static int run_job(void *p) {
+        SpoolJob *job = p;
+
+        return job->act(job);
+}
+
+static void finish_job(void *p, int result) {
+        _cleanup_(freep) SpoolJob *job = p;
+
+        if (job->done)
+                job->done(result, job->userdata);
+}
+
+static SpoolJob *job_new(Spool *s, int (*act)(SpoolJob *), uint64_t docking_id, SpoolDone done, void *userdata) {
+        SpoolJob *job = calloc(1, sizeof(*job));
+
+        if (job)
+                *job = (SpoolJob){ .spool = s, .act = act, .docking_id = docking_id, .done = done, .userdata = userdata };
+        return job;
+}
+
+static int submit(Spool *s, SpoolJob *job) {
+        int r;
+
+        r = job_thread_submit(s->thread, run_job, finish_job, job);
+        if (r < 0)
+                free(job);
+        return r;
+}
+
+static int open_docking(Spool *s, uint64_t docking_id) {
+        char name[SPOOL_NAME_SIZE];
+        int fd;
+
+        docking_name(docking_id, name);
+        fd = openat(s->incoming_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+/* The clip ids of the parts in a folder, one at a time by their names; anything else is left alone. */
+static bool parse_id(const char *name, const char *suffix, uint64_t *ret) {
+        char tail[16];
+
+        return sscanf(name, "%" SCNu64 "%15s", ret, tail) == 2 && text_equal(tail, suffix);
+}
+
+static int each_file(int dir_fd, int (*visit)(const char *name, void *userdata), void *userdata) {
+        int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+        DIR *dir;
+
+        if (copy < 0)
+                return -errno;
+        dir = fdopendir(copy);
+        if (!dir) {
+                r = -errno;
+                close(copy);
+                return r;
+        }
+        for (struct dirent *e; r >= 0 && (errno = 0, e = readdir(dir));)
+                if (!text_equal(e->d_name, ".") && !text_equal(e->d_name, ".."))
+                        r = visit(e->d_name, userdata);
+        if (r >= 0 && errno != 0)
+                r = -errno;
+        closedir(dir);
+        return r < 0 ? r : 0;
+}
+
+typedef struct Rescue {
+        Spool *spool;
+        int dir_fd;
+        unsigned moved;
+} Rescue;
+
+static int rescue_part(const char *name, void *userdata) {
+        Rescue *rescue = userdata;
+        uint64_t clip_id;
+
+        if (!parse_id(name, ".part", &clip_id))
+                return 0;
+        /* One part a clip: a leftover under the same name in parts/ is an older try that a newer docking began afresh. */
+        if (renameat(rescue->dir_fd, name, rescue->spool->parts_fd, name) < 0)
+                return -errno;
+        rescue->moved++;
+        return 0;
+}
+
+static int rescue_folder(Spool *s, const char *folder) {
+        _cleanup_(fd_closep) int dir = -EBADF;
+        Rescue rescue = { .spool = s };
+        int r;
+
+        dir = openat(s->incoming_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (dir < 0)
+                return -errno;
+        rescue.dir_fd = dir;
+        r = each_file(dir, rescue_part, &rescue);
+        if (r < 0)
+                return r;
+        if (rescue.moved > 0) {
+                r = fd_sync_dir(s->parts_fd);
+                if (r < 0)
+                        return r;
+        }
+        /* A folder that holds something else stays for somebody to look at. */
+        if (unlinkat(s->incoming_fd, folder, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY && errno != EEXIST)
+                return -errno;
+        return 0;
+}
+
+static int rescue_visit(const char *name, void *userdata) {
+        int r;
+
+        r = rescue_folder(userdata, name);
+        return r == -ENOTDIR || r == -ELOOP ? 0 : r;
+}
+
+static int open_place(const char *state_dir, int state_fd, const char *name, mode_t mode, int *ret, ConfError *error) {
+        int fd = fd_open_dir(state_fd, name, mode);
+
+        if (fd < 0) {
+                snprintf(error->text, sizeof(error->text), "%s/%s cannot be opened: %s; the daemon's user must own it", state_dir, name,
+                         strerror(-fd));
+                return fd;
+        }
+        *ret = fd;
+        return 0;
+}
+
+int spool_open(sd_event *event, const char *state_dir, uint64_t reserve_bytes, Spool **ret, ConfError *error) {
+        _cleanup_(spool_closep) Spool *s = NULL;
+        struct statvfs st;
+        int r;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->state_fd = s->incoming_fd = s->parts_fd = s->sealed_fd = s->kept_fd = -EBADF;
+        s->reserve_bytes = reserve_bytes;
+        s->state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (s->state_fd < 0) {
+                r = -errno;
+                snprintf(error->text, sizeof(error->text), "The state folder %s cannot be opened: %s", state_dir, strerror(-r));
+                return r;
+        }
+        if ((r = open_place(state_dir, s->state_fd, "incoming", 0700, &s->incoming_fd, error)) < 0 ||
+            (r = open_place(state_dir, s->state_fd, "parts", 0700, &s->parts_fd, error)) < 0 ||
+            (r = open_place(state_dir, s->state_fd, "spool", 0700, &s->sealed_fd, error)) < 0 ||
+            (r = open_place(state_dir, s->state_fd, "kept", 0700, &s->kept_fd, error)) < 0)
+                return r;
+        r = each_file(s->incoming_fd, rescue_visit, s);
+        if (r < 0) {
+                snprintf(error->text, sizeof(error->text), "%s/incoming cannot be put in order: %s", state_dir, strerror(-r));
+                return r;
+        }
+        if (fstatvfs(s->state_fd, &st) == 0) {
+                s->free_bytes = (uint64_t) st.f_bavail * st.f_frsize;
+                s->total_bytes = (uint64_t) st.f_blocks * st.f_frsize;
+        }
+        r = job_thread_new(event, "spool", &s->thread);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+Spool *spool_close(Spool *s) {
+        if (!s)
+                return NULL;
+        job_thread_free(s->thread);
+        fd_close(s->state_fd);
+        fd_close(s->incoming_fd);
+        fd_close(s->parts_fd);
+        fd_close(s->sealed_fd);
+        fd_close(s->kept_fd);
+        free(s);
+        return NULL;
+}
+
+typedef struct CheckSealed {
+        Spool *spool;
+        int (*known)(void *userdata, uint64_t clip_id, const char *name);
+        void *userdata;
+} CheckSealed;
+
+static int check_sealed(const char *name, void *userdata) {
+        CheckSealed *check = userdata;
+        char part[SPOOL_NAME_SIZE];
+        uint64_t clip_id;
+        int r;
+
+        if (!parse_id(name, ".clip", &clip_id))
+                return 0;
+        r = check->known(check->userdata, clip_id, name);
+        if (r <= 0)
+                return r;
+        spool_part_name_of(clip_id, part);
+        if (fchmodat(check->spool->sealed_fd, name, 0600, 0) < 0)
+                return -errno;
+        return fd_rename_durable(check->spool->sealed_fd, name, check->spool->parts_fd, part);
+}
+
+int spool_check_sealed(Spool *s, int (*known)(void *userdata, uint64_t clip_id, const char *name), void *userdata) {
+        CheckSealed check = { .spool = s, .known = known, .userdata = userdata };
+
+        return each_file(s->sealed_fd, check_sealed, &check);
+}
+
+int spool_open_incoming(Spool *s, uint64_t docking_id) {
+        char name[SPOOL_NAME_SIZE];
+
+        /*
+         * Not synced here: the loop must not wait for the disk. If the folder is lost with the power, so are its parts, and the
+         * clips begin afresh from the camera, which still has them.
+         */
+        docking_name(docking_id, name);
+        if (mkdirat(s->incoming_fd, name, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        return open_docking(s, docking_id);
+}
+
+static int act_end_docking(SpoolJob *job) {
+        int r;
+
+        r = rescue_folder(job->spool, job->from);
+        return r == -ENOENT ? 0 : r;
+}
+
+int spool_end_docking(Spool *s, uint64_t docking_id) {
+        SpoolJob *job = job_new(s, act_end_docking, docking_id, NULL, NULL);
+
+        if (!job)
+                return -ENOMEM;
+        docking_name(docking_id, job->from);
+        return submit(s, job);
+}
+
+static int act_take_part(SpoolJob *job) {
+        _cleanup_(fd_closep) int dir = open_docking(job->spool, job->docking_id);
+
+        if (dir < 0)
+                return dir;
+        return fd_rename_durable(job->spool->parts_fd, job->from, dir, job->from);
+}
+
+int spool_take_part(Spool *s, uint64_t clip_id, uint64_t docking_id, SpoolDone done, void *userdata) {
+        SpoolJob *job = job_new(s, act_take_part, docking_id, done, userdata);
+
+        if (!job)
+                return -ENOMEM;
+        spool_part_name_of(clip_id, job->from);
+        return submit(s, job);
+}
+
+static int act_set_aside(SpoolJob *job) {
+        _cleanup_(fd_closep) int dir = open_docking(job->spool, job->docking_id);
+        int r;
+
+        if (dir < 0)
+                return dir;
+        r = fd_rename_durable(dir, job->from, job->spool->kept_fd, job->to);
+        return r == -ENOENT ? 0 : r;
+}
+
+static void kept_name(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret[static SPOOL_NAME_SIZE]) {
+        snprintf(ret, SPOOL_NAME_SIZE, "%" PRIu64 ".%" PRIu64 ".%u", clip_id, docking_id, ++s->next_kept);
+}
+
+int spool_set_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret_name[static SPOOL_NAME_SIZE], SpoolDone done,
+                    void *userdata) {
+        SpoolJob *job = job_new(s, act_set_aside, docking_id, done, userdata);
+
+        if (!job)
+                return -ENOMEM;
+        spool_part_name_of(clip_id, job->from);
+        kept_name(s, clip_id, docking_id, job->to);
+        memcpy(ret_name, job->to, SPOOL_NAME_SIZE);
+        return submit(s, job);
+}
+
+static int act_set_sealed_aside(SpoolJob *job) {
+        int r;
+
+        r = fd_rename_durable(job->spool->sealed_fd, job->from, job->spool->kept_fd, job->to);
+        return r == -ENOENT ? 0 : r;
+}
+
+int spool_set_sealed_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret_name[static SPOOL_NAME_SIZE],
+                           SpoolDone done, void *userdata) {
+        SpoolJob *job = job_new(s, act_set_sealed_aside, docking_id, done, userdata);
+
+        if (!job)
+                return -ENOMEM;
+        spool_name_of(clip_id, job->from);
+        kept_name(s, clip_id, docking_id, job->to);
+        memcpy(ret_name, job->to, SPOOL_NAME_SIZE);
+        return submit(s, job);
+}
+
+static int act_seal(SpoolJob *job) {
+        _cleanup_(fd_closep) int dir = open_docking(job->spool, job->docking_id);
+
+        if (dir < 0)
+                return dir;
+        if (fchmodat(dir, job->from, 0440, 0) < 0)
+                return -errno;
+        return fd_rename_durable(dir, job->from, job->spool->sealed_fd, job->to);
+}
+
+int spool_seal(Spool *s, uint64_t clip_id, uint64_t docking_id, SpoolDone done, void *userdata) {
+        SpoolJob *job = job_new(s, act_seal, docking_id, done, userdata);
+
+        if (!job)
+                return -ENOMEM;
+        spool_part_name_of(clip_id, job->from);
+        spool_name_of(clip_id, job->to);
+        return submit(s, job);
+}
+
+static int act_unseal(SpoolJob *job) {
+        if (fchmodat(job->spool->sealed_fd, job->from, 0600, 0) < 0)
+                return -errno;
+        return fd_rename_durable(job->spool->sealed_fd, job->from, job->spool->parts_fd, job->to);
+}
+
+int spool_unseal(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata) {
+        SpoolJob *job = job_new(s, act_unseal, 0, done, userdata);
+
+        if (!job)
+                return -ENOMEM;
+        spool_name_of(clip_id, job->from);
+        spool_part_name_of(clip_id, job->to);
+        return submit(s, job);
+}
+
+static int act_remove(SpoolJob *job) {
+        if (unlinkat(job->spool->sealed_fd, job->from, 0) < 0 && errno != ENOENT)
+                return -errno;
+        return fd_sync_dir(job->spool->sealed_fd);
+}
+
+int spool_remove(Spool *s, const char *spool_name, SpoolDone done, void *userdata) {
+        SpoolJob *job = job_new(s, act_remove, 0, done, userdata);
+
+        if (!job)
+                return -ENOMEM;
+        snprintf(job->from, sizeof(job->from), "%s", spool_name);
+        return submit(s, job);
+}
+
+int spool_open_sealed(Spool *s, const char *spool_name) {
+        int fd = openat(s->sealed_fd, spool_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd;
+}
+
+static int act_look(SpoolJob *job) {
+        return fstatvfs(job->spool->state_fd, &job->stat) < 0 ? -errno : 0;
+}
+
+static void look_done(void *p, int result) {
+        SpoolJob *job = p;
+
+        if (result == 0) {
+                uint64_t seen = (uint64_t) job->stat.f_bavail * job->stat.f_frsize;
+
+                /* It may have looked before those bytes were there or after: counted twice until the next look at worst. */
+                job->spool->free_bytes = seen - MIN2(seen, job->spool->written_bytes);
+                job->spool->total_bytes = (uint64_t) job->stat.f_blocks * job->stat.f_frsize;
+        }
+        finish_job(p, result);
+}
+
+void spool_look(Spool *s, SpoolDone done, void *userdata) {
+        SpoolJob *job = job_new(s, act_look, 0, done, userdata);
+
+        s->written_bytes = 0;
+        if (job && job_thread_submit(s->thread, run_job, look_done, job) < 0)
+                free(job);
+}
+
+void spool_note_written(Spool *s, uint64_t bytes) {
+        s->written_bytes += bytes;
+        s->free_bytes -= MIN2(s->free_bytes, bytes);
+}
+
+uint64_t spool_free_bytes(const Spool *s) {
+        return s->free_bytes;
+}
+
+uint64_t spool_total_bytes(const Spool *s) {
+        return s->total_bytes;
+}
+
+uint64_t spool_reserve_bytes(const Spool *s) {
+        return s->reserve_bytes;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * berthd's side of berth-uplink: one peer connection over its Unix socket, made anew with back-off when it is lost.
+ * Calls are asynchronous on the loop; several may be outstanding.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "base/digest.h"
+#include "base/macro.h"
+#include "base/wire_uplink.h"
+
+typedef struct Uplink Uplink;
+
+typedef enum UplinkResult {
+        UPLINK_OK,
+        UPLINK_UNAVAILABLE, /* also: not connected, connection lost (the outcome is then unknown: ask again) */
+        UPLINK_FULL,
+        UPLINK_SOURCE,
+        UPLINK_CONFLICT,
+        UPLINK_GONE,
+        UPLINK_INVALID,
+        _UPLINK_RESULT_MAX,
+} UplinkResult;
+const char *uplink_result_to_string(UplinkResult r);
+
+typedef struct UplinkReceipt {
+        char *object_key, *manifest_key, *version, *strength;
+        uint64_t size_bytes;
+        Digest digest;
+        int64_t time_unix_sec;
+        bool already_there;
+} UplinkReceipt;
+
+typedef struct UplinkPut {
+        uint64_t clip_id;
+        int fd; /* the spool file, read-only; duplicated */
+        const char *serial, *path;
+        int64_t docked_unix_sec, mtime_unix_sec;
+        uint64_t size_bytes;
+        Digest digest;
+        const char *facts_json;
+} UplinkPut;
+
+typedef struct UplinkOps {
+        /* WIRE_STORE_*, or "disconnected"; called at each change. */
+        void (*on_state)(void *userdata, const char *state, const char *reason);
+        void (*on_progress)(void *userdata, uint64_t clip_id, uint64_t bytes);
+} UplinkOps;
+
+int uplink_new(sd_event *event, const char *socket_path, const UplinkOps *ops, void *userdata, Uplink **ret);
+Uplink *uplink_free(Uplink *u);
+DEFINE_CLEANUP(Uplink, uplink_free);
+/* WIRE_STORE_*, or "disconnected" */
+const char *uplink_state(const Uplink *u, const char **ret_reason);
+
+/*
+ * `cookie` is the caller's. Callbacks run once each, never from within the call, and not after uplink_free(). `text` is a
+ * sentence unless UPLINK_OK.
+ */
+typedef void (*UplinkPutDone)(void *userdata, void *cookie, UplinkResult result, const char *text, const UplinkReceipt *receipt);
+int uplink_put(Uplink *u, const UplinkPut *put, UplinkPutDone done, void *cookie);
+typedef void (*UplinkConfirmDone)(void *userdata, void *cookie, UplinkResult result, const char *text, const char *strength);
+int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, uint64_t size_bytes, const Digest *digest,
+                   UplinkConfirmDone done, void *cookie);
+/* No callback of this cookie will run any more; the transfer itself may go on. */
+void uplink_forget(Uplink *u, void *cookie);

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Uploads: clips that are copied and have no receipt, on their way to the store whether or not their camera is still docked.
+ * The queue is derived from the facts: it is filled from the database at the start.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "core/backoff.h"
+#include "service/docking.h"
+#include "service/manager_private.h"
+
+#define ROWS_A_READ 256u
+#define BACKOFF_MIN_USEC (1 * USEC_PER_SEC)
+#define BACKOFF_MAX_USEC (300 * USEC_PER_SEC)
+
+bool manager_accepts(const Manager *m, const char *strength) {
+        const char *list = m->settings->accept;
+        size_t n = strength ? strlen(strength) : 0;
+
+        for (const char *p = list; n > 0 && p; p = strchr(p, ',')) {
+                p += *p == ',';
+                if (strncmp(p, strength, n) == 0 && (p[n] == ',' || p[n] == 0))
+                        return true;
+        }
+        return false;
+}
+
+static void append(Clip *c) {
+        Manager *m = c->manager;
+
+        c->queued = true;
+        c->prev_upload = m->last_upload;
+        c->next_upload = NULL;
+        if (m->last_upload)
+                m->last_upload->next_upload = c;
+        else
+                m->first_upload = c;
+        m->last_upload = c;
+}
+
+void upload_enqueue(Clip *c) {
+        if (c->queued || c->uploading)
+                return;
+        append(c);
+        upload_pump(c->manager);
+}
+
+void upload_forget(Clip *c) {
+        Manager *m = c->manager;
+
+        if (!c->queued)
+                return;
+        c->queued = false;
+        if (c->prev_upload)
+                c->prev_upload->next_upload = c->next_upload;
+        else
+                m->first_upload = c->next_upload;
+        if (c->next_upload)
+                c->next_upload->prev_upload = c->prev_upload;
+        else
+                m->last_upload = c->prev_upload;
+        c->next_upload = c->prev_upload = NULL;
+}
+
+static void count_stored(Clip *c) {
+        Manager *m = c->manager;
+
+        m->unstored_clips -= m->unstored_clips > 0;
+        m->unstored_bytes -= MIN2(m->unstored_bytes, c->size_bytes);
+        manager_tell(m);
+}
+
+static Fact clip_fact(const Clip *c, FactKind kind, const char *text) {
+        Fact fact = {
+                .kind = kind,
+                .clip_id = c->id,
+                .camera_id = c->camera_id,
+                .docking_id = c->docking ? c->docking->id : 0,
+                .text = text,
+        };
+
+        manager_moment(c->manager, &fact.at);
+        return fact;
+}
+
+/* Waits for a fact about a clip, whether it is docked or not. */
+static int put_fact(Clip *c, const Fact *fact, DockingThen then) {
+        DockingPending *p;
+        int r;
+
+        r = docking_pending_new(c->docking, c, then, &p);
+        if (r < 0)
+                return r;
+        r = store_put(c->manager->store, fact, docking_pending_done, p);
+        if (r < 0)
+                docking_pending_cancel(p);
+        return r;
+}
+
+static void try_again(Clip *c, const char *text) {
+        c->upload_failures++;
+        c->retry_at_usec = clock_boottime_usec() + backoff_usec(c->upload_failures, BACKOFF_MIN_USEC, BACKOFF_MAX_USEC);
+        c->stored_bytes = 0;
+        clip_set_state(c, CLIP_COPIED, text);
+        upload_enqueue(c);
+}
+
+static void receipt_recorded(Docking *d, Clip *c, int result) {
+        (void) d;
+        if (result < 0) {
+                /* The store has it; the next Put finds it there and gives the receipt again. */
+                c->receipted = c->receipt_accepted = false;
+                try_again(c, "the receipt could not be written to the database");
+                return;
+        }
+        c->receipted = true;
+        c->receipt_accepted = manager_accepts(c->manager, c->strength);
+        c->upload_failures = 0;
+        clip_set_state(c, CLIP_RECEIPTED, NULL);
+        count_stored(c);
+        docking_kick(c->docking);
+        room_start(c->manager);
+}
+
+static int take_receipt(Clip *c, const UplinkReceipt *receipt) {
+        Fact fact = clip_fact(c, FACT_RECEIPTED, NULL);
+        char *object = strdup(receipt->object_key), *manifest = strdup(receipt->manifest_key), *strength = strdup(receipt->strength);
+
+        if (!object || !manifest || !strength) {
+                free(object);
+                free(manifest);
+                free(strength);
+                return -ENOMEM;
+        }
+        free(c->object_key);
+        free(c->manifest_key);
+        free(c->strength);
+        c->object_key = object;
+        c->manifest_key = manifest;
+        c->strength = strength;
+        c->receipt_digest = receipt->digest;
+        fact.receipt.object_key = object;
+        fact.receipt.manifest_key = manifest;
+        fact.receipt.version = receipt->version;
+        fact.receipt.strength = strength;
+        fact.receipt.size_bytes = receipt->size_bytes;
+        fact.receipt.digest = receipt->digest;
+        fact.receipt.time_unix_sec = receipt->time_unix_sec;
+        fact.receipt.already_there = receipt->already_there;
+        return put_fact(c, &fact, receipt_recorded);
+}
+
+static void record_refusal(Clip *c, FactKind kind, const char *text) {
+        Fact fact = clip_fact(c, kind, text);
+
+        (void) put_fact(c, &fact, NULL);
+        log_error(&(LogAbout){ .camera = c->serial, .clip = c->path }, "%s: %s", kind == FACT_CONFLICT ? "Conflict" : "Not stored", text);
+}
+
+static void bad_copy_moved(Docking *d, Clip *c, int result) {
+        if (result < 0)
+                log_error(&(LogAbout){ .camera = c->serial, .clip = c->path }, "Its bad spool copy cannot be moved to kept/: %s",
+                          strerror(-result));
+        docking_kick(d);
+}
+
+/* The spool's bytes are not those that were read from the camera: the disk lied. The camera is asked again. */
+static void bad_copy(Clip *c, const char *text) {
+        Fact fact = clip_fact(c, FACT_PART_SET_ASIDE, text);
+        char name[SPOOL_NAME_SIZE];
+        DockingPending *p;
+
+        count_stored(c);
+        if (docking_pending_new(c->docking, c, bad_copy_moved, &p) < 0)
+                return;
+        if (spool_set_sealed_aside(c->manager->spool, c->id, fact.docking_id, name, docking_pending_done, p) < 0)
+                return docking_pending_cancel(p);
+        log_error(&(LogAbout){ .camera = c->serial, .clip = c->path },
+                  "The spool copy is damaged (%s); it is kept as kept/%s and the clip is pulled again", text, name);
+        fact.pull.part = name;
+        free(c->spool_name);
+        c->spool_name = NULL;
+        clip_drop_blocks(c);
+        c->part_docking_id = 0;
+        c->part_here = c->sampled = c->copied_here = c->verified_here = false;
+        clip_set_state(c, CLIP_SEEN, text);
+        (void) put_fact(c, &fact, NULL);
+}
+
+static void put_answered(void *userdata, void *cookie, UplinkResult result, const char *text, const UplinkReceipt *receipt) {
+        Manager *m = userdata;
+        Clip *c = cookie;
+
+        c->uploading = false;
+        m->uploading--;
+        switch (result) {
+        case UPLINK_OK:
+                if (take_receipt(c, receipt) < 0)
+                        try_again(c, "out of memory for the receipt");
+                break;
+        case UPLINK_SOURCE:
+                bad_copy(c, text);
+                break;
+        case UPLINK_CONFLICT:
+                record_refusal(c, FACT_CONFLICT, text);
+                clip_set_state(c, CLIP_CONFLICT, text);
+                count_stored(c);
+                break;
+        case UPLINK_INVALID:
+                record_refusal(c, FACT_STORE_REFUSED, text);
+                try_again(c, text);
+                break;
+        default:
+                try_again(c, text);
+                break;
+        }
+        docking_kick(c->docking);
+        clip_release(c);
+        upload_pump(m);
+}
+
+/* What a stranger should know beside digest and size, from the store's manifest alone. */
+static char *manifest_facts(const Clip *c) {
+        _cleanup_(camera_row_freep) CameraRow *camera = NULL;
+        char seen[UTC_TEXT_SIZE];
+        json_t *facts;
+        char *text;
+
+        (void) store_camera_by_serial(c->manager->store, c->serial, &camera);
+        facts = json_pack("{s:s, s:I, s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "dock", c->manager->settings->name, "clip_id",
+                          (json_int_t) c->id, "first_seen", utc_text(c->seen_unix_sec * (int64_t) USEC_PER_SEC, seen), "camera",
+                          "serial", c->serial, "manufacturer", camera ? camera->manufacturer : "", "model",
+                          camera ? camera->model : "", "firmware", camera ? camera->firmware : "", "model_id",
+                          camera ? camera->model_id : "");
+        if (!facts)
+                return NULL;
+        text = json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS);
+        json_decref(facts);
+        return text;
+}
+
+static int start_upload(Clip *c) {
+        _cleanup_(fd_closep) int fd = -EBADF;
+        _cleanup_(freep) char *facts = manifest_facts(c);
+        UplinkPut put;
+        int r;
+
+        if (!facts)
+                return -ENOMEM;
+        fd = spool_open_sealed(c->manager->spool, c->spool_name);
+        if (fd < 0)
+                return fd;
+        put = (UplinkPut){
+                .clip_id = c->id,
+                .fd = fd,
+                .serial = c->serial,
+                .path = c->path,
+                .docked_unix_sec = c->seen_unix_sec,
+                .mtime_unix_sec = c->mtime_unix_sec,
+                .size_bytes = c->size_bytes,
+                .digest = c->digest,
+                .facts_json = facts,
+        };
+        r = uplink_put(c->manager->uplink, &put, put_answered, c);
+        if (r < 0)
+                return r;
+        c->uploading = true;
+        c->manager->uploading++;
+        return 0;
+}
+
+void upload_pump(Manager *m) {
+        uint64_t now = clock_boottime_usec(), wake = UINT64_MAX;
+
+        if (m->stopping || !text_equal(uplink_state(m->uplink, NULL), WIRE_STORE_READY))
+                return;
+        for (Clip *c = m->first_upload, *next; c && m->uploading < m->settings->uploads; c = next) {
+                int r;
+
+                next = c->next_upload;
+                if (c->retry_at_usec > now) {
+                        wake = MIN2(wake, c->retry_at_usec);
+                        continue;
+                }
+                upload_forget(c);
+                r = start_upload(c);
+                if (r == 0)
+                        clip_set_state(c, CLIP_UPLOADING, NULL);
+                else if (r == -ENOENT)
+                        bad_copy(c, "the spool file is gone");
+                else {
+                        c->retry_at_usec = now + BACKOFF_MIN_USEC;
+                        c->upload_failures++;
+                        wake = MIN2(wake, c->retry_at_usec);
+                        append(c);
+                }
+        }
+        if (wake != UINT64_MAX) {
+                (void) sd_event_source_set_time(m->upload_timer, wake);
+                (void) sd_event_source_set_enabled(m->upload_timer, SD_EVENT_ONESHOT);
+        }
+}
+
+static void on_uplink_state(void *userdata, const char *state, const char *reason) {
+        Manager *m = userdata;
+
+        if (text_equal(state, WIRE_STORE_READY))
+                log_info(NULL, "The store is ready");
+        else
+                log_warning(NULL, "The store takes nothing now (%s): %s", state, reason && *reason ? reason : "no reason given");
+        for (Clip *c = m->first_upload; c; c = c->next_upload)
+                c->retry_at_usec = 0;
+        manager_tell(m);
+        manager_kick_bays(m);
+        upload_pump(m);
+}
+
+static void on_uplink_progress(void *userdata, uint64_t clip_id, uint64_t bytes) {
+        Clip *c = manager_clip(userdata, clip_id);
+
+        if (!c || !c->uploading)
+                return;
+        c->stored_bytes = MIN2(bytes, c->size_bytes);
+        if (c->docking)
+                bay_changed(c->docking->bay);
+}
+
+const UplinkOps upload_uplink_ops = {
+        .on_state = on_uplink_state,
+        .on_progress = on_uplink_progress,
+};
+
+int upload_load_unstored(Manager *m) {
+        uint64_t after = 0;
+
+        for (;;) {
+                ClipRow **rows;
+                size_t n;
+                int r;
+
+                r = store_clips_unstored(m->store, after, ROWS_A_READ, &rows, &n);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < n && r >= 0; i++) {
+                        Clip *c;
+
+                        after = rows[i]->id;
+                        r = clip_from_row(m, rows[i], &c);
+                        if (r < 0)
+                                break;
+                        m->unstored_clips++;
+                        m->unstored_bytes += c->size_bytes;
+                        upload_enqueue(c);
+                }
+                clip_rows_free(rows, n);
+                if (r < 0 || n < ROWS_A_READ)
+                        return r;
+        }
+}

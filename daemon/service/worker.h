@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * berthd's side of one camera worker (`berth-bay`): spawns it with its descriptors, limits and parent-death signal,
+ * calls it over a bounded peer connection (service/peer.c), and ends it. All calls are asynchronous on the loop; one is
+ * outstanding at a time. Ending a worker is always safe.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <systemd/sd-event.h>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/wire_bay.h"
+
+typedef struct Worker Worker;
+
+/* How a call ended. */
+typedef enum WorkerResult {
+        WORKER_OK,
+        WORKER_GONE,        /* WIRE_BAY_E_*: the documented answers … */
+        WORKER_DENIED,
+        WORKER_UNSUPPORTED,
+        WORKER_CAMERA,
+        WORKER_UNPLUGGED,
+        WORKER_CHANGED,
+        WORKER_PREFIX,
+        WORKER_SPACE,
+        WORKER_DISK,
+        WORKER_PLUGIN,
+        WORKER_LIMIT,
+        WORKER_STALLED, /* silent past its deadline; it was killed */
+        WORKER_DIED,    /* it ended by itself: exit status, signal, sandbox violation */
+        WORKER_BREACH,  /* it sent what no worker may send: flood, oversize, malformed, a call of its own; it was killed */
+        _WORKER_RESULT_MAX,
+} WorkerResult;
+const char *worker_result_to_string(WorkerResult r);
+/* After these the worker is dead and only worker_free() is left. */
+static inline int worker_result_is_fatal(WorkerResult r) {
+        return r >= WORKER_STALLED;
+}
+
+typedef struct WorkerConfig {
+        const char *executable;  /* berth-bay */
+        const char *plugin_path; /* absolute path of the .so */
+        const char *bay;         /* port path: checked against the node (USBDEVFS_CONNINFO_EX) and used in logs */
+        const char *node_path;   /* "/dev/bus/usb/001/007": opened anew for this worker */
+        int incoming_fd;         /* the docking's folder; duplicated */
+        uint64_t call_timeout_usec;  /* for the whole of each call but Pull and Verify */
+        uint64_t stall_timeout_usec; /* how long Pull, Verify and List may show no progress */
+        /* Is this open node the one at that port path? -ENODEV when not. NULL: by USBDEVFS_CONNINFO_EX. */
+        int (*check_node)(int node_fd, const char *bay);
+} WorkerConfig;
+
+/* One listed clip; `path` is valid as text_path_is_valid(). */
+typedef struct WorkerClip {
+        uint32_t index;
+        char *path;
+        uint64_t size_bytes;
+        int64_t mtime_unix_sec;
+        uint32_t flags;
+} WorkerClip;
+
+typedef struct WorkerIdentity {
+        char *manufacturer, *model, *serial, *firmware, *storage_id; /* never NULL; printable */
+} WorkerIdentity;
+
+typedef struct WorkerHealth {
+        int battery_percent; /* -1 unknown */
+        int charging;        /* -1 unknown */
+        bool storage_known, read_only;
+        uint64_t storage_total_bytes, storage_free_bytes;
+        bool clock_known;
+        int64_t clock_unix_sec;
+        uint64_t clock_boottime_usec;
+} WorkerHealth;
+
+typedef struct WorkerCopy {
+        uint64_t size_bytes;
+        Digest digest, head, tail;
+} WorkerCopy;
+
+typedef struct WorkerOps {
+        /* The worker ended or broke a rule while no call was outstanding. Never called after worker_free(). */
+        void (*on_dead)(void *userdata, WorkerResult why, const char *text);
+        void (*on_block)(void *userdata, uint32_t clip, uint32_t number, uint32_t length, const Digest *digest);
+        void (*on_progress)(void *userdata, uint32_t clip, uint64_t bytes);
+} WorkerOps;
+
+/*
+ * Spawns. -ENODEV when the node is not at this bay any more. Signals may arrive only while a Pull or Verify is
+ * outstanding and only for its clip; anything else is a breach.
+ */
+int worker_spawn(sd_event *event, const WorkerConfig *config, const WorkerOps *ops, void *userdata, Worker **ret);
+/* Its process, 0 once that was reaped. */
+pid_t worker_pid(const Worker *w);
+/*
+ * Kills (SIGKILL) when it still runs and reaps without blocking the loop. An outstanding call's callback is not called.
+ */
+Worker *worker_free(Worker *w);
+DEFINE_CLEANUP(Worker, worker_free);
+
+/* Every callback gets the result and, unless WORKER_OK, one sentence in `text`. -EBUSY when a call is outstanding. */
+typedef void (*WorkerDone)(void *userdata, WorkerResult result, const char *text);
+int worker_open(Worker *w, const char *model_id, const char *const *options, WorkerDone done);
+int worker_identify(Worker *w, void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerIdentity *id));
+int worker_health(Worker *w, void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerHealth *health));
+int worker_set_clock(Worker *w, int64_t unix_sec, WorkerDone done);
+/* One page from `first`; `clips` belong to the worker and end with the callback. */
+int worker_list(Worker *w, uint32_t first,
+                void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerClip *clips, size_t n, bool more));
+int worker_pull(Worker *w, uint32_t clip, const char *part, uint64_t offset, const Digest *kept, size_t n_kept,
+                void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerCopy *copy));
+int worker_verify(Worker *w, uint32_t clip, const uint32_t *blocks, size_t n_blocks, WorkerDone done);
+int worker_erase(Worker *w, const char *path, const WorkerCopy *copy, int64_t mtime_unix_sec, WorkerDone done);
+/* Asks the plugin to leave the camera well; the worker then exits, which is not reported to on_dead. */
+int worker_close(Worker *w, WorkerDone done);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/worker_answer.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <berth/plugin.h>
+
+#include "base/text.h"
+
+#define CLIP_FLAGS (BERTH_CLIP_SIZE_UNKNOWN | BERTH_CLIP_PROTECTED)
+
+int worker_why(WorkerWhy *why, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(why->text, sizeof(why->text), format, arguments);
+        va_end(arguments);
+        return -EBADMSG;
+}
+
+/* Does the body have this type, and nothing after it? */
+static int check_type(sd_bus_message *m, const char *signature, const char *what, WorkerWhy *why) {
+        const char *found = sd_bus_message_get_signature(m, true);
+
+        if (!text_equal(found ?: "", signature))
+                return worker_why(why, "the worker's %s has the wrong type", what);
+        return 0;
+}
+
+static int malformed(const char *what, WorkerWhy *why) {
+        return worker_why(why, "the worker's %s is malformed", what);
+}
+
+int answer_error(const sd_bus_error *error, WorkerResult *ret, WorkerWhy *why) {
+        static const struct {
+                const char *name;
+                WorkerResult result;
+        } table[] = {
+                { WIRE_BAY_E_GONE, WORKER_GONE },
+                { WIRE_BAY_E_DENIED, WORKER_DENIED },
+                { WIRE_BAY_E_UNSUPPORTED, WORKER_UNSUPPORTED },
+                { WIRE_BAY_E_CAMERA, WORKER_CAMERA },
+                { WIRE_BAY_E_UNPLUGGED, WORKER_UNPLUGGED },
+                { WIRE_BAY_E_CHANGED, WORKER_CHANGED },
+                { WIRE_BAY_E_PREFIX, WORKER_PREFIX },
+                { WIRE_BAY_E_SPACE, WORKER_SPACE },
+                { WIRE_BAY_E_DISK, WORKER_DISK },
+                { WIRE_BAY_E_PLUGIN, WORKER_PLUGIN },
+                { WIRE_BAY_E_LIMIT, WORKER_LIMIT },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                if (text_equal(error->name, table[i].name)) {
+                        text_sanitise(error->message ?: "", why->text, sizeof(why->text));
+                        *ret = table[i].result;
+                        return 0;
+                }
+        return worker_why(why, "the worker answered with an error that it may not use");
+}
+
+/* Reads a string that is safe to show and of a bounded length. */
+static int read_text(sd_bus_message *m, const char *what, char **ret, WorkerWhy *why) {
+        const char *s;
+
+        if (sd_bus_message_read(m, "s", &s) < 0)
+                return malformed(what, why);
+        if (strlen(s) >= BERTH_TEXT_MAX || !text_is_printable(s))
+                return worker_why(why, "the worker's %s holds a text that is too long or not printable", what);
+        *ret = (char *) s;
+        return 0;
+}
+
+int answer_open(sd_bus_message *m, WorkerWhy *why) {
+        char *text;
+        int r;
+
+        r = check_type(m, "ss", "answer to Open", why);
+        if (r >= 0)
+                r = read_text(m, "answer to Open", &text, why);
+        return r >= 0 ? read_text(m, "answer to Open", &text, why) : r;
+}
+
+int answer_identity(sd_bus_message *m, WorkerIdentity *ret, WorkerWhy *why) {
+        char **const texts[] = { &ret->manufacturer, &ret->model, &ret->serial, &ret->firmware, &ret->storage_id };
+        int r;
+
+        r = check_type(m, "sssss", "identity", why);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(texts); i++)
+                r = read_text(m, "identity", texts[i], why);
+        return r;
+}
+
+/* ---- Health ---- */
+
+typedef struct HealthSeen {
+        bool read_only, total, free_bytes, clock, clock_at;
+} HealthSeen;
+
+static int read_variant(sd_bus_message *m, const char *key, const char *type, void *ret, WorkerWhy *why) {
+        if (sd_bus_message_read(m, "v", type, ret) < 0)
+                return worker_why(why, "the worker's health has a wrong value for %s", key);
+        return 0;
+}
+
+static int read_health_entry(sd_bus_message *m, const char *key, WorkerHealth *h, HealthSeen *seen, WorkerWhy *why) {
+        uint8_t percent;
+        int flag, r;
+
+        if (text_equal(key, WIRE_HEALTH_BATTERY)) {
+                r = read_variant(m, key, "y", &percent, why);
+                if (r < 0)
+                        return r;
+                if (percent > 100)
+                        return worker_why(why, "the worker's health has a battery of %u percent", percent);
+                h->battery_percent = percent;
+                return 0;
+        }
+        if (text_equal(key, WIRE_HEALTH_CHARGING) || text_equal(key, WIRE_HEALTH_READ_ONLY)) {
+                r = read_variant(m, key, "b", &flag, why);
+                if (r < 0)
+                        return r;
+                if (text_equal(key, WIRE_HEALTH_CHARGING))
+                        h->charging = flag;
+                else {
+                        seen->read_only = true;
+                        h->read_only = flag;
+                }
+                return 0;
+        }
+        if (text_equal(key, WIRE_HEALTH_TOTAL)) {
+                seen->total = true;
+                return read_variant(m, key, "t", &h->storage_total_bytes, why);
+        }
+        if (text_equal(key, WIRE_HEALTH_FREE)) {
+                seen->free_bytes = true;
+                return read_variant(m, key, "t", &h->storage_free_bytes, why);
+        }
+        if (text_equal(key, WIRE_HEALTH_CLOCK)) {
+                seen->clock = true;
+                return read_variant(m, key, "x", &h->clock_unix_sec, why);
+        }
+        if (text_equal(key, WIRE_HEALTH_CLOCK_AT)) {
+                seen->clock_at = true;
+                return read_variant(m, key, "t", &h->clock_boottime_usec, why);
+        }
+        return worker_why(why, "the worker's health has an entry that nobody knows");
+}
+
+int answer_health(sd_bus_message *m, WorkerHealth *ret, WorkerWhy *why) {
+        WorkerHealth h = { .battery_percent = -1, .charging = -1 };
+        HealthSeen seen = {};
+        const char *key;
+        int r;
+
+        r = check_type(m, "a{sv}", "health", why);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_enter_container(m, 'a', "{sv}") < 0)
+                return malformed("health", why);
+        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                if (sd_bus_message_read(m, "s", &key) < 0)
+                        return malformed("health", why);
+                r = read_health_entry(m, key, &h, &seen, why);
+                if (r < 0)
+                        return r;
+                if (sd_bus_message_exit_container(m) < 0)
+                        return malformed("health", why);
+        }
+        if (r < 0)
+                return malformed("health", why);
+        if (seen.read_only != seen.total || seen.total != seen.free_bytes || seen.clock != seen.clock_at)
+                return worker_why(why, "the worker's health tells half of the storage or of the clock");
+        if (h.storage_free_bytes > h.storage_total_bytes)
+                return worker_why(why, "the worker's health has more free storage than there is");
+        h.storage_known = seen.total;
+        h.clock_known = seen.clock;
+        *ret = h;
+        return 0;
+}
+
+/* ---- Clips ---- */
+
+static int read_clip(sd_bus_message *m, uint32_t expected, WorkerClip *ret, WorkerWhy *why) {
+        const char *path;
+        WorkerClip c;
+
+        if (sd_bus_message_read(m, "ustxu", &c.index, &path, &c.size_bytes, &c.mtime_unix_sec, &c.flags) < 0)
+                return malformed("page of clips", why);
+        if (c.index != expected || c.index >= BERTH_CLIPS_MAX)
+                return worker_why(why, "the worker listed clip %u where %u was next", c.index, expected);
+        if ((c.flags & ~CLIP_FLAGS) != 0)
+                return worker_why(why, "the worker listed clip %u with flags that nobody knows", c.index);
+        if (!text_path_is_valid(path))
+                return worker_why(why, "the worker listed clip %u under a path that breaks the rules", c.index);
+        c.path = (char *) path;
+        *ret = c;
+        return 0;
+}
+
+int answer_page(sd_bus_message *m, uint32_t first, WorkerPage *ret, WorkerWhy *why) {
+        int r, more;
+
+        ret->n = 0;
+        r = check_type(m, "a(ustxu)b", "page of clips", why);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_enter_container(m, 'a', "(ustxu)") < 0)
+                return malformed("page of clips", why);
+        while ((r = sd_bus_message_enter_container(m, 'r', "ustxu")) > 0) {
+                if (ret->n == WIRE_PAGE_CLIPS)
+                        return worker_why(why, "the worker listed more than %u clips on one page", WIRE_PAGE_CLIPS);
+                r = read_clip(m, first + (uint32_t) ret->n, &ret->clips[ret->n], why);
+                if (r < 0)
+                        return r;
+                ret->n++;
+                if (sd_bus_message_exit_container(m) < 0)
+                        return malformed("page of clips", why);
+        }
+        if (r < 0 || sd_bus_message_exit_container(m) < 0 || sd_bus_message_read(m, "b", &more) < 0)
+                return malformed("page of clips", why);
+        if (more && ret->n == 0)
+                return worker_why(why, "the worker says that more clips follow an empty page");
+        ret->more = more;
+        return 0;
+}
+
+static int read_digest(sd_bus_message *m, const char *what, Digest *ret, WorkerWhy *why) {
+        const void *bytes;
+        size_t size;
+
+        if (sd_bus_message_read_array(m, 'y', &bytes, &size) < 0)
+                return malformed(what, why);
+        if (size != DIGEST_SIZE)
+                return worker_why(why, "the worker's %s has a digest of %zu bytes", what, size);
+        memcpy(ret->bytes, bytes, size);
+        return 0;
+}
+
+int answer_copy(sd_bus_message *m, WorkerCopy *ret, WorkerWhy *why) {
+        int r;
+
+        r = check_type(m, "tayayay", "answer to Pull", why);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_read(m, "t", &ret->size_bytes) < 0)
+                return malformed("answer to Pull", why);
+        r = read_digest(m, "answer to Pull", &ret->digest, why);
+        if (r >= 0)
+                r = read_digest(m, "answer to Pull", &ret->head, why);
+        return r >= 0 ? read_digest(m, "answer to Pull", &ret->tail, why) : r;
+}
+
+int answer_nothing(sd_bus_message *m, WorkerWhy *why) {
+        return check_type(m, "", "answer", why);
+}
+
+/* ---- Signals ---- */
+
+int signal_block(sd_bus_message *m, WorkerBlock *ret, WorkerWhy *why) {
+        int r;
+
+        r = check_type(m, "uuuay", "Block signal", why);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_read(m, "uuu", &ret->clip, &ret->number, &ret->length) < 0)
+                return malformed("Block signal", why);
+        return read_digest(m, "Block signal", &ret->digest, why);
+}
+
+int signal_progress(sd_bus_message *m, uint32_t *ret_clip, uint64_t *ret_bytes, WorkerWhy *why) {
+        int r;
+
+        r = check_type(m, "ut", "Progress signal", why);
+        if (r < 0)
+                return r;
+        return sd_bus_message_read(m, "ut", ret_clip, ret_bytes) < 0 ? malformed("Progress signal", why) : 0;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/worker_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/usbdevice_fs.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/text.h"
+
+/* Above every number that the child has descriptors under. */
+#define CHILD_FDS_END 10
+
+/* ---- The node ---- */
+
+int worker_process_check_node(int node_fd, const char *bay) {
+        struct usbdevfs_conninfo_ex info = {};
+        char path[64];
+        int n;
+
+        if (ioctl(node_fd, USBDEVFS_CONNINFO_EX(sizeof(info)), &info) < 0)
+                return -errno;
+        if (info.num_ports == 0 || info.num_ports > sizeof(info.ports))
+                return -ENODEV;
+        n = snprintf(path, sizeof(path), "%u-%u", info.busnum, info.ports[0]);
+        for (unsigned i = 1; i < info.num_ports; i++)
+                n += snprintf(path + n, sizeof(path) - (size_t) n, ".%u", info.ports[i]);
+        return text_equal(path, bay) ? 0 : -ENODEV;
+}
+
+static int open_node(const WorkerConfig *config, int *ret) {
+        _cleanup_(fd_closep) int fd = -EBADF;
+        int r;
+
+        /* Anew for each worker: claims and transfers belong to the open file. */
+        fd = open(config->node_path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0)
+                return errno == ENOENT || errno == ENXIO ? -ENODEV : -errno;
+        /* The number of a node is given to another device when this one is gone. */
+        r = (config->check_node ?: worker_process_check_node)(fd, config->bay);
+        if (r < 0)
+                return r;
+        *ret = TAKE_FD(fd);
+        return 0;
+}
+
+/* ---- Spawning ---- */
+
+typedef struct ChildFds {
+        int bus, log, usb, incoming;
+} ChildFds;
+
+static void child_fds_close(ChildFds *c) {
+        fd_close(c->bus);
+        fd_close(c->log);
+        fd_close(c->usb);
+        fd_close(c->incoming);
+}
+
+/* Moves a descriptor out of the way of the child's fixed numbers; takes `fd`. */
+static int move_up(int fd) {
+        int moved = fcntl(fd, F_DUPFD_CLOEXEC, CHILD_FDS_END);
+        int r = moved < 0 ? -errno : moved;
+
+        fd_close(fd);
+        return r;
+}
+
+static int make_fds(const WorkerConfig *config, ChildFds *child, WorkerProcess *parent) {
+        int pair[2], node = -EBADF, r;
+
+        r = open_node(config, &node);
+        if (r < 0)
+                return r;
+        child->usb = move_up(node);
+        if (child->usb < 0)
+                return child->usb;
+        child->incoming = fcntl(config->incoming_fd, F_DUPFD_CLOEXEC, CHILD_FDS_END);
+        if (child->incoming < 0)
+                return -errno;
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+                return -errno;
+        parent->bus_fd = pair[0];
+        child->bus = move_up(pair[1]);
+        if (child->bus < 0)
+                return child->bus;
+        if (pipe2(pair, O_CLOEXEC) < 0)
+                return -errno;
+        parent->log_fd = pair[0];
+        child->log = move_up(pair[1]);
+        if (child->log < 0)
+                return child->log;
+        return fcntl(parent->log_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int describe_fds(const ChildFds *c, posix_spawn_file_actions_t *a) {
+        int r;
+
+        r = posix_spawn_file_actions_adddup2(a, c->bus, WIRE_BAY_FD_BUS);
+        if (r == 0)
+                r = posix_spawn_file_actions_adddup2(a, c->log, STDOUT_FILENO);
+        if (r == 0)
+                r = posix_spawn_file_actions_adddup2(a, c->log, STDERR_FILENO);
+        if (r == 0)
+                r = posix_spawn_file_actions_adddup2(a, c->usb, WIRE_BAY_FD_USB);
+        if (r == 0)
+                r = posix_spawn_file_actions_adddup2(a, c->incoming, WIRE_BAY_FD_INCOMING);
+        if (r == 0)
+                r = posix_spawn_file_actions_addclosefrom_np(a, WIRE_BAY_FD_INCOMING + 1);
+        return -r;
+}
+
+static int describe_signals(posix_spawnattr_t *a) {
+        sigset_t all, none;
+        int r;
+
+        sigfillset(&all);
+        sigemptyset(&none);
+        r = posix_spawnattr_setsigmask(a, &none);
+        if (r == 0)
+                r = posix_spawnattr_setsigdefault(a, &all);
+        /* A session of its own: the terminal's interrupt is for berthd, which then ends its workers. */
+        if (r == 0)
+                r = posix_spawnattr_setflags(a, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+        return -r;
+}
+
+static int spawn(const WorkerConfig *config, const ChildFds *child, pid_t *ret) {
+        char *const argv[] = { (char *) config->executable, (char *) "--plugin", (char *) config->plugin_path, NULL };
+        char *const environment[] = { NULL };
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        int r;
+
+        r = posix_spawn_file_actions_init(&actions);
+        if (r != 0)
+                return -r;
+        r = posix_spawnattr_init(&attributes);
+        if (r != 0) {
+                posix_spawn_file_actions_destroy(&actions);
+                return -r;
+        }
+        r = describe_fds(child, &actions);
+        if (r >= 0)
+                r = describe_signals(&attributes);
+        if (r >= 0)
+                r = -posix_spawn(ret, config->executable, &actions, &attributes, argv, environment);
+        posix_spawnattr_destroy(&attributes);
+        posix_spawn_file_actions_destroy(&actions);
+        return r;
+}
+
+int worker_process_spawn(const WorkerConfig *config, WorkerProcess *ret) {
+        _cleanup_(child_fds_close) ChildFds child = { -EBADF, -EBADF, -EBADF, -EBADF };
+        WorkerProcess p = { .pidfd = -EBADF, .bus_fd = -EBADF, .log_fd = -EBADF };
+        int r;
+
+        r = make_fds(config, &child, &p);
+        if (r >= 0)
+                r = spawn(config, &child, &p.pid);
+        if (r >= 0) {
+                /* Not reaped yet, so the number is still its own. */
+                p.pidfd = pidfd_open(p.pid, 0);
+                if (p.pidfd < 0) {
+                        r = -errno;
+                        (void) kill(p.pid, SIGKILL);
+                        (void) waitpid(p.pid, NULL, 0);
+                }
+        }
+        if (r < 0) {
+                fd_close(p.bus_fd);
+                fd_close(p.log_fd);
+                return r;
+        }
+        *ret = p;
+        return 0;
+}
+
+/* ---- Ending ---- */
+
+void worker_process_kill(const WorkerProcess *p) {
+        if (p->pidfd >= 0)
+                (void) pidfd_send_signal(p->pidfd, SIGKILL, NULL, 0);
+}
+
+int worker_process_reap(const WorkerProcess *p, siginfo_t *ret) {
+        siginfo_t info = {};
+
+        if (waitid(P_PIDFD, (id_t) p->pidfd, &info, WEXITED | WNOHANG) < 0)
+                return -errno;
+        if (info.si_pid == 0)
+                return -EAGAIN;
+        *ret = info;
+        return 0;
+}
+
+void worker_process_describe(const siginfo_t *info, char *ret, size_t size) {
+        if (info->si_code == CLD_EXITED)
+                (void) snprintf(ret, size, "the worker ended by itself with status %d", info->si_status);
+        else if (info->si_status == SIGSYS)
+                (void) snprintf(ret, size, "the worker was ended by its sandbox: it tried a system call that no worker may do");
+        else
+                (void) snprintf(ret, size, "the worker was ended by signal %d (%s)", info->si_status,
+                                sigdescr_np(info->si_status) ?: "unknown");
+}
+
+typedef struct Reaper {
+        WorkerProcess process;
+} Reaper;
+
+static int on_reapable(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Reaper *reaper = userdata;
+        siginfo_t info;
+
+        (void) fd;
+        (void) revents;
+        if (worker_process_reap(&reaper->process, &info) == -EAGAIN)
+                return 0;
+        /* The loop lets go of it, and nobody else holds it. */
+        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        (void) sd_event_source_set_floating(source, false);
+        return 0;
+}
+
+static void reaper_free(void *userdata) {
+        Reaper *reaper = userdata;
+
+        fd_close(reaper->process.pidfd);
+        free(reaper);
+}
+
+void worker_process_abandon(sd_event *event, WorkerProcess *p) {
+        sd_event_source *source = NULL;
+        Reaper *reaper;
+
+        if (p->pidfd < 0)
+                return;
+        worker_process_kill(p);
+        reaper = malloc(sizeof(Reaper));
+        if (reaper) {
+                *reaper = (Reaper){ .process = *p };
+                if (sd_event_add_io(event, &source, p->pidfd, EPOLLIN, on_reapable, reaper) >= 0) {
+                        (void) sd_event_source_set_destroy_callback(source, reaper_free);
+                        /* The loop's own from now on: one that ends first takes it along. */
+                        (void) sd_event_source_set_floating(source, true);
+                        sd_event_source_unref(source);
+                        p->pidfd = -EBADF;
+                        return;
+                }
+                free(reaper);
+        }
+        /* Out of memory: the process is killed, and its entry stays until berthd ends. */
+        p->pidfd = fd_close(p->pidfd);
+}

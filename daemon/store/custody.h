@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The custody chain. An event is stored as its exact canonical bytes: JSON with sorted keys, no white space, UTF-8,
+ * integers only, digests as lower-case hex. Its "prev" is the SHA-256 of the bytes of the event before it (zeros for
+ * the first), so that sha256sum of one line gives the next line's "prev". The index columns of the table are made from
+ * the bytes.
+ */
+
+#include <jansson.h>
+
+#include "store/chain_head.h"
+#include "store/db.h"
+
+/* Takes "event", "time" … as event_new() made them, gives the event its place in the chain and stores it. */
+int custody_append(Db *db, ChainHead *head, json_t *event);
+
+/* One event, parsed from its bytes. */
+typedef struct CustodyEvent {
+        json_t *object; /* owns what `kind` points to */
+        uint64_t seq;
+        Digest prev, hash; /* the hash is of the bytes */
+        const char *kind;
+        uint64_t clip_id, camera_id, docking_id; /* 0: none */
+        int64_t wall_usec;
+} CustodyEvent;
+/* -EBADE when these bytes are not a canonical event. */
+int custody_parse(const void *bytes, size_t size, CustodyEvent *ret);
+void custody_event_done(CustodyEvent *e);
+
+/*
+ * Reads event `seq` and checks that its bytes have the recorded hash, that the index columns are what the bytes say,
+ * and that the chain holds it: the next event, or the head, names its hash. -EBADE; -ENOENT when there is none.
+ */
+int custody_read_checked(Db *db, const ChainHead *head, uint64_t seq, CustodyEvent *ret);
+/* The newest event of this kind about this clip: its seq, or -ENOENT. */
+int custody_find(Db *db, uint64_t clip_id, const char *kind, uint64_t *ret_seq);
+
+/* Checks all events from `from_seq` on and returns the last: -EBADE, with `ret_bad` the first event that is wrong. */
+int custody_verify(Db *db, uint64_t from_seq, ChainHead *ret, uint64_t *ret_bad);
+/* The hash that the table has for an event: -ENOENT. */
+int custody_hash(Db *db, uint64_t seq, Digest *ret);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Facts as custody events: the JSON members of each kind. */
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "store/writer.h"
+
+typedef struct Builder {
+        json_t *object;
+        int r; /* the first failure */
+} Builder;
+
+static void put(Builder *b, const char *key, json_t *value) {
+        /* Texts were checked to be UTF-8 when the fact came in. */
+        if (json_object_set_new(b->object, key, value) < 0 && b->r >= 0)
+                b->r = -ENOMEM;
+}
+
+static void put_text(Builder *b, const char *key, const char *text) {
+        if (text && text[0])
+                put(b, key, json_string(text));
+}
+
+static void put_int(Builder *b, const char *key, int64_t v) {
+        put(b, key, json_integer(v));
+}
+
+static void put_uint(Builder *b, const char *key, uint64_t v) {
+        put(b, key, json_integer((json_int_t) v));
+}
+
+static void put_id(Builder *b, const char *key, uint64_t v) {
+        if (v != 0)
+                put_uint(b, key, v);
+}
+
+static void put_bool(Builder *b, const char *key, bool v) {
+        put(b, key, json_boolean(v));
+}
+
+static void put_hex(Builder *b, const char *key, uint16_t v) {
+        char text[5];
+
+        (void) snprintf(text, sizeof(text), "%04x", v);
+        put_text(b, key, text);
+}
+
+static void put_digest(Builder *b, const char *key, const Digest *d) {
+        char hex[DIGEST_HEX_SIZE];
+
+        put_text(b, key, digest_to_hex(d, hex));
+}
+
+static void put_camera(Builder *b, const Fact *f) {
+        put_text(b, "manufacturer", f->camera.manufacturer);
+        put_text(b, "model", f->camera.model);
+        put_text(b, "firmware", f->camera.firmware);
+        put_text(b, "storage_id", f->camera.storage_id);
+        put_text(b, "model_id", f->camera.model_id);
+        put_bool(b, "ambiguous", f->camera.ambiguous);
+}
+
+static void put_usb(Builder *b, const Fact *f) {
+        put_hex(b, "vid", f->usb.vid);
+        put_hex(b, "pid", f->usb.pid);
+        put_hex(b, "bcd_device", f->usb.bcd_device);
+        put_text(b, "usb_serial", f->usb.usb_serial);
+        put_text(b, "usb_manufacturer", f->usb.usb_manufacturer);
+        put_text(b, "usb_product", f->usb.usb_product);
+        if (f->kind == FACT_REFUSED)
+                put_text(b, "descriptors", f->usb.descriptors_hex);
+}
+
+static void put_check(Builder *b, const Fact *f) {
+        if (f->check.battery_percent >= 0)
+                put_int(b, "battery_percent", f->check.battery_percent);
+        if (f->check.storage_known) {
+                put_uint(b, "storage_total_bytes", f->check.storage_total_bytes);
+                put_uint(b, "storage_free_bytes", f->check.storage_free_bytes);
+                put_bool(b, "read_only", f->check.read_only);
+        }
+        if (f->check.drift_known)
+                put_int(b, "drift_usec", f->check.drift_usec);
+}
+
+static void put_clip(Builder *b, const Fact *f) {
+        put_uint(b, "size_bytes", f->clip.size_bytes);
+        if (f->clip.mtime_unix_sec != FACT_UNKNOWN_TIME)
+                put_int(b, "mtime_unix_sec", f->clip.mtime_unix_sec);
+        put_uint(b, "ordinal", f->clip.ordinal);
+        put_uint(b, "flags", f->clip.flags);
+}
+
+static void put_copy(Builder *b, const Fact *f) {
+        put_digest(b, "digest", &f->copy.digest);
+        if (f->kind != FACT_COPIED)
+                return;
+        put_uint(b, "size_bytes", f->copy.size_bytes);
+        put_digest(b, "head", &f->copy.head);
+        put_digest(b, "tail", &f->copy.tail);
+        put_text(b, "spool_name", f->copy.spool_name);
+}
+
+static void put_receipt(Builder *b, const Fact *f) {
+        put_text(b, "object_key", f->receipt.object_key);
+        put_text(b, "manifest_key", f->receipt.manifest_key);
+        put_text(b, "version", f->receipt.version);
+        put_text(b, "strength", f->receipt.strength);
+        put_uint(b, "size_bytes", f->receipt.size_bytes);
+        put_digest(b, "digest", &f->receipt.digest);
+        put_int(b, "stored_unix_sec", f->receipt.time_unix_sec);
+        put_bool(b, "already_there", f->receipt.already_there);
+}
+
+static void put_own_members(Builder *b, const Fact *f) {
+        switch (f->kind) {
+        case FACT_CAMERA_SEEN:
+                put_camera(b, f);
+                break;
+        case FACT_DOCKED:
+        case FACT_REFUSED:
+                put_usb(b, f);
+                break;
+        case FACT_CHECKED:
+                put_check(b, f);
+                break;
+        case FACT_CLOCK_SET:
+                put_bool(b, "set", f->clock.set);
+                if (f->clock.set)
+                        put_int(b, "to_unix_sec", f->clock.to_unix_sec);
+                break;
+        case FACT_CLIP_SEEN:
+                put_clip(b, f);
+                break;
+        case FACT_PULL_BEGUN:
+        case FACT_PULL_INTERRUPTED:
+        case FACT_PART_SET_ASIDE:
+                put_uint(b, "offset_bytes", f->pull.offset_bytes);
+                put_text(b, "part", f->pull.part);
+                break;
+        case FACT_COPIED:
+        case FACT_VERIFIED:
+                put_copy(b, f);
+                break;
+        case FACT_RECEIPTED:
+                put_receipt(b, f);
+                break;
+        default:
+                break;
+        }
+}
+
+static const char *text_key(FactKind kind) {
+        return kind == FACT_DAEMON_STARTED ? "version" : kind == FACT_ERASE_BEGUN ? "accepted_strengths" : "reason";
+}
+
+int event_new(Writer *w, const Fact *f, const Subject *s, json_t **ret) {
+        char time[UTC_TEXT_SIZE];
+        Builder b = { .object = json_object() };
+
+        if (!b.object)
+                return -ENOMEM;
+        put_text(&b, "event", fact_kind_to_string(f->kind));
+        put_text(&b, "time", utc_text(f->at.wall_usec, time));
+        put_text(&b, "boot", f->at.boot_id);
+        put_uint(&b, "boottime_usec", f->at.boottime_usec);
+        put_bool(&b, "synchronised", f->at.synchronised);
+        put_id(&b, "docking_id", s->docking_id);
+        put_id(&b, "camera_id", s->camera_id);
+        put_id(&b, "clip_id", s->clip_id);
+        put_text(&b, "bay", s->bay);
+        put_text(&b, "serial", s->serial);
+        put_text(&b, "path", s->path);
+        put_text(&b, text_key(f->kind), f->text);
+        put_own_members(&b, f);
+        if (w->extra && json_object_update(b.object, w->extra) < 0 && b.r >= 0)
+                b.r = -ENOMEM;
+        if (b.r < 0) {
+                json_decref(b.object);
+                return b.r;
+        }
+        *ret = b.object;
+        return 0;
+}

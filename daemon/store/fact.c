@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/fact.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "base/wire_bay.h"
+
+static const char *const fact_kind_table[_FACT_KIND_MAX] = {
+        [FACT_DAEMON_STARTED] = "daemon-started",
+        [FACT_DAEMON_STOPPED] = "daemon-stopped",
+        [FACT_CAMERA_SEEN] = "camera-seen",
+        [FACT_DOCKED] = "docked",
+        [FACT_IDENTIFIED] = "identified",
+        [FACT_CHECKED] = "checked",
+        [FACT_CLOCK_SET] = "clock-set",
+        [FACT_UNDOCKED] = "undocked",
+        [FACT_REFUSED] = "refused",
+        [FACT_FAULT] = "fault",
+        [FACT_QUARANTINED] = "quarantined",
+        [FACT_CLIP_SEEN] = "clip-seen",
+        [FACT_PULL_BEGUN] = "pull-begun",
+        [FACT_PULL_INTERRUPTED] = "pull-interrupted",
+        [FACT_PART_SET_ASIDE] = "part-set-aside",
+        [FACT_BLOCK] = "block",
+        [FACT_COPIED] = "copied",
+        [FACT_VERIFIED] = "verified",
+        [FACT_STORE_REFUSED] = "store-refused",
+        [FACT_RECEIPTED] = "receipted",
+        [FACT_ERASE_BEGUN] = "erase-begun",
+        [FACT_ERASED] = "erased",
+        [FACT_ERASE_FAILED] = "erase-failed",
+        [FACT_CLIP_LOST] = "clip-lost",
+        [FACT_CONFLICT] = "conflict",
+        [FACT_SPOOL_RELEASED] = "spool-released",
+};
+
+const char *fact_kind_to_string(FactKind kind) {
+        return (size_t) kind < ELEMENTSOF(fact_kind_table) ? fact_kind_table[(size_t) kind] : NULL;
+}
+
+#define FACT_STRINGS_MAX 8u
+
+/* The string members that this kind uses. */
+static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
+        size_t n = 0;
+
+        ret[n++] = &f->bay;
+        ret[n++] = &f->text;
+        switch (f->kind) {
+        case FACT_CAMERA_SEEN:
+                ret[n++] = &f->camera.serial;
+                ret[n++] = &f->camera.manufacturer;
+                ret[n++] = &f->camera.model;
+                ret[n++] = &f->camera.firmware;
+                ret[n++] = &f->camera.storage_id;
+                ret[n++] = &f->camera.model_id;
+                break;
+        case FACT_DOCKED:
+        case FACT_REFUSED:
+                ret[n++] = &f->usb.usb_serial;
+                ret[n++] = &f->usb.usb_manufacturer;
+                ret[n++] = &f->usb.usb_product;
+                ret[n++] = &f->usb.descriptors_hex;
+                break;
+        case FACT_CLIP_SEEN:
+                ret[n++] = &f->clip.path;
+                break;
+        case FACT_PULL_BEGUN:
+        case FACT_PULL_INTERRUPTED:
+        case FACT_PART_SET_ASIDE:
+                ret[n++] = &f->pull.part;
+                break;
+        case FACT_COPIED:
+        case FACT_VERIFIED:
+                ret[n++] = &f->copy.spool_name;
+                break;
+        case FACT_RECEIPTED:
+                ret[n++] = &f->receipt.object_key;
+                ret[n++] = &f->receipt.manifest_key;
+                ret[n++] = &f->receipt.version;
+                ret[n++] = &f->receipt.strength;
+                break;
+        default:
+                break;
+        }
+        return n;
+}
+
+static bool fits(uint64_t v) {
+        return v <= INT64_MAX;
+}
+
+/* Numbers that neither SQLite nor canonical JSON could hold. */
+static bool fact_numbers_fit(const Fact *f) {
+        if (!fits(f->docking_id) || !fits(f->camera_id) || !fits(f->clip_id) || !fits(f->at.boottime_usec))
+                return false;
+        switch (f->kind) {
+        case FACT_CHECKED:
+                return fits(f->check.storage_total_bytes) && fits(f->check.storage_free_bytes);
+        case FACT_CLIP_SEEN:
+                return fits(f->clip.size_bytes);
+        case FACT_PULL_BEGUN:
+        case FACT_PULL_INTERRUPTED:
+        case FACT_PART_SET_ASIDE:
+                return fits(f->pull.offset_bytes);
+        case FACT_BLOCK:
+                return f->block.number < WIRE_BLOCKS_MAX && f->block.length > 0 && f->block.length <= WIRE_BLOCK_SIZE;
+        case FACT_COPIED:
+        case FACT_VERIFIED:
+                return fits(f->copy.size_bytes);
+        case FACT_RECEIPTED:
+                return fits(f->receipt.size_bytes);
+        default:
+                return true;
+        }
+}
+
+static bool time_fits(int64_t wall_usec) {
+        char text[UTC_TEXT_SIZE];
+        int64_t again;
+
+        return utc_from_text(utc_text(wall_usec, text), &again) >= 0 && again == wall_usec;
+}
+
+void fact_done(Fact *f) {
+        const char **strings[FACT_STRINGS_MAX];
+        size_t n = fact_strings(f, strings);
+
+        for (size_t i = 0; i < n; i++) {
+                free((char *) *strings[i]);
+                *strings[i] = NULL;
+        }
+}
+
+int fact_copy(const Fact *f, Fact *ret) {
+        const char **strings[FACT_STRINGS_MAX];
+        Fact copy = *f;
+        size_t n, i;
+        int r = 0;
+
+        if (!fact_kind_to_string(f->kind))
+                return -EINVAL;
+        if (!fact_numbers_fit(f) || !time_fits(f->at.wall_usec))
+                return -ERANGE;
+        copy.at.boot_id[BOOT_ID_SIZE - 1] = 0;
+        n = fact_strings(&copy, strings);
+        for (i = 0; i < n && r >= 0; i++) {
+                size_t max = strings[i] == &copy.usb.descriptors_hex && n == 6 ? FACT_DESCRIPTORS_MAX : FACT_TEXT_MAX;
+                const char *s = *strings[i];
+
+                if (!s)
+                        continue;
+                *strings[i] = NULL;
+                if (strnlen(s, max + 1) > max)
+                        r = -EMSGSIZE;
+                else if (!text_is_utf8(s, strlen(s)))
+                        r = -EINVAL;
+                else {
+                        *strings[i] = strdup(s);
+                        if (!*strings[i])
+                                r = -ENOMEM;
+                }
+        }
+        if (r < 0) {
+                /* What was not reached still belongs to the caller. */
+                for (; i < n; i++)
+                        *strings[i] = NULL;
+                fact_done(&copy);
+                return r;
+        }
+        *ret = copy;
+        return 0;
+}

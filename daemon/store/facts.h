@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Facts: all that the dock knows for certain, and the only way anything enters the database. A fact is plain data;
+ * applying it updates the nouns' tables and, for all but block facts, appends one event to the custody chain, in one
+ * transaction. Ids are given out by the loop (store_next_id()), so that no fact waits for an answer.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+
+typedef enum FactKind {
+        FACT_DAEMON_STARTED,    /* text: version */
+        FACT_DAEMON_STOPPED,
+        FACT_CAMERA_SEEN,       /* a camera is known from now on, or known anew with other data */
+        FACT_DOCKED,            /* something is in a bay */
+        FACT_IDENTIFIED,        /* the docking's camera */
+        FACT_CHECKED,           /* battery, storage, clock drift, measured before the clock is set */
+        FACT_CLOCK_SET,         /* or left, and why */
+        FACT_UNDOCKED,
+        FACT_REFUSED,           /* a stranger's device */
+        FACT_FAULT,             /* the worker died, stalled, or broke a rule */
+        FACT_QUARANTINED,
+        FACT_CLIP_SEEN,         /* a clip was listed that was not known */
+        FACT_PULL_BEGUN,        /* from this offset */
+        FACT_PULL_INTERRUPTED,  /* durable up to this offset, and why it ended */
+        FACT_PART_SET_ASIDE,    /* the kept part, or a damaged spool copy, does not count: why; its block facts go, the
+                                   file is kept under a name, and the clip is pulled afresh */
+        FACT_BLOCK,             /* one block read from the camera in this docking (no custody event) */
+        FACT_COPIED,            /* spooled, synced, renamed */
+        FACT_VERIFIED,          /* read whole again from the camera in this docking; every block agreed */
+        FACT_STORE_REFUSED,     /* the store's answer was no receipt: why. Of a receipted clip: the receipt is void */
+        FACT_RECEIPTED,
+        FACT_ERASE_BEGUN,       /* fails with -EKEYREJECTED when the license does not stand: see store.h */
+        FACT_ERASED,
+        FACT_ERASE_FAILED,
+        FACT_CLIP_LOST,         /* a clip that was not copied is no longer listed by its camera */
+        FACT_CONFLICT,          /* digests disagree: kept, reported, never erased */
+        FACT_SPOOL_RELEASED,    /* the spool's copy is about to go: the store holds a receipted one; text: why */
+        _FACT_KIND_MAX,
+        _FACT_KIND_INVALID = -22,
+} FactKind;
+
+const char *fact_kind_to_string(FactKind kind); /* "docked", "clip-seen": the custody event's "event" */
+
+#define FACT_UNKNOWN_TIME INT64_MIN
+/* What a fact's strings may hold, in bytes: longer ones are refused (-EMSGSIZE) before anything is written. */
+#define FACT_TEXT_MAX 8192u
+#define FACT_DESCRIPTORS_MAX 131072u
+
+/*
+ * One fact. `kind` says which members count; the others are zero. Strings are copied by store_batch_add(). Ids are 0
+ * when the fact is not about such a thing.
+ */
+typedef struct Fact {
+        FactKind kind;
+        Moment at;
+        uint64_t docking_id, camera_id, clip_id;
+        const char *bay;      /* port path: DOCKED, REFUSED, FAULT … */
+        const char *text;     /* reason, in one sentence */
+
+        union {
+                struct {
+                        const char *serial, *manufacturer, *model, *firmware, *storage_id, *model_id;
+                        bool ambiguous; /* two devices showed this serial at once: nothing is ever resumed for it */
+                } camera; /* CAMERA_SEEN */
+                struct {
+                        uint16_t vid, pid, bcd_device;
+                        const char *usb_serial, *usb_manufacturer, *usb_product;
+                        const char *descriptors_hex; /* REFUSED */
+                } usb; /* DOCKED, REFUSED */
+                struct {
+                        int battery_percent; /* -1 unknown */
+                        bool storage_known, read_only, drift_known;
+                        uint64_t storage_total_bytes, storage_free_bytes;
+                        int64_t drift_usec; /* camera minus dock */
+                } check; /* CHECKED */
+                struct {
+                        bool set;
+                        int64_t to_unix_sec;
+                } clock; /* CLOCK_SET */
+                struct {
+                        const char *path;
+                        uint64_t size_bytes;
+                        int64_t mtime_unix_sec;
+                        uint32_t ordinal; /* nth clip of equal path, size and time in its listing */
+                        uint32_t flags;
+                } clip; /* CLIP_SEEN */
+                struct {
+                        uint64_t offset_bytes;
+                        const char *part; /* PART_SET_ASIDE: the name it is kept under, in kept/ */
+                } pull; /* PULL_BEGUN, PULL_INTERRUPTED, PART_SET_ASIDE */
+                struct {
+                        uint32_t number, length;
+                        Digest digest;
+                        bool from_camera_only; /* a verify read: updates the docking of the block, which must agree */
+                } block; /* BLOCK */
+                struct {
+                        uint64_t size_bytes;
+                        Digest digest, head, tail;
+                        const char *spool_name; /* name in spool/ */
+                } copy; /* COPIED, VERIFIED (digest only) */
+                struct {
+                        const char *object_key, *manifest_key, *version, *strength;
+                        uint64_t size_bytes;
+                        Digest digest;
+                        int64_t time_unix_sec;
+                        bool already_there;
+                } receipt; /* RECEIPTED */
+        };
+} Fact;

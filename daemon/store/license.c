@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The last gate before a clip leaves a camera. Every sentence of it is checked against what the database holds now, and
+ * the rows are checked against the chained bytes of the custody events, so that neither a bug nor a changed byte
+ * licenses an erase.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/custody.h"
+#include "store/store.h"
+#include "store/writer.h"
+
+static int reject(Writer *w, const Fact *f, const char *why) {
+        return writer_refuse(w, -EKEYREJECTED, "clip %" PRIu64 " may not be erased: %s", f->clip_id, why);
+}
+
+/* Is `strength` in the comma-separated list? */
+static bool strength_accepted(const char *list, const char *strength) {
+        size_t length = strlen(strength);
+
+        if (!list || !list[0])
+                list = "digest";
+        for (;;) {
+                size_t n;
+
+                list += strspn(list, " ,");
+                n = strcspn(list, " ,");
+                if (n == 0)
+                        return false;
+                if (n == length && strncmp(list, strength, n) == 0)
+                        return true;
+                list += n;
+        }
+}
+
+static bool member_is(const CustodyEvent *e, const char *key, const char *value) {
+        return text_equal(json_string_value(json_object_get(e->object, key)), value);
+}
+
+static bool member_is_digest(const CustodyEvent *e, const char *key, const Digest *d) {
+        char hex[DIGEST_HEX_SIZE];
+
+        return member_is(e, key, digest_to_hex(d, hex));
+}
+
+static bool member_is_number(const CustodyEvent *e, const char *key, uint64_t value) {
+        const json_t *member = json_object_get(e->object, key);
+
+        return json_is_integer(member) && (uint64_t) json_integer_value(member) == value;
+}
+
+static int check_state(Writer *w, const Fact *f, const ClipNow *clip) {
+        if (clip->conflict || clip->state == CLIP_CONFLICT)
+                return reject(w, f, "it is in conflict");
+        if (clip->state == CLIP_ERASED || clip->state == CLIP_LOST)
+                return reject(w, f, "it is gone already");
+        if (digest_is_zero(&clip->digest))
+                return reject(w, f, "it was not copied whole");
+        if (clip->state != CLIP_RECEIPTED && clip->state != CLIP_ERASING)
+                return reject(w, f, "it has no receipt");
+        return 0;
+}
+
+static int check_docking(Writer *w, const Fact *f, const ClipNow *clip) {
+        int64_t camera_id = 0;
+        int r;
+
+        r = db_number(w->db, "SELECT camera_id FROM dockings WHERE id = ?1 AND undocked_usec IS NULL",
+                      DB_ARGS(DB_INT(f->docking_id)), &camera_id);
+        if (r == -ENOENT)
+                return reject(w, f, "its docking is over or without an identity");
+        if (r < 0)
+                return writer_check(w, r);
+        return (uint64_t) camera_id == clip->camera_id ? 0 : reject(w, f, "the docking is of another camera");
+}
+
+/* Read from this very device, in this docking, to the last byte. */
+static int check_blocks(Writer *w, const Fact *f, const ClipNow *clip, BlockSum *ret) {
+        int r;
+
+        r = blocks_sum(w, f->clip_id, f->docking_id, ret);
+        if (r == -EBADMSG)
+                return reject(w, f, "its blocks have a gap");
+        if (r < 0)
+                return r;
+        if (ret->bytes != clip->size_bytes)
+                return reject(w, f, "its blocks do not add up to its size");
+        if (ret->read_in_docking != ret->n || (ret->n == 0 && clip->last_docking_id != f->docking_id))
+                return reject(w, f, "not all of it was read from the camera in this docking");
+        return 0;
+}
+
+/* What the chain says against the clip: a conflict, or a refusal of the store that came after the receipt. */
+static int check_objections(Writer *w, const Fact *f) {
+        uint64_t receipted = 0, refused = 0, conflict = 0;
+        int r;
+
+        r = custody_find(w->db, f->clip_id, fact_kind_to_string(FACT_CONFLICT), &conflict);
+        if (r >= 0)
+                return reject(w, f, "it is in conflict");
+        if (r == -ENOENT)
+                r = custody_find(w->db, f->clip_id, fact_kind_to_string(FACT_STORE_REFUSED), &refused);
+        if (r == -ENOENT)
+                return 0;
+        if (r >= 0)
+                r = custody_find(w->db, f->clip_id, fact_kind_to_string(FACT_RECEIPTED), &receipted);
+        if (r < 0 && r != -ENOENT)
+                return writer_check(w, r);
+        return receipted > refused ? 0 : reject(w, f, "the store refused it after its receipt");
+}
+
+/* The newest chained event of this kind about the clip. */
+static int chained_event(Writer *w, const Fact *f, FactKind kind, CustodyEvent *ret) {
+        uint64_t seq;
+        int r;
+
+        r = custody_find(w->db, f->clip_id, fact_kind_to_string(kind), &seq);
+        if (r >= 0)
+                r = custody_read_checked(w->db, &w->head, seq, ret);
+        if (r == -ENOENT || r == -EBADE)
+                return reject(w, f, kind == FACT_COPIED ? "the custody event of its copy does not stand"
+                                                        : "the custody event of its receipt does not stand");
+        return writer_check(w, r);
+}
+
+static int check_copy(Writer *w, const Fact *f, const ClipNow *clip, const BlockSum *blocks) {
+        CustodyEvent e = { 0 };
+        bool same;
+        int r;
+
+        r = chained_event(w, f, FACT_COPIED, &e);
+        if (r < 0)
+                return r;
+        same = e.clip_id == f->clip_id && e.camera_id == clip->camera_id &&
+               member_is_digest(&e, "digest", &clip->digest) && member_is_number(&e, "size_bytes", clip->size_bytes) &&
+               member_is_number(&e, "blocks", blocks->n) && member_is_digest(&e, "blocks_digest", &blocks->digest);
+        r = writer_extra(w, "copied_seq", json_integer((json_int_t) e.seq));
+        custody_event_done(&e);
+        return same ? r : reject(w, f, "its row or its blocks are not what the custody event of the copy says");
+}
+
+/* The receipt's row, the custody event of the receipt, and the copy must be about the same bytes. */
+static int compare_receipt(Writer *w, const Fact *f, const ClipNow *clip, sqlite3_stmt *row, const CustodyEvent *e) {
+        const char *key = (const char *) sqlite3_column_text(row, 0),
+                   *manifest = (const char *) sqlite3_column_text(row, 1);
+        const char *strength = (const char *) sqlite3_column_text(row, 2);
+        Digest digest;
+
+        if (db_column_digest(row, 4, &digest) < 0 || !key || !manifest || !strength)
+                return reject(w, f, "its receipt is damaged");
+        if (!digest_equal(&digest, &clip->digest) || db_column_uint(row, 3) != clip->size_bytes)
+                return reject(w, f, "its receipt is for other content");
+        if (!strength_accepted(f->text, strength))
+                return reject(w, f, "its receipt is not of an accepted strength");
+        if (e->clip_id != f->clip_id || !member_is(e, "object_key", key) || !member_is(e, "strength", strength) ||
+            !member_is(e, "manifest_key", manifest[0] ? manifest : NULL) || !member_is_digest(e, "digest", &digest) ||
+            !member_is_number(e, "size_bytes", clip->size_bytes))
+                return reject(w, f, "its receipt is not what the custody event of the receipt says");
+        return 0;
+}
+
+static int check_receipt(Writer *w, const Fact *f, const ClipNow *clip) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        CustodyEvent e = { 0 };
+        int r;
+
+        r = db_query(w->db,
+                     "SELECT object_key, manifest_key, strength, size_bytes, digest FROM receipts WHERE clip_id = ?1",
+                     DB_ARGS(DB_INT(f->clip_id)), &row);
+        if (r < 0)
+                return writer_check(w, r);
+        if (r == 0)
+                return reject(w, f, "it has no receipt");
+        r = chained_event(w, f, FACT_RECEIPTED, &e);
+        if (r < 0)
+                return r;
+        r = compare_receipt(w, f, clip, row, &e);
+        if (r >= 0)
+                r = writer_extra(w, "receipted_seq", json_integer((json_int_t) e.seq));
+        custody_event_done(&e);
+        return r;
+}
+
+int license_check(Writer *w, const Fact *f) {
+        char hex[DIGEST_HEX_SIZE];
+        BlockSum blocks = { 0 };
+        ClipNow clip;
+        int r;
+
+        r = clip_now(w, f->clip_id, &clip);
+        if (r < 0)
+                return r;
+        r = check_state(w, f, &clip);
+        if (r >= 0)
+                r = check_objections(w, f);
+        if (r >= 0)
+                r = check_docking(w, f, &clip);
+        if (r >= 0)
+                r = check_blocks(w, f, &clip, &blocks);
+        if (r >= 0)
+                r = check_copy(w, f, &clip, &blocks);
+        if (r >= 0)
+                r = check_receipt(w, f, &clip);
+        if (r >= 0)
+                r = writer_extra(w, "digest", json_string(digest_to_hex(&clip.digest, hex)));
+        return r;
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Reads, on the loop, over the read-only connection. Every one of them walks an index and ends at its limit. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "store/store_private.h"
+
+/* Makes one row out of the statement's current one. */
+typedef int (*RowMake)(sqlite3_stmt *statement, void **ret);
+typedef void (*RowsFree)(void *rows, size_t n);
+/* The arrays are read as arrays of pointers to the rows' own types. */
+typedef void *AnyRow __attribute__((may_alias));
+typedef AnyRow *AnyRows __attribute__((may_alias));
+
+/* Runs the query and collects its rows; `ret` is the address of the caller's array of pointers to rows. */
+static int collect(Db *db, const char *sql, const DbValue *values, size_t n_values, RowMake make, RowsFree free_rows,
+                   void *ret, size_t *ret_n) {
+        _cleanup_(db_resetp) sqlite3_stmt *statement = NULL;
+        AnyRow *rows = NULL;
+        size_t n = 0;
+        int r;
+
+        r = db_query(db, sql, values, n_values, &statement);
+        while (r > 0) {
+                void *row = NULL;
+                AnyRow *larger = n % 64 == 0 ? reallocarray(rows, n + 64, sizeof(*rows)) : rows;
+
+                if (!larger) {
+                        r = -ENOMEM;
+                        break;
+                }
+                rows = larger;
+                r = make(statement, &row);
+                if (r < 0)
+                        break;
+                rows[n++] = row;
+                r = db_next(statement);
+        }
+        if (r < 0) {
+                free_rows(rows, n);
+                return r;
+        }
+        *(AnyRows *) ret = rows;
+        *ret_n = n;
+        return 0;
+}
+
+static int64_t limit(size_t max) {
+        return max > INT32_MAX ? INT32_MAX : (int64_t) max;
+}
+
+static int64_t before(uint64_t id) {
+        return id == 0 || id > INT64_MAX ? INT64_MAX : (int64_t) id;
+}
+
+/* Texts of consecutive columns, the first negative result of which stays. */
+static void take_text(sqlite3_stmt *row, int column, char **ret, int *r) {
+        if (*r >= 0)
+                *r = db_column_text(row, column, ret);
+}
+
+static void take_digest(sqlite3_stmt *row, int column, Digest *ret, int *r) {
+        if (*r >= 0)
+                *r = db_column_digest(row, column, ret);
+}
+
+/* ---- Cameras ---- */
+
+#define CAMERA_COLUMNS                                                                                            \
+        "id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous, first_seen_usec,"            \
+        " last_docked_usec, battery_percent, drift_usec"
+
+static int camera_make(sqlite3_stmt *row, void **ret) {
+        _cleanup_(camera_row_freep) CameraRow *c = calloc(1, sizeof(*c));
+        int r = 0;
+
+        if (!c)
+                return -ENOMEM;
+        c->id = db_column_uint(row, 0);
+        take_text(row, 1, &c->serial, &r);
+        take_text(row, 2, &c->manufacturer, &r);
+        take_text(row, 3, &c->model, &r);
+        take_text(row, 4, &c->firmware, &r);
+        take_text(row, 5, &c->storage_id, &r);
+        take_text(row, 6, &c->model_id, &r);
+        if (r < 0)
+                return r;
+        c->ambiguous = sqlite3_column_int(row, 7) != 0;
+        c->first_seen_usec = sqlite3_column_int64(row, 8);
+        c->last_docked_usec = sqlite3_column_int64(row, 9);
+        c->battery_percent = sqlite3_column_int(row, 10);
+        c->drift_known = sqlite3_column_type(row, 11) != SQLITE_NULL;
+        c->drift_usec = sqlite3_column_int64(row, 11);
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+static void camera_free_rows(void *rows, size_t n) {
+        camera_rows_free(rows, n);
+}
+
+int store_camera_by_serial(Store *s, const char *serial, CameraRow **ret) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        void *camera = NULL;
+        int r;
+
+        r = db_query(s->reader, "SELECT " CAMERA_COLUMNS " FROM cameras WHERE serial = ?1", DB_ARGS(DB_TEXT(serial)),
+                     &row);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return -ENOENT;
+        r = camera_make(row, &camera);
+        if (r < 0)
+                return r;
+        *ret = camera;
+        return 0;
+}
+
+int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, size_t *ret_n) {
+        return collect(s->reader, "SELECT " CAMERA_COLUMNS " FROM cameras WHERE id > ?1 ORDER BY id LIMIT ?2",
+                       DB_ARGS(DB_INT(after_id), DB_INT(limit(max))), camera_make, camera_free_rows, ret, ret_n);
+}
+
+/* ---- Clips ---- */
+
+#define CLIP_SELECT                                                                                               \
+        "SELECT c.id, c.camera_id, k.serial, c.path, c.size_bytes, c.mtime_unix_sec, c.ordinal, c.flags,"          \
+        " c.state, c.first_docking_id, c.last_docking_id, c.part_docking_id,"                             \
+        " CASE WHEN c.part_docking_id = 0 THEN 0"                                                                 \
+        "  ELSE (SELECT ifnull(sum(length), 0) FROM blocks WHERE clip_id = c.id) END,"                            \
+        " c.seen_usec, c.digest, c.head, c.tail, c.spool_name,"                                                   \
+        " r.object_key, r.manifest_key, r.strength, r.digest, r.size_bytes, r.time_unix_sec, c.reason"            \
+        " FROM clips c JOIN cameras k ON k.id = c.camera_id LEFT JOIN receipts r ON r.clip_id = c.id"
+
+static void clip_take_receipt(sqlite3_stmt *row, ClipRow *c, int *r) {
+        take_text(row, 18, &c->object_key, r);
+        take_text(row, 19, &c->manifest_key, r);
+        take_text(row, 20, &c->strength, r);
+        take_digest(row, 21, &c->receipt_digest, r);
+        c->receipt_size_bytes = db_column_uint(row, 22);
+        c->receipt_unix_sec = sqlite3_column_int64(row, 23);
+}
+
+static int clip_make(sqlite3_stmt *row, void **ret) {
+        _cleanup_(clip_row_freep) ClipRow *c = calloc(1, sizeof(*c));
+        int r = 0;
+
+        if (!c)
+                return -ENOMEM;
+        c->id = db_column_uint(row, 0);
+        c->camera_id = db_column_uint(row, 1);
+        take_text(row, 2, &c->serial, &r);
+        take_text(row, 3, &c->path, &r);
+        c->size_bytes = db_column_uint(row, 4);
+        c->mtime_unix_sec = sqlite3_column_int64(row, 5);
+        c->ordinal = (uint32_t) db_column_uint(row, 6);
+        c->flags = (uint32_t) db_column_uint(row, 7);
+        c->state = clip_state_from_string((const char *) sqlite3_column_text(row, 8));
+        c->first_docking_id = db_column_uint(row, 9);
+        c->last_docking_id = db_column_uint(row, 10);
+        c->part_docking_id = db_column_uint(row, 11);
+        c->durable_bytes = db_column_uint(row, 12);
+        c->seen_usec = sqlite3_column_int64(row, 13);
+        take_digest(row, 14, &c->digest, &r);
+        take_digest(row, 15, &c->head, &r);
+        take_digest(row, 16, &c->tail, &r);
+        take_text(row, 17, &c->spool_name, &r);
+        clip_take_receipt(row, c, &r);
+        take_text(row, 24, &c->reason, &r);
+        if (r < 0)
+                return r;
+        if (c->state < 0)
+                return -EBADMSG;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+static void clip_free_rows(void *rows, size_t n) {
+        clip_rows_free(rows, n);
+}
+
+int store_clip(Store *s, uint64_t clip_id, ClipRow **ret) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        void *clip = NULL;
+        int r;
+
+        r = db_query(s->reader, CLIP_SELECT " WHERE c.id = ?1", DB_ARGS(DB_INT(clip_id)), &row);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return -ENOENT;
+        r = clip_make(row, &clip);
+        if (r < 0)
+                return r;
+        *ret = clip;
+        return 0;
+}
+
+int store_clips_on_camera(Store *s, uint64_t camera_id, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n) {
+        return collect(s->reader,
+                       CLIP_SELECT
+                       " WHERE c.camera_id = ?1 AND c.state NOT IN ('erased', 'lost') AND c.id > ?2"
+                       " ORDER BY c.id LIMIT ?3",
+                       DB_ARGS(DB_INT(camera_id), DB_INT(after_id), DB_INT(limit(max))), clip_make, clip_free_rows, ret,
+                       ret_n);
+}
+
+int store_clips_unstored(Store *s, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n) {
+        return collect(s->reader, CLIP_SELECT " WHERE c.state = 'copied' AND c.id > ?1 ORDER BY c.id LIMIT ?2",
+                       DB_ARGS(DB_INT(after_id), DB_INT(limit(max))), clip_make, clip_free_rows, ret, ret_n);
+}
+
+/* "+": not by the index over states, which would sort all clips that were ever erased. */
+int store_clips_releasable(Store *s, size_t max, ClipRow ***ret, size_t *ret_n) {
+        return collect(s->reader,
+                       CLIP_SELECT
+                       " WHERE c.spool_name IS NOT NULL AND +c.state IN ('receipted', 'erasing', 'erased')"
+                       " AND r.clip_id IS NOT NULL ORDER BY c.id LIMIT ?1",
+                       DB_ARGS(DB_INT(limit(max))), clip_make, clip_free_rows, ret, ret_n);
+}
+
+int store_clips_query(Store *s, const char *serial, ClipState state, uint64_t before_id, size_t max, ClipRow ***ret,
+                      size_t *ret_n) {
+        const char *name = clip_state_to_string(state);
+        int64_t camera_id = 0;
+        int r;
+
+        if (state != _CLIP_STATE_INVALID && !name)
+                return -EINVAL;
+        if (serial) {
+                r = db_number(s->reader, "SELECT id FROM cameras WHERE serial = ?1", DB_ARGS(DB_TEXT(serial)),
+                              &camera_id);
+                if (r < 0 && r != -ENOENT)
+                        return r;
+                if (r == -ENOENT) {
+                        *ret = NULL;
+                        *ret_n = 0;
+                        return 0;
+                }
+        }
+        if (serial && name)
+                return collect(s->reader,
+                               CLIP_SELECT
+                               " WHERE c.camera_id = ?1 AND c.state = ?2 AND c.id < ?3 ORDER BY c.id DESC LIMIT ?4",
+                               DB_ARGS(DB_INT(camera_id), DB_TEXT(name), DB_INT(before(before_id)), DB_INT(limit(max))),
+                               clip_make, clip_free_rows, ret, ret_n);
+        if (serial)
+                return collect(s->reader,
+                               CLIP_SELECT " WHERE c.camera_id = ?1 AND c.id < ?2 ORDER BY c.id DESC LIMIT ?3",
+                               DB_ARGS(DB_INT(camera_id), DB_INT(before(before_id)), DB_INT(limit(max))), clip_make,
+                               clip_free_rows, ret, ret_n);
+        if (name)
+                return collect(s->reader, CLIP_SELECT " WHERE c.state = ?1 AND c.id < ?2 ORDER BY c.id DESC LIMIT ?3",
+                               DB_ARGS(DB_TEXT(name), DB_INT(before(before_id)), DB_INT(limit(max))), clip_make,
+                               clip_free_rows, ret, ret_n);
+        return collect(s->reader, CLIP_SELECT " WHERE c.id < ?1 ORDER BY c.id DESC LIMIT ?2",
+                       DB_ARGS(DB_INT(before(before_id)), DB_INT(limit(max))), clip_make, clip_free_rows, ret, ret_n);
+}
+
+int store_blocks(Store *s, uint64_t clip_id, BlockRow **ret, size_t *ret_n) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        _cleanup_(freep) BlockRow *blocks = NULL;
+        size_t n = 0;
+        int r;
+
+        r = db_query(s->reader,
+                     "SELECT number, length, digest, docking_id FROM blocks WHERE clip_id = ?1 ORDER BY number",
+                     DB_ARGS(DB_INT(clip_id)), &row);
+        for (; r > 0; r = db_next(row)) {
+                BlockRow *larger = n % 256 == 0 ? reallocarray(blocks, n + 256, sizeof(*blocks)) : blocks;
+
+                if (!larger)
+                        return -ENOMEM;
+                blocks = larger;
+                blocks[n] = (BlockRow){
+                        .number = (uint32_t) db_column_uint(row, 0),
+                        .length = (uint32_t) db_column_uint(row, 1),
+                        .docking_id = db_column_uint(row, 3),
+                };
+                r = db_column_digest(row, 2, &blocks[n].digest);
+                if (r < 0)
+                        return r;
+                n++;
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(blocks);
+        *ret_n = n;
+        return 0;
+}
+
+/* ---- Refused devices ---- */
+
+static int refused_make(sqlite3_stmt *row, void **ret) {
+        _cleanup_(refused_row_freep) RefusedRow *d = calloc(1, sizeof(*d));
+        int r = 0;
+
+        if (!d)
+                return -ENOMEM;
+        d->id = db_column_uint(row, 0);
+        d->vid = (uint16_t) sqlite3_column_int(row, 2);
+        d->pid = (uint16_t) sqlite3_column_int(row, 3);
+        d->bcd_device = (uint16_t) sqlite3_column_int(row, 4);
+        d->refused_usec = sqlite3_column_int64(row, 10);
+        take_text(row, 1, &d->bay, &r);
+        take_text(row, 5, &d->usb_serial, &r);
+        take_text(row, 6, &d->usb_manufacturer, &r);
+        take_text(row, 7, &d->usb_product, &r);
+        take_text(row, 8, &d->descriptors_hex, &r);
+        take_text(row, 9, &d->reason, &r);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+static void refused_free_rows(void *rows, size_t n) {
+        refused_rows_free(rows, n);
+}
+
+int store_refused(Store *s, uint64_t before_id, size_t max, RefusedRow ***ret, size_t *ret_n) {
+        return collect(s->reader,
+                       "SELECT id, bay, vid, pid, bcd_device, usb_serial, usb_manufacturer, usb_product,"
+                       " descriptors_hex, reason, refused_usec FROM refused WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+                       DB_ARGS(DB_INT(before(before_id)), DB_INT(limit(max))), refused_make, refused_free_rows, ret,
+                       ret_n);
+}
+
+/* ---- Events ---- */
+
+static int event_make(sqlite3_stmt *row, void **ret) {
+        const void *bytes = sqlite3_column_blob(row, 1);
+        _cleanup_(event_row_freep) EventRow *e = calloc(1, sizeof(*e));
+        int r;
+
+        if (!e)
+                return -ENOMEM;
+        e->seq = db_column_uint(row, 0);
+        e->bytes = strndup(bytes ? bytes : "", (size_t) sqlite3_column_bytes(row, 1));
+        if (!e->bytes)
+                return -ENOMEM;
+        r = db_column_digest(row, 2, &e->hash);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(e);
+        return 0;
+}
+
+static void event_free_rows(void *rows, size_t n) {
+        event_rows_free(rows, n);
+}
+
+int store_events(Store *s, uint64_t after_seq, uint64_t camera_id, uint64_t clip_id, size_t max, EventRow ***ret,
+                 size_t *ret_n) {
+        after_seq = MIN2(after_seq, (uint64_t) INT64_MAX);
+        if (clip_id != 0)
+                return collect(
+                        s->reader,
+                        "SELECT seq, bytes, hash FROM custody WHERE clip_id = ?1 AND seq > ?2"
+                        " AND (?3 = 0 OR camera_id = ?3) ORDER BY seq LIMIT ?4",
+                        DB_ARGS(DB_INT(clip_id), DB_INT(after_seq), DB_INT(camera_id), DB_INT(limit(max))), event_make,
+                        event_free_rows, ret, ret_n);
+        if (camera_id != 0)
+                return collect(
+                        s->reader,
+                        "SELECT seq, bytes, hash FROM custody WHERE camera_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+                        DB_ARGS(DB_INT(camera_id), DB_INT(after_seq), DB_INT(limit(max))), event_make, event_free_rows,
+                        ret, ret_n);
+        return collect(s->reader, "SELECT seq, bytes, hash FROM custody WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+                       DB_ARGS(DB_INT(after_seq), DB_INT(limit(max))), event_make, event_free_rows, ret, ret_n);
+}
+
+static int events_newest_first(Store *s, uint64_t camera_id, uint64_t clip_id, size_t max, EventRow ***ret,
+                               size_t *ret_n) {
+        if (clip_id != 0)
+                return collect(s->reader,
+                               "SELECT seq, bytes, hash FROM custody WHERE clip_id = ?1 AND (?2 = 0 OR camera_id = ?2)"
+                               " ORDER BY seq DESC LIMIT ?3",
+                               DB_ARGS(DB_INT(clip_id), DB_INT(camera_id), DB_INT(limit(max))), event_make,
+                               event_free_rows, ret, ret_n);
+        if (camera_id != 0)
+                return collect(s->reader,
+                               "SELECT seq, bytes, hash FROM custody WHERE camera_id = ?1 ORDER BY seq DESC LIMIT ?2",
+                               DB_ARGS(DB_INT(camera_id), DB_INT(limit(max))), event_make, event_free_rows, ret, ret_n);
+        return collect(s->reader, "SELECT seq, bytes, hash FROM custody ORDER BY seq DESC LIMIT ?1",
+                       DB_ARGS(DB_INT(limit(max))), event_make, event_free_rows, ret, ret_n);
+}
+
+int store_events_last(Store *s, uint64_t camera_id, uint64_t clip_id, size_t max, EventRow ***ret, size_t *ret_n) {
+        EventRow **rows = NULL;
+        size_t n = 0;
+        int r;
+
+        r = events_newest_first(s, camera_id, clip_id, max, &rows, &n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n / 2; i++) {
+                EventRow *other = rows[n - 1 - i];
+
+                rows[n - 1 - i] = rows[i];
+                rows[i] = other;
+        }
+        *ret = rows;
+        *ret_n = n;
+        return 0;
+}
+
+/* ---- Totals ---- */
+
+int store_totals(Store *s, StoreTotals *ret) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL, *newest = NULL;
+        StoreTotals t = { 0 };
+        int r;
+
+        r = db_query(s->reader, "SELECT state, clips, bytes FROM clip_totals", DB_NO_ARGS, &row);
+        for (; r > 0; r = db_next(row)) {
+                ClipState state = clip_state_from_string((const char *) sqlite3_column_text(row, 0));
+
+                if (state < 0)
+                        return -EBADMSG;
+                t.clips_by_state[state] = db_column_uint(row, 1);
+                if (state == CLIP_COPIED)
+                        t.unstored_bytes = db_column_uint(row, 2);
+        }
+        if (r < 0)
+                return r;
+        r = db_query(s->reader, "SELECT seq, hash FROM custody ORDER BY seq DESC LIMIT 1", DB_NO_ARGS, &newest);
+        if (r < 0)
+                return r;
+        if (r > 0) {
+                t.events = db_column_uint(newest, 0);
+                r = db_column_digest(newest, 1, &t.chain_head);
+                if (r < 0)
+                        return r;
+        }
+        *ret = t;
+        return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "store/writer.h"
+
+/* The store's proof. It counts only for the very content that was copied. A newer one takes the older one's place. */
+int receipt_apply(Writer *w, const Fact *f) {
+        ClipNow clip;
+        int r;
+
+        r = clip_now(w, f->clip_id, &clip);
+        if (r < 0)
+                return r;
+        if (!f->receipt.object_key || !f->receipt.object_key[0] || !f->receipt.strength || !f->receipt.strength[0])
+                return writer_refuse(w, -EINVAL, "a receipt names its object and its strength");
+        if (f->receipt.size_bytes != clip.size_bytes || !digest_equal(&f->receipt.digest, &clip.digest))
+                return writer_refuse(w, -EKEYREJECTED,
+                                     "the receipt of clip %" PRIu64 " is for other content than was copied",
+                                     f->clip_id);
+        r = db_run(w->db,
+                   "INSERT OR REPLACE INTO receipts (clip_id, object_key, manifest_key, version, strength,"
+                   " size_bytes, digest,"
+                   " time_unix_sec, already_there) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                   DB_ARGS(DB_INT(f->clip_id), DB_TEXT(f->receipt.object_key), DB_TEXT(f->receipt.manifest_key),
+                           DB_TEXT(f->receipt.version), DB_TEXT(f->receipt.strength), DB_INT(f->receipt.size_bytes),
+                           DB_DIGEST(&f->receipt.digest), DB_INT(f->receipt.time_unix_sec),
+                           DB_INT(f->receipt.already_there)));
+        return writer_check(w, r);
+}

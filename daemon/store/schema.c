@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/schema.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/*
+ * The tables. A step that was released is never edited: a change is a new step.
+ *
+ * Rows are never deleted but for blocks, and receipts that do not stand any more. Times are wall-clock microseconds
+ * since 1970 unless their names say otherwise; ids of things that are not there are 0.
+ */
+static const char step_1[] =
+        "PRAGMA application_id = 1114797160;" /* SCHEMA_APPLICATION_ID */
+
+        /* Ids below `next` were given out, or may have been: a crash loses what was not used of the reserved ones. */
+        "CREATE TABLE ids (which TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID;"
+        "INSERT INTO ids VALUES ('camera', 1), ('docking', 1), ('clip', 1);"
+
+        "CREATE TABLE cameras ("
+        " id INTEGER PRIMARY KEY,"
+        " serial TEXT NOT NULL UNIQUE,"
+        " manufacturer TEXT NOT NULL, model TEXT NOT NULL, firmware TEXT NOT NULL,"
+        " storage_id TEXT NOT NULL, model_id TEXT NOT NULL,"
+        " ambiguous INTEGER NOT NULL CHECK (ambiguous IN (0, 1)),"
+        " first_seen_usec INTEGER NOT NULL,"
+        " last_docked_usec INTEGER NOT NULL DEFAULT 0,"
+        " battery_percent INTEGER NOT NULL DEFAULT -1,"
+        " drift_usec INTEGER);"
+
+        "CREATE TABLE dockings ("
+        " id INTEGER PRIMARY KEY,"
+        " camera_id INTEGER REFERENCES cameras (id),"
+        " bay TEXT NOT NULL,"
+        " vid INTEGER NOT NULL, pid INTEGER NOT NULL, bcd_device INTEGER NOT NULL,"
+        " usb_serial TEXT NOT NULL, usb_manufacturer TEXT NOT NULL, usb_product TEXT NOT NULL,"
+        " boot_id TEXT NOT NULL, docked_boottime_usec INTEGER NOT NULL,"
+        " docked_usec INTEGER NOT NULL,"
+        " undocked_usec INTEGER,"
+        " end_reason TEXT NOT NULL DEFAULT '');"
+        "CREATE INDEX dockings_open ON dockings (id) WHERE undocked_usec IS NULL;"
+
+        /* `id` is the sequence number of the custody event. */
+        "CREATE TABLE refused ("
+        " id INTEGER PRIMARY KEY,"
+        " bay TEXT NOT NULL,"
+        " vid INTEGER NOT NULL, pid INTEGER NOT NULL, bcd_device INTEGER NOT NULL,"
+        " usb_serial TEXT NOT NULL, usb_manufacturer TEXT NOT NULL, usb_product TEXT NOT NULL,"
+        " descriptors_hex TEXT NOT NULL, reason TEXT NOT NULL,"
+        " refused_usec INTEGER NOT NULL);"
+
+        /* Not unique by (camera, path, size, time, ordinal): the same identity with other content is another clip. */
+        "CREATE TABLE clips ("
+        " id INTEGER PRIMARY KEY,"
+        " camera_id INTEGER NOT NULL REFERENCES cameras (id),"
+        " path TEXT NOT NULL,"
+        " size_bytes INTEGER NOT NULL CHECK (size_bytes >= 0),"
+        " mtime_unix_sec INTEGER NOT NULL,"
+        " ordinal INTEGER NOT NULL, flags INTEGER NOT NULL,"
+        " state TEXT NOT NULL CHECK (state IN"
+        "  ('seen', 'copying', 'copied', 'receipted', 'erasing', 'erased', 'conflict', 'lost')),"
+        " first_docking_id INTEGER NOT NULL, last_docking_id INTEGER NOT NULL,"
+        " part_docking_id INTEGER NOT NULL DEFAULT 0,"
+        " seen_usec INTEGER NOT NULL,"
+        " digest BLOB CHECK (length(digest) = 32),"
+        " head BLOB CHECK (length(head) = 32),"
+        " tail BLOB CHECK (length(tail) = 32),"
+        " spool_name TEXT,"
+        " conflict INTEGER NOT NULL DEFAULT 0,"
+        " reason TEXT);"
+        "CREATE INDEX clips_of_camera ON clips (camera_id, id);"
+        "CREATE INDEX clips_of_camera_in_state ON clips (camera_id, state, id);"
+        "CREATE INDEX clips_in_state ON clips (state, id);"
+        "CREATE INDEX clips_in_spool ON clips (id) WHERE spool_name IS NOT NULL;"
+        "CREATE INDEX clips_on_camera ON clips (camera_id, id) WHERE state NOT IN ('erased', 'lost');"
+
+        /* What `clips` adds up to, so that nobody counts a million rows to show a number. */
+        "CREATE TABLE clip_totals ("
+        " state TEXT PRIMARY KEY, clips INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;"
+        "INSERT INTO clip_totals VALUES ('seen', 0, 0), ('copying', 0, 0), ('copied', 0, 0), ('receipted', 0, 0),"
+        " ('erasing', 0, 0), ('erased', 0, 0), ('conflict', 0, 0), ('lost', 0, 0);"
+        "CREATE TRIGGER clip_added AFTER INSERT ON clips BEGIN"
+        " UPDATE clip_totals SET clips = clips + 1, bytes = bytes + new.size_bytes WHERE state = new.state;"
+        "END;"
+        "CREATE TRIGGER clip_changed AFTER UPDATE OF state, size_bytes ON clips BEGIN"
+        " UPDATE clip_totals SET clips = clips - 1, bytes = bytes - old.size_bytes WHERE state = old.state;"
+        " UPDATE clip_totals SET clips = clips + 1, bytes = bytes + new.size_bytes WHERE state = new.state;"
+        "END;"
+
+        "CREATE TABLE blocks ("
+        " clip_id INTEGER NOT NULL REFERENCES clips (id),"
+        " number INTEGER NOT NULL,"
+        " length INTEGER NOT NULL CHECK (length > 0),"
+        " digest BLOB NOT NULL CHECK (length(digest) = 32),"
+        " docking_id INTEGER NOT NULL,"
+        " PRIMARY KEY (clip_id, number)) WITHOUT ROWID;"
+
+        "CREATE TABLE receipts ("
+        " clip_id INTEGER PRIMARY KEY REFERENCES clips (id),"
+        " object_key TEXT NOT NULL, manifest_key TEXT NOT NULL, version TEXT NOT NULL, strength TEXT NOT NULL,"
+        " size_bytes INTEGER NOT NULL,"
+        " digest BLOB NOT NULL CHECK (length(digest) = 32),"
+        " time_unix_sec INTEGER NOT NULL,"
+        " already_there INTEGER NOT NULL);"
+
+        /* The chain is over `bytes`; the columns after `hash` are an index made from them. */
+        "CREATE TABLE custody ("
+        " seq INTEGER PRIMARY KEY,"
+        " bytes BLOB NOT NULL,"
+        " hash BLOB NOT NULL CHECK (length(hash) = 32),"
+        " kind TEXT NOT NULL,"
+        " clip_id INTEGER, camera_id INTEGER, docking_id INTEGER,"
+        " wall_usec INTEGER NOT NULL);"
+        "CREATE INDEX custody_of_clip ON custody (clip_id, seq) WHERE clip_id IS NOT NULL;"
+        "CREATE INDEX custody_of_camera ON custody (camera_id, seq) WHERE camera_id IS NOT NULL;"
+        "CREATE TRIGGER custody_is_not_changed BEFORE UPDATE ON custody BEGIN"
+        " SELECT RAISE (ABORT, 'custody events are never changed');"
+        "END;"
+        "CREATE TRIGGER custody_is_not_deleted BEFORE DELETE ON custody BEGIN"
+        " SELECT RAISE (ABORT, 'custody events are never deleted');"
+        "END;";
+
+static const SchemaStep schema_steps[] = {
+        { 1, step_1 },
+};
+
+int schema_version(void) {
+        return schema_steps[ELEMENTSOF(schema_steps) - 1].number;
+}
+
+static int fail_read(Db *db, const char *path, int r, ConfError *error) {
+        if (r == -EBADMSG)
+                return db_fail(
+                        error, r,
+                        "%s is damaged or not a database (%s): put it aside with its -wal file and restore both, "
+                        "and chain.head, from a backup",
+                        path, db_message(db));
+        return db_fail(error, r, "%s cannot be read: %s", path, db_message(db));
+}
+
+int schema_recognise(Db *db, const char *path, ConfError *error) {
+        int64_t application = 0, version = 0, tables = 0;
+        int r;
+
+        r = db_number(db, "PRAGMA application_id", DB_NO_ARGS, &application);
+        if (r >= 0)
+                r = db_number(db, "PRAGMA user_version", DB_NO_ARGS, &version);
+        if (r >= 0)
+                r = db_number(db, "SELECT count(*) FROM sqlite_schema", DB_NO_ARGS, &tables);
+        if (r < 0)
+                return fail_read(db, path, r, error);
+        if (application == 0 && version == 0 && tables == 0)
+                return 0;
+        if (application != SCHEMA_APPLICATION_ID)
+                return db_fail(error, -EBADMSG, "%s is a database, but not one of Berth's: move it away", path);
+        if (version > schema_version())
+                return db_fail(error, -EPROTONOSUPPORT,
+                               "%s was written by a newer Berth (its version is %lld, this program knows up to %d): "
+                               "install that version again",
+                               path, (long long) version, schema_version());
+        return 1;
+}
+
+static void sqlite3_freep(char **p) {
+        sqlite3_free(*p);
+}
+
+static int migrate_step(Db *db, const SchemaStep *step) {
+        _cleanup_(sqlite3_freep) char *set_version = sqlite3_mprintf("PRAGMA user_version = %d", step->number);
+        int r;
+
+        if (!set_version)
+                return -ENOMEM;
+        r = db_exec(db, "BEGIN IMMEDIATE");
+        if (r < 0)
+                return r;
+        r = db_exec(db, step->sql);
+        if (r >= 0)
+                r = db_exec(db, set_version);
+        if (r >= 0)
+                r = db_exec(db, "COMMIT");
+        return r;
+}
+
+int schema_migrate_steps(Db *db, const char *path, const SchemaStep *steps, size_t n, ConfError *error) {
+        int64_t version = 0;
+        int r;
+
+        r = db_number(db, "PRAGMA user_version", DB_NO_ARGS, &version);
+        if (r < 0)
+                return fail_read(db, path, r, error);
+        for (size_t i = 0; i < n; i++) {
+                if (steps[i].number <= version)
+                        continue;
+                r = migrate_step(db, &steps[i]);
+                if (r < 0) {
+                        (void) db_fail(
+                                error, r,
+                                "%s: step %d of bringing it to this version failed (%s): it is as before that step",
+                                path, steps[i].number, db_message(db));
+                        if (!sqlite3_get_autocommit(db_handle(db)))
+                                (void) db_exec(db, "ROLLBACK");
+                        return r;
+                }
+        }
+        return 0;
+}
+
+int schema_migrate(Db *db, const char *path, ConfError *error) {
+        return schema_migrate_steps(db, path, schema_steps, ELEMENTSOF(schema_steps), error);
+}
+
+#define SCHEMA_SQL                                                                                                     \
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"             \
+        " ORDER BY type, name"
+
+/* Of two rows in SCHEMA_SQL's order: do they stand for the same thing? Then, is it made alike? NULL is past the end. */
+static int compare_objects(sqlite3_stmt *a, sqlite3_stmt *b) {
+        int r = 0;
+
+        for (int i = 0; i < 2 && r == 0; i++) {
+                const char *x = a ? (const char *) sqlite3_column_text(a, i) : NULL,
+                           *y = b ? (const char *) sqlite3_column_text(b, i) : NULL;
+
+                r = !x || !y ? !x - !y : strcmp(x, y);
+        }
+        return r;
+}
+
+static bool objects_equal(sqlite3_stmt *a, sqlite3_stmt *b) {
+        for (int i = 0; i < 4; i++)
+                if (!text_equal((const char *) sqlite3_column_text(a, i), (const char *) sqlite3_column_text(b, i)))
+                        return false;
+        return true;
+}
+
+/* Walks both schemas side by side, up to the first difference. */
+static int compare_schemas(const char *path, sqlite3_stmt *is, int have, sqlite3_stmt *should, int want,
+                           ConfError *error) {
+        while (have > 0 || want > 0) {
+                int order = compare_objects(have > 0 ? is : NULL, want > 0 ? should : NULL);
+                sqlite3_stmt *odd = order < 0 ? is : should;
+
+                if (order != 0 || !objects_equal(is, should))
+                        return db_fail(error, -EBADMSG, "%s: %s '%s' %s: restore the database from a backup", path,
+                                       sqlite3_column_text(odd, 0), sqlite3_column_text(odd, 1),
+                                       order < 0   ? "is not one of Berth's"
+                                       : order > 0 ? "is missing"
+                                                   : "is not as Berth made it");
+                have = db_next(is);
+                want = db_next(should);
+        }
+        return MIN2(have, want);
+}
+
+int schema_check(Db *db, const char *path, ConfError *error) {
+        _cleanup_(db_closep) Db *fresh = NULL;
+        _cleanup_(db_resetp) sqlite3_stmt *is = NULL, *should = NULL;
+        int r, have, want;
+
+        r = db_open(":memory:", DB_MEMORY, &fresh);
+        if (r >= 0)
+                r = schema_migrate(fresh, ":memory:", error);
+        if (r < 0)
+                return db_fail(error, r, "out of memory");
+        have = db_query(db, SCHEMA_SQL, DB_NO_ARGS, &is);
+        if (have < 0)
+                return fail_read(db, path, have, error);
+        want = db_query(fresh, SCHEMA_SQL, DB_NO_ARGS, &should);
+        if (want < 0)
+                return db_fail(error, want, "out of memory");
+        r = compare_schemas(path, is, have, should, want, error);
+        if (r < 0 && r != -EBADMSG)
+                return fail_read(db, path, r, error);
+        return r;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The dock's memory: one SQLite database (WAL, synchronous=FULL) and the custody chain's head file beside it.
+ *
+ * One thread owns the writing connection. The loop hands it batches of facts; each batch is applied whole or not at
+ * all (a savepoint each), waiting batches share one commit, and each batch's completion runs on the loop after that
+ * commit and after the head file is synced. No effect may start before the completion of the facts that allow it.
+ *
+ * Reads run on the loop over a second, read-only connection. They are short, indexed and paged, and see what is
+ * committed.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "base/conf.h"
+#include "base/macro.h"
+#include "store/facts.h"
+
+typedef struct Store Store;
+typedef struct StoreBatch StoreBatch;
+
+/*
+ * Opens (or creates) `berth.db` and `chain.head` in the state folder, migrates, and checks: database newer than
+ * this program (-EPROTONOSUPPORT), damaged or not a database (-EBADMSG), chain broken or behind its head file (-EBADE),
+ * locked by another daemon (-EBUSY), disk full, no permission … `error` says it in one sentence with what to do.
+ */
+int store_open(sd_event *event, const char *state_dir, Store **ret, ConfError *error);
+/* Finishes what is queued, then closes. Completions of what was queued still run. */
+Store *store_close(Store *s);
+DEFINE_CLEANUP(Store, store_close);
+
+typedef enum StoreId { STORE_ID_CAMERA, STORE_ID_DOCKING, STORE_ID_CLIP, _STORE_ID_MAX } StoreId;
+/*
+ * The next unused id: never given out before, not even before a crash or for a batch that failed. Ids are reserved
+ * ahead in the database; 0 when the store has been failing for so long that none are left.
+ */
+uint64_t store_next_id(Store *s, StoreId which);
+
+/*
+ * `result` is 0, or the -errno of the first fact of the batch that could not be applied, or of the commit: then nothing
+ * of the batch is in the database. (But for a crash, or store_close(), while the disk is failing: what is there then is
+ * unknown.)
+ */
+typedef void (*StoreDone)(int result, void *userdata);
+
+int store_batch_new(StoreBatch **ret);
+StoreBatch *store_batch_free(StoreBatch *b);
+DEFINE_CLEANUP(StoreBatch, store_batch_free);
+int store_batch_add(StoreBatch *b, const Fact *fact);
+/*
+ * Hands over the batch (freed in any case). `done` may be NULL. After a commit that failed (disk full, I/O error) the
+ * store goes on; store_is_failing() tells until a commit succeeds again.
+ */
+int store_submit(Store *s, StoreBatch *b, StoreDone done, void *userdata);
+/* One fact in a batch of its own. */
+int store_put(Store *s, const Fact *fact, StoreDone done, void *userdata);
+bool store_is_failing(Store *s, const char **ret_why);
+/* Batches not yet committed: what the caller's backpressure looks at. */
+size_t store_pending(const Store *s);
+
+/*
+ * FACT_ERASE_BEGUN is the last gate before a clip leaves a camera (rules of evidence): it is applied only when, in the
+ * database, the clip is copied or verified; its receipt names the same size and digest and is of a strength in
+ * `text` (a comma-separated list that the site's policy accepts, "digest" by default); every block of the
+ * clip was last read from the camera in the fact's own docking; the clip has no conflict; and the chained
+ * bytes of the custody events behind the copy and the receipt hash to what the chain says and name that digest.
+ * Nor may the docking be over or of another camera, and the chain must not know of a conflict, or of a refusal by the
+ * store after the receipt. Else -EKEYREJECTED, nothing is written, and store_last_refusal() says which of these failed.
+ */
+/* Why the newest batch failed whose completion has begun: one sentence, for any failure. */
+const char *store_last_refusal(const Store *s);
+
+/* ---- Reading. Each returns rows by an array that the caller frees with the noun's free function. ---- */
+
+typedef struct CameraRow {
+        uint64_t id;
+        char *serial, *manufacturer, *model, *firmware, *storage_id, *model_id;
+        bool ambiguous;
+        int64_t first_seen_usec, last_docked_usec; /* wall */
+        int battery_percent;                       /* of the last check, -1 unknown */
+        bool drift_known;
+        int64_t drift_usec; /* camera minus dock, of the last check */
+} CameraRow;
+CameraRow *camera_row_free(CameraRow *c);
+DEFINE_CLEANUP(CameraRow, camera_row_free);
+
+/* 0, or -ENOENT. */
+int store_camera_by_serial(Store *s, const char *serial, CameraRow **ret);
+/* Cameras with id > after, in order of id, at most `max`. */
+int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, size_t *ret_n);
+
+typedef enum ClipState {
+        CLIP_SEEN,
+        CLIP_COPYING,
+        CLIP_COPIED,
+        CLIP_UPLOADING, /* a state of the running daemon; stored as copied */
+        CLIP_RECEIPTED,
+        CLIP_ERASING,
+        CLIP_ERASED,
+        CLIP_CONFLICT,
+        CLIP_LOST,
+        _CLIP_STATE_MAX,
+        _CLIP_STATE_INVALID = -22,
+} ClipState;
+const char *clip_state_to_string(ClipState s);
+ClipState clip_state_from_string(const char *s);
+
+typedef struct ClipRow {
+        uint64_t id, camera_id;
+        char *serial; /* of its camera */
+        char *path;
+        uint64_t size_bytes;
+        int64_t mtime_unix_sec;
+        uint32_t ordinal, flags;
+        ClipState state;
+        uint64_t first_docking_id, last_docking_id; /* seen first, and read last */
+        uint64_t part_docking_id;                   /* whose incoming folder holds the part; 0: none */
+        uint64_t durable_bytes;                     /* of the part: length of the run of block facts from 0 */
+        int64_t seen_usec;                          /* wall time when first listed */
+        /* from COPIED on */
+        Digest digest, head, tail;
+        char *spool_name; /* NULL when the spool copy is gone */
+        /* from RECEIPTED on */
+        char *object_key, *manifest_key, *strength;
+        Digest receipt_digest;
+        uint64_t receipt_size_bytes;
+        int64_t receipt_unix_sec;
+        char *reason; /* of a conflict, or the last refusal; else NULL */
+} ClipRow;
+ClipRow *clip_row_free(ClipRow *c);
+DEFINE_CLEANUP(ClipRow, clip_row_free);
+/* Frees an array of n rows and their strings. */
+void clip_rows_free(ClipRow **rows, size_t n);
+void camera_rows_free(CameraRow **rows, size_t n);
+
+/* The camera's clips that are not erased nor lost, in order of id, id > after, at most `max`. */
+int store_clips_on_camera(Store *s, uint64_t camera_id, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n);
+/* Clips that are copied and have no receipt, in order of id. */
+int store_clips_unstored(Store *s, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n);
+/* Clips that have a receipt and still a copy in the spool, oldest first. */
+int store_clips_releasable(Store *s, size_t max, ClipRow ***ret, size_t *ret_n);
+int store_clip(Store *s, uint64_t clip_id, ClipRow **ret);
+/* For people: newest first, id < before (0: from the newest); NULL or _CLIP_STATE_INVALID mean any. */
+int store_clips_query(Store *s, const char *serial, ClipState state, uint64_t before_id, size_t max, ClipRow ***ret,
+                      size_t *ret_n);
+
+typedef struct BlockRow {
+        uint32_t number, length;
+        Digest digest;
+        uint64_t docking_id; /* in which it was last read from the camera */
+} BlockRow;
+/* All blocks of a clip in order of their number; the caller frees *ret with free(). */
+int store_blocks(Store *s, uint64_t clip_id, BlockRow **ret, size_t *ret_n);
+
+typedef struct EventRow {
+        uint64_t seq;
+        char *bytes; /* the canonical JSON, NUL-terminated */
+        Digest hash; /* SHA-256 of those bytes */
+} EventRow;
+EventRow *event_row_free(EventRow *e);
+DEFINE_CLEANUP(EventRow, event_row_free);
+void event_rows_free(EventRow **rows, size_t n);
+/* Custody events with seq > after, in order; camera_id and clip_id filter when not 0. */
+int store_events(Store *s, uint64_t after_seq, uint64_t camera_id, uint64_t clip_id, size_t max, EventRow ***ret,
+                 size_t *ret_n);
+/* The newest `max` of them, still in ascending order. */
+int store_events_last(Store *s, uint64_t camera_id, uint64_t clip_id, size_t max, EventRow ***ret, size_t *ret_n);
+
+typedef struct StoreTotals {
+        uint64_t clips_by_state[_CLIP_STATE_MAX];
+        uint64_t unstored_bytes; /* copied, no receipt */
+        uint64_t events;
+        Digest chain_head;
+} StoreTotals;
+int store_totals(Store *s, StoreTotals *ret);
+
+typedef struct RefusedRow {
+        uint64_t id; /* the sequence number of its custody event */
+        char *bay;
+        uint16_t vid, pid, bcd_device;
+        char *usb_serial, *usb_manufacturer, *usb_product;
+        char *descriptors_hex, *reason;
+        int64_t refused_usec; /* wall */
+} RefusedRow;
+RefusedRow *refused_row_free(RefusedRow *d);
+DEFINE_CLEANUP(RefusedRow, refused_row_free);
+void refused_rows_free(RefusedRow **rows, size_t n);
+/* Refused devices, newest first, id < before (0: from the newest). */
+int store_refused(Store *s, uint64_t before_id, size_t max, RefusedRow ***ret, size_t *ret_n);

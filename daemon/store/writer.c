@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/writer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/custody.h"
+
+int writer_refuse(Writer *w, int r, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(w->why, sizeof(w->why), format, arguments);
+        va_end(arguments);
+        return r;
+}
+
+int writer_check(Writer *w, int r) {
+        return r >= 0 ? r : writer_refuse(w, r, "the database: %s", db_message(w->db));
+}
+
+int writer_extra(Writer *w, const char *key, json_t *value) {
+        if (!w->extra)
+                w->extra = json_object();
+        return json_object_set_new(w->extra, key, value) < 0 ? -ENOMEM : 0;
+}
+
+void subject_done(Subject *s) {
+        free(s->serial);
+        free(s->path);
+        free(s->bay);
+        *s = (Subject){ 0 };
+}
+
+static int resolve_clip(Writer *w, const Fact *f, Subject *s) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        int r;
+
+        r = db_query(w->db, "SELECT camera_id, path FROM clips WHERE id = ?1", DB_ARGS(DB_INT(f->clip_id)), &row);
+        if (r < 0)
+                return writer_check(w, r);
+        if (r == 0)
+                return writer_refuse(w, -ENOENT, "clip %" PRIu64 " is not known", f->clip_id);
+        s->clip_id = f->clip_id;
+        s->camera_id = db_column_uint(row, 0);
+        if (f->camera_id != 0 && f->camera_id != s->camera_id)
+                return writer_refuse(w, -EINVAL, "clip %" PRIu64 " is not of camera %" PRIu64, f->clip_id,
+                                     f->camera_id);
+        return db_column_text(row, 1, &s->path);
+}
+
+static int resolve_docking(Writer *w, const Fact *f, Subject *s) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        uint64_t camera_id;
+        int r;
+
+        r = db_query(w->db, "SELECT camera_id, bay FROM dockings WHERE id = ?1", DB_ARGS(DB_INT(f->docking_id)), &row);
+        if (r < 0)
+                return writer_check(w, r);
+        if (r == 0)
+                return writer_refuse(w, -ENOENT, "docking %" PRIu64 " is not known", f->docking_id);
+        s->docking_id = f->docking_id;
+        camera_id = db_column_uint(row, 0);
+        if (s->camera_id == 0)
+                s->camera_id = camera_id;
+        return s->bay ? 0 : db_column_text(row, 1, &s->bay);
+}
+
+static int resolve_camera(Writer *w, Subject *s) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        int r;
+
+        r = db_query(w->db, "SELECT serial FROM cameras WHERE id = ?1", DB_ARGS(DB_INT(s->camera_id)), &row);
+        if (r < 0)
+                return writer_check(w, r);
+        if (r == 0)
+                return writer_refuse(w, -ENOENT, "camera %" PRIu64 " is not known", s->camera_id);
+        return db_column_text(row, 0, &s->serial);
+}
+
+int subject_resolve(Writer *w, const Fact *f, Subject *ret) {
+        Subject s = { .camera_id = f->camera_id };
+        int r = 0;
+
+        if (f->bay) {
+                s.bay = strdup(f->bay);
+                if (!s.bay)
+                        return -ENOMEM;
+        }
+        if (f->clip_id != 0)
+                r = resolve_clip(w, f, &s);
+        if (r >= 0 && f->docking_id != 0)
+                r = resolve_docking(w, f, &s);
+        if (r >= 0 && s.camera_id != 0)
+                r = resolve_camera(w, &s);
+        if (r < 0) {
+                subject_done(&s);
+                return r;
+        }
+        *ret = s;
+        return 0;
+}
+
+/* Some facts are about nothing but the moment: their event is all there is. */
+static int apply_to_nouns(Writer *w, const Fact *f) {
+        switch (f->kind) {
+        case FACT_CAMERA_SEEN:
+        case FACT_CHECKED:
+                return camera_apply(w, f);
+        case FACT_DAEMON_STARTED:
+        case FACT_DOCKED:
+        case FACT_IDENTIFIED:
+        case FACT_UNDOCKED:
+        case FACT_REFUSED:
+                return docking_apply(w, f);
+        case FACT_BLOCK:
+                return block_apply(w, f);
+        case FACT_CLIP_SEEN:
+        case FACT_PULL_BEGUN:
+        case FACT_PULL_INTERRUPTED:
+        case FACT_PART_SET_ASIDE:
+        case FACT_COPIED:
+        case FACT_VERIFIED:
+        case FACT_STORE_REFUSED:
+        case FACT_RECEIPTED:
+        case FACT_ERASE_BEGUN:
+        case FACT_ERASED:
+        case FACT_ERASE_FAILED:
+        case FACT_CLIP_LOST:
+        case FACT_CONFLICT:
+        case FACT_SPOOL_RELEASED:
+                return clip_apply(w, f);
+        default:
+                return 0;
+        }
+}
+
+static int append_event(Writer *w, const Fact *f, const Subject *s) {
+        json_t *event = NULL;
+        int r;
+
+        r = event_new(w, f, s, &event);
+        if (r < 0)
+                return writer_refuse(w, r, "out of memory");
+        r = writer_check(w, custody_append(w->db, &w->head, event));
+        json_decref(event);
+        return r;
+}
+
+int writer_apply(Writer *w, const Fact *f) {
+        Subject s = { 0 };
+        int r;
+
+        w->why[0] = 0;
+        r = apply_to_nouns(w, f);
+        if (r >= 0)
+                r = subject_resolve(w, f, &s);
+        if (r >= 0 && f->kind != FACT_BLOCK)
+                r = append_event(w, f, &s);
+        subject_done(&s);
+        json_decref(w->extra);
+        w->extra = NULL;
+        if (r < 0 && w->why[0] == 0)
+                (void) writer_refuse(w, r, "a %s fact failed: %s", fact_kind_to_string(f->kind), strerror(-r));
+        return r < 0 ? r : 0;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What applying facts works on, on the store's thread, within a transaction. Each noun has a function that brings its
+ * tables up to one fact; they return 0 or a negative errno after saying why in writer.why.
+ */
+
+#include <jansson.h>
+
+#include "store/chain_head.h"
+#include "store/db.h"
+#include "store/facts.h"
+
+#define WHY_SIZE 512u
+
+typedef struct Writer {
+        Db *db;
+        ChainHead head; /* of all that was applied so far; the next event gets seq + 1 */
+        json_t *extra;  /* members that the noun adds to the fact's custody event; NULL when none */
+        char why[WHY_SIZE];
+} Writer;
+
+/* Notes why and returns r. */
+int writer_refuse(Writer *w, int r, const char *format, ...) _printf_(3, 4);
+/* The same for a failure of SQLite: r >= 0 passes. */
+int writer_check(Writer *w, int r);
+/* Adds a member to the event; takes the reference of `value`. */
+int writer_extra(Writer *w, const char *key, json_t *value);
+
+/* Applies one fact with its custody event. The caller's savepoint undoes the database, and the caller the head. */
+int writer_apply(Writer *w, const Fact *f);
+
+int camera_apply(Writer *w, const Fact *f);
+int docking_apply(Writer *w, const Fact *f);
+int clip_apply(Writer *w, const Fact *f);
+int block_apply(Writer *w, const Fact *f);
+int receipt_apply(Writer *w, const Fact *f);
+/* FACT_ERASE_BEGUN's gate: see store.h. */
+int license_check(Writer *w, const Fact *f);
+
+/* Whom and what a fact is about, with ids that follow from other ids. */
+typedef struct Subject {
+        uint64_t docking_id, camera_id, clip_id;
+        char *serial, *path, *bay;
+} Subject;
+int subject_resolve(Writer *w, const Fact *f, Subject *ret);
+void subject_done(Subject *s);
+
+/* The custody event of a fact, without its place in the chain. */
+int event_new(Writer *w, const Fact *f, const Subject *s, json_t **ret);
+
+/* A clip as applying facts needs it. */
+typedef struct ClipNow {
+        uint64_t camera_id, size_bytes, last_docking_id, part_docking_id;
+        uint32_t flags;
+        int state; /* ClipState */
+        bool conflict, in_spool;
+        Digest digest; /* zeros before COPIED */
+} ClipNow;
+/* -ENOENT when there is no such clip. */
+int clip_now(Writer *w, uint64_t clip_id, ClipNow *ret);
+
+/* A clip's block rows, taken together. */
+typedef struct BlockSum {
+        uint64_t n, bytes;
+        uint64_t read_in_docking; /* how many of them were last read in the docking that was asked for */
+        Digest digest;            /* SHA-256 over the block digests, one after the other */
+} BlockSum;
+/* -EBADMSG when they are not a gapless run of full blocks, the last of which may be short. */
+int blocks_sum(Writer *w, uint64_t clip_id, uint64_t docking_id, BlockSum *ret);
+int blocks_delete(Writer *w, uint64_t clip_id, uint64_t from_number);

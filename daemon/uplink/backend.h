@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What a kind of store does for the transfer engine. Everything here happens on the event loop and nothing may wait: a backend
+ * that blocks has threads of its own, one that does not has descriptors on the loop. A task is begun once and done once, by
+ * task_done() on the loop, never from within begin().
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/macro.h"
+#include "base/wire_uplink.h"
+
+typedef enum TaskKind {
+        TASK_PUT,
+        TASK_CONFIRM,
+        TASK_PROBE,
+        _TASK_KIND_MAX,
+} TaskKind;
+
+#define UNKNOWN_TIME INT64_MIN
+
+/* A clip to be stored. */
+typedef struct PutRequest {
+        uint64_t clip_id;
+        int source_fd; /* a regular file, open for reading; its offset is left alone */
+        char *serial, *path;
+        int64_t docked_unix_sec, mtime_unix_sec; /* mtime: UNKNOWN_TIME when the camera does not say */
+        uint64_t size_bytes;
+        Digest digest;
+        char *facts_json; /* one JSON object */
+} PutRequest;
+
+typedef struct ConfirmRequest {
+        char *object_key, *manifest_key;
+        uint64_t size_bytes;
+        Digest digest;
+} ConfirmRequest;
+
+/* How deep to look: whether it is there, or whether it keeps every promise that receipts rest on. */
+typedef struct ProbeRequest {
+        bool thorough;
+        uint64_t need_bytes; /* what must fit for the store not to be full */
+} ProbeRequest;
+
+typedef struct Receipt {
+        char *object_key, *manifest_key;
+        const char *version;  /* "" when the store has none */
+        const char *strength; /* WIRE_STRENGTH_* */
+        int64_t time_unix_sec;
+        bool already_there;
+} Receipt;
+
+/* How a task ended. */
+typedef struct Answer {
+        const char *error; /* WIRE_UPLINK_E_*, NULL when it succeeded */
+        const char *state; /* WIRE_STORE_* that the store was found in, NULL when nothing was learned about it as a whole */
+        char text[512];    /* one sentence, unless it succeeded */
+} Answer;
+
+/* `state` may be NULL. Returns -1, for `return answer_fail(…)`. */
+int answer_fail(Answer *answer, const char *error, const char *state, const char *format, ...) _printf_(4, 5);
+
+typedef struct Task Task;
+struct Task {
+        TaskKind kind;
+        union {
+                PutRequest put;
+                ConfirmRequest confirm;
+                ProbeRequest probe;
+        };
+
+        /* Shared with the backend's threads. */
+        atomic_bool cancelled;             /* by the loop: end soon, leave nothing behind; the answer is not looked at */
+        atomic_uint_least64_t stored_bytes; /* by the backend: of a put, how much the store has */
+        atomic_uint_least64_t activity;     /* by the backend: counts up while anything moves */
+
+        /* The outcome, valid in `done`. */
+        Answer answer;
+        Receipt receipt;      /* of a put without error */
+        const char *strength; /* of a confirm without error */
+
+        void (*done)(Task *task);
+        void *userdata;
+};
+
+/* A task with its request zeroed; the strings and the descriptor of a request belong to the task. */
+Task *task_new(TaskKind kind, void (*done)(Task *task), void *userdata);
+Task *task_free(Task *task);
+DEFINE_CLEANUP(Task, task_free);
+
+typedef struct Backend Backend;
+
+typedef struct BackendOps {
+        const char *name;
+        /* Negative when the task could not be begun (-ENOMEM): then it is not done either. */
+        int (*begin)(Backend *b, Task *task);
+        /* The task's `cancelled` was set: for a backend that does not look at it by itself. May be NULL. */
+        void (*cancel)(Backend *b, Task *task);
+        /* Only when no task is under way. */
+        Backend *(*free)(Backend *b);
+} BackendOps;
+
+/* The first member of each backend's own struct. */
+struct Backend {
+        const BackendOps *ops;
+};

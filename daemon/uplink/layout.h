@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The names of things in a store (docs/store-layout.md), pure.
+ *
+ *   objects/<camera>/<day>/<name>.<16 random hex digits>
+ *   manifests/<camera>/<day>/<name>.<first 16 hex digits of the SHA-256>.json
+ *
+ * <camera> is the serial and <name> the clip's whole path on the camera, each as one component: letters, digits, '_', '-' and '.'
+ * stand for themselves, "~~" for '/', "~" and two upper-case hex digits for any other byte and for a '.' that would begin or end
+ * it. What is longer than 120 bytes is cut to "<beginning>~h<first 16 hex digits of the SHA-256 of the text><extension>".
+ */
+
+#include <stdint.h>
+
+#include "base/digest.h"
+
+#define LAYOUT_COMPONENT_MAX 120u
+#define LAYOUT_COMPONENT_SIZE (LAYOUT_COMPONENT_MAX + 1)
+#define LAYOUT_KEY_MAX 512u
+#define LAYOUT_OBJECTS "objects"
+#define LAYOUT_MANIFESTS "manifests"
+
+/* One safe path component; -EINVAL for an empty text, or -EIO. */
+int layout_component(const char *text, char ret[static LAYOUT_COMPONENT_SIZE]);
+/* "2026-11-23": the clip's own day, or the docking's when the clip has none that a calendar knows. -EINVAL when neither has. */
+int layout_day(int64_t mtime_unix_sec, int64_t docked_unix_sec, char ret[static 11]);
+/* The caller frees. */
+int layout_object_key(const char *serial, const char *day, const char *path, uint64_t random, char **ret);
+int layout_manifest_key(const char *serial, const char *day, const char *path, const Digest *digest, char **ret);
+
+/* A key taken apart, safe to be opened component by component. */
+typedef struct LayoutKey {
+        char parts[4][LAYOUT_COMPONENT_MAX + 32];
+} LayoutKey;
+/* -EINVAL for anything that is no key beneath `top` (LAYOUT_OBJECTS or LAYOUT_MANIFESTS). */
+int layout_parse_key(const char *key, const char *top, LayoutKey *ret);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "uplink/backend.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/text.h"
+
+int answer_fail(Answer *answer, const char *error, const char *state, const char *format, ...) {
+        char raw[sizeof(answer->text)];
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(raw, sizeof(raw), format, arguments);
+        va_end(arguments);
+        answer->error = error;
+        answer->state = state;
+        text_sanitise(raw, answer->text, sizeof(answer->text));
+        return -1;
+}
+
+Task *task_new(TaskKind kind, void (*done)(Task *task), void *userdata) {
+        Task *task = calloc(1, sizeof(*task));
+
+        if (!task)
+                return NULL;
+        task->kind = kind;
+        task->done = done;
+        task->userdata = userdata;
+        if (kind == TASK_PUT)
+                task->put.source_fd = -EBADF;
+        return task;
+}
+
+Task *task_free(Task *task) {
+        if (!task)
+                return NULL;
+        if (task->kind == TASK_PUT) {
+                fd_close(task->put.source_fd);
+                free(task->put.serial);
+                free(task->put.path);
+                free(task->put.facts_json);
+        } else if (task->kind == TASK_CONFIRM) {
+                free(task->confirm.object_key);
+                free(task->confirm.manifest_key);
+        }
+        free(task->receipt.object_key);
+        free(task->receipt.manifest_key);
+        free(task);
+        return NULL;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "uplink/transfer.h"
+
+#include <errno.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#define TICK_USEC (250 * USEC_PER_MSEC)
+/* Told again even when nothing new is stored, as while it is read back: berthd takes silence for death in the end. */
+#define TELL_AGAIN_USEC (5 * USEC_PER_SEC)
+/* Confirmations are short; these many may be under way beside the puts. */
+#define CONFIRMS_AT_ONCE 4u
+
+typedef struct Transfer Transfer;
+struct Transfer {
+        TAILQ_ENTRY(Transfer) list;
+        Transfers *transfers;
+        Task *task;
+        void *owner; /* NULL: nobody waits for the answer */
+        void *cookie;
+        uint64_t told_bytes, told_at_usec;
+        uint64_t activity, moved_at_usec; /* the last sign of life */
+};
+TAILQ_HEAD(TransferList, Transfer);
+
+struct Transfers {
+        sd_event *event;
+        Backend *backend;
+        Probe *probe;
+        TransferOps ops;
+        unsigned puts_at_once, waiting_count;
+        unsigned under_way[_TASK_KIND_MAX];
+        uint64_t stall_usec;
+        struct TransferList waiting, running;
+        sd_event_source *tick, *pump;
+};
+
+static Transfer *transfer_free(Transfer *x) {
+        if (!x)
+                return NULL;
+        (void) task_free(x->task);
+        free(x);
+        return NULL;
+}
+
+static void answer(Transfer *x, Task *task) {
+        if (x->owner)
+                x->transfers->ops.done(TAKE_PTR(x->owner), TAKE_PTR(x->cookie), task);
+}
+
+static void drop(Transfer *x) {
+        x->owner = NULL;
+        if (x->cookie)
+                x->transfers->ops.drop(TAKE_PTR(x->cookie));
+}
+
+static void wake_pump(Transfers *t) {
+        (void) sd_event_source_set_enabled(t->pump, SD_EVENT_ONESHOT);
+}
+
+/* ---- Ends ---------------------------------------------------------------------------------------------------------- */
+
+static void learn(Transfers *t, const Task *task) {
+        if (!task->answer.error && task->kind == TASK_PUT)
+                probe_proved(t->probe);
+        if (task->answer.error && task->answer.state)
+                probe_report(t->probe, task->answer.state, task->answer.text,
+                             text_equal(task->answer.state, WIRE_STORE_FULL) && task->kind == TASK_PUT ? task->put.size_bytes : 0);
+}
+
+static void on_done(Task *task) {
+        Transfer *x = task->userdata;
+        Transfers *t = x->transfers;
+
+        TAILQ_REMOVE(&t->running, x, list);
+        t->under_way[task->kind]--;
+        /* A cancelled task tells of its own end only. */
+        if (!atomic_load(&task->cancelled))
+                learn(t, task);
+        answer(x, x->task);
+        (void) transfer_free(x);
+        wake_pump(t);
+}
+
+static void give_up(Transfer *x) {
+        Transfers *t = x->transfers;
+        /* The task still belongs to the backend: its answer must not be written by two. */
+        Task *stand_in;
+
+        atomic_store(&x->task->cancelled, true);
+        if (t->backend->ops->cancel)
+                t->backend->ops->cancel(t->backend, x->task);
+        probe_report(t->probe, WIRE_STORE_ERROR, "the store does not answer: its mount or its disk hangs", 0);
+        stand_in = task_new(x->task->kind, NULL, NULL);
+        if (!stand_in)
+                return drop(x);
+        (void) answer_fail(&stand_in->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL, "the store showed no sign of life for %llu s",
+                           (unsigned long long) (t->stall_usec / USEC_PER_SEC));
+        answer(x, stand_in);
+        (void) task_free(stand_in);
+}
+
+/* ---- Watching ------------------------------------------------------------------------------------------------------ */
+
+static void watch(Transfer *x, uint64_t now_usec) {
+        uint64_t activity = atomic_load(&x->task->activity), stored = atomic_load(&x->task->stored_bytes);
+        Transfers *t = x->transfers;
+        bool moved = activity != x->activity;
+
+        if (moved) {
+                x->activity = activity;
+                x->moved_at_usec = now_usec;
+        }
+        if (x->owner && x->task->kind == TASK_PUT &&
+            (stored != x->told_bytes || (moved && now_usec - x->told_at_usec > TELL_AGAIN_USEC))) {
+                x->told_bytes = stored;
+                x->told_at_usec = now_usec;
+                t->ops.progress(x->owner, x->task->put.clip_id, stored);
+        }
+        if (x->owner && now_usec - x->moved_at_usec > t->stall_usec)
+                give_up(x);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
+        uint64_t now = clock_boottime_usec();
+        Transfers *t = userdata;
+        Transfer *x, *next;
+
+        (void) usec;
+        for (x = TAILQ_FIRST(&t->running); x; x = next) {
+                next = TAILQ_NEXT(x, list);
+                watch(x, now);
+        }
+        if (TAILQ_EMPTY(&t->running))
+                return 0;
+        (void) sd_event_source_set_time(source, now + TICK_USEC);
+        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+/* ---- Beginnings ---------------------------------------------------------------------------------------------------- */
+
+static bool may_begin(const Transfers *t, TaskKind kind) {
+        return t->under_way[kind] < (kind == TASK_PUT ? t->puts_at_once : CONFIRMS_AT_ONCE);
+}
+
+static int begin(Transfers *t, Transfer *x) {
+        int r;
+
+        r = t->backend->ops->begin(t->backend, x->task);
+        if (r < 0)
+                return r;
+        TAILQ_INSERT_TAIL(&t->running, x, list);
+        t->under_way[x->task->kind]++;
+        x->moved_at_usec = clock_boottime_usec();
+        (void) sd_event_source_set_time(t->tick, x->moved_at_usec + TICK_USEC);
+        (void) sd_event_source_set_enabled(t->tick, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+static void take_from_queue(Transfers *t, Transfer *x) {
+        TAILQ_REMOVE(&t->waiting, x, list);
+        t->waiting_count--;
+}
+
+static int on_pump(sd_event_source *source, void *userdata) {
+        Transfers *t = userdata;
+        Transfer *x, *next;
+
+        (void) source;
+        for (x = TAILQ_FIRST(&t->waiting); x; x = next) {
+                next = TAILQ_NEXT(x, list);
+                if (!may_begin(t, x->task->kind))
+                        continue;
+                take_from_queue(t, x);
+                if (begin(t, x) >= 0)
+                        continue;
+                (void) answer_fail(&x->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL, "the uplink is out of memory");
+                answer(x, x->task);
+                (void) transfer_free(x);
+        }
+        return 0;
+}
+
+int transfers_add(Transfers *t, Task *task, void *owner, void *cookie) {
+        _cleanup_(task_freep) Task *taken = task;
+        Transfer *x;
+
+        if (t->waiting_count >= TRANSFERS_WAITING_MAX)
+                return -EBUSY;
+        x = calloc(1, sizeof(*x));
+        if (!x)
+                return -ENOMEM;
+        task->done = on_done;
+        task->userdata = x;
+        *x = (Transfer){ .transfers = t, .task = TAKE_PTR(taken), .owner = owner, .cookie = cookie };
+        TAILQ_INSERT_TAIL(&t->waiting, x, list);
+        t->waiting_count++;
+        wake_pump(t);
+        return 0;
+}
+
+void transfers_forget(Transfers *t, const void *owner) {
+        Transfer *x, *next;
+
+        for (x = TAILQ_FIRST(&t->waiting); x; x = next) {
+                next = TAILQ_NEXT(x, list);
+                if (x->owner != owner)
+                        continue;
+                take_from_queue(t, x);
+                drop(x);
+                (void) transfer_free(x);
+        }
+        TAILQ_FOREACH(x, &t->running, list) {
+                if (x->owner != owner)
+                        continue;
+                drop(x);
+                atomic_store(&x->task->cancelled, true);
+                if (t->backend->ops->cancel)
+                        t->backend->ops->cancel(t->backend, x->task);
+        }
+}
+
+void transfers_fail_waiting(Transfers *t) {
+        const char *text, *state = probe_state(t->probe, &text);
+        struct TransferList failed = TAILQ_HEAD_INITIALIZER(failed);
+        Transfer *x;
+
+        TAILQ_CONCAT(&failed, &t->waiting, list);
+        t->waiting_count = 0;
+        while ((x = TAILQ_FIRST(&failed))) {
+                TAILQ_REMOVE(&failed, x, list);
+                (void) answer_fail(&x->task->answer, text_equal(state, WIRE_STORE_FULL) ? WIRE_UPLINK_E_FULL : WIRE_UPLINK_E_UNAVAILABLE,
+                                   NULL, "%s", text);
+                answer(x, x->task);
+                (void) transfer_free(x);
+        }
+}
+
+bool transfers_are_idle(const Transfers *t) {
+        return TAILQ_EMPTY(&t->running);
+}
+
+/* ---- Making -------------------------------------------------------------------------------------------------------- */
+
+int transfers_new(sd_event *event, Backend *backend, Probe *probe, unsigned puts_at_once, uint64_t stall_usec, const TransferOps *ops,
+                  Transfers **ret) {
+        _cleanup_(transfers_freep) Transfers *t = calloc(1, sizeof(*t));
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+        TAILQ_INIT(&t->waiting);
+        TAILQ_INIT(&t->running);
+        t->event = sd_event_ref(event);
+        t->backend = backend;
+        t->probe = probe;
+        t->ops = *ops;
+        t->puts_at_once = puts_at_once;
+        t->stall_usec = stall_usec;
+        if ((r = sd_event_add_time(event, &t->tick, CLOCK_BOOTTIME, UINT64_MAX, 10 * USEC_PER_MSEC, on_tick, t)) < 0 ||
+            (r = sd_event_source_set_enabled(t->tick, SD_EVENT_OFF)) < 0 || (r = sd_event_add_defer(event, &t->pump, on_pump, t)) < 0)
+                return r;
+        *ret = TAKE_PTR(t);
+        return 0;
+}
+
+Transfers *transfers_free(Transfers *t) {
+        Transfer *x;
+
+        if (!t)
+                return NULL;
+        while ((x = TAILQ_FIRST(&t->waiting))) {
+                take_from_queue(t, x);
+                drop(x);
+                (void) transfer_free(x);
+        }
+        sd_event_source_disable_unref(t->tick);
+        sd_event_source_disable_unref(t->pump);
+        sd_event_unref(t->event);
+        free(t);
+        return NULL;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The transfers: a queue, a few of which are under way in the backend, each watched. One that shows no sign of life is given up
+ * on: whoever asked gets an answer, and what the backend says later is not heard.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "uplink/backend.h"
+#include "uplink/probe.h"
+
+typedef struct Transfers Transfers;
+
+/* How many may wait; more are refused. berthd asks for a few at once. */
+#define TRANSFERS_WAITING_MAX 1024u
+
+/* One of the two, once for each transfer, never from within transfers_add(). Whoever is called releases the cookie. */
+typedef void (*TransferDone)(void *owner, void *cookie, Task *task);
+typedef void (*TransferDrop)(void *cookie); /* its owner was forgotten */
+typedef void (*TransferProgress)(void *owner, uint64_t clip_id, uint64_t bytes);
+
+typedef struct TransferOps {
+        TransferDone done;
+        TransferDrop drop;
+        TransferProgress progress; /* at most four a second for each transfer */
+} TransferOps;
+
+int transfers_new(sd_event *event, Backend *backend, Probe *probe, unsigned puts_at_once, uint64_t stall_usec, const TransferOps *ops,
+                  Transfers **ret);
+/* Only when nothing is under way. */
+Transfers *transfers_free(Transfers *t);
+DEFINE_CLEANUP(Transfers, transfers_free);
+
+/* Takes `task`, also on failure: -EBUSY when too many wait. The task's own done and userdata are the queue's. */
+int transfers_add(Transfers *t, Task *task, void *owner, void *cookie);
+/* Its connection is gone: what waits is dropped, what is under way is cancelled. */
+void transfers_forget(Transfers *t, const void *owner);
+/* The store is not ready: what waits is answered so. */
+void transfers_fail_waiting(Transfers *t);
+bool transfers_are_idle(const Transfers *t);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Takes the place of the sandbox in the worker that test_sandbox.c proves itself against: there the same attempts succeed. */
+
+#include "bay/sandbox.h"
+
+int sandbox_prepare(Fault *fault) {
+        (void) fault;
+        return 0;
+}
+
+int sandbox_enter(int incoming_fd, int usb_fd, int bus_fd, Fault *fault) {
+        (void) incoming_fd;
+        (void) usb_fd;
+        (void) bus_fd;
+        (void) fault;
+        return 0;
+}

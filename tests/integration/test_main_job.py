@@ -1,0 +1,179 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The main job, end to end: docked, identified, checked, pulled, stored, receipted, erased, ready."""
+
+import hashlib
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import rack  # noqa: E402
+from rack import make_clip  # noqa: E402
+
+MIB = 1 << 20
+
+
+def camera(sim, name, clips, **spec):
+    sim("camera", name=name, type="ptp", serial=spec.pop("serial", f"SN-{name}"), manufacturer="Acme", model="BC-1", firmware="1.2",
+        clips=clips, **spec)
+    return rack.sha256_of(sim("state", camera=name, sha256=True))
+
+
+def assert_stored(dock, serial, digests):
+    """Each clip once, with the bytes that the camera had."""
+    stored = dock.stored()
+    for path, digest in digests.items():
+        assert stored.get((serial, path)) == [digest], f"{serial} {path}: the store has {stored.get((serial, path))}, not {digest}"
+
+
+def test_cameras_are_pulled_stored_erased_and_ready(sim, dock):
+    d = dock(["1-1.1", "1-1.2", "1-2.3"]).start()
+    digests = {}
+    for n, port in enumerate(d.bays):
+        digests[n] = camera(sim, f"c{n}", [make_clip(f"DCIM/{100 + k}/CLIP{k:04}.MP4", k * 700_001, 10 * n + k) for k in range(5)])
+        sim("plug", camera=f"c{n}", port=port)
+    for bay in (1, 2, 3):
+        d.wait_state(bay, "ready")
+    for n in digests:
+        assert_stored(d, f"SN-c{n}", digests[n])
+        assert sim("state", camera=f"c{n}")["clips"] == [], "the camera is not erased"
+    assert len(d.objects()) == sum(len(x) for x in digests.values())
+    d.check_chain()
+
+
+def test_custody_tells_each_step_in_order(sim, dock):
+    d = dock(["1-1.1"]).start()
+    camera(sim, "c", [make_clip("A.MP4", 20 * MIB, 1)], battery=77, clock_offset_sec=-90)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+    sim("unplug", camera="c")
+    d.wait_state(1, "empty")
+    d.wait(lambda: d.events("undocked"), "the end of the docking on record")
+    kinds = [e["event"] for e in d.events()]
+    wanted = ["daemon-started", "docked", "camera-seen", "identified", "checked", "clock-set", "clip-seen", "pull-begun", "copied",
+              "receipted", "erase-begun", "erased", "undocked"]
+    assert [k for k in kinds if k in wanted] == wanted, kinds
+    checked = d.events("checked")[0]
+    assert checked["battery_percent"] == 77
+    assert abs(checked["drift_usec"] + 90_000_000) < 3_000_000, checked
+    d.check_chain()
+
+
+def test_clock_drift_is_on_record_before_the_clock_is_set(sim, dock):
+    d = dock(["1-1.1"]).start()
+    camera(sim, "c", [], clock_offset_sec=3600)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+    kinds = [e["event"] for e in d.events()]
+    assert kinds.index("checked") < kinds.index("clock-set")
+    assert abs(d.events("checked")[0]["drift_usec"] - 3_600_000_000) < 3_000_000
+    assert d.events("clock-set")[0]["set"] is True
+    assert abs(sim("state", camera="c")["clock_offset_sec"]) <= 2, "the camera's clock was not set"
+
+
+def test_clock_is_left_while_the_docks_own_is_not_synchronised(sim, dock):
+    d = dock(["1-1.1"], synchronised=False).start()
+    camera(sim, "c", [], clock_offset_sec=3600)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+    assert d.events("clock-set")[0]["set"] is False
+    assert d.events("checked")[0]["synchronised"] is False
+    assert abs(sim("state", camera="c")["clock_offset_sec"] - 3600) <= 2
+
+
+def test_odd_names_and_sizes_arrive(sim, dock):
+    d = dock(["1-1.1"]).start()
+    clips = [
+        make_clip("DCIM/empty.MP4", 0, 1),
+        make_clip("DCIM/one byte.MP4", 1, 2),
+        make_clip("DCIM/packet.MP4", 512 * 40, 3),
+        make_clip("DCIM/packet less header.MP4", 512 * 40 - 12, 4),
+        make_clip("DCIM/block.MP4", 8 * MIB, 5),
+        make_clip("DCIM/two blocks.MP4", 16 * MIB, 6),
+        make_clip("DCIM/block and one.MP4", 8 * MIB + 1, 7),
+        make_clip("DCIM/Ünïcödé 🎥.MP4", 1000, 8),
+        {**make_clip("DCIM/x", 1001, 9), "name": "a/b.MP4"},
+        {**make_clip("DCIM/x", 1002, 10), "name": ".."},
+        {**make_clip("DCIM/x", 1003, 11), "name": "L" * 250 + ".MP4"},
+        {**make_clip("DCIM/x", 1004, 12), "name_utf16": [0x41, 0xD83D, 0x42]},
+        make_clip("DCIM/twice.MP4", 1005, 13),
+        make_clip("DCIM/twice.MP4", 1005, 14),
+    ]
+    sim("camera", name="c", type="ptp", serial="SN-odd", clips=clips)
+    wanted = sorted(c["sha256"] for c in sim("state", camera="c", sha256=True)["clips"])
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready", "quarantined")
+    assert d.state_of(1) == "ready", d.bay(1)
+    assert sorted(x for digests in d.stored().values() for x in digests) == wanted
+    assert sim("state", camera="c")["clips"] == []
+
+
+def test_two_thousand_clips_on_one_camera(sim, dock):
+    d = dock(["1-1.1"]).start()
+    clips = [make_clip(f"DCIM/{100 + n // 200}/C{n:05}.MP4", 100 + n, n) for n in range(2000)]
+    camera(sim, "c", clips)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready", deadline=240)
+    assert len(d.objects()) == 2000
+    assert sim("state", camera="c")["clips"] == []
+    assert d.rows("SELECT count(*) FROM clips WHERE state = 'erased'") == [(2000,)] or d.bay(1)["ClipsErased"] == 2000
+    d.check_chain()
+
+
+def test_half_pulled_clip_goes_on_in_another_bay(sim, dock):
+    d = dock(["1-1.1", "1-2.2"]).start()
+    digests = camera(sim, "c", [make_clip("long.MP4", 96 * MIB, 7)])
+    sim("slow", camera="c", bytes_per_sec=60 * MIB)
+    sim("unplug_after", camera="c", bytes=50 * MIB)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: d.events("pull-begun"), "the first pull")
+    d.wait_state(1, "empty")
+    sim("slow", camera="c", bytes_per_sec=0)
+    sim("plug", camera="c", port="1-2.2")
+    d.wait_state(2, "ready")
+    begun = d.events("pull-begun")
+    assert begun[-1]["offset_bytes"] >= 24 * MIB, f"the second docking began at {begun[-1]['offset_bytes']}"
+    assert_stored(d, "SN-c", digests)
+    assert len(d.objects()) == 1
+    d.check_chain()
+
+
+def test_receipt_of_an_earlier_docking_erases_only_what_was_read_again(sim, dock):
+    d = dock(["1-1.1"])
+    digests = camera(sim, "c", [make_clip("a.MP4", 20 * MIB, 1), make_clip("b.MP4", 3 * MIB, 2)])
+    d.start_daemon()  # without the uplink: nothing can be receipted while it is docked
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "settled")
+    sim("unplug", camera="c")
+    d.wait_state(1, "empty")
+    d.start_uplink()
+    d.wait(lambda: len(d.events("receipted")) == 2, "receipts after the camera left")
+    assert len(sim("state", camera="c")["clips"]) == 2
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+    assert len(d.events("verified")) == 2, "the clips were erased without being read again"
+    assert len(d.events("copied")) == 2 and len(d.objects()) == 2, "a clip was copied or sent twice"
+    assert_stored(d, "SN-c", digests)
+    assert sim("state", camera="c")["clips"] == []
+
+
+def test_clip_over_four_gibibytes(sim, dock):
+    d = dock(["1-1.1"]).start()
+    size = (1 << 32) + 12345
+    sim("camera", name="c", type="ptp", serial="SN-c", clips=[{"path": "huge.MP4", "size": size, "zero": True, "mtime": 1700000000}])
+    digest = hashlib.sha256()
+    zeros = bytes(8 * MIB)
+    for _ in range(size // len(zeros)):
+        digest.update(zeros)
+    digest.update(zeros[: size % len(zeros)])
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready", deadline=400)
+    assert_stored(d, "SN-c", {"huge.MP4": digest.hexdigest()})
+    assert d.rows("SELECT size_bytes FROM clips") == [(size,)]
+    assert sim("state", camera="c")["clips"] == []
+
+
+rack.run([test_cameras_are_pulled_stored_erased_and_ready, test_custody_tells_each_step_in_order,
+          test_clock_drift_is_on_record_before_the_clock_is_set, test_clock_is_left_while_the_docks_own_is_not_synchronised,
+          test_odd_names_and_sizes_arrive, test_two_thousand_clips_on_one_camera, test_half_pulled_clip_goes_on_in_another_bay,
+          test_receipt_of_an_earlier_docking_erases_only_what_was_read_again, test_clip_over_four_gibibytes])

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests and lint. Included by the Makefile.
+
+# ---- The simulated rack -----------------------------------------------------------------------------------------
+
+SIM := $(BUILD)/berth-sim
+SIM_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c))
+$(SIM): $(SIM_OBJECTS) $(LIB_base) $(BUILD)/sources
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(filter %.o %.a,$^) $(call pkg-libs,$(PKGS_base) fuse3)
+
+# Private, or the flags file, on which every object depends, would inherit it.
+$(BUILD)/tests/%.o: private CPPFLAGS += -Itests $(PKG_CFLAGS_TEST)
+PKG_CFLAGS_TEST = $(eval PKG_CFLAGS_TEST := $$(shell $(PKG_CONFIG) --cflags $(PKGS_test)))$(PKG_CFLAGS_TEST)
+
+# ---- Programs under tests/ --------------------------------------------------------------------------------------
+
+# tests/unit/test_X.c: one program each, linked with the daemon's floors. What else one needs is named in EXTRA_X, which
+# comes first on the linker's command line, and its packages in PKGS_X.
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $$(EXTRA_$$(subst test_,,$$*)) $(DAEMON_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,cmocka $(DAEMON_PKGS) $(PKGS_$(patsubst test_%,%,$*)))
+
+# tests/integration/test_X.c: programs of their own, run inside or around the simulator.
+INTEGRATION_TESTS := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(wildcard tests/integration/test_*.c))
+$(INTEGRATION_TESTS): $(BUILD)/tests/integration/%: $(BUILD)/tests/integration/%.o $$(EXTRA_$$(subst test_,,$$*)) $(DAEMON_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS) $(PKGS_$(patsubst test_%,%,$*)))
+
+# The tests of the simulated bus itself share a fixture.
+EXTRA_sim_bus := $(BUILD)/tests/integration/sim_fixture.o
+EXTRA_sim_rack := $(EXTRA_sim_bus)
+PKGS_sim_bus := libusb-1.0 cmocka
+PKGS_sim_rack := libusb-1.0 libudev cmocka
+
+# tests/plugins/X.c: misbehaving camera plugins.
+TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/plugins/%.so,$(wildcard tests/plugins/*.c))
+$(TEST_PLUGINS): %.so: %.o
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -shared -o $@ $<
+
+# tests/preload/X.c: what a test puts between a program and the C library.
+PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/tests/preload/%.so,$(wildcard tests/preload/*.c))
+$(PRELOADS): %.so: %.o
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -shared -o $@ $< -ldl
+
+# The uplink, by itself and with berthd's client to it.
+EXTRA_layout := $(LIB_uplink)
+EXTRA_manifest := $(LIB_uplink)
+EXTRA_dir := $(BUILD)/tests/unit/dir_rig.o $(LIB_uplink)
+EXTRA_dir_crash := $(EXTRA_dir)
+EXTRA_uplink_program := $(BUILD)/tests/integration/uplink_rig.o
+PKGS_uplink_program := cmocka
+$(BUILD)/tests/integration/test_uplink_program: | $(BUILD)/berth-uplink $(BUILD)/tests/preload/hang_fsync.so
+
+# Helper programs of tests: TOOL_X names tests/…/X.c.
+.PHONY: sim tests
+sim: $(SIM) ## build the simulated rack
+tests: $(UNIT_TESTS) $(INTEGRATION_TESTS) $(TEST_PLUGINS) $(PRELOADS) $(SIM) ## build all tests
+
+# What tests of the mtp plugin are linked with: its own objects, a host that plays a script, a writer of datasets.
+MTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/mtp/*.c))
+EXTRA_mtp_wire := $(MTP_OBJECTS) $(BUILD)/tests/unit/fake_host.o
+EXTRA_mtp_transaction := $(EXTRA_mtp_wire)
+EXTRA_mtp_datasets := $(EXTRA_mtp_wire) $(BUILD)/tests/unit/mtp_dataset.o
+EXTRA_mtp_camera := $(EXTRA_mtp_datasets)
+EXTRA_fuzz_ptp := $(MTP_OBJECTS)
+
+# What tests of the simulated PTP camera are linked with: the model without the bus, and a host in its place.
+SIM_PTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/ptp*.c)) $(BUILD)/tests/sim/content.o
+EXTRA_sim_content := $(BUILD)/tests/sim/content.o
+EXTRA_sim_ptp := $(SIM_PTP_OBJECTS) $(BUILD)/tests/unit/ptp_host.o
+EXTRA_sim_ptp_objects := $(EXTRA_sim_ptp)
+EXTRA_sim_ptp_faults := $(EXTRA_sim_ptp)
+
+# berthctl's parts: the archive comes before the floor that it stands on.
+EXTRA_table := $(LIB_ctl)
+EXTRA_display := $(LIB_ctl)
+EXTRA_until := $(LIB_ctl)
+
+# Tests that drive real workers: a loop around service/worker.c, and the programs and plugins that they start.
+WORKER_TESTS := worker worker_pull worker_erase worker_hostile sandbox
+$(foreach t,$(WORKER_TESTS),$(eval EXTRA_$(t) := $(BUILD)/tests/integration/worker_rig.o))
+$(foreach t,$(WORKER_TESTS),$(eval PKGS_$(t) := cmocka))
+$(WORKER_TESTS:%=$(BUILD)/tests/integration/test_%): | $(BUILD)/berth-bay $(BUILD)/tests/berth-bay-unlocked $(TEST_PLUGINS)
+# The worker without its sandbox, which the test of the sandbox proves its attempts against. Never installed.
+BAY_UNLOCKED := $(filter-out %/sandbox.o %/sandbox_calls.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/bay/*.c)))
+$(BUILD)/tests/berth-bay-unlocked: $(BAY_UNLOCKED) $(BUILD)/tests/integration/no_sandbox.o $(LIB_base)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $^ $(call pkg-libs,$(PKGS_base) $(PKGS_bay))
+
+# The camera worker's own parts.
+EXTRA_ring := $(BUILD)/daemon/bay/ring.o
+EXTRA_host := $(EXTRA_sim_bus) $(filter-out %/main.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/bay/*.c)))
+PKGS_host := cmocka $(PKGS_bay)
+
+# ---- Running ----------------------------------------------------------------------------------------------------
+
+RUN = BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/run.py
+UNIT_SCRIPTS := $(wildcard tests/unit/test_*.py)
+INTEGRATION_SCRIPTS := $(wildcard tests/integration/test_*.py)
+
+.PHONY: check check-units check-sim check-demo check-asan check-tsan
+check: deps ## everything that continuous integration runs: units, simulator, sanitizers, lint, short fuzzing
+	@tests/check.py '$(MAKE)' $(CHECK_PARTS)
+CHECK_PARTS := check-build check-units check-sim check-crash check-demo check-asan check-tsan lint fuzz-short
+.PHONY: check-build
+# Not "build": that is the folder.
+check-build: all tests
+
+check-units: all tests ## unit tests
+	@$(RUN) --deadline 120 $(UNIT_TESTS) $(UNIT_SCRIPTS)
+check-sim: all tests ## integration tests in the simulated rack
+	@$(RUN) --deadline 900 $(filter-out %/test_units.py,$(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS))
+
+check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal
+	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/demo/run </dev/null
+
+# SIGKILL of any of the processes at random moments; the long form takes KILLS=.
+KILLS ?= 5000
+.PHONY: check-crash soak
+check-crash: all tests ## 200 random kills
+	@$(RUN) --deadline 900 tests/crash/kills.py
+soak: all tests ## KILLS random kills (default 5000)
+	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/kills.py $(KILLS)
+
+# ---- Sanitizers: the same programs, built anew in folders of their own --------------------------------------------
+
+# A report ends the program with a status that no test takes for an answer.
+export ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1:exitcode=99
+export UBSAN_OPTIONS ?= print_stacktrace=1:exitcode=99
+export TSAN_OPTIONS ?= second_deadlock_stack=1:exitcode=99
+# What threads share data in: the store thread, the jobs, the worker's ring and its outbox.
+TSAN_TESTS = $(wildcard $(foreach n,jobs store writer ring outbox pull,tests/unit/test_$(n).c tests/unit/test_$(n)_*.c))
+
+check-asan: ## unit and chosen integration tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory BUILD='$(BUILD)-asan' SANITIZE=address,undefined run-asan
+check-tsan: ## tests of what threads share, under ThreadSanitizer
+	@$(MAKE) --no-print-directory BUILD='$(BUILD)-tsan' SANITIZE=thread run-tsan
+.PHONY: run-asan run-tsan
+run-asan: all tests
+	@$(RUN) --deadline 900 $(UNIT_TESTS) $(INTEGRATION_TESTS) $(filter $(ASAN_SCRIPTS),$(INTEGRATION_SCRIPTS))
+run-tsan: $(TSAN_TESTS:tests/unit/%.c=$(BUILD)/tests/%)
+	@$(RUN) --deadline 600 $^
+
+# ---- Fuzzing ----------------------------------------------------------------------------------------------------
+
+# tests/fuzz/fuzz_X.c, with seeds in tests/fuzz/corpus/X/ and its libraries in EXTRA_fuzz_X and PKGS_fuzz_X.
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 20
+$(FUZZERS): $(BUILD)/tests/%: $(BUILD)/tests/fuzz/%.o $$(EXTRA_$$*) $(DAEMON_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS) $(PKGS_$*))
+
+.PHONY: fuzz-short run-fuzz
+fuzz-short: ## each parser of outside bytes under libFuzzer for FUZZ_SECONDS
+	@$(MAKE) --no-print-directory BUILD='$(BUILD)-fuzz' SANITIZE=address,undefined,fuzzer-no-link CC=clang WARNINGS=-w run-fuzz
+run-fuzz: $(FUZZERS)
+	@FUZZERS='$(abspath $(FUZZERS))' FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN) --deadline 1200 tests/fuzz/run.py
+
+# ---- Lint -------------------------------------------------------------------------------------------------------
+
+# Tests are compiled with all warnings, but not analysed: after each assert of theirs the analysers see a way on.
+C_FILES := $(wildcard daemon/*.c daemon/*/*.c plugins/*/*.c tests/sim/*.c bench/*.c)
+SCRIPTS := $(shell grep -lsE '^\#!/bin/(ba)?sh' .ci/* tests/* tests/*/* bench/*)
+
+# cppcheck reads no system header: it is told what a loop macro is, and not asked about leaks, since it knows nothing of
+# release by scope (ASan sees leaks), nor about NULL, which accept4() does take (gcc -fanalyzer looks for that).
+CPPCHECK := cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 \
+	--library=posix --library=gnu --include=$(firstword $(wildcard /usr/include/sys/queue.h /usr/include/*-linux-gnu/sys/queue.h)) \
+	$(addprefix --suppress=,memleak resourceLeak autoVariables readdirCalled getpwnamCalled nullPointer internalAstError \
+	missingIncludeSystem) \
+	-Iinclude -Idaemon -Itests -D_GNU_SOURCE -DBERTH_VERSION='"0"' -D'json_object_foreach(o,k,v)=while((v=o)&&(k=""))' \
+	-D'json_array_foreach(a,i,v)=while((v=a)&&(i=1))'
+
+LINTS := lint-floors lint-words lint-style lint-shell lint-man lint-cppcheck lint-files lint-units
+.PHONY: lint $(LINTS)
+lint: $(LINTS) ## floors, words, style, shellcheck, mandoc, cppcheck, gcc -fanalyzer, clang-tidy, systemd-analyze
+lint-floors:
+	tests/lint/floors.py
+lint-words:
+	tests/lint/words.py
+lint-style:
+	tests/lint/style.py
+lint-shell:
+	shellcheck $(SCRIPTS)
+lint-man:
+	mandoc -T lint -W warning $(wildcard man/*.[1-8])
+lint-cppcheck:
+	$(CPPCHECK) -j$(shell nproc) $(C_FILES)
+lint-units: all
+	@$(RUN) --deadline 300 tests/integration/test_units.py
+# One file at a time, so that make runs several and repeats only those that changed.
+lint-files: $(C_FILES:%.c=$(BUILD)/lint/%.ok)
+$(BUILD)/lint/%.ok: %.c $(BUILD)/flags tests/lint/clang-tidy.yaml
+	@mkdir -p $(@D)
+	$(call say,LINT)$(CC) $(CFLAGS_ALL) $(LINT_FLAGS) $(ANALYZER) -MMD -MP -MT $@ -MF $(@:.ok=.d) -c -o $(@:.ok=.o) $<
+	@clang-tidy --quiet --config-file=tests/lint/clang-tidy.yaml $< -- -std=gnu11 -D_GNU_SOURCE $(PLACES) -Iinclude -Idaemon \
+		$(PKG_CFLAGS) $(LINT_FLAGS) > $@.log 2>&1 || { cat $@.log; exit 1; }
+	@touch $@
+# Leaks are left to ASan: this gcc loses track of what a list or a table owns. Without -O0, gcc has removed some mistakes (a
+# double free of an unused object) before it looks.
+ANALYZER := -O0 -U_FORTIFY_SOURCE -fanalyzer -Wno-analyzer-malloc-leak
+LINT_FLAGS = -Itests $(PKG_CFLAGS_TEST)

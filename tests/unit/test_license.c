@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The last gate before a clip leaves a camera: each of its conditions broken alone closes it. */
+
+#include "store_rig.h"
+
+typedef struct Row {
+        const char *promise;
+        const char *spoil; /* SQL behind the store's back, or NULL */
+        void (*prepare)(Rig *rig, Fact *erase);
+        const char *refusal; /* part of the sentence; NULL: the gate opens */
+} Row;
+
+static void other_docking(Rig *rig, Fact *erase) {
+        rig_undock(rig, 1);
+        rig_dock(rig, 2);
+        erase->docking_id = 2;
+}
+
+static void read_again(Rig *rig, uint64_t docking_id, uint32_t from, uint32_t to) {
+        static const char *const contents[] = { "block 0", "block 1", "block 2" };
+
+        for (uint32_t i = from; i < to; i++) {
+                Fact f = rig_block(docking_id, 1, i, i == 2 ? 5 : (uint32_t) WIRE_BLOCK_SIZE, contents[i]);
+
+                f.block.from_camera_only = true;
+                rig_must(rig, &f);
+        }
+}
+
+static void other_docking_read_again(Rig *rig, Fact *erase) {
+        other_docking(rig, erase);
+        read_again(rig, 2, 0, 3);
+}
+
+static void other_docking_half_read(Rig *rig, Fact *erase) {
+        other_docking(rig, erase);
+        read_again(rig, 2, 1, 3);
+}
+
+static void docking_over(Rig *rig, Fact *erase) {
+        (void) erase;
+        rig_undock(rig, 1);
+}
+
+static void docking_of_another_camera(Rig *rig, Fact *erase) {
+        Fact camera = rig_camera(2, "X2"), docked = rig_docked(2), identified = rig_identified(2, 2);
+
+        rig_must(rig, &camera);
+        rig_must(rig, &docked);
+        rig_must(rig, &identified);
+        read_again(rig, 2, 0, 3);
+        erase->docking_id = 2;
+}
+
+static void docking_without_identity(Rig *rig, Fact *erase) {
+        Fact docked = rig_docked(2);
+
+        rig_must(rig, &docked);
+        read_again(rig, 2, 0, 3);
+        erase->docking_id = 2;
+}
+
+static void conflict(Rig *rig, Fact *erase) {
+        Fact f = rig_clip_fact(FACT_CONFLICT, 1, 1);
+
+        (void) erase;
+        f.text = "the digests disagree";
+        rig_must(rig, &f);
+}
+
+static void conflict_and_hidden(Rig *rig, Fact *erase) {
+        conflict(rig, erase);
+        rig_spoil(rig, "UPDATE clips SET conflict = 0, state = 'receipted', reason = NULL");
+}
+
+static void receipt_void(Rig *rig, Fact *erase) {
+        Fact f = rig_clip_fact(FACT_STORE_REFUSED, 0, 1);
+
+        (void) erase;
+        f.text = "the store does not hold it";
+        rig_must(rig, &f);
+}
+
+static void receipt_void_and_renewed(Rig *rig, Fact *erase) {
+        Fact f = rig_receipted(1, RIG_SIZE);
+
+        receipt_void(rig, erase);
+        rig_must(rig, &f);
+}
+
+static void receipt_void_and_put_back(Rig *rig, Fact *erase) {
+        rig_spoil(rig, "CREATE TABLE kept AS SELECT * FROM receipts");
+        receipt_void(rig, erase);
+        rig_spoil(rig,
+                  "INSERT INTO receipts SELECT * FROM kept; UPDATE clips SET state = 'receipted'; DROP TABLE kept");
+}
+
+static void weak_receipt(Rig *rig, Fact *erase) {
+        Fact f = rig_receipted(1, RIG_SIZE);
+
+        (void) erase;
+        f.receipt.strength = "size";
+        rig_must(rig, &f);
+}
+
+static void weak_receipt_accepted(Rig *rig, Fact *erase) {
+        weak_receipt(rig, erase);
+        erase->text = "digest, size";
+}
+
+static void weak_receipt_not_quite_accepted(Rig *rig, Fact *erase) {
+        weak_receipt(rig, erase);
+        erase->text = "digest,sizes,siz";
+}
+
+static void nothing_said(Rig *rig, Fact *erase) {
+        (void) rig;
+        erase->text = NULL;
+}
+
+static void erase_begun_before(Rig *rig, Fact *erase) {
+        rig_must(rig, erase);
+}
+
+static void erased_before(Rig *rig, Fact *erase) {
+        Fact f = rig_clip_fact(FACT_ERASED, 1, 1);
+
+        rig_must(rig, erase);
+        rig_must(rig, &f);
+}
+
+#define FLIP(column) column " = CAST(x'00' || substr(" column ", 2) AS BLOB)"
+#define COPIED "(SELECT max(seq) FROM custody WHERE kind = 'copied')"
+#define REWRITE(from, to, seq)                                                                                    \
+        "UPDATE custody SET bytes = CAST(replace(bytes, '" from "', '" to "') AS BLOB) WHERE seq = " seq ";"      \
+        "UPDATE custody SET hash = sha256(bytes)"
+#define RECEIPTED "(SELECT max(seq) FROM custody WHERE kind = 'receipted')"
+
+static const Row rows[] = {
+        { "all is well", NULL, NULL, NULL },
+        { "the default is digest receipts", NULL, nothing_said, NULL },
+        { "an erase that began before a crash", NULL, erase_begun_before, NULL },
+        { "read again in another docking", NULL, other_docking_read_again, NULL },
+        { "a weaker receipt that the policy accepts", NULL, weak_receipt_accepted, NULL },
+        { "a new receipt for a void one", NULL, receipt_void_and_renewed, NULL },
+
+        { "another docking, nothing read", NULL, other_docking, "not all of it was read" },
+        { "another docking, one block not read", NULL, other_docking_half_read, "not all of it was read" },
+        { "the docking is over", NULL, docking_over, "its docking is over" },
+        { "no identity yet", NULL, docking_without_identity, "without an identity" },
+        { "another camera's docking", NULL, docking_of_another_camera, "of another camera" },
+        { "a conflict", NULL, conflict, "in conflict" },
+        { "a conflict that somebody hid", NULL, conflict_and_hidden, "in conflict" },
+        { "a conflict in the row alone", "UPDATE clips SET conflict = 1", NULL, "in conflict" },
+        { "a void receipt", NULL, receipt_void, "no receipt" },
+        { "a void receipt that somebody put back", NULL, receipt_void_and_put_back, "refused it after" },
+        { "a weak receipt", NULL, weak_receipt, "accepted strength" },
+        { "a weak receipt and a list of other words", NULL, weak_receipt_not_quite_accepted, "accepted strength" },
+        { "gone already", NULL, erased_before, "gone already" },
+        { "not receipted", "UPDATE clips SET state = 'copied'", NULL, "no receipt" },
+        { "no receipt row", "DELETE FROM receipts", NULL, "no receipt" },
+        { "no digest", "UPDATE clips SET digest = NULL", NULL, "not copied whole" },
+
+        { "a flipped digest of the clip", "UPDATE clips SET " FLIP("digest"), NULL, "custody event of the copy" },
+        { "a flipped digest of the receipt", "UPDATE receipts SET " FLIP("digest"), NULL, "other content" },
+        { "the same flip in both", "UPDATE clips SET " FLIP("digest") "; UPDATE receipts SET " FLIP("digest"), NULL,
+          "custody event of the copy" },
+        { "a flipped digest of a block", "UPDATE blocks SET " FLIP("digest") " WHERE number = 1", NULL,
+          "its blocks are not what" },
+        { "a missing block", "DELETE FROM blocks WHERE number = 2", NULL, "do not add up" },
+        { "a gap in the blocks", "DELETE FROM blocks WHERE number = 1", NULL, "gap" },
+        { "a block of another length", "UPDATE blocks SET length = 6 WHERE number = 2", NULL, "do not add up" },
+        { "another size of the clip",
+          "UPDATE clips SET size_bytes = size_bytes + 1; UPDATE blocks SET length = 6 WHERE number = 2", NULL,
+          "custody event of the copy" },
+        { "another size of the receipt", "UPDATE receipts SET size_bytes = size_bytes - 1", NULL, "other content" },
+        { "a receipt made stronger", "UPDATE receipts SET strength = 'digest'", weak_receipt,
+          "custody event of the receipt" },
+        { "another object", "UPDATE receipts SET object_key = 'data/else'", NULL,
+          "custody event of the receipt" },
+        { "another manifest", "UPDATE receipts SET manifest_key = 'manifest/else'", NULL,
+          "custody event of the receipt" },
+        { "another camera",
+          "INSERT INTO cameras SELECT 7, 'X7', '', '', '', '', '', 0, 0, 0, 0, 0 FROM cameras;"
+          "UPDATE clips SET camera_id = 7; UPDATE dockings SET camera_id = 7",
+          NULL, "custody event of the copy" },
+
+        { "changed bytes of the copy's event",
+          "UPDATE custody SET bytes = CAST(replace(bytes, '1.clip', '2.clip') AS BLOB) WHERE seq = " COPIED, NULL,
+          "event of its copy does not stand" },
+        { "changed bytes of the receipt's event",
+          "UPDATE custody SET bytes = CAST(replace(bytes, 'A.MP4.', 'B.MP4.') AS BLOB) WHERE seq = " RECEIPTED, NULL,
+          "does not stand" },
+        { "a changed hash of the copy's event", "UPDATE custody SET " FLIP("hash") " WHERE seq = " COPIED, NULL,
+          "event of its copy" },
+        { "a changed hash of the receipt's event", "UPDATE custody SET " FLIP("hash") " WHERE seq = " RECEIPTED, NULL,
+          "does not stand" },
+        { "an event after the copy's that does not name it",
+          "UPDATE custody SET bytes = CAST(replace(bytes, '\"prev\":\"', '\"prev\":\"0') AS BLOB)"
+          " WHERE seq = 1 + " COPIED,
+          NULL, "event of its copy" },
+        { "a rewritten event of the copy, hashed anew", REWRITE("1.clip", "2.clip", COPIED), NULL, "does not stand" },
+        { "a rewritten event of the receipt, hashed anew", REWRITE("A.MP4.", "B.MP4.", RECEIPTED), NULL, "does not stand" },
+        { "the copy's event is gone", "DELETE FROM custody WHERE seq = " COPIED, NULL, "event of its copy" },
+        { "the receipt's event is gone", "DELETE FROM custody WHERE seq = " RECEIPTED, NULL, "does not stand" },
+        { "the copy's event is filed under another kind", "UPDATE custody SET kind = 'docked' WHERE seq = " COPIED,
+          NULL, "event of its copy" },
+};
+
+static void check(Rig *rig, const Row *row) {
+        Fact erase = rig_erase(1, 1);
+        uint64_t events;
+        int r;
+
+        rig_dock(rig, 1);
+        rig_store_clip(rig, 1, 1);
+        if (row->prepare)
+                row->prepare(rig, &erase);
+        if (row->spoil)
+                rig_spoil(rig, row->spoil);
+        events = rig_events(rig);
+        r = rig_put(rig, &erase);
+        if (!row->refusal) {
+                if (r < 0)
+                        fail_msg("%s: %s: %s", row->promise, strerror(-r), store_last_refusal(rig->store));
+                assert_int_equal(rig_state(rig, 1), CLIP_ERASING);
+                assert_int_equal(rig_events(rig), events + 1);
+                return;
+        }
+        if (r != -EKEYREJECTED || !strstr(store_last_refusal(rig->store), row->refusal))
+                fail_msg("%s: %s: %s", row->promise, strerror(-r), store_last_refusal(rig->store));
+        assert_int_equal(rig_events(rig), events);
+        assert_false(store_is_failing(rig->store, NULL));
+}
+
+static void test_erase_is_licensed_only_when_every_condition_stands(void **state) {
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                Rig *rig = rig_new();
+
+                check(rig, &rows[i]);
+                rig_free(rig);
+        }
+}
+
+static void test_empty_clip_is_erased_only_in_the_docking_that_read_it(void **state) {
+        Rig *rig = *state;
+        Fact seen = rig_clip(1, 1, "DCIM/EMPTY.MP4", 0), copied = rig_copied(1, 1, 0), receipted = rig_receipted(1, 0);
+        Fact erase = rig_erase(1, 1), verified = rig_clip_fact(FACT_VERIFIED, 2, 1);
+
+        rig_dock(rig, 1);
+        rig_must(rig, &seen);
+        rig_begin_pull(rig, 1, 1, 0);
+        rig_must(rig, &copied);
+        rig_must(rig, &receipted);
+        rig_undock(rig, 1);
+        rig_dock(rig, 2);
+        erase.docking_id = 2;
+        assert_int_equal(rig_put(rig, &erase), -EKEYREJECTED);
+        verified.copy.digest = rig_digest("whole");
+        rig_must(rig, &verified);
+        rig_must(rig, &erase);
+}
+
+static void test_erase_names_the_events_that_license_it(void **state) {
+        Rig *rig = *state;
+        Fact erase = rig_erase(1, 1);
+        EventRow **events;
+        json_t *event;
+        size_t n;
+
+        rig_dock(rig, 1);
+        rig_store_clip(rig, 1, 1);
+        rig_must(rig, &erase);
+        assert_int_equal(store_events_last(rig->store, 0, 1, 1, &events, &n), 0);
+        assert_int_equal(n, 1);
+        event = json_loads(events[0]->bytes, 0, NULL);
+        assert_string_equal(json_string_value(json_object_get(event, "event")), "erase-begun");
+        assert_int_equal(json_integer_value(json_object_get(event, "receipted_seq")), (json_int_t) events[0]->seq - 1);
+        assert_int_equal(json_integer_value(json_object_get(event, "copied_seq")), (json_int_t) events[0]->seq - 2);
+        json_decref(event);
+        event_rows_free(events, n);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_erase_is_licensed_only_when_every_condition_stands),
+                cmocka_unit_test_setup_teardown(test_empty_clip_is_erased_only_in_the_docking_that_read_it, rig_setup,
+                                                rig_teardown),
+                cmocka_unit_test_setup_teardown(test_erase_names_the_events_that_license_it, rig_setup, rig_teardown),
+        };
+
+        cmocka_set_message_output(CM_OUTPUT_TAP);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""tests/run.py sees every way in which a test program can fail."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, TESTS)
+import tap  # noqa: E402
+
+GOOD = "echo 1..2; echo ok 1 - a; echo ok 2 - b"
+
+
+def run(*scripts, deadline=60, results=False):
+    """Runs the runner on shell scripts; (exit status, lines of output[, numbers])."""
+    with tempfile.TemporaryDirectory() as folder:
+        programs = []
+        for number, script in enumerate(scripts):
+            path = os.path.join(folder, f"program{number}")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write("#!/bin/bash\n" + script + "\n")
+            os.chmod(path, 0o755)
+            programs.append(path)
+        environment = dict(os.environ)
+        environment.pop("BERTH_RESULTS", None)
+        if results:
+            environment["BERTH_RESULTS"] = os.path.join(folder, "results")
+        done = subprocess.run([os.path.join(TESTS, "run.py"), "--deadline", str(deadline), *programs],
+                              stdout=subprocess.PIPE, text=True, env=environment, check=False)
+        lines = done.stdout.splitlines()
+        if not results:
+            return done.returncode, lines
+        with open(environment["BERTH_RESULTS"], encoding="utf-8") as f:
+            return done.returncode, lines, json.loads(f.read())
+
+
+def expect(got, status, last):
+    assert got[0] == status, got
+    assert got[1][-1] == last, got
+
+
+def test_passing_programs_are_counted():
+    expect(run(GOOD, GOOD), 0, "4 passed, 0 failed")
+
+
+def test_a_failing_test_is_named_and_its_output_shown():
+    got = run("echo 1..2; echo ok 1 - a; echo '# because of it'; echo not ok 2 - the promise; exit 1", GOOD)
+    expect(got, 1, "3 passed, 1 failed")
+    assert any("the promise" in line for line in got[1])
+    assert any("because of it" in line for line in got[1])
+
+
+def test_skipped_tests_are_counted_apart():
+    expect(run("echo 1..2; echo ok 1 - a; echo 'ok 2 - b # SKIP no such thing here'"), 0, "1 passed, 0 failed, 1 skipped")
+
+
+def test_a_run_in_which_everything_is_skipped_is_a_failure():
+    expect(run("echo '1..0 # SKIP not here'"), 1, "0 passed, 0 failed, 1 skipped")
+
+
+def test_no_program_is_a_failure():
+    expect(run(), 1, "0 passed, 0 failed")
+
+
+def test_a_program_without_a_plan_fails():
+    expect(run("echo ok 1 - a", GOOD), 1, "3 passed, 1 failed")
+
+
+def test_a_program_that_stops_early_fails_by_what_is_missing():
+    expect(run("echo 1..5; echo ok 1 - a"), 1, "1 passed, 4 failed")
+
+
+def test_a_program_that_reports_more_than_planned_fails():
+    expect(run("echo 1..1; echo ok 1 - a; echo ok 2 - b"), 1, "2 passed, 1 failed")
+
+
+def test_an_exit_status_counts_although_all_tests_passed():
+    expect(run(GOOD + "; exit 3"), 1, "2 passed, 1 failed")
+
+
+def test_a_program_that_dies_by_a_signal_fails():
+    got = run(GOOD + "; kill -SEGV $$")
+    expect(got, 1, "2 passed, 1 failed")
+    assert any("SIGSEGV" in line for line in got[1])
+
+
+def test_a_program_that_cannot_be_started_fails():
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([os.path.join(TESTS, "run.py"), os.path.join(folder, "absent")], stdout=subprocess.PIPE,
+                              text=True, check=False, env={k: v for k, v in os.environ.items() if k != "BERTH_RESULTS"})
+    expect((done.returncode, done.stdout.splitlines()), 1, "0 passed, 1 failed")
+
+
+def test_a_hang_is_a_failure_that_names_the_program_and_shows_its_last_lines():
+    got = run("echo 1..2; echo ok 1 - a; echo '# at the gate'; sleep 1000", GOOD, deadline=1)
+    expect(got, 1, "3 passed, 1 failed")
+    assert any("program0" in line and "deadline" in line for line in got[1]), got
+    assert any("at the gate" in line for line in got[1])
+
+
+def test_a_hang_that_ignores_signals_and_has_children_is_killed_whole():
+    with tempfile.TemporaryDirectory() as folder:
+        note = os.path.join(folder, "pid")
+        got = run(f"trap '' ABRT TERM; sleep 1000 & echo $! > {note}; echo 1..1; wait; wait; sleep 1000", deadline=1)
+        expect(got, 1, "0 passed, 1 failed")
+        with open(note, encoding="utf-8") as f:
+            assert not os.path.exists(f"/proc/{f.read().strip()}/fd/0")
+
+
+def test_processes_left_behind_are_killed_and_told():
+    with tempfile.TemporaryDirectory() as folder:
+        note = os.path.join(folder, "pid")
+        got = run(f"{GOOD}; sleep 1000 & echo $! > {note}")
+        expect(got, 0, "2 passed, 0 failed")
+        assert any("left processes behind" in line and "sleep" in line for line in got[1]), got
+        with open(note, encoding="utf-8") as f:
+            assert not os.path.exists(f"/proc/{f.read().strip()}/fd/0")
+
+
+def test_several_plans_add_up():
+    expect(run(GOOD + "; echo 1..1; echo ok 1 - c"), 0, "3 passed, 0 failed")
+
+
+def test_each_program_has_an_empty_scratch_folder_that_goes_away():
+    script = 'echo 1..1; [ -z "$(ls)" ] && [ "$PWD" = "$TMPDIR" ] && echo ok 1 - "$PWD"; touch left; exit 1'
+    got = run(script)
+    folder = next(line.split(" - ")[1] for line in got[1] if " - /" in line)
+    assert not os.path.exists(folder), folder
+
+
+def test_results_go_to_the_file_when_one_is_named():
+    status, lines, numbers = run("echo 1..2; echo ok 1 - a; echo not ok 2 - b; exit 1", results=True)
+    assert status == 1
+    assert (numbers["passed"], numbers["failed"], numbers["skipped"]) == (1, 1, 0), numbers
+    assert not any(line.startswith("1 passed,") for line in lines), lines
+
+
+def test_the_runner_takes_its_programs_along_when_it_is_ended():
+    with tempfile.TemporaryDirectory() as folder:
+        path, note = os.path.join(folder, "program"), os.path.join(folder, "pid")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(f"#!/bin/bash\necho $$ > {note}.new && mv {note}.new {note}\nexec sleep 1000\n")
+        os.chmod(path, 0o755)
+        with subprocess.Popen([os.path.join(TESTS, "run.py"), path], stdout=subprocess.DEVNULL) as runner:
+            until = time.monotonic() + 30
+            while not os.path.exists(note) and time.monotonic() < until:
+                time.sleep(0.02)
+            runner.send_signal(signal.SIGTERM)
+            runner.wait(timeout=30)
+        with open(note, encoding="utf-8") as f:
+            assert not os.path.exists(f"/proc/{f.read().strip()}/fd/0")
+
+
+if __name__ == "__main__":
+    tap.main()
