@@ -21,6 +21,7 @@ void host_init(berth_host *h, int usb_fd) {
 void host_begin(berth_host *h) {
         h->breach = HOST_FINE;
         h->detail[0] = 0;
+        h->n_unreadable = 0;
 }
 
 void clip_list_clear(ClipList *l) {
@@ -136,7 +137,26 @@ int berth_host_deliver(berth_host *h, const void *data, size_t length) {
         return 0;
 }
 
+void berth_host_unreadable(berth_host *h, uint64_t offset, uint64_t length) {
+        if (!h->ring) {
+                (void) breach(h, HOST_MISPLACED, -EPERM);
+                return;
+        }
+        if (length == 0 || length > UINT64_MAX - offset || h->n_unreadable == BERTH_UNREADABLE_MAX)
+                return;
+        h->unreadable[h->n_unreadable++] = (Unreadable){ .offset = offset, .length = length };
+}
+
 /* ---- Anywhere ---- */
+
+const char *berth_host_credential(berth_host *h, const char *name) {
+        size_t length = strlen(name);
+
+        for (size_t i = 0; h->credentials && h->credentials[i]; i++)
+                if (strncmp(h->credentials[i], name, length) == 0 && h->credentials[i][length] == '=')
+                        return h->credentials[i] + length + 1;
+        return NULL;
+}
 
 void berth_host_log(berth_host *h, int level, const char *format, ...) {
         char raw[1024], line[1024];

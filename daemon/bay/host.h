@@ -50,6 +50,11 @@ typedef enum HostBreach {
         HOST_MISPLACED,  /* a call that belongs into another callback */
 } HostBreach;
 
+/* Bytes of the clip under way that the medium does not give. */
+typedef struct Unreadable {
+        uint64_t offset, length;
+} Unreadable;
+
 struct berth_host {
         int usb_fd;
         bool attached; /* tried */
@@ -63,6 +68,8 @@ struct berth_host {
 
         char detail[BERTH_TEXT_MAX]; /* the plugin's last warning or error in this callback */
 
+        const char *const *credentials; /* "name=value", ended by NULL; NULL when there are none. Borrowed. */
+
         HostBreach breach;
         ClipList *listing; /* within list() */
 
@@ -71,6 +78,8 @@ struct berth_host {
         uint8_t *slot; /* partly filled by berth_host_deliver() */
         size_t filled;
         uint64_t asked, delivered;
+        Unreadable unreadable[BERTH_UNREADABLE_MAX];
+        size_t n_unreadable;
         void (*on_delivered)(void *userdata, uint64_t delivered);
         void *userdata;
 };

@@ -57,6 +57,7 @@ typedef struct berth_identity {
 #define BERTH_HEALTH_STORAGE (1u << 1)
 #define BERTH_HEALTH_CLOCK (1u << 2)
 #define BERTH_HEALTH_CHARGING (1u << 3)
+#define BERTH_HEALTH_VOLUME (1u << 4)
 
 typedef struct berth_health {
         size_t struct_size;
@@ -68,7 +69,15 @@ typedef struct berth_health {
         uint64_t storage_free_bytes;
         int64_t clock_unix_sec;       /* the camera's clock, as UTC seconds since 1970 */
         uint64_t clock_boottime_usec; /* berth_host_boottime_usec() at the moment that clock was read */
+        uint8_t volume_dirty;         /* BERTH_HEALTH_VOLUME: a file system was not left cleanly */
 } berth_health;
+
+/* Whom a camera is issued to. UTF-8, NUL-terminated, "" for what is to be left empty. */
+typedef struct berth_owner {
+        size_t struct_size;
+        char officer_id[BERTH_TEXT_MAX], officer_name[BERTH_TEXT_MAX];
+        char unit_id[BERTH_TEXT_MAX], unit_name[BERTH_TEXT_MAX];
+} berth_owner;
 
 #define BERTH_CLIP_SIZE_UNKNOWN (1u << 0) /* the protocol could not say the size; it shows when read */
 #define BERTH_CLIP_PROTECTED (1u << 1)    /* the camera marks it as protected from deletion */
@@ -118,6 +127,22 @@ typedef struct berth_plugin {
         int (*read)(void *state, const berth_clip *clip, uint64_t offset, uint64_t length);
         /* Deletes this one clip. 0 only after the camera said that it did; BERTH_GONE, BERTH_DENIED. */
         int (*erase)(void *state, const berth_clip *clip);
+
+        /* ---- From here on appended: absent from plugins that were built earlier. ---- */
+
+        /* What the camera holds as its owner; strings as in identify(). */
+        int (*get_owner)(void *state, berth_owner *ret);
+        /* Writes it, and sees by reading it back that it is there where the protocol can. */
+        int (*set_owner)(void *state, const berth_owner *owner);
+        /*
+         * Sends the camera into the mode in which its footage can be read. 0 means that it took the command: it then leaves
+         * the bus and comes back at the same port as another device. Nothing but close() is called afterwards.
+         */
+        int (*enter_storage)(void *state);
+        /* Lets go of the storage so that the camera may go back to its first mode (SCSI START STOP UNIT with LoEj). */
+        int (*eject)(void *state);
+        /* Makes all storages empty. Called only where the site's policy and the model ask for it, in place of erase(). */
+        int (*format)(void *state);
 } berth_plugin;
 
 /* Every plugin exports one object under this name. */
@@ -171,6 +196,13 @@ int berth_host_deliver(berth_host *host, const void *data, size_t length);
  */
 int64_t berth_host_deliver_bulk(berth_host *host, uint8_t endpoint, uint64_t length, unsigned timeout_msec);
 
+/*
+ * The bytes [offset, offset + length) of the clip that is being read cannot be read from the medium. For a camera that can name
+ * them: after having narrowed them down and before read() returns -EIO. At most BERTH_UNREADABLE_MAX calls count.
+ */
+#define BERTH_UNREADABLE_MAX 64u
+void berth_host_unreadable(berth_host *host, uint64_t offset, uint64_t length);
+
 /* ---- Within list() ---- */
 /* Reports one clip; the strings are copied. 0, -E2BIG past BERTH_CLIPS_MAX, -EINVAL for a path that breaks the rules. */
 int berth_host_clip(berth_host *host, const berth_clip *clip);
@@ -187,6 +219,11 @@ ssize_t berth_host_escape(const void *name, size_t length, char *ret, size_t ret
 #define BERTH_LOG_INFO 6
 #define BERTH_LOG_DEBUG 7
 void berth_host_log(berth_host *host, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/*
+ * A secret that the site gave for this camera ("password", "user"), or NULL. It belongs to the host, is valid until close(), and
+ * must never get into a log line, an identity or a path.
+ */
+const char *berth_host_credential(berth_host *host, const char *name);
 /* CLOCK_BOOTTIME, microseconds. */
 uint64_t berth_host_boottime_usec(void);
 /*

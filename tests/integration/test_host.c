@@ -402,6 +402,38 @@ static void test_transfers_make_do_with_little_kernel_memory(void **state) {
         other_close(&other);
 }
 
+static void test_credential_is_found_by_its_whole_name(void **state) {
+        static const char *const credentials[] = { "password=a=b", "password2=", NULL };
+        Worker *w = *state;
+
+        assert_null(berth_host_credential(&w->host, "password"));
+        w->host.credentials = credentials;
+        assert_string_equal(berth_host_credential(&w->host, "password"), "a=b");
+        assert_string_equal(berth_host_credential(&w->host, "password2"), "");
+        assert_null(berth_host_credential(&w->host, "pass"));
+        assert_null(berth_host_credential(&w->host, "user"));
+}
+
+static void test_unreadable_ranges_are_kept_for_one_read(void **state) {
+        Worker *w = *state;
+
+        begin_read(w, 1);
+        berth_host_unreadable(&w->host, 512, 1024);
+        berth_host_unreadable(&w->host, 512, 0);          /* nothing */
+        berth_host_unreadable(&w->host, UINT64_MAX, 512); /* past the end of everything */
+        assert_int_equal(w->host.n_unreadable, 1);
+        assert_true(w->host.unreadable[0].offset == 512 && w->host.unreadable[0].length == 1024);
+        for (unsigned i = 0; i < 2 * BERTH_UNREADABLE_MAX; i++)
+                berth_host_unreadable(&w->host, i, 1);
+        assert_int_equal(w->host.n_unreadable, BERTH_UNREADABLE_MAX);
+        assert_int_equal(w->host.breach, HOST_FINE);
+        end_read(w);
+        berth_host_unreadable(&w->host, 0, 1);
+        assert_int_equal(w->host.breach, HOST_MISPLACED);
+        host_begin(&w->host);
+        assert_int_equal(w->host.n_unreadable, 0);
+}
+
 static int run(void) {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
         const struct CMUnitTest tests[] = {
@@ -420,6 +452,8 @@ static int run(void) {
                 TEST(test_stall_is_told_and_can_be_cleared),
                 TEST(test_unplug_in_the_middle_is_no_device),
                 TEST(test_transfers_make_do_with_little_kernel_memory),
+                TEST(test_credential_is_found_by_its_whole_name),
+                TEST(test_unreadable_ranges_are_kept_for_one_read),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
