@@ -212,8 +212,11 @@ def test_live_view_survives_a_resize():
             t.wait_text("4 bays")
             for rows, columns in ((24, 60), (10, 40), (3, 20), (1, 1), (50, 200)):
                 t.resize(rows, columns)
+                t.keys("\x0c")  # paints once more: whatever was under way, this one is for the new size
                 # The screen fails on any row that is too long for it.
-                t.wait(lambda r=rows: r < 10 or "pulling" in t.screen.text(), f"a frame of {rows} rows and {columns} columns")
+                enough = t.screen.frames + 2
+                t.wait(lambda r=rows, n=enough: t.screen.frames >= n and (r < 10 or "pulling" in t.screen.text()),
+                       f"a frame of {rows} rows and {columns} columns")
             t.wait_text("4 bays")
 
 
