@@ -128,7 +128,7 @@ static int run(Bench *b, char **argv, int folder) {
         r = worker_spawn(b->event, &config, &ops, b, &b->worker);
         if (r < 0)
                 return r;
-        r = worker_open(b->worker, "bench", NULL, opened);
+        r = worker_open(b->worker, "bench", NULL, NULL, opened);
         if (r < 0)
                 return r;
         return sd_event_loop(b->event);

@@ -78,7 +78,7 @@ EXTRA_display := $(LIB_ctl)
 EXTRA_until := $(LIB_ctl)
 
 # Tests that drive real workers: a loop around service/worker.c, and the programs and plugins that they start.
-WORKER_TESTS := worker worker_pull worker_erase worker_hostile sandbox
+WORKER_TESTS := worker worker_pull worker_erase worker_hostile worker_mode sandbox
 $(foreach t,$(WORKER_TESTS),$(eval EXTRA_$(t) := $(BUILD)/tests/integration/worker_rig.o))
 $(foreach t,$(WORKER_TESTS),$(eval PKGS_$(t) := cmocka))
 $(WORKER_TESTS:%=$(BUILD)/tests/integration/test_%): | $(BUILD)/berth-bay $(BUILD)/tests/berth-bay-unlocked $(TEST_PLUGINS)

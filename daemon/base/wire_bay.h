@@ -6,10 +6,14 @@
  * object, berthd calls it, one call outstanding at a time. No descriptors cross; they are inherited at spawn.
  *
  * Method            in            out
- *   Open            sas           ss           model id, plugin options ("key=value") -> plugin name, its version
+ *   Open            sasas         ss           model id, plugin options ("key=value"), credentials ("name=value"), which
+ *                                              both ends make zero after use -> plugin name, its version
  *   Identify                      sssss        manufacturer, model, serial, firmware, storage id
  *   Health                        a{sv}        see WIRE_HEALTH_*: only what the camera told
  *   SetClock        x                          UTC seconds
+ *   GetOwner                      ssss         officer's id and name, unit's id and name
+ *   SetOwner        ssss                       the same
+ *   EnterStorage                               the camera took the command and leaves the bus; only Close may follow
  *   List            u             a(ustxu)b    first index -> page of (index, path, size, mtime, flags), more to come?
  *   Pull            ustay         tayayay      clip index, name of the part in the incoming folder, offset (a multiple
  *                                              of the block size), the digests of the blocks before it, concatenated
@@ -17,6 +21,8 @@
  *   Verify          uau                        clip index, numbers of blocks to read again from the camera (digest only)
  *   Erase           stxayayay                  path, size, mtime, SHA-256 of the whole, head and tail: finds the clip
  *                                              in this session, compares, deletes, checks that it is gone
+ *   Format                                     all storages are empty afterwards
+ *   Eject                                      lets go of the storage; only Close may follow
  *   Close                                      plugin close(); the worker exits after the answer
  *
  * Signal
@@ -48,6 +54,7 @@
 #define WIRE_HEALTH_FREE "storage-free-bytes"    /* t */
 #define WIRE_HEALTH_CLOCK "clock-unix-sec"       /* x */
 #define WIRE_HEALTH_CLOCK_AT "clock-boottime-usec" /* t */
+#define WIRE_HEALTH_DIRTY "volume-dirty"         /* b */
 
 /* Error names; the text is one sentence for a person. Any other name is a fault of the worker. */
 #define WIRE_BAY_E "org.berth.Bay1.Error."

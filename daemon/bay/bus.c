@@ -12,6 +12,7 @@
 #include "bay/outbox.h"
 
 #define OPTIONS_MAX 256u
+#define OWNER_TYPE "ssss"
 
 struct Bus {
         sd_bus *connection;
@@ -46,7 +47,25 @@ static int read_digest(sd_bus_message *m, Digest *ret) {
         return 0;
 }
 
+/* Copies what the message brings; `m` itself is made zero by sd-bus when it goes. */
+static int read_secrets(sd_bus_message *m, Secrets **ret) {
+        _cleanup_(secrets_freep) Secrets *secrets = NULL;
+        const char *secret;
+        int r;
+
+        r = secrets_new(&secrets);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_read(m, "s", &secret)) > 0)
+                r = secrets_add(secrets, secret);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(secrets);
+        return 0;
+}
+
 static int call_open(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(secrets_freep) Secrets *secrets = NULL;
         const char *options[OPTIONS_MAX + 2] = {};
         Bus *b = userdata;
         const char *model;
@@ -65,10 +84,15 @@ static int call_open(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r > 0)
                 return sd_bus_reply_method_errorf(m, WIRE_BAY_E_LIMIT, "the model has more than %u plugin options", OPTIONS_MAX);
         options[n] = NULL;
+        r = sd_bus_message_exit_container(m);
+        if (r >= 0)
+                r = read_secrets(m, &secrets);
+        if (r < 0)
+                return sd_bus_reply_method_errorf(m, WIRE_BAY_E_LIMIT, "the camera's credentials cannot be taken: %s", strerror(-r));
         if (b->unusable)
                 return reply_fault(m, b->unusable);
         log_debug(NULL, "opening a camera of model %s", model);
-        r = session_open(b->session, options, &fault);
+        r = session_open(b->session, options, TAKE_PTR(secrets), &fault);
         if (r < 0)
                 return reply_fault(m, &fault);
         return sd_bus_reply_method_return(m, "ss", b->session->plugin->name, b->session->plugin->version);
@@ -105,6 +129,8 @@ static int append_health(sd_bus_message *m, const berth_health *h) {
                 if (r >= 0)
                         r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_CLOCK_AT, "t", h->clock_boottime_usec);
         }
+        if (r >= 0 && (h->known & BERTH_HEALTH_VOLUME))
+                r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_DIRTY, "b", h->volume_dirty != 0);
         return r >= 0 ? sd_bus_message_close_container(m) : r;
 }
 
@@ -140,6 +166,63 @@ static int call_set_clock(sd_bus_message *m, void *userdata, sd_bus_error *error
         if (session_set_clock(b->session, unix_sec, &fault) < 0)
                 return reply_fault(m, &fault);
         return sd_bus_reply_method_return(m, NULL);
+}
+
+static int call_get_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        berth_owner o;
+        Fault fault;
+
+        (void) error;
+        if (session_get_owner(b->session, &o, &fault) < 0)
+                return reply_fault(m, &fault);
+        return sd_bus_reply_method_return(m, OWNER_TYPE, o.officer_id, o.officer_name, o.unit_id, o.unit_name);
+}
+
+static int call_set_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        berth_owner owner = { .struct_size = sizeof(owner) };
+        char *const to[] = { owner.officer_id, owner.officer_name, owner.unit_id, owner.unit_name };
+        Bus *b = userdata;
+        Fault fault;
+
+        (void) error;
+        for (size_t i = 0; i < ELEMENTSOF(to); i++) {
+                const char *text;
+                int r;
+
+                r = sd_bus_message_read(m, "s", &text);
+                if (r < 0)
+                        return r;
+                if (strlen(text) >= BERTH_TEXT_MAX)
+                        return sd_bus_reply_method_errorf(m, WIRE_BAY_E_LIMIT, "an owner's text has %u bytes or more", BERTH_TEXT_MAX);
+                memcpy(to[i], text, strlen(text) + 1);
+        }
+        if (session_set_owner(b->session, &owner, &fault) < 0)
+                return reply_fault(m, &fault);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int call_plain(sd_bus_message *m, Bus *b, int (*run)(Session *s, Fault *fault)) {
+        Fault fault;
+
+        if (run(b->session, &fault) < 0)
+                return reply_fault(m, &fault);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int call_enter_storage(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        (void) error;
+        return call_plain(m, userdata, session_enter_storage);
+}
+
+static int call_eject(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        (void) error;
+        return call_plain(m, userdata, session_eject);
+}
+
+static int call_format(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        (void) error;
+        return call_plain(m, userdata, session_format);
 }
 
 static int append_page(sd_bus_message *m, const ClipList *l, uint32_t first) {
@@ -282,14 +365,19 @@ static int call_close(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("Open", "sas", "ss", call_open, 0),
+        SD_BUS_METHOD("Open", "sasas", "ss", call_open, SD_BUS_VTABLE_SENSITIVE),
         SD_BUS_METHOD("Identify", NULL, "sssss", call_identify, 0),
         SD_BUS_METHOD("Health", NULL, "a{sv}", call_health, 0),
         SD_BUS_METHOD("SetClock", "x", NULL, call_set_clock, 0),
+        SD_BUS_METHOD("GetOwner", NULL, OWNER_TYPE, call_get_owner, 0),
+        SD_BUS_METHOD("SetOwner", OWNER_TYPE, NULL, call_set_owner, 0),
+        SD_BUS_METHOD("EnterStorage", NULL, NULL, call_enter_storage, 0),
         SD_BUS_METHOD("List", "u", "a(ustxu)b", call_list, 0),
         SD_BUS_METHOD("Pull", "ustay", "tayayay", call_pull, 0),
         SD_BUS_METHOD("Verify", "uau", NULL, call_verify, 0),
         SD_BUS_METHOD("Erase", "stxayayay", NULL, call_erase, 0),
+        SD_BUS_METHOD("Format", NULL, NULL, call_format, 0),
+        SD_BUS_METHOD("Eject", NULL, NULL, call_eject, 0),
         SD_BUS_METHOD("Close", NULL, NULL, call_close, 0),
         SD_BUS_SIGNAL("Block", "uuuay", 0),
         SD_BUS_SIGNAL("Progress", "ut", 0),

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "base/wire_bay.h"
 #include "bay/outbox.h"
@@ -165,6 +166,8 @@ void berth_host_log(berth_host *h, int level, const char *format, ...) {
         va_start(arguments, format);
         (void) vsnprintf(raw, sizeof(raw), format, arguments);
         va_end(arguments);
+        /* A plugin must not; a mistake of one must not be the site's. */
+        secrets_redact(h->credentials, raw);
         text_sanitise(raw, line, sizeof(line));
         if (level <= BERTH_LOG_WARNING)
                 (void) snprintf(h->detail, sizeof(h->detail), "%.*s", (int) sizeof(h->detail) - 1, line);

@@ -91,18 +91,31 @@ static int unsupported(const char *doing, Fault *fault) {
 static int need_open(const Session *s, Fault *fault) {
         if (!s->open)
                 return fault_set(fault, WIRE_BAY_E_PLUGIN, "the camera has not been opened");
+        if (s->left)
+                return fault_set(fault, WIRE_BAY_E_PLUGIN, "the camera was sent into another mode and can only be closed");
         return 0;
 }
 
-int session_open(Session *s, const char *const *options, Fault *fault) {
+static void forget_secrets(Session *s) {
+        s->host.credentials = NULL;
+        s->secrets = secrets_free(s->secrets);
+}
+
+int session_open(Session *s, const char *const *options, Secrets *secrets, Fault *fault) {
         int r;
 
-        if (s->open)
+        if (s->open) {
+                secrets_free(secrets);
                 return fault_set(fault, WIRE_BAY_E_PLUGIN, "the camera is open already");
+        }
+        s->secrets = secrets;
+        s->host.credentials = secrets_list(secrets);
         host_begin(&s->host);
         r = s->plugin->calls.open(&s->host, options, &s->state);
         r = answer(s, "open the camera", r, MAY_BE_DENIED, fault);
         s->open = r >= 0;
+        if (r < 0)
+                forget_secrets(s);
         return r;
 }
 
@@ -112,6 +125,7 @@ void session_close(Session *s) {
         host_begin(&s->host);
         s->plugin->calls.close(s->state);
         s->open = false;
+        forget_secrets(s);
         clip_list_clear(&s->list);
         s->listed = s->erase_listed = false;
 }
@@ -221,6 +235,79 @@ const Clip *session_clip(Session *s, uint32_t index, Fault *fault) {
                 return NULL;
         }
         return &s->list.clips[index];
+}
+
+int session_get_owner(Session *s, berth_owner *ret, Fault *fault) {
+        berth_owner owner = { .struct_size = sizeof(owner) };
+        int r;
+
+        r = need_open(s, fault);
+        if (r < 0)
+                return r;
+        if (!s->plugin->calls.get_owner)
+                return unsupported("tell its owner", fault);
+        host_begin(&s->host);
+        r = s->plugin->calls.get_owner(s->state, &owner);
+        r = answer(s, "read the camera's owner", r, MAY_BE_DENIED, fault);
+        if (r >= 0)
+                r = check_identity_text(s, "officer's id", owner.officer_id, fault);
+        if (r >= 0)
+                r = check_identity_text(s, "officer's name", owner.officer_name, fault);
+        if (r >= 0)
+                r = check_identity_text(s, "unit's id", owner.unit_id, fault);
+        if (r >= 0)
+                r = check_identity_text(s, "unit's name", owner.unit_name, fault);
+        if (r < 0)
+                return r;
+        *ret = owner;
+        return 0;
+}
+
+int session_set_owner(Session *s, const berth_owner *owner, Fault *fault) {
+        int r;
+
+        r = need_open(s, fault);
+        if (r < 0)
+                return r;
+        if (!s->plugin->calls.set_owner)
+                return unsupported("write its owner", fault);
+        host_begin(&s->host);
+        r = s->plugin->calls.set_owner(s->state, owner);
+        return answer(s, "write the camera's owner", r, MAY_BE_DENIED, fault);
+}
+
+/* One of the callbacks that change what the camera is. `doing` completes "cannot …". */
+static int change(Session *s, int (*callback)(void *state), const char *doing, Fault *fault) {
+        int r;
+
+        r = need_open(s, fault);
+        if (r < 0)
+                return r;
+        if (!callback)
+                return unsupported(doing, fault);
+        clip_list_clear(&s->list);
+        s->listed = s->erase_listed = false;
+        host_begin(&s->host);
+        r = callback(s->state);
+        return answer(s, doing, r, MAY_BE_DENIED, fault);
+}
+
+int session_enter_storage(Session *s, Fault *fault) {
+        int r = change(s, s->plugin->calls.enter_storage, "change to its storage mode", fault);
+
+        s->left |= r >= 0;
+        return r;
+}
+
+int session_eject(Session *s, Fault *fault) {
+        int r = change(s, s->plugin->calls.eject, "eject its storage", fault);
+
+        s->left |= r >= 0;
+        return r;
+}
+
+int session_format(Session *s, Fault *fault) {
+        return change(s, s->plugin->calls.format, "format its storage", fault);
 }
 
 static int check_delivered(const Clip *clip, uint64_t length, uint64_t delivered, Fault *fault) {

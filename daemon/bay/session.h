@@ -9,6 +9,7 @@
 #include "bay/host.h"
 #include "bay/plugin.h"
 #include "base/digest.h"
+#include "base/secret.h"
 
 typedef struct Session {
         const Plugin *plugin;
@@ -16,17 +17,27 @@ typedef struct Session {
         int incoming_fd;
         void *state;
         bool open;
+        bool left;         /* it was sent away: nothing but close() may be called */
+        Secrets *secrets;  /* what `host.credentials` lends, until close() */
         bool listed;       /* `list` is the camera's listing, and its indexes were told */
         bool erase_listed; /* `list` is erase_clip()'s, less what it erased since */
         ClipList list;
 } Session;
 
 void session_init(Session *s, const Plugin *plugin, int usb_fd, int incoming_fd);
-int session_open(Session *s, const char *const *options, Fault *fault);
+/* Takes `secrets`, which may be NULL, in any case. */
+int session_open(Session *s, const char *const *options, Secrets *secrets, Fault *fault);
 void session_close(Session *s);
 int session_identify(Session *s, berth_identity *ret, Fault *fault);
 int session_health(Session *s, berth_health *ret, Fault *fault);
 int session_set_clock(Session *s, int64_t unix_sec, Fault *fault);
+int session_get_owner(Session *s, berth_owner *ret, Fault *fault);
+int session_set_owner(Session *s, const berth_owner *owner, Fault *fault);
+/* After these two the camera is on its way to another mode: only session_close() is left. */
+int session_enter_storage(Session *s, Fault *fault);
+int session_eject(Session *s, Fault *fault);
+/* Empties all storages; the listing is void afterwards. */
+int session_format(Session *s, Fault *fault);
 /* Lists anew; the indexes of an earlier listing are void. */
 int session_list(Session *s, Fault *fault);
 /* Takes a clip, which is not on the camera any more, out of the listing. */

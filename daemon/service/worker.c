@@ -25,6 +25,8 @@
 #define ERASE_CANDIDATES 4u
 #define ERASE_BYTES_PER_SEC (4u * MIB)
 #define RECHECK_BYTES_PER_SEC (16u * MIB)
+/* A camera that formats a large card, and says meanwhile that it is busy, has as long as so many calls. */
+#define FORMAT_CALLS 5u
 /* How late a deadline may be noticed. */
 #define DEADLINE_ACCURACY_USEC (50 * USEC_PER_MSEC)
 
@@ -34,6 +36,11 @@ typedef enum CallKind {
         CALL_IDENTIFY,
         CALL_HEALTH,
         CALL_SET_CLOCK,
+        CALL_GET_OWNER,
+        CALL_SET_OWNER,
+        CALL_ENTER_STORAGE,
+        CALL_EJECT,
+        CALL_FORMAT,
         CALL_LIST,
         CALL_PULL,
         CALL_VERIFY,
@@ -46,6 +53,8 @@ static const char *const call_names[_CALL_KIND_MAX] = {
         [CALL_OPEN] = "Open",   [CALL_IDENTIFY] = "Identify", [CALL_HEALTH] = "Health",
         [CALL_LIST] = "List",   [CALL_SET_CLOCK] = "SetClock", [CALL_PULL] = "Pull",
         [CALL_ERASE] = "Erase", [CALL_VERIFY] = "Verify",     [CALL_CLOSE] = "Close",
+        [CALL_EJECT] = "Eject", [CALL_FORMAT] = "Format",     [CALL_ENTER_STORAGE] = "EnterStorage",
+        [CALL_GET_OWNER] = "GetOwner", [CALL_SET_OWNER] = "SetOwner",
 };
 
 typedef struct Call {
@@ -54,6 +63,7 @@ typedef struct Call {
                 WorkerDone simple;
                 void (*identify)(void *userdata, WorkerResult result, const char *text, const WorkerIdentity *id);
                 void (*health)(void *userdata, WorkerResult result, const char *text, const WorkerHealth *health);
+                void (*owner)(void *userdata, WorkerResult result, const char *text, const WorkerOwner *owner);
                 void (*list)(void *userdata, WorkerResult result, const char *text, const WorkerClip *clips, size_t n, bool more);
                 void (*pull)(void *userdata, WorkerResult result, const char *text, const WorkerCopy *copy);
         } done;
@@ -136,6 +146,9 @@ static void call_failed(Call *c, void *userdata, WorkerResult result, const char
                 break;
         case CALL_HEALTH:
                 c->done.health(userdata, result, text, NULL);
+                break;
+        case CALL_GET_OWNER:
+                c->done.owner(userdata, result, text, NULL);
                 break;
         case CALL_LIST:
                 c->done.list(userdata, result, text, NULL, 0, false);
@@ -471,6 +484,20 @@ static int reply_health(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         return 0;
 }
 
+static int reply_owner(Worker *w, sd_bus_message *m, WorkerWhy *why) {
+        WorkerOwner owner;
+        Call c;
+        int r;
+
+        r = answer_owner(m, &owner, why);
+        if (r < 0)
+                return r;
+        c = call_end(w);
+        c.done.owner(w->userdata, WORKER_OK, NULL, &owner);
+        call_clear(&c);
+        return 0;
+}
+
 static int reply_simple(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         Call c;
         int r;
@@ -526,6 +553,8 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
                 r = reply_identify(w, m, &why);
         else if (w->call.kind == CALL_HEALTH)
                 r = reply_health(w, m, &why);
+        else if (w->call.kind == CALL_GET_OWNER)
+                r = reply_owner(w, m, &why);
         else
                 r = reply_simple(w, m, &why);
         if (r < 0)
@@ -578,7 +607,7 @@ static int send_plain(Worker *w, sd_bus_message *m, int r, Call *c) {
         return send_call(w, m, r, c, w->call_timeout_usec, w->call_timeout_usec);
 }
 
-int worker_open(Worker *w, const char *model_id, const char *const *options, WorkerDone done) {
+int worker_open(Worker *w, const char *model_id, const char *const *options, const char *const *credentials, WorkerDone done) {
         Call c = { .kind = CALL_OPEN, .done.simple = done };
         sd_bus_message *m = NULL;
         int r;
@@ -586,9 +615,13 @@ int worker_open(Worker *w, const char *model_id, const char *const *options, Wor
         r = new_call(w, CALL_OPEN, &m);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "s", model_id);
+        r = sd_bus_message_sensitive(m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", model_id);
         if (r >= 0)
                 r = sd_bus_message_append_strv(m, (char **) options);
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, (char **) credentials);
         return send_plain(w, m, r, &c);
 }
 
@@ -619,6 +652,53 @@ int worker_set_clock(Worker *w, int64_t unix_sec, WorkerDone done) {
         if (r < 0)
                 return r;
         return send_plain(w, m, sd_bus_message_append(m, "x", unix_sec), &c);
+}
+
+int worker_get_owner(Worker *w, void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerOwner *owner)) {
+        Call c = { .kind = CALL_GET_OWNER, .done.owner = done };
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(w, CALL_GET_OWNER, &m);
+        return r < 0 ? r : send_plain(w, m, 0, &c);
+}
+
+int worker_set_owner(Worker *w, const WorkerOwner *o, WorkerDone done) {
+        Call c = { .kind = CALL_SET_OWNER, .done.simple = done };
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(w, CALL_SET_OWNER, &m);
+        if (r < 0)
+                return r;
+        return send_plain(w, m, sd_bus_message_append(m, "ssss", o->officer_id, o->officer_name, o->unit_id, o->unit_name), &c);
+}
+
+/* A call that takes nothing and brings nothing. */
+static int call_bare(Worker *w, CallKind kind, WorkerDone done) {
+        Call c = { .kind = kind, .done.simple = done };
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(w, kind, &m);
+        return r < 0 ? r : send_plain(w, m, 0, &c);
+}
+
+int worker_enter_storage(Worker *w, WorkerDone done) {
+        return call_bare(w, CALL_ENTER_STORAGE, done);
+}
+
+int worker_eject(Worker *w, WorkerDone done) {
+        return call_bare(w, CALL_EJECT, done);
+}
+
+int worker_format(Worker *w, WorkerDone done) {
+        Call c = { .kind = CALL_FORMAT, .done.simple = done };
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(w, CALL_FORMAT, &m);
+        return r < 0 ? r : send_call(w, m, 0, &c, FORMAT_CALLS * w->call_timeout_usec, w->call_timeout_usec);
 }
 
 int worker_list(Worker *w, uint32_t first,
@@ -702,12 +782,7 @@ int worker_erase(Worker *w, const char *path, const WorkerCopy *copy, int64_t mt
 }
 
 int worker_close(Worker *w, WorkerDone done) {
-        Call c = { .kind = CALL_CLOSE, .done.simple = done };
-        sd_bus_message *m = NULL;
-        int r;
-
-        r = new_call(w, CALL_CLOSE, &m);
-        return r < 0 ? r : send_plain(w, m, 0, &c);
+        return call_bare(w, CALL_CLOSE, done);
 }
 
 /* ---- Life ---- */

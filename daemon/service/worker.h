@@ -76,7 +76,12 @@ typedef struct WorkerHealth {
         bool clock_known;
         int64_t clock_unix_sec;
         uint64_t clock_boottime_usec;
+        bool volume_known, volume_dirty;
 } WorkerHealth;
+
+typedef struct WorkerOwner {
+        char *officer_id, *officer_name, *unit_id, *unit_name; /* never NULL; printable, less than BERTH_TEXT_MAX bytes */
+} WorkerOwner;
 
 typedef struct WorkerCopy {
         uint64_t size_bytes;
@@ -105,10 +110,18 @@ DEFINE_CLEANUP(Worker, worker_free);
 
 /* Every callback gets the result and, unless WORKER_OK, one sentence in `text`. -EBUSY when a call is outstanding. */
 typedef void (*WorkerDone)(void *userdata, WorkerResult result, const char *text);
-int worker_open(Worker *w, const char *model_id, const char *const *options, WorkerDone done);
+/* `credentials` are "name=value" and end with NULL; what is sent of them is made zero afterwards. */
+int worker_open(Worker *w, const char *model_id, const char *const *options, const char *const *credentials, WorkerDone done);
 int worker_identify(Worker *w, void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerIdentity *id));
 int worker_health(Worker *w, void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerHealth *health));
 int worker_set_clock(Worker *w, int64_t unix_sec, WorkerDone done);
+int worker_get_owner(Worker *w, void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerOwner *owner));
+int worker_set_owner(Worker *w, const WorkerOwner *owner, WorkerDone done);
+/* After WORKER_OK of these two the camera leaves the bus; only worker_close() and worker_free() make sense. */
+int worker_enter_storage(Worker *w, WorkerDone done);
+int worker_eject(Worker *w, WorkerDone done);
+/* Empties the camera; clips must be listed anew. */
+int worker_format(Worker *w, WorkerDone done);
 /* One page from `first`; `clips` belong to the worker and end with the callback. */
 int worker_list(Worker *w, uint32_t first,
                 void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerClip *clips, size_t n, bool more));

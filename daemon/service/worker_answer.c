@@ -93,6 +93,16 @@ int answer_identity(sd_bus_message *m, WorkerIdentity *ret, WorkerWhy *why) {
         return r;
 }
 
+int answer_owner(sd_bus_message *m, WorkerOwner *ret, WorkerWhy *why) {
+        char **const texts[] = { &ret->officer_id, &ret->officer_name, &ret->unit_id, &ret->unit_name };
+        int r;
+
+        r = check_type(m, "ssss", "owner", why);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(texts); i++)
+                r = read_text(m, "owner", texts[i], why);
+        return r;
+}
+
 /* ---- Health ---- */
 
 typedef struct HealthSeen {
@@ -118,13 +128,16 @@ static int read_health_entry(sd_bus_message *m, const char *key, WorkerHealth *h
                 h->battery_percent = percent;
                 return 0;
         }
-        if (text_equal(key, WIRE_HEALTH_CHARGING) || text_equal(key, WIRE_HEALTH_READ_ONLY)) {
+        if (text_equal(key, WIRE_HEALTH_CHARGING) || text_equal(key, WIRE_HEALTH_READ_ONLY) || text_equal(key, WIRE_HEALTH_DIRTY)) {
                 r = read_variant(m, key, "b", &flag, why);
                 if (r < 0)
                         return r;
                 if (text_equal(key, WIRE_HEALTH_CHARGING))
                         h->charging = flag;
-                else {
+                else if (text_equal(key, WIRE_HEALTH_DIRTY)) {
+                        h->volume_known = true;
+                        h->volume_dirty = flag;
+                } else {
                         seen->read_only = true;
                         h->read_only = flag;
                 }

@@ -24,6 +24,7 @@ int answer_error(const sd_bus_error *error, WorkerResult *ret, WorkerWhy *why);
 int answer_open(sd_bus_message *m, WorkerWhy *why);
 /* The strings belong to the message. */
 int answer_identity(sd_bus_message *m, WorkerIdentity *ret, WorkerWhy *why);
+int answer_owner(sd_bus_message *m, WorkerOwner *ret, WorkerWhy *why);
 int answer_health(sd_bus_message *m, WorkerHealth *ret, WorkerWhy *why);
 
 typedef struct WorkerPage {

@@ -27,6 +27,16 @@ static WorkerResult call(Rig *rig, const char *callback) {
                 return rig_close(rig);
         if (text_equal(callback, "set_clock"))
                 return rig_set_clock(rig, 1);
+        if (text_equal(callback, "get_owner"))
+                return rig_get_owner(rig);
+        if (text_equal(callback, "set_owner"))
+                return rig_set_owner(rig, &(WorkerOwner){ (char *) "7", (char *) "A. Officer", (char *) "", (char *) "" });
+        if (text_equal(callback, "enter_storage"))
+                return rig_enter_storage(rig);
+        if (text_equal(callback, "eject"))
+                return rig_eject(rig);
+        if (text_equal(callback, "format"))
+                return rig_format(rig);
         assert_result(rig, rig_list(rig), WORKER_OK);
         if (text_equal(callback, "read"))
                 return rig_pull(rig, 0, "a.part", NULL, 0);
@@ -60,7 +70,8 @@ static void assert_told_once(Rig *rig) {
 
 /* ---- Crashes and silence ---- */
 
-static const char *const callbacks[] = { "open", "identify", "health", "set_clock", "list", "read", "erase", "close" };
+static const char *const callbacks[] = { "open", "identify", "health", "set_clock", "list", "read", "erase", "close",
+        "get_owner", "set_owner", "enter_storage", "eject", "format" };
 
 static void test_crash_in_any_callback_is_one_death(void **state) {
         static const char *const ways[] = { "how=segv", "how=abort", "how=exit", "how=stack" };
@@ -93,7 +104,7 @@ static void test_silence_in_any_callback_ends_at_the_deadline(void **state) {
 }
 
 static void test_saying_to_be_busy_does_not_put_the_end_off_for_ever(void **state) {
-        static const char *const where[] = { "identify", "list", "read", "erase" };
+        static const char *const where[] = { "identify", "list", "read", "erase", "enter_storage" };
         Rig *rig = *state;
 
         rig->call_timeout_usec = 900 * USEC_PER_MSEC;
@@ -157,6 +168,14 @@ static void test_each_broken_rule_has_its_answer(void **state) {
                 { "nothing", "read", WORKER_CAMERA },
                 { "clip_in_read", "read", WORKER_PLUGIN },
                 { "read_code", "read", WORKER_PLUGIN },
+                { "owner_endless", "get_owner", WORKER_PLUGIN },
+                { "owner_bytes", "get_owner", WORKER_PLUGIN },
+                { "owner_code", "get_owner", WORKER_PLUGIN },
+                { "enter_code", "enter_storage", WORKER_PLUGIN },
+                { "enter_errno", "enter_storage", WORKER_PLUGIN },
+                { "clip_in_format", "format", WORKER_PLUGIN },
+                { "none", "set_owner", WORKER_UNSUPPORTED },
+                { "none", "eject", WORKER_UNSUPPORTED },
         };
         Rig *rig = *state;
 

@@ -81,12 +81,21 @@ static void forget_identity(Rig *rig) {
         rig->identity = (WorkerIdentity){};
 }
 
+static void forget_owner(Rig *rig) {
+        free(rig->owner.officer_id);
+        free(rig->owner.officer_name);
+        free(rig->owner.unit_id);
+        free(rig->owner.unit_name);
+        rig->owner = (WorkerOwner){};
+}
+
 void rig_done(Rig *rig) {
         DIR *dir;
 
         rig_free_worker(rig);
         forget_clips(rig);
         forget_identity(rig);
+        forget_owner(rig);
         dir = fdopendir(rig->incoming_fd);
         assert_non_null(dir);
         for (struct dirent *e; (e = readdir(dir));)
@@ -181,7 +190,36 @@ static void done_simple(void *userdata, WorkerResult result, const char *text) {
 }
 
 WorkerResult rig_open(Rig *rig, const char *const *options) {
-        return finish(rig, worker_open(rig->worker, "test", options, done_simple));
+        return finish(rig, worker_open(rig->worker, "test", options, rig->credentials, done_simple));
+}
+
+static void done_owner(void *userdata, WorkerResult result, const char *text, const WorkerOwner *o) {
+        Rig *rig = userdata;
+
+        ended(rig, result, text);
+        forget_owner(rig);
+        if (o)
+                rig->owner = (WorkerOwner){ strdup(o->officer_id), strdup(o->officer_name), strdup(o->unit_id), strdup(o->unit_name) };
+}
+
+WorkerResult rig_get_owner(Rig *rig) {
+        return finish(rig, worker_get_owner(rig->worker, done_owner));
+}
+
+WorkerResult rig_set_owner(Rig *rig, const WorkerOwner *owner) {
+        return finish(rig, worker_set_owner(rig->worker, owner, done_simple));
+}
+
+WorkerResult rig_enter_storage(Rig *rig) {
+        return finish(rig, worker_enter_storage(rig->worker, done_simple));
+}
+
+WorkerResult rig_eject(Rig *rig) {
+        return finish(rig, worker_eject(rig->worker, done_simple));
+}
+
+WorkerResult rig_format(Rig *rig) {
+        return finish(rig, worker_format(rig->worker, done_simple));
 }
 
 static void done_identify(void *userdata, WorkerResult result, const char *text, const WorkerIdentity *id) {

@@ -30,6 +30,7 @@ typedef struct Rig {
         const char *executable; /* "berth-bay" when NULL, in $BERTH_BUILD */
         const char *node, *bay; /* a real node, which is then checked; NULL: any file will do */
         uint64_t call_timeout_usec, stall_timeout_usec;
+        const char *const *credentials; /* for rig_open(); NULL: none */
         char folder[64]; /* the incoming folder */
         int incoming_fd;
 
@@ -41,6 +42,7 @@ typedef struct Rig {
 
         /* What the last call brought. */
         WorkerIdentity identity; /* copies */
+        WorkerOwner owner;       /* the same */
         WorkerHealth health;
         WorkerCopy copy;
         WorkerClip *clips; /* of all pages */
@@ -68,6 +70,11 @@ WorkerResult rig_open(Rig *rig, const char *const *options);
 WorkerResult rig_identify(Rig *rig);
 WorkerResult rig_health(Rig *rig);
 WorkerResult rig_set_clock(Rig *rig, int64_t unix_sec);
+WorkerResult rig_get_owner(Rig *rig);
+WorkerResult rig_set_owner(Rig *rig, const WorkerOwner *owner);
+WorkerResult rig_enter_storage(Rig *rig);
+WorkerResult rig_eject(Rig *rig);
+WorkerResult rig_format(Rig *rig);
 WorkerResult rig_list(Rig *rig);
 WorkerResult rig_pull(Rig *rig, uint32_t clip, const char *part, const Digest *kept, size_t n_kept);
 WorkerResult rig_verify(Rig *rig, uint32_t clip, const uint32_t *blocks, size_t n);

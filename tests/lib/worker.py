@@ -95,8 +95,8 @@ class Worker:
         self.begin(method, signature, *args)
         return self.finish()
 
-    def open(self, *options):
-        return self.call("Open", "(sas)", "test", options)
+    def open(self, *options, credentials=()):
+        return self.call("Open", "(sasas)", "test", options, credentials)
 
     def identify(self):
         return dict(zip(("manufacturer", "model", "serial", "firmware", "storage_id"), self.call("Identify")))

@@ -112,6 +112,38 @@ static int crash_erase(void *state, const berth_clip *clip) {
         return 0;
 }
 
+static int crash_get_owner(void *state, berth_owner *ret) {
+        (void) state;
+        (void) ret;
+        reach("get_owner");
+        return 0;
+}
+
+static int crash_set_owner(void *state, const berth_owner *owner) {
+        (void) state;
+        (void) owner;
+        reach("set_owner");
+        return 0;
+}
+
+static int crash_enter_storage(void *state) {
+        (void) state;
+        reach("enter_storage");
+        return 0;
+}
+
+static int crash_eject(void *state) {
+        (void) state;
+        reach("eject");
+        return 0;
+}
+
+static int crash_format(void *state) {
+        (void) state;
+        reach("format");
+        return 0;
+}
+
 const berth_plugin berth_plugin_entry = {
         .abi_version = BERTH_PLUGIN_ABI,
         .struct_size = sizeof(berth_plugin),
@@ -125,4 +157,9 @@ const berth_plugin berth_plugin_entry = {
         .list = crash_list,
         .read = crash_read,
         .erase = crash_erase,
+        .get_owner = crash_get_owner,
+        .set_owner = crash_set_owner,
+        .enter_storage = crash_enter_storage,
+        .eject = crash_eject,
+        .format = crash_format,
 };

@@ -49,6 +49,29 @@ static int garbage_health(void *state, berth_health *ret) {
         return 0;
 }
 
+static int garbage_get_owner(void *state, berth_owner *ret) {
+        (void) state;
+        if (is("owner_endless"))
+                memset(ret->unit_name, 'x', sizeof(ret->unit_name));
+        else if (is("owner_bytes"))
+                memcpy(ret->officer_id, "\xff\xfe", 3);
+        else if (is("owner_control"))
+                memcpy(ret->officer_name, "A\x1b[2JB", 7);
+        return is("owner_code") ? BERTH_GONE : 0;
+}
+
+static int garbage_enter_storage(void *state) {
+        (void) state;
+        return is("enter_code") ? 7 : is("enter_errno") ? -100000 : 0;
+}
+
+static int garbage_format(void *state) {
+        (void) state;
+        if (is("clip_in_format"))
+                (void) berth_host_deliver(plain_host, "x", 1);
+        return 0;
+}
+
 static int report(const char *path, uint32_t flags, size_t struct_size) {
         berth_clip clip = { .struct_size = struct_size, .path = path, .size_bytes = 100, .mtime_unix_sec = 1, .flags = flags };
 
@@ -128,4 +151,7 @@ const berth_plugin berth_plugin_entry = {
         .health = garbage_health,
         .list = garbage_list,
         .read = garbage_read,
+        .get_owner = garbage_get_owner,
+        .enter_storage = garbage_enter_storage,
+        .format = garbage_format,
 };
