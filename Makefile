@@ -74,7 +74,7 @@ pkg-libs = $(shell $(PKG_CONFIG) --libs $(1))
 say = $(if $(V),,@echo '  $(1)	$@';)
 
 # One library for each floor; the programs are linked from them.
-LIBS := base store core service bus bay uplink ctl
+LIBS := base store core model service bus bay uplink ctl
 define library
 LIB_$(1) := $(BUILD)/daemon/$(1)/lib$(1).a
 $$(LIB_$(1)): $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard daemon/$(1)/*.c)) $(BUILD)/sources
@@ -84,7 +84,7 @@ $$(LIB_$(1)): $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard daemon/$(1)/*.c)) $(BUILD
 endef
 $(foreach l,$(LIBS),$(eval $(call library,$(l))))
 
-DAEMON_LIBS := $(LIB_bus) $(LIB_service) $(LIB_core) $(LIB_store) $(LIB_base)
+DAEMON_LIBS := $(LIB_bus) $(LIB_service) $(LIB_core) $(LIB_model) $(LIB_store) $(LIB_base)
 DAEMON_PKGS := $(PKGS_base) $(PKGS_store) $(PKGS_service)
 
 PROGRAMS := $(addprefix $(BUILD)/,berthd berth-bay berth-uplink berthctl)
@@ -102,8 +102,8 @@ $(BUILD)/berth-bay: $(LIB_bay) $(LIB_base)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $(call whole,$(LIB_bay)) $(LIB_base) $(call pkg-libs,$(PKGS_base) $(PKGS_bay))
 $(BUILD)/berth-uplink: $(LIB_uplink) $(LIB_base)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call whole,$(LIB_uplink)) $(LIB_base) $(call pkg-libs,$(PKGS_base) $(PKGS_uplink))
-$(BUILD)/berthctl: $(LIB_ctl) $(LIB_base)
-	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call whole,$(LIB_ctl)) $(LIB_base) $(call pkg-libs,$(PKGS_base))
+$(BUILD)/berthctl: $(LIB_ctl) $(LIB_model) $(LIB_base)
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call whole,$(LIB_ctl)) $(LIB_model) $(LIB_base) $(call pkg-libs,$(PKGS_base))
 
 define plugin
 $(BUILD)/plugins/$(1).so: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard plugins/$(1)/*.c)) $(BUILD)/sources

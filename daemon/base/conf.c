@@ -16,8 +16,7 @@
 #define CONF_FILE_MAX (1u * 1024u * 1024u)
 #define CONF_FILES_MAX 4096u
 
-static void set_error(ConfError *error, const char *format, ...) _printf_(2, 3);
-static void set_error(ConfError *error, const char *format, ...) {
+void conf_fail(ConfError *error, const char *format, ...) {
         char raw[sizeof(error->text)];
         va_list arguments;
 
@@ -37,7 +36,7 @@ int conf_error(const ConfLine *line, ConfError *error, const char *format, ...) 
         va_start(arguments, format);
         (void) vsnprintf(what, sizeof(what), format, arguments);
         va_end(arguments);
-        set_error(error, "%s:%u: [%s%s%s]%s%s: %s", line->file, line->line, line->section, space,
+        conf_fail(error, "%s:%u: [%s%s%s]%s%s: %s", line->file, line->line, line->section, space,
                   line->name ? line->name : "", line->key ? " " : "", line->key ? line->key : "", what);
         return -EINVAL;
 }
@@ -53,7 +52,7 @@ typedef struct Parser {
 } Parser;
 
 static int syntax_error(Parser *p, const char *what) {
-        set_error(p->error, "%s:%u: %s", p->line.file, p->line.line, what);
+        conf_fail(p->error, "%s:%u: %s", p->line.file, p->line.line, what);
         return -EBADMSG;
 }
 
@@ -82,7 +81,7 @@ static int call_sink(Parser *p) {
                 return 0;
         if (error.text[0] == 0)
                 (void) conf_error(&p->line, &error, "%s", strerror(-r));
-        set_error(p->error, "%s", error.text);
+        conf_fail(p->error, "%s", error.text);
         return r;
 }
 
@@ -139,7 +138,7 @@ int conf_parse_text(const char *name, const char *text, size_t size, ConfSink si
         int r = 0;
 
         if (!copy) {
-                set_error(error, "%s: out of memory", name);
+                conf_fail(error, "%s: out of memory", name);
                 return -ENOMEM;
         }
         if (size > 0)
@@ -201,7 +200,7 @@ int conf_parse_file(const char *path, ConfSink sink, void *userdata, ConfError *
 
         r = read_conf(path, &text, &size);
         if (r < 0) {
-                set_error(error, "%s: cannot be read: %s", path, strerror(-r));
+                conf_fail(error, "%s: cannot be read: %s", path, strerror(-r));
                 return r;
         }
         return conf_parse_text(path, text, size, sink, userdata, error);
@@ -226,11 +225,11 @@ int conf_parse_dir(const char *dir, ConfSink sink, void *userdata, ConfError *er
                 r = -errno;
                 if (r == -ENOENT)
                         return 0;
-                set_error(error, "%s: cannot be read: %s", dir, strerror(-r));
+                conf_fail(error, "%s: cannot be read: %s", dir, strerror(-r));
                 return r;
         }
         if (n > (int) CONF_FILES_MAX) {
-                set_error(error, "%s: more than %u configuration files", dir, CONF_FILES_MAX);
+                conf_fail(error, "%s: more than %u configuration files", dir, CONF_FILES_MAX);
                 r = -E2BIG;
         }
         for (int i = 0; i < n; i++) {
@@ -239,7 +238,7 @@ int conf_parse_dir(const char *dir, ConfSink sink, void *userdata, ConfError *er
 
                         r = path ? conf_parse_file(path, sink, userdata, error) : -ENOMEM;
                         if (!path)
-                                set_error(error, "%s: out of memory", dir);
+                                conf_fail(error, "%s: out of memory", dir);
                 }
                 free(entries[i]);
         }

@@ -38,6 +38,9 @@ int conf_parse_text(const char *name, const char *text, size_t size, ConfSink si
 /* Fills `error` with "file:line: section key: …" and returns -EINVAL. */
 int conf_error(const ConfLine *line, ConfError *error, const char *format, ...) _printf_(3, 4);
 
+/* The same for what no single line can be blamed for: the sentence is the caller's, made printable. `error` may be NULL. */
+void conf_fail(ConfError *error, const char *format, ...) _printf_(2, 3);
+
 /* Values, each -EINVAL with a filled error when it is not one. */
 int conf_bool(const ConfLine *line, bool *ret, ConfError *error);
 int conf_uint(const ConfLine *line, uint64_t min, uint64_t max, uint64_t *ret, ConfError *error);

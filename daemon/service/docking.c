@@ -413,7 +413,8 @@ static void record(Docking *d) {
         r = usb_shape_parse(d->device->descriptors, d->device->n_descriptors, &shape);
         if (r < 0)
                 shape = (UsbShape){};
-        d->model = r < 0 ? NULL : models_match(d->manager->models, &shape, d->device->usb_product);
+        d->model = r < 0 ? NULL : models_match(d->manager->models, &shape,
+                                              &(UsbWords){ d->device->usb_manufacturer, d->device->usb_product, d->device->usb_serial });
         if (store_batch_new(&batch) < 0)
                 return docking_trouble(d, -ENOMEM, "the docking cannot be recorded");
 

@@ -12,7 +12,7 @@
 #include "service/bay.h"
 #include "service/clip.h"
 #include "service/hotplug.h"
-#include "service/model.h"
+#include "model/model.h"
 #include "service/worker.h"
 #include "store/store.h"
 

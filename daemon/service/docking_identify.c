@@ -72,7 +72,7 @@ int docking_spawn(Docking *d, WorkerDone opened) {
                 return r;
         }
         d->worker_erases = false;
-        r = worker_open(d->worker, d->model->id, (const char *const *) d->model->options, NULL, opened);
+        r = worker_open(d->worker, d->model->id, (const char *const *) d->model->options.items, NULL, opened);
         if (r < 0) {
                 docking_trouble(d, r, "the worker cannot be called");
                 return r;

@@ -240,7 +240,7 @@ static int take_clip(Docking *d, const WorkerClip *c) {
         Listing *l = &d->listing;
         WorkerClip *grown;
 
-        if (!model_is_footage(d->model, c->path)) {
+        if (model_file(d->model, c->path) == MODEL_FILE_NONE) {
                 l->skipped++;
                 return 0;
         }

@@ -11,7 +11,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/macro.h"
-#include "core/usb.h"
+#include "model/usb.h"
 
 #define HOTPLUG_DESCRIPTORS_MAX 4096u
 

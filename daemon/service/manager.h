@@ -9,7 +9,7 @@
 #include "service/bay.h"
 #include "service/camera.h"
 #include "service/clip.h"
-#include "service/model.h"
+#include "model/model.h"
 #include "service/settings.h"
 #include "store/store.h"
 

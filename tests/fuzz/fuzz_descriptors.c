@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/usb.h"
+#include "model/usb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,8 +26,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (r < 0) {
                 assert(r == -EBADMSG);
                 assert(memcmp(&shape, &untouched, sizeof(shape)) == 0);
-        } else
+        } else {
                 assert(shape.n_interfaces <= USB_INTERFACES_MAX);
+                /* Only what holds together is ever compared with a model: then every byte was accounted for. */
+                if (!shape.problem)
+                        assert(size >= 18 + 9 * (size_t) bytes[17]);
+        }
         free(bytes);
         return 0;
 }

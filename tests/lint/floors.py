@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An include never points up or sideways.
 
-    base -> {store, core} -> service -> bus -> main.c
-    bay, uplink and ctl stand on base alone; a plugin sees <berth/plugin.h> and its own folder.
+    base -> {store, core, model} -> service -> bus -> main.c
+    bay and uplink stand on base alone, ctl on base and model; a plugin sees <berth/plugin.h> and its own folder.
 
 What gives a power (SQL, USB, the network, loading code) is included only where that power belongs, and core/ has none.
 
@@ -18,12 +18,13 @@ BELOW = {
     "base": set(),
     "store": {"base"},
     "core": {"base"},
-    "service": {"base", "store", "core"},
-    "bus": {"base", "store", "core", "service"},
-    "main": {"base", "store", "core", "service", "bus"},
+    "model": {"base"},
+    "service": {"base", "store", "core", "model"},
+    "bus": {"base", "store", "core", "model", "service"},
+    "main": {"base", "store", "core", "model", "service", "bus"},
     "bay": {"base"},
     "uplink": {"base"},
-    "ctl": {"base"},
+    "ctl": {"base", "model"},
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 # Who may have which power, by the header that gives it.
