@@ -52,10 +52,15 @@ EXTRA_uplink_program := $(BUILD)/tests/integration/uplink_rig.o
 PKGS_uplink_program := cmocka
 $(BUILD)/tests/integration/test_uplink_program: | $(BUILD)/berth-uplink $(BUILD)/tests/preload/hang_fsync.so
 
-# Helper programs of tests: TOOL_X names tests/…/X.c.
+# tests/tools/X.c: programs that tests ask, with what they are linked with in EXTRA_X.
+TEST_TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
+$(TEST_TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tools/%.o $$(EXTRA_$$*) $(LIB_base)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,$(PKGS_base))
+
 .PHONY: sim tests
 sim: $(SIM) ## build the simulated rack
-tests: $(UNIT_TESTS) $(INTEGRATION_TESTS) $(TEST_PLUGINS) $(PRELOADS) $(SIM) ## build all tests
+tests: $(UNIT_TESTS) $(INTEGRATION_TESTS) $(TEST_PLUGINS) $(TEST_TOOLS) $(PRELOADS) $(SIM) ## build all tests
 
 # What tests of the mtp plugin are linked with: its own objects, a host that plays a script, a writer of datasets.
 MTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/mtp/*.c))
@@ -90,6 +95,10 @@ $(BUILD)/tests/berth-bay-unlocked: $(BAY_UNLOCKED) $(BUILD)/tests/integration/no
 
 # The camera worker's own parts.
 EXTRA_ring := $(BUILD)/daemon/bay/ring.o
+CONTAINER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/bay/container*.c) daemon/bay/look.c)
+EXTRA_container := $(CONTAINER_OBJECTS)
+EXTRA_container_tell := $(CONTAINER_OBJECTS)
+EXTRA_fuzz_container := $(CONTAINER_OBJECTS)
 EXTRA_host := $(EXTRA_sim_bus) $(filter-out %/main.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/bay/*.c)))
 PKGS_host := cmocka $(PKGS_bay)
 
