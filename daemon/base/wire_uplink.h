@@ -38,6 +38,11 @@
 
 #define WIRE_UPLINK_E "org.berth.Uplink1.Error."
 #define WIRE_UPLINK_E_UNAVAILABLE WIRE_UPLINK_E "Unavailable" /* try again when the state says ready */
+/*
+ * The store asks for less at once (503, SlowDown, 429). The error carries a second argument, t: the seconds after which it
+ * wants to be asked again, 0 when it named none.
+ */
+#define WIRE_UPLINK_E_BUSY WIRE_UPLINK_E "Busy"
 #define WIRE_UPLINK_E_FULL WIRE_UPLINK_E "Full"
 #define WIRE_UPLINK_E_SOURCE WIRE_UPLINK_E "Source"     /* the spool file does not have the promised size or digest */
 #define WIRE_UPLINK_E_CONFLICT WIRE_UPLINK_E "Conflict" /* the store holds something else under this clip's name */

@@ -86,14 +86,13 @@ static void confirmed(Docking *d, Clip *c, int result) {
         round_goes_on(d);
 }
 
-static void confirm_answered(void *userdata, void *cookie, UplinkResult result, const char *text, const char *strength) {
+static void confirm_answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
         Manager *m = userdata;
         int r = -EAGAIN;
 
-        (void) text;
-        if (result == UPLINK_OK)
-                r = manager_accepts(m, strength) ? 0 : -EAGAIN;
-        else if (result == UPLINK_GONE || result == UPLINK_CONFLICT)
+        if (answer->result == UPLINK_OK)
+                r = manager_accepts(m, answer->strength) ? 0 : -EAGAIN;
+        else if (answer->result == UPLINK_GONE || answer->result == UPLINK_CONFLICT)
                 r = -ENOENT;
         docking_pending_done(r, cookie);
 }

@@ -259,6 +259,7 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
                 return -ENOMEM;
         m->event = sd_event_ref(event);
         m->settings = settings;
+        upload_queue_init(&m->uploads, settings->uploads);
         r = models_load(settings->models_dir, settings->local_models_dir, &m->models, error);
         if (r < 0)
                 return r;
@@ -314,6 +315,7 @@ Manager *manager_free(Manager *m) {
         while (m->cameras)
                 camera_free(m->cameras);
         clocksync_free(m->clock);
+        upload_queue_done(&m->uploads);
         sd_event_source_disable_unref(m->upload_timer);
         sd_event_source_disable_unref(m->spool_timer);
         models_free(m->models);

@@ -3,6 +3,7 @@
 
 /* The manager's inside, for the service layer only. */
 
+#include "core/upload.h"
 #include "service/clocksync.h"
 #include "service/hotplug.h"
 #include "service/manager.h"
@@ -10,6 +11,23 @@
 #include "service/uplink.h"
 
 #define CLIP_BUCKETS 4096u
+
+/* What fairness among cameras needs to know of one. */
+typedef struct UploadCamera {
+        uint64_t id;
+        unsigned under_way;
+        uint64_t turn;
+} UploadCamera;
+
+/* Clips that wait for the store, in the order in which they came; the others are on their way. */
+typedef struct UploadQueue {
+        Clip *first, *last;
+        unsigned under_way;
+        UploadPace pace;
+        UploadCamera *cameras;
+        size_t n_cameras;
+        uint64_t turns;
+} UploadQueue;
 
 struct Manager {
         sd_event *event;
@@ -25,9 +43,7 @@ struct Manager {
         Camera *cameras;
         Clip *clips[CLIP_BUCKETS];
 
-        /* Clips that wait for the store or are on their way to it, oldest first. */
-        Clip *first_upload, *last_upload;
-        unsigned uploading;
+        UploadQueue uploads;
         uint64_t unstored_clips, unstored_bytes;
         sd_event_source *upload_timer, *spool_timer;
         bool spool_full, looking, started, stopping;
@@ -49,10 +65,25 @@ bool manager_has_room(Manager *m, uint64_t bytes);
 void manager_kick_bays(Manager *m);
 Bay *manager_bay_at(Manager *m, const char *port_path);
 
-/* upload.c */
+/* upload_queue.c */
+void upload_queue_init(UploadQueue *q, unsigned most);
+void upload_queue_done(UploadQueue *q);
 void upload_enqueue(Clip *clip);
 void upload_forget(Clip *clip);
+/* Starts what may be started. */
 void upload_pump(Manager *m);
+/* An upload is under way from here on; it has ended. */
+void upload_queue_begun(Clip *clip);
+void upload_queue_ended(Clip *clip, const UplinkAnswer *answer);
+/* Back into the queue, after a back-off of its own; all back-offs end. */
+void upload_queue_retry_later(Clip *clip);
+void upload_queue_retry_now(Manager *m);
+
+/* upload.c */
+/* Hands the clip to the uplink. -ENOENT when its spool copy is not there. */
+int upload_begin(Clip *clip);
+/* The spool's copy is not what was read from the camera. */
+void upload_bad_copy(Clip *clip, const char *text);
 int upload_load_unstored(Manager *m);
 extern const UplinkOps upload_uplink_ops;
 /* Does the site's policy accept a receipt of this strength? */

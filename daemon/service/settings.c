@@ -159,6 +159,8 @@ static int parse_policy(Settings *s, const ConfLine *line, ConfError *error) {
                 return parse_accept(s, line, error);
         if (text_equal(line->key, "set_clock"))
                 return conf_bool(line, &s->set_clock, error);
+        if (text_equal(line->key, "store_within"))
+                return conf_span(line, 60 * USEC_PER_SEC, 365 * 24 * 3600 * USEC_PER_SEC, &s->store_within_usec, error);
         if (text_equal(line->key, "uploads")) {
                 r = conf_uint(line, 1, 64, &u, error);
                 if (r < 0)
@@ -264,6 +266,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         s->erase = ERASE_AFTER_RECEIPT;
         s->set_clock = true;
         s->uploads = 4;
+        s->store_within_usec = 24 * 3600 * USEC_PER_SEC;
         s->call_usec = 60 * USEC_PER_SEC;
         s->stall_usec = 15 * USEC_PER_SEC;
         s->backoff_min_usec = 2 * USEC_PER_SEC;

@@ -45,6 +45,7 @@ typedef struct Settings {
         char *accept; /* receipt strengths that license an erase, comma-separated */
         bool set_clock;
         unsigned uploads; /* at once */
+        uint64_t store_within_usec; /* footage that waits longer goes to the store before other */
         /* [timeouts], microseconds */
         uint64_t call_usec, stall_usec, backoff_min_usec, backoff_max_usec, reconcile_usec;
 } Settings;

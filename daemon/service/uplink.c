@@ -30,10 +30,13 @@
 #define SILENCE_USEC (900 * USEC_PER_SEC)
 #define TEXT_SIZE 512u
 #define KEY_MAX 1024u
+/* A longer time is the store's mistake, or an attack on the uplink. */
+#define RETRY_AFTER_MAX_SEC (24u * 3600u)
 
 static const char *const uplink_result_table[_UPLINK_RESULT_MAX] = {
         [UPLINK_OK] = "ok",
         [UPLINK_UNAVAILABLE] = "unavailable",
+        [UPLINK_BUSY] = "busy",
         [UPLINK_FULL] = "full",
         [UPLINK_SOURCE] = "source",
         [UPLINK_CONFLICT] = "conflict",
@@ -151,15 +154,19 @@ static void on_closed(void *userdata) {
 /* ---- Answers ------------------------------------------------------------------------------------------------------- */
 
 /* Takes the call out of the list and calls back. */
-static void finish(Call *c, UplinkResult result, const char *text, const UplinkReceipt *receipt, const char *strength) {
+static void finish(Call *c, const UplinkAnswer *answer) {
         Uplink *u = c->uplink;
         Call call = *c;
 
         (void) call_free(c);
         if (call.put_done)
-                call.put_done(u->userdata, call.cookie, result, result == UPLINK_OK ? NULL : text, receipt);
+                call.put_done(u->userdata, call.cookie, answer);
         else if (call.confirm_done)
-                call.confirm_done(u->userdata, call.cookie, result, result == UPLINK_OK ? NULL : text, strength);
+                call.confirm_done(u->userdata, call.cookie, answer);
+}
+
+static void fail(Call *c, UplinkResult result, const char *text) {
+        finish(c, &(UplinkAnswer){ .result = result, .text = text });
 }
 
 static int on_deferred(sd_event_source *source, void *userdata) {
@@ -178,7 +185,7 @@ static int on_deferred(sd_event_source *source, void *userdata) {
                         c = TAILQ_NEXT(c, list);
                 if (!c)
                         break;
-                finish(c, UPLINK_UNAVAILABLE, u->why[0] ? u->why : "the uplink is not connected", NULL, NULL);
+                fail(c, UPLINK_UNAVAILABLE, u->why[0] ? u->why : "the uplink is not connected");
         }
         return 0;
 }
@@ -191,6 +198,7 @@ static UplinkResult result_of_error(const sd_bus_error *e, char text[static TEXT
                 { WIRE_UPLINK_E_UNAVAILABLE, UPLINK_UNAVAILABLE }, { WIRE_UPLINK_E_FULL, UPLINK_FULL },
                 { WIRE_UPLINK_E_SOURCE, UPLINK_SOURCE },           { WIRE_UPLINK_E_CONFLICT, UPLINK_CONFLICT },
                 { WIRE_UPLINK_E_GONE, UPLINK_GONE },               { WIRE_UPLINK_E_INVALID, UPLINK_INVALID },
+                { WIRE_UPLINK_E_BUSY, UPLINK_BUSY },
                 /* sd-bus's own, when the connection or memory is at an end */
                 { SD_BUS_ERROR_NO_REPLY, UPLINK_UNAVAILABLE },     { SD_BUS_ERROR_DISCONNECTED, UPLINK_UNAVAILABLE },
                 { SD_BUS_ERROR_TIMEOUT, UPLINK_UNAVAILABLE },      { SD_BUS_ERROR_NO_MEMORY, UPLINK_UNAVAILABLE },
@@ -201,6 +209,29 @@ static UplinkResult result_of_error(const sd_bus_error *e, char text[static TEXT
                 if (text_equal(errors[i].name, e->name))
                         return errors[i].result;
         return UPLINK_INVALID;
+}
+
+/* An uplink that says busy and no more names no time. */
+static uint64_t read_retry_after(sd_bus_message *m) {
+        const char *text;
+        uint64_t sec = 0;
+
+        if (!text_equal(sd_bus_message_get_signature(m, true), "st") || sd_bus_message_rewind(m, true) < 0 ||
+            sd_bus_message_read(m, "st", &text, &sec) < 0)
+                return 0;
+        return MIN2(sec, RETRY_AFTER_MAX_SEC) * USEC_PER_SEC;
+}
+
+static void take_error(Call *c, sd_bus_message *m) {
+        char text[TEXT_SIZE];
+        UplinkAnswer answer = { .result = result_of_error(sd_bus_message_get_error(m), text), .text = text };
+
+        /* That it is gone is an answer to a confirmation alone. */
+        if (c->put_done && answer.result == UPLINK_GONE)
+                answer.result = UPLINK_INVALID;
+        if (answer.result == UPLINK_BUSY)
+                answer.retry_after_usec = read_retry_after(m);
+        finish(c, &answer);
 }
 
 static int read_digest(sd_bus_message *m, Digest *ret) {
@@ -268,7 +299,6 @@ static int read_receipt(sd_bus_message *m, UplinkReceipt *ret, const char **ret_
 }
 
 static int on_put_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        char text[TEXT_SIZE];
         UplinkReceipt receipt = { 0 };
         const char *strength, *why;
         Call *c = userdata;
@@ -276,37 +306,32 @@ static int on_put_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         (void) error;
         c->uplink->heard_at_usec = clock_boottime_usec();
         if (sd_bus_message_is_method_error(m, NULL) > 0) {
-                UplinkResult result = result_of_error(sd_bus_message_get_error(m), text);
-
-                finish(c, result == UPLINK_GONE ? UPLINK_INVALID : result, text, NULL, NULL);
+                take_error(c, m);
                 return 1;
         }
         why = read_receipt(m, &receipt, &strength) < 0 ? "the uplink answered with something that is no receipt" :
                                                          check_receipt(c, &receipt, strength);
         if (why)
-                finish(c, UPLINK_INVALID, why, NULL, NULL);
+                fail(c, UPLINK_INVALID, why);
         else
-                finish(c, UPLINK_OK, NULL, &receipt, NULL);
+                finish(c, &(UplinkAnswer){ .result = UPLINK_OK, .receipt = &receipt, .strength = strength });
         return 1;
 }
 
 static int on_confirm_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *strength = NULL;
-        char text[TEXT_SIZE];
         Call *c = userdata;
 
         (void) error;
         c->uplink->heard_at_usec = clock_boottime_usec();
         if (sd_bus_message_is_method_error(m, NULL) > 0) {
-                UplinkResult result = result_of_error(sd_bus_message_get_error(m), text);
-
-                finish(c, result, text, NULL, NULL);
+                take_error(c, m);
                 return 1;
         }
         if (sd_bus_message_read(m, "s", &strength) < 0 || !(strength = take_strength(strength)))
-                finish(c, UPLINK_INVALID, "the uplink confirmed with a strength that does not exist", NULL, NULL);
+                fail(c, UPLINK_INVALID, "the uplink confirmed with a strength that does not exist");
         else
-                finish(c, UPLINK_OK, NULL, NULL, strength);
+                finish(c, &(UplinkAnswer){ .result = UPLINK_OK, .strength = strength });
         return 1;
 }
 

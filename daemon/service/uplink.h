@@ -17,6 +17,7 @@ typedef struct Uplink Uplink;
 typedef enum UplinkResult {
         UPLINK_OK,
         UPLINK_UNAVAILABLE, /* also: not connected, connection lost (the outcome is then unknown: ask again) */
+        UPLINK_BUSY,        /* the store wants fewer at once */
         UPLINK_FULL,
         UPLINK_SOURCE,
         UPLINK_CONFLICT,
@@ -60,9 +61,16 @@ const char *uplink_state(const Uplink *u, const char **ret_reason);
  * `cookie` is the caller's. Callbacks run once each, never from within the call, and not after uplink_free(). `text` is a
  * sentence unless UPLINK_OK.
  */
-typedef void (*UplinkPutDone)(void *userdata, void *cookie, UplinkResult result, const char *text, const UplinkReceipt *receipt);
+typedef struct UplinkAnswer {
+        UplinkResult result;
+        const char *text;          /* NULL with UPLINK_OK */
+        uint64_t retry_after_usec; /* with UPLINK_BUSY: what the store named, 0 when it named nothing */
+        const UplinkReceipt *receipt; /* with UPLINK_OK */
+        const char *strength;         /* likewise */
+} UplinkAnswer;
+typedef void (*UplinkPutDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_put(Uplink *u, const UplinkPut *put, UplinkPutDone done, void *cookie);
-typedef void (*UplinkConfirmDone)(void *userdata, void *cookie, UplinkResult result, const char *text, const char *strength);
+typedef void (*UplinkConfirmDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, uint64_t size_bytes, const Digest *digest,
                    UplinkConfirmDone done, void *cookie);
 /* No callback of this cookie will run any more; the transfer itself may go on. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Uploads: clips that are copied and have no receipt, on their way to the store whether or not their camera is still docked.
- * The queue is derived from the facts: it is filled from the database at the start.
+ * One clip's way to the store: it is copied and has no receipt, and goes on whether or not its camera is still docked. Which one
+ * is next is said in upload_queue.c.
  */
 
 #include <errno.h>
@@ -19,8 +19,6 @@
 #include "service/manager_private.h"
 
 #define ROWS_A_READ 256u
-#define BACKOFF_MIN_USEC (1 * USEC_PER_SEC)
-#define BACKOFF_MAX_USEC (300 * USEC_PER_SEC)
 
 bool manager_accepts(const Manager *m, const char *strength) {
         const char *list = m->settings->accept;
@@ -32,43 +30,6 @@ bool manager_accepts(const Manager *m, const char *strength) {
                         return true;
         }
         return false;
-}
-
-static void append(Clip *c) {
-        Manager *m = c->manager;
-
-        c->queued = true;
-        c->prev_upload = m->last_upload;
-        c->next_upload = NULL;
-        if (m->last_upload)
-                m->last_upload->next_upload = c;
-        else
-                m->first_upload = c;
-        m->last_upload = c;
-}
-
-void upload_enqueue(Clip *c) {
-        if (c->queued || c->uploading)
-                return;
-        append(c);
-        upload_pump(c->manager);
-}
-
-void upload_forget(Clip *c) {
-        Manager *m = c->manager;
-
-        if (!c->queued)
-                return;
-        c->queued = false;
-        if (c->prev_upload)
-                c->prev_upload->next_upload = c->next_upload;
-        else
-                m->first_upload = c->next_upload;
-        if (c->next_upload)
-                c->next_upload->prev_upload = c->prev_upload;
-        else
-                m->last_upload = c->prev_upload;
-        c->next_upload = c->prev_upload = NULL;
 }
 
 static void count_stored(Clip *c) {
@@ -107,11 +68,8 @@ static int put_fact(Clip *c, const Fact *fact, DockingThen then) {
 }
 
 static void try_again(Clip *c, const char *text) {
-        c->upload_failures++;
-        c->retry_at_usec = clock_boottime_usec() + backoff_usec(c->upload_failures, BACKOFF_MIN_USEC, BACKOFF_MAX_USEC);
-        c->stored_bytes = 0;
         clip_set_state(c, CLIP_COPIED, text);
-        upload_enqueue(c);
+        upload_queue_retry_later(c);
 }
 
 static void receipt_recorded(Docking *d, Clip *c, int result) {
@@ -174,7 +132,7 @@ static void bad_copy_moved(Docking *d, Clip *c, int result) {
 }
 
 /* The spool's bytes are not those that were read from the camera: the disk lied. The camera is asked again. */
-static void bad_copy(Clip *c, const char *text) {
+void upload_bad_copy(Clip *c, const char *text) {
         Fact fact = clip_fact(c, FACT_PART_SET_ASIDE, text);
         char name[SPOOL_NAME_SIZE];
         DockingPending *p;
@@ -196,31 +154,35 @@ static void bad_copy(Clip *c, const char *text) {
         (void) put_fact(c, &fact, NULL);
 }
 
-static void put_answered(void *userdata, void *cookie, UplinkResult result, const char *text, const UplinkReceipt *receipt) {
+static void put_answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
         Manager *m = userdata;
         Clip *c = cookie;
 
-        c->uploading = false;
-        m->uploading--;
-        switch (result) {
+        upload_queue_ended(c, answer);
+        switch (answer->result) {
         case UPLINK_OK:
-                if (take_receipt(c, receipt) < 0)
+                if (take_receipt(c, answer->receipt) < 0)
                         try_again(c, "out of memory for the receipt");
                 break;
         case UPLINK_SOURCE:
-                bad_copy(c, text);
+                upload_bad_copy(c, answer->text);
                 break;
         case UPLINK_CONFLICT:
-                record_refusal(c, FACT_CONFLICT, text);
-                clip_set_state(c, CLIP_CONFLICT, text);
+                record_refusal(c, FACT_CONFLICT, answer->text);
+                clip_set_state(c, CLIP_CONFLICT, answer->text);
                 count_stored(c);
                 break;
         case UPLINK_INVALID:
-                record_refusal(c, FACT_STORE_REFUSED, text);
-                try_again(c, text);
+                record_refusal(c, FACT_STORE_REFUSED, answer->text);
+                try_again(c, answer->text);
+                break;
+        case UPLINK_BUSY:
+                /* Nothing is wrong with this clip: the queue waits as a whole. */
+                clip_set_state(c, CLIP_COPIED, answer->text);
+                upload_enqueue(c);
                 break;
         default:
-                try_again(c, text);
+                try_again(c, answer->text);
                 break;
         }
         docking_kick(c->docking);
@@ -248,7 +210,7 @@ static char *manifest_facts(const Clip *c) {
         return text;
 }
 
-static int start_upload(Clip *c) {
+int upload_begin(Clip *c) {
         _cleanup_(fd_closep) int fd = -EBADF;
         _cleanup_(freep) char *facts = manifest_facts(c);
         UplinkPut put;
@@ -273,41 +235,8 @@ static int start_upload(Clip *c) {
         r = uplink_put(c->manager->uplink, &put, put_answered, c);
         if (r < 0)
                 return r;
-        c->uploading = true;
-        c->manager->uploading++;
+        upload_queue_begun(c);
         return 0;
-}
-
-void upload_pump(Manager *m) {
-        uint64_t now = clock_boottime_usec(), wake = UINT64_MAX;
-
-        if (m->stopping || !text_equal(uplink_state(m->uplink, NULL), WIRE_STORE_READY))
-                return;
-        for (Clip *c = m->first_upload, *next; c && m->uploading < m->settings->uploads; c = next) {
-                int r;
-
-                next = c->next_upload;
-                if (c->retry_at_usec > now) {
-                        wake = MIN2(wake, c->retry_at_usec);
-                        continue;
-                }
-                upload_forget(c);
-                r = start_upload(c);
-                if (r == 0)
-                        clip_set_state(c, CLIP_UPLOADING, NULL);
-                else if (r == -ENOENT)
-                        bad_copy(c, "the spool file is gone");
-                else {
-                        c->retry_at_usec = now + BACKOFF_MIN_USEC;
-                        c->upload_failures++;
-                        wake = MIN2(wake, c->retry_at_usec);
-                        append(c);
-                }
-        }
-        if (wake != UINT64_MAX) {
-                (void) sd_event_source_set_time(m->upload_timer, wake);
-                (void) sd_event_source_set_enabled(m->upload_timer, SD_EVENT_ONESHOT);
-        }
 }
 
 static void on_uplink_state(void *userdata, const char *state, const char *reason) {
@@ -317,8 +246,7 @@ static void on_uplink_state(void *userdata, const char *state, const char *reaso
                 log_info(NULL, "The store is ready");
         else
                 log_warning(NULL, "The store takes nothing now (%s): %s", state, reason && *reason ? reason : "no reason given");
-        for (Clip *c = m->first_upload; c; c = c->next_upload)
-                c->retry_at_usec = 0;
+        upload_queue_retry_now(m);
         manager_tell(m);
         manager_kick_bays(m);
         upload_pump(m);

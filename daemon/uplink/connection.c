@@ -229,10 +229,25 @@ static int reply_receipt(sd_bus_message *m, const Task *task) {
         return r;
 }
 
+static int reply_error(sd_bus_message *m, const Answer *answer) {
+        const sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(answer->error, answer->text);
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_error(m, &reply, &error);
+        if (r >= 0 && text_equal(answer->error, WIRE_UPLINK_E_BUSY))
+                r = sd_bus_message_append(reply, "t", answer->retry_after_sec);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
 static void log_put(const Task *task) {
         const LogAbout about = { .camera = task->put.serial, .clip = task->put.path };
 
-        if (!task->put.serial || text_equal(task->answer.error, WIRE_UPLINK_E_UNAVAILABLE))
+        if (!task->put.serial || text_equal(task->answer.error, WIRE_UPLINK_E_UNAVAILABLE) ||
+            text_equal(task->answer.error, WIRE_UPLINK_E_BUSY))
                 return;
         if (task->answer.error)
                 log_error(&about, "Not stored: %s", task->answer.text);
@@ -248,7 +263,7 @@ static void on_transfer_done(void *owner, void *cookie, Task *task) {
         if (task->kind == TASK_PUT)
                 log_put(task);
         if (task->answer.error)
-                r = sd_bus_reply_method_errorf(m, task->answer.error, "%s", task->answer.text);
+                r = reply_error(m, &task->answer);
         else if (task->kind == TASK_PUT)
                 r = reply_receipt(m, task);
         else

@@ -37,32 +37,34 @@ static void on_progress(void *userdata, uint64_t clip_id, uint64_t bytes) {
         r->progress_bytes = bytes;
 }
 
-static void on_put(void *userdata, void *cookie, UplinkResult result, const char *text, const UplinkReceipt *receipt) {
+static void take_answer(Rig *r, const UplinkAnswer *answer) {
+        r->result = answer->result;
+        snprintf(r->text, sizeof(r->text), "%s: %s", uplink_result_to_string(answer->result), answer->text ? answer->text : "");
+        snprintf(r->strength, sizeof(r->strength), "%s", answer->strength ? answer->strength : "");
+}
+
+static void on_put(void *userdata, void *cookie, const UplinkAnswer *answer) {
         Rig *r = userdata;
 
         assert_ptr_equal(cookie, r);
         r->puts_done++;
-        r->result = result;
-        snprintf(r->text, sizeof(r->text), "%s: %s", uplink_result_to_string(result), text ? text : "");
-        if (result != UPLINK_OK) {
-                assert_true(text && text[0]);
-                assert_null(receipt);
+        take_answer(r, answer);
+        if (answer->result != UPLINK_OK) {
+                assert_true(answer->text && answer->text[0]);
+                assert_null(answer->receipt);
                 return;
         }
-        snprintf(r->object_key, sizeof(r->object_key), "%s", receipt->object_key);
-        snprintf(r->manifest_key, sizeof(r->manifest_key), "%s", receipt->manifest_key);
-        snprintf(r->strength, sizeof(r->strength), "%s", receipt->strength);
-        r->already_there = receipt->already_there;
+        snprintf(r->object_key, sizeof(r->object_key), "%s", answer->receipt->object_key);
+        snprintf(r->manifest_key, sizeof(r->manifest_key), "%s", answer->receipt->manifest_key);
+        r->already_there = answer->receipt->already_there;
 }
 
-static void on_confirm(void *userdata, void *cookie, UplinkResult result, const char *text, const char *strength) {
+static void on_confirm(void *userdata, void *cookie, const UplinkAnswer *answer) {
         Rig *r = userdata;
 
         assert_ptr_equal(cookie, r);
         r->confirms_done++;
-        r->result = result;
-        snprintf(r->text, sizeof(r->text), "%s: %s", uplink_result_to_string(result), text ? text : "");
-        snprintf(r->strength, sizeof(r->strength), "%s", strength ? strength : "");
+        take_answer(r, answer);
 }
 
 /* ---- Program and client -------------------------------------------------------------------------------------------- */

@@ -45,6 +45,8 @@ typedef struct Lies {
         int64_t size_off, time;
         bool wrong_digest, short_digest, wrong_signature, silent, hang_up;
         size_t error_text_size; /* 0: a short one */
+        const char *busy;       /* signature of what follows the text of a busy: "t", "s", NULL: nothing */
+        uint64_t retry_after;
 } Lies;
 
 typedef struct Rig {
@@ -57,7 +59,7 @@ typedef struct Rig {
         Uplink *client;
         char state[32], reason[512], text[600], strength[16];
         unsigned connections, puts_done, confirms_done, progress;
-        uint64_t progress_bytes;
+        uint64_t progress_bytes, retry_after_usec;
         UplinkResult result;
 } Rig;
 
@@ -70,6 +72,20 @@ static int reply_error(sd_bus_message *m, const Lies *lies) {
         text[MIN2(lies->error_text_size ? lies->error_text_size : 10, sizeof(text) - 1)] = 0;
         text[1] = '\n';
         return sd_bus_reply_method_errorf(m, lies->error, "%s", text);
+}
+
+static int reply_busy(sd_bus_message *m, const Lies *lies) {
+        sd_bus_message *reply = NULL;
+        int r;
+
+        assert_true(sd_bus_message_new_method_error(m, &reply, &SD_BUS_ERROR_MAKE_CONST(lies->error, "slow down")) >= 0);
+        if (text_equal(lies->busy, "t"))
+                assert_true(sd_bus_message_append(reply, "t", lies->retry_after) >= 0);
+        else if (lies->busy)
+                assert_true(sd_bus_message_append(reply, "s", "soon") >= 0);
+        r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
 }
 
 static int on_put(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -85,6 +101,8 @@ static int on_put(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 sd_bus_close(r->bus);
                 return 1;
         }
+        if (text_equal(lies->error, WIRE_UPLINK_E_BUSY))
+                return reply_busy(m, lies);
         if (lies->error)
                 return reply_error(m, lies);
         if (lies->wrong_signature)
@@ -167,26 +185,30 @@ static void on_progress(void *userdata, uint64_t clip_id, uint64_t bytes) {
         r->progress_bytes = bytes;
 }
 
-static void put_done(void *userdata, void *cookie, UplinkResult result, const char *text, const UplinkReceipt *receipt) {
-        Rig *r = userdata;
-
-        assert_ptr_equal(cookie, &r->lies);
-        assert_int_equal(receipt != NULL, result == UPLINK_OK);
-        assert_int_equal(text != NULL, result != UPLINK_OK);
-        r->puts_done++;
-        r->result = result;
-        snprintf(r->text, sizeof(r->text), "%s", text ? text : "");
+static void take_answer(Rig *r, const UplinkAnswer *answer) {
+        assert_int_equal(answer->text != NULL, answer->result != UPLINK_OK);
+        assert_int_equal(answer->strength != NULL, answer->result == UPLINK_OK);
+        r->result = answer->result;
+        r->retry_after_usec = answer->retry_after_usec;
+        snprintf(r->text, sizeof(r->text), "%s", answer->text ? answer->text : "");
+        snprintf(r->strength, sizeof(r->strength), "%s", answer->strength ? answer->strength : "");
 }
 
-static void confirm_done(void *userdata, void *cookie, UplinkResult result, const char *text, const char *strength) {
+static void put_done(void *userdata, void *cookie, const UplinkAnswer *answer) {
         Rig *r = userdata;
 
         assert_ptr_equal(cookie, &r->lies);
-        assert_int_equal(strength != NULL, result == UPLINK_OK);
+        assert_int_equal(answer->receipt != NULL, answer->result == UPLINK_OK);
+        r->puts_done++;
+        take_answer(r, answer);
+}
+
+static void confirm_done(void *userdata, void *cookie, const UplinkAnswer *answer) {
+        Rig *r = userdata;
+
+        assert_ptr_equal(cookie, &r->lies);
         r->confirms_done++;
-        r->result = result;
-        snprintf(r->text, sizeof(r->text), "%s", text ? text : "");
-        snprintf(r->strength, sizeof(r->strength), "%s", strength ? strength : "");
+        take_answer(r, answer);
 }
 
 #define wait_for(r, condition)                                                                                    \
@@ -316,6 +338,29 @@ static void test_receipt_for_anything_else_is_no_receipt(void **state) {
         r->lies = (Lies){ 0 };
         assert_int_equal(put_and_wait(r), UPLINK_OK);
         assert_int_equal(r->connections, 1);
+        rig_free(r);
+}
+
+static void test_busy_store_names_a_time_or_none(void **state) {
+        static const struct {
+                const char *busy;
+                uint64_t retry_after, usec;
+        } cases[] = {
+                { "t", 7, 7 * USEC_PER_SEC },
+                { "t", 0, 0 },
+                { "t", UINT64_MAX, 24 * 3600 * USEC_PER_SEC },
+                { NULL, 0, 0 },
+                { "s", 0, 0 },
+        };
+        Rig *r = connected();
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                r->lies = (Lies){ .error = WIRE_UPLINK_E_BUSY, .busy = cases[i].busy, .retry_after = cases[i].retry_after };
+                assert_int_equal(put_and_wait(r), UPLINK_BUSY);
+                assert_true(r->retry_after_usec == cases[i].usec);
+                assert_string_equal(r->text, "slow down");
+        }
         rig_free(r);
 }
 
@@ -474,6 +519,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_right_receipt_is_taken),
                 cmocka_unit_test(test_receipt_for_anything_else_is_no_receipt),
+                cmocka_unit_test(test_busy_store_names_a_time_or_none),
                 cmocka_unit_test(test_errors_keep_their_meaning_and_their_texts_are_cut),
                 cmocka_unit_test(test_lost_connection_answers_all_calls_and_is_made_anew),
                 cmocka_unit_test(test_free_with_calls_outstanding_calls_nobody),

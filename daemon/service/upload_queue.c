@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The clips that wait for the store, and how many go at once. The queue is derived from the facts: it is filled from the
+ * database at the start. The order and the pace are decided in core/upload.c.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "core/backoff.h"
+#include "service/docking.h"
+#include "service/manager_private.h"
+
+#define BACKOFF_MIN_USEC (1 * USEC_PER_SEC)
+#define BACKOFF_MAX_USEC (300 * USEC_PER_SEC)
+
+void upload_queue_init(UploadQueue *q, unsigned most) {
+        *q = (UploadQueue){ 0 };
+        upload_pace_init(&q->pace, most);
+}
+
+void upload_queue_done(UploadQueue *q) {
+        free(q->cameras);
+        *q = (UploadQueue){ 0 };
+}
+
+/* ---- Fairness ------------------------------------------------------------------------------------------------------ */
+
+/* Cameras of which anything was uploaded in this run: a dock has some dozens. NULL when there is no memory for one more. */
+static UploadCamera *camera_of(UploadQueue *q, uint64_t id) {
+        UploadCamera *larger;
+
+        for (size_t i = 0; i < q->n_cameras; i++)
+                if (q->cameras[i].id == id)
+                        return &q->cameras[i];
+        larger = reallocarray(q->cameras, q->n_cameras + 1, sizeof(*larger));
+        if (!larger)
+                return NULL;
+        q->cameras = larger;
+        larger[q->n_cameras] = (UploadCamera){ .id = id };
+        return &larger[q->n_cameras++];
+}
+
+static void facts_of(Clip *c, int64_t now_unix_sec, UploadFacts *ret) {
+        UploadQueue *q = &c->manager->uploads;
+        const UploadCamera *camera = camera_of(q, c->camera_id);
+        uint64_t within_sec = c->manager->settings->store_within_usec / USEC_PER_SEC;
+
+        *ret = (UploadFacts){
+                .clip_id = c->id,
+                .overdue = now_unix_sec > c->seen_unix_sec && (uint64_t) (now_unix_sec - c->seen_unix_sec) > within_sec,
+                .owner_waits = c->docking != NULL,
+                .since_unix_sec = c->seen_unix_sec,
+                .camera_under_way = camera ? camera->under_way : 0,
+                .camera_turn = camera ? camera->turn : 0,
+        };
+}
+
+/* ---- The queue ----------------------------------------------------------------------------------------------------- */
+
+static void append(Clip *c) {
+        UploadQueue *q = &c->manager->uploads;
+
+        c->queued = true;
+        c->prev_upload = q->last;
+        c->next_upload = NULL;
+        if (q->last)
+                q->last->next_upload = c;
+        else
+                q->first = c;
+        q->last = c;
+}
+
+void upload_enqueue(Clip *c) {
+        if (c->queued || c->uploading)
+                return;
+        append(c);
+        upload_pump(c->manager);
+}
+
+void upload_forget(Clip *c) {
+        UploadQueue *q = &c->manager->uploads;
+
+        if (!c->queued)
+                return;
+        c->queued = false;
+        if (c->prev_upload)
+                c->prev_upload->next_upload = c->next_upload;
+        else
+                q->first = c->next_upload;
+        if (c->next_upload)
+                c->next_upload->prev_upload = c->prev_upload;
+        else
+                q->last = c->prev_upload;
+        c->next_upload = c->prev_upload = NULL;
+}
+
+void upload_queue_begun(Clip *c) {
+        UploadQueue *q = &c->manager->uploads;
+        UploadCamera *camera = camera_of(q, c->camera_id);
+
+        c->uploading = true;
+        q->under_way++;
+        if (camera) {
+                camera->under_way++;
+                camera->turn = ++q->turns;
+        }
+}
+
+static uint64_t chance(void) {
+        uint64_t n;
+
+        /* Not a secret: without it docks would only come back at the same moment. */
+        return getrandom(&n, sizeof(n), GRND_NONBLOCK) == (ssize_t) sizeof(n) ? n : clock_boottime_usec();
+}
+
+void upload_queue_ended(Clip *c, const UplinkAnswer *answer) {
+        UploadQueue *q = &c->manager->uploads;
+        UploadCamera *camera = camera_of(q, c->camera_id);
+
+        c->uploading = false;
+        c->stored_bytes = 0;
+        q->under_way--;
+        if (camera && camera->under_way > 0)
+                camera->under_way--;
+        if (answer->result == UPLINK_OK)
+                upload_pace_went_well(&q->pace);
+        if (answer->result == UPLINK_BUSY) {
+                unsigned before = q->pace.limit;
+
+                upload_pace_slow_down(&q->pace, answer->retry_after_usec, chance(), clock_boottime_usec());
+                log_info(NULL, "The store asks for less (%s): %u uploads at once instead of %u, after a pause", answer->text, q->pace.limit,
+                         before);
+        }
+}
+
+void upload_queue_retry_later(Clip *c) {
+        uint64_t wait = backoff_usec(++c->upload_failures, BACKOFF_MIN_USEC, BACKOFF_MAX_USEC);
+
+        c->retry_at_usec = clock_boottime_usec() + wait + chance() % (wait / 4 + 1);
+        upload_enqueue(c);
+}
+
+void upload_queue_retry_now(Manager *m) {
+        for (Clip *c = m->uploads.first; c; c = c->next_upload)
+                c->retry_at_usec = 0;
+}
+
+/* ---- The pump ------------------------------------------------------------------------------------------------------ */
+
+/* NULL when none may go now; *ret_wake is then lowered to when the first of them may. */
+static Clip *next_upload(Manager *m, uint64_t now, uint64_t *ret_wake) {
+        int64_t now_unix_sec = clock_wall_usec() / (int64_t) USEC_PER_SEC;
+        UploadFacts best, facts;
+        Clip *next = NULL;
+
+        for (Clip *c = m->uploads.first; c; c = c->next_upload) {
+                if (c->retry_at_usec > now) {
+                        *ret_wake = MIN2(*ret_wake, c->retry_at_usec);
+                        continue;
+                }
+                facts_of(c, now_unix_sec, &facts);
+                if (!next || upload_compare(&facts, &best) < 0) {
+                        next = c;
+                        best = facts;
+                }
+        }
+        return next;
+}
+
+static void begin(Clip *c) {
+        int r;
+
+        upload_forget(c);
+        r = upload_begin(c);
+        if (r == 0)
+                clip_set_state(c, CLIP_UPLOADING, NULL);
+        else if (r == -ENOENT)
+                upload_bad_copy(c, "the spool file is gone");
+        else {
+                c->retry_at_usec = clock_boottime_usec() + BACKOFF_MIN_USEC;
+                c->upload_failures++;
+                append(c);
+        }
+}
+
+void upload_pump(Manager *m) {
+        UploadQueue *q = &m->uploads;
+        uint64_t now = clock_boottime_usec(), wake = UINT64_MAX;
+
+        if (m->stopping || !text_equal(uplink_state(m->uplink, NULL), WIRE_STORE_READY))
+                return;
+        while (q->under_way < upload_pace_allows(&q->pace, now)) {
+                Clip *c = next_upload(m, now, &wake);
+
+                if (!c)
+                        break;
+                begin(c);
+        }
+        if (q->first && q->pace.not_before_usec > now)
+                wake = q->pace.not_before_usec;
+        if (wake != UINT64_MAX) {
+                (void) sd_event_source_set_time(m->upload_timer, wake);
+                (void) sd_event_source_set_enabled(m->upload_timer, SD_EVENT_ONESHOT);
+        }
+}
