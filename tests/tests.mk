@@ -99,6 +99,7 @@ CONTAINER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/bay/container
 EXTRA_container := $(CONTAINER_OBJECTS)
 EXTRA_container_tell := $(CONTAINER_OBJECTS)
 EXTRA_fuzz_container := $(CONTAINER_OBJECTS)
+EXTRA_zone := $(BUILD)/daemon/bay/zone.o
 EXTRA_host := $(EXTRA_sim_bus) $(filter-out %/main.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/bay/*.c)))
 PKGS_host := cmocka $(PKGS_bay)
 

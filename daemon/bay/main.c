@@ -14,6 +14,7 @@
 #include "base/wire_bay.h"
 #include "bay/bus.h"
 #include "bay/sandbox.h"
+#include "bay/zone.h"
 
 /* EX_USAGE of sysexits.h */
 #define EXIT_USAGE 64
@@ -91,6 +92,7 @@ static int serve(const char *plugin_path) {
                 log_error(NULL, "cannot serve berthd: %s", strerror(-r));
                 return r;
         }
+        zone_prepare();
         r = sandbox_prepare(&unusable);
         if (r >= 0)
                 r = plugin_load(plugin_path, &plugin, &unusable);

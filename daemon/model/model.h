@@ -121,8 +121,9 @@ void models_drop_file(Models *m, const char *name, ModelSource source);
 /* Both folders, checked as a whole. -ENOENT when there is no model at all. */
 int models_load(const char *shipped_dir, const char *local_dir, Models **ret, ConfError *error);
 
-/* One line of a section, for the parser. */
+/* One line of a section, and its end, for the parser. */
 int model_parse_key(Model *m, const ConfLine *line, ConfError *error);
+int model_finish(Model *m, ConfError *error);
 Model *model_free(Model *m);
 DEFINE_CLEANUP(Model, model_free);
 

@@ -389,3 +389,20 @@ int model_parse_key(Model *m, const ConfLine *line, ConfError *error) {
                 return conf_string(line, &m->tested, error);
         return conf_error(line, error, "unknown key; berth-cameras(5) lists what there is");
 }
+
+/* The zone of the file times is an option of every plugin that reads such times. */
+int model_finish(Model *m, ConfError *error) {
+        _cleanup_(freep) char *option = NULL;
+        const ConfLine line = { .file = m->file, .line = m->line, .section = "model", .name = m->id };
+
+        if (m->zone == MODEL_ZONE_UTC)
+                return 0;
+        for (size_t i = 0; i < m->options.n; i++)
+                if (strncmp(m->options.items[i], "utc-offset-minutes=", 19) == 0)
+                        return conf_error(&line, error, "file_times and plugin.utc-offset-minutes say one thing; leave one of them out");
+        option = m->zone == MODEL_ZONE_LOCAL ? strdup("utc-offset-minutes=local") :
+                                               text_format("utc-offset-minutes=%d", m->zone_minutes);
+        if (!option)
+                return -ENOMEM;
+        return append(&line, &m->options, option, error);
+}

@@ -37,7 +37,7 @@ typedef struct Parse {
 
 /* A section ends where the next begins, or the file: what it must have is known only then. */
 static int finish_model(Parse *p, ConfError *error) {
-        const Model *m = p->current;
+        Model *m = p->current;
         const char *missing = NULL;
 
         p->current = NULL;
@@ -50,7 +50,7 @@ static int finish_model(Parse *p, ConfError *error) {
         else if (m->interfaces.n == 0)
                 missing = "interface";
         if (!missing)
-                return 0;
+                return model_finish(m, error);
         conf_fail(error, "%s:%u: [model %s] has no '%s'; add it", m->file, m->line, m->id, missing);
         return -EINVAL;
 }

@@ -227,6 +227,13 @@ const char *berth_host_credential(berth_host *host, const char *name);
 /* CLOCK_BOOTTIME, microseconds. */
 uint64_t berth_host_boottime_usec(void);
 /*
+ * Times of cameras that name no zone. The model's `file_times` reaches the plugin as the option "utc-offset-minutes": minutes
+ * ahead of UTC, or "local" for the dock's zone, which changes with the season: then these convert. `wall_sec` is what a clock
+ * on the wall shows, as seconds since 1970 as if it showed UTC.
+ */
+int64_t berth_host_local_to_utc(int64_t wall_sec);
+int64_t berth_host_utc_to_local(int64_t unix_sec);
+/*
  * "I am alive, this takes long" for work that delivers no bytes (a device that formats, a long listing): puts off
  * the stall deadline, not the deadline of the whole call.
  */

@@ -6,6 +6,19 @@
 #include "mtp.h"
 #include "ptp_date.h"
 
+int mtp_date_parse(const Mtp *mtp, const PtpString *text, PtpDate *ret) {
+        PtpDate date;
+        int r;
+
+        r = ptp_date_parse(text->text, text->size, mtp->options.local_time ? 0 : mtp->options.utc_offset_minutes, &date);
+        if (r < 0)
+                return r;
+        if (mtp->options.local_time && !date.zoned)
+                date.unix_sec = berth_host_local_to_utc(date.unix_sec);
+        *ret = date;
+        return 0;
+}
+
 /* The first of two dates that is one. */
 static int64_t object_mtime(const Mtp *mtp, const PtpString *modified, const PtpString *captured) {
         const PtpString *dates[] = { modified, captured };
@@ -13,7 +26,7 @@ static int64_t object_mtime(const Mtp *mtp, const PtpString *modified, const Ptp
         for (size_t i = 0; i < 2; i++) {
                 PtpDate date;
 
-                if (ptp_date_parse(dates[i]->text, dates[i]->size, mtp->options.utc_offset_minutes, &date) == 0)
+                if (mtp_date_parse(mtp, dates[i], &date) == 0)
                         return date.unix_sec;
         }
         return BERTH_TIME_UNKNOWN;

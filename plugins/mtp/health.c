@@ -76,7 +76,7 @@ static int health_clock(Mtp *mtp, berth_health *health) {
         after = berth_host_boottime_usec();
         if (!desc.current.is_text)
                 return -EINVAL;
-        r = ptp_date_parse(desc.current.text.text, desc.current.text.size, mtp->options.utc_offset_minutes, &date);
+        r = mtp_date_parse(mtp, &desc.current.text, &date);
         if (r < 0)
                 return r;
         health->clock_unix_sec = date.unix_sec;
@@ -147,7 +147,7 @@ int mtp_set_clock(void *state, int64_t unix_sec) {
         PropertyDesc desc;
         PtpDate date;
         bool zoned;
-        int r;
+        int offset_minutes = mtp->options.utc_offset_minutes, r;
 
         if (!ptp_device_info_has_operation(&mtp->info, PTP_SET_DEVICE_PROP_VALUE))
                 return -EOPNOTSUPP;
@@ -158,7 +158,9 @@ int mtp_set_clock(void *state, int64_t unix_sec) {
                 return -EOPNOTSUPP;
         /* Cameras refuse a form that is not their own: name the zone only to one that does. */
         zoned = ptp_date_parse(desc.current.text.text, desc.current.text.size, 0, &date) == 0 && date.zoned;
-        r = ptp_date_format(unix_sec, mtp->options.utc_offset_minutes, zoned, text);
+        if (mtp->options.local_time)
+                offset_minutes = (int) ((berth_host_utc_to_local(unix_sec) - unix_sec) / 60);
+        r = ptp_date_format(unix_sec, offset_minutes, zoned, text);
         if (r < 0)
                 return r;
         return ptp_send(&mtp->link, PTP_REQUEST(PTP_SET_DEVICE_PROP_VALUE, PTP_PROP_DATE_TIME), data,

@@ -8,6 +8,7 @@
 #include "datasets.h"
 #include "objects.h"
 #include "options.h"
+#include "ptp_date.h"
 #include "ptp_transaction.h"
 
 #define DATASET_MAX (64u << 10)    /* of one dataset */
@@ -38,7 +39,9 @@ int mtp_storage_info(Mtp *mtp, uint32_t id, StorageInfo *ret);
 /* listing.c */
 int mtp_list(void *state);
 
-/* ask.c: what the camera says about its objects. -ENOENT: there is no such object (any more). */
+/* ask.c: a date, by the zone that it names or the model's. -EINVAL for what is none. */
+int mtp_date_parse(const Mtp *mtp, const PtpString *text, PtpDate *ret);
+/* What the camera says about its objects. -ENOENT: there is no such object (any more). */
 int mtp_ask_info(Mtp *mtp, uint32_t handle, MtpObject *ret, PtpString *ret_name);
 /* The same by GetObjectPropList, when that tells all that matters; else -ENODATA. */
 int mtp_ask_props(Mtp *mtp, uint32_t handle, MtpObject *ret, PtpString *ret_name);

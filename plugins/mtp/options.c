@@ -85,6 +85,10 @@ static int parse_one(MtpOptions *o, const char *option) {
         for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
                 if (strlen(flags[i].key) == n && strncmp(flags[i].key, option, n) == 0)
                         return parse_bool(value, flags[i].target);
+        if (strncmp(option, "utc-offset-minutes=", n + 1) == 0 && strcmp(value, "local") == 0) {
+                o->local_time = true;
+                return 0;
+        }
         return parse_number(o, option, n, value);
 }
 

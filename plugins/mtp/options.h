@@ -12,6 +12,7 @@ typedef struct MtpOptions {
         uint32_t chunk_bytes;
         int interface;          /* -1: the still-image interface */
         int utc_offset_minutes; /* of dates without a time zone */
+        bool local_time;        /* they are of the dock's zone instead */
         bool no_partial, no_partial64, no_prop_list, no_cancel;
 } MtpOptions;
 

@@ -201,6 +201,15 @@ void berth_host_log(berth_host *h, int level, const char *format, ...) {
         (void) h, (void) level, (void) format;
 }
 
+/* A zone that is an hour ahead of UTC, always. */
+int64_t berth_host_local_to_utc(int64_t wall_sec) {
+        return wall_sec - 3600;
+}
+
+int64_t berth_host_utc_to_local(int64_t unix_sec) {
+        return unix_sec + 3600;
+}
+
 uint64_t berth_host_boottime_usec(void) {
         static uint64_t now;
 

@@ -393,6 +393,15 @@ void berth_host_log(berth_host *host, int level, const char *format, ...) {
         va_end(ap);
 }
 
+/* A zone that is an hour ahead of UTC, always. */
+int64_t berth_host_local_to_utc(int64_t wall_sec) {
+        return wall_sec - 3600;
+}
+
+int64_t berth_host_utc_to_local(int64_t unix_sec) {
+        return unix_sec + 3600;
+}
+
 uint64_t berth_host_boottime_usec(void) {
         fake_camera.now_usec += 1000;
         return fake_camera.now_usec;

@@ -215,6 +215,10 @@ static void test_every_key_is_read(void **state) {
         assert_int_equal(x->charge_curve[2].ma, 50);
         assert_int_equal(x->firmware, MODEL_FIRMWARE_FILE);
         assert_string_equal(x->firmware_file, "UPDATE/fw.bin");
+        assert_string_equal(x->options.items[0], "utc-offset-minutes=-210");
+        models_free(m);
+        m = model_of(EXACT("x", "file_times = local\n"));
+        assert_string_equal(m->models[0]->options.items[0], "utc-offset-minutes=local");
         models_free(m);
 }
 
@@ -257,6 +261,7 @@ static void test_model_mistakes_are_named(void **state) {
                 { "[model x]\npriority_folder = /\n", "a.conf:2:" },
                 { "[model x]\ncompanion = *.gpx\n", "'take' or 'ignore'" },
                 { "[model x]\ncompanion = take\n", "a.conf:2:" },
+                { EXACT("x", "file_times = +02:00\nplugin.utc-offset-minutes = 60\n"), "a.conf:1: [model x]: file_times and" },
                 { "[model x]\nfile_times = +2:00\n", "a.conf:2:" },
                 { "[model x]\nfile_times = +15:00\n", "14 hours" },
                 { "[model x]\nfile_times = +02:60\n", "a.conf:2:" },

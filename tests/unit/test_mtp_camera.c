@@ -776,6 +776,26 @@ static void test_health_tells_battery_clock_and_storage(void **state) {
         close_camera();
 }
 
+static void test_clock_in_the_docks_zone_is_converted_both_ways(void **state) {
+        const char *const options[] = { "utc-offset-minutes=local", NULL };
+        berth_health health = { 0 };
+        Dataset d = { 0 };
+
+        (void) state;
+        open_camera(full_camera, N(full_camera), options);
+        script_battery(150);
+        script_clock(DATE, 1);
+        fake_command(0x1004, id, 0), refuse(0x2005);
+        assert_true(plugin->health(camera, &health) == 0 && health.clock_unix_sec == DATE_UNIX - 3600);
+        script_clock(DATE, 1);
+        dataset_text(&d, DATE);
+        fake_command(0x1016, id, 1, 0x5011u);
+        fake_data_out(0x1016, id, d.data, d.size);
+        fake_response(OK, id++);
+        assert_int_equal(plugin->set_clock(camera, DATE_UNIX - 3600), 0);
+        close_camera();
+}
+
 static void test_health_leaves_out_what_the_camera_says_badly(void **state) {
         berth_health health = { 0 };
 
@@ -867,6 +887,7 @@ int main(void) {
                 cmocka_unit_test(test_answers_to_an_erase_are_passed_on),
                 cmocka_unit_test(test_erase_of_what_is_gone_already_says_so),
                 cmocka_unit_test(test_health_tells_battery_clock_and_storage),
+                cmocka_unit_test(test_clock_in_the_docks_zone_is_converted_both_ways),
                 cmocka_unit_test(test_health_leaves_out_what_the_camera_says_badly),
                 cmocka_unit_test(test_health_of_a_camera_that_says_nothing),
                 cmocka_unit_test(test_clock_is_set_in_the_cameras_own_form),
