@@ -9,10 +9,12 @@
 #include "bus/bus_private.h"
 #include "bus/manager_methods.h"
 #include "bus/view.h"
+#include "core/outlook.h"
 
 typedef struct ManagerView {
         char *version, *dock_name, *state, *reason, *store_state, *store_reason, *spool_state;
         uint64_t spool_used_bytes, spool_free_bytes, unstored_clips, unstored_bytes;
+        int64_t spool_holds_sec;
         int clock_synchronised;
 } ManagerView;
 
@@ -51,6 +53,7 @@ static const sd_bus_vtable vtable[] = {
         MANAGER("SpoolState", "s", EMITS_CHANGE, spool_state),
         MANAGER("SpoolUsedBytes", "t", EMITS_CHANGE, spool_used_bytes),
         MANAGER("SpoolFreeBytes", "t", EMITS_CHANGE, spool_free_bytes),
+        MANAGER("SpoolHoldsSec", "x", EMITS_CHANGE, spool_holds_sec),
         MANAGER("UnstoredClips", "t", EMITS_CHANGE, unstored_clips),
         MANAGER("UnstoredBytes", "t", EMITS_CHANGE, unstored_bytes),
         MANAGER("ClockSynchronised", "b", EMITS_CHANGE, clock_synchronised),
@@ -67,6 +70,7 @@ static const ViewMember members[] = {
         { "SpoolState", VIEW_TEXT, offsetof(ManagerView, spool_state) },
         { "SpoolUsedBytes", VIEW_U64, offsetof(ManagerView, spool_used_bytes) },
         { "SpoolFreeBytes", VIEW_U64, offsetof(ManagerView, spool_free_bytes) },
+        { "SpoolHoldsSec", VIEW_I64, offsetof(ManagerView, spool_holds_sec) },
         { "UnstoredClips", VIEW_U64, offsetof(ManagerView, unstored_clips) },
         { "UnstoredBytes", VIEW_U64, offsetof(ManagerView, unstored_bytes) },
         { "ClockSynchronised", VIEW_BOOL, offsetof(ManagerView, clock_synchronised) },
@@ -83,6 +87,7 @@ static int view_manager(const Manager *m, const ManagerView *shown, bool progres
         v->clock_synchronised = manager_clock_synchronised(m);
         v->spool_used_bytes = progress ? spool.used_bytes : shown->spool_used_bytes;
         v->spool_free_bytes = progress ? spool.free_bytes : shown->spool_free_bytes;
+        v->spool_holds_sec = spool.holds_sec == OUTLOOK_UNKNOWN ? -1 : (int64_t) spool.holds_sec;
         v->unstored_clips = progress ? spool.unstored_clips : shown->unstored_clips;
         v->unstored_bytes = progress ? spool.unstored_bytes : shown->unstored_bytes;
         if ((r = view_text(&v->version, BERTH_VERSION)) < 0 ||

@@ -19,6 +19,7 @@ const Property manager_properties[] = {
         PROPERTY(DockManager, "SpoolState", "spool_state", STRING, spool_state),
         PROPERTY(DockManager, "SpoolUsedBytes", "spool_used_bytes", UINT64, spool_used_bytes),
         PROPERTY(DockManager, "SpoolFreeBytes", "spool_free_bytes", UINT64, spool_free_bytes),
+        PROPERTY(DockManager, "SpoolHoldsSec", "spool_holds_sec", SPAN, spool_holds_sec),
         PROPERTY(DockManager, "UnstoredClips", "unstored_clips", UINT64, unstored_clips),
         PROPERTY(DockManager, "UnstoredBytes", "unstored_bytes", UINT64, unstored_bytes),
         PROPERTY(DockManager, "ClockSynchronised", "clock_synchronised", BOOL, clock_synchronised),
@@ -67,7 +68,7 @@ static const char signature[_PROPERTY_KIND_MAX] = {
         [PROPERTY_BOOL] = SD_BUS_TYPE_BOOLEAN,  [PROPERTY_UINT32] = SD_BUS_TYPE_UINT32,
         [PROPERTY_UINT64] = SD_BUS_TYPE_UINT64, [PROPERTY_INT64] = SD_BUS_TYPE_INT64,
         [PROPERTY_PERCENT] = SD_BUS_TYPE_INT32, [PROPERTY_MAYBE] = SD_BUS_TYPE_STRING,
-        [PROPERTY_TIME] = SD_BUS_TYPE_INT64,
+        [PROPERTY_TIME] = SD_BUS_TYPE_INT64,    [PROPERTY_SPAN] = SD_BUS_TYPE_INT64,
 };
 
 static bool is_text(PropertyKind kind) {
@@ -79,6 +80,8 @@ int properties_init(const Property *properties, size_t n, void *object) {
                 void *member = (char *) object + properties[i].offset;
                 if (properties[i].kind == PROPERTY_PERCENT)
                         *(int32_t *) member = -1;
+                if (properties[i].kind == PROPERTY_SPAN)
+                        *(int64_t *) member = -1;
                 if (properties[i].kind == PROPERTY_TIME)
                         *(int64_t *) member = PROPERTY_TIME_UNKNOWN;
                 if (!is_text(properties[i].kind) || properties[i].kind == PROPERTY_MAYBE)
@@ -182,6 +185,8 @@ static json_t *value_to_json(const Property *p, const void *object) {
         case PROPERTY_TIME:
                 return *(const int64_t *) member == PROPERTY_TIME_UNKNOWN ? json_null()
                                                                           : json_integer(*(const int64_t *) member);
+        case PROPERTY_SPAN:
+                return *(const int64_t *) member < 0 ? json_null() : json_integer(*(const int64_t *) member);
         case PROPERTY_PERCENT:
                 return *(const int32_t *) member < 0 ? json_null() : json_integer(*(const int32_t *) member);
         case _PROPERTY_KIND_MAX:

@@ -20,6 +20,7 @@ typedef enum PropertyKind {
         PROPERTY_UINT64,
         PROPERTY_INT64,
         PROPERTY_TIME,    /* x, PROPERTY_TIME_UNKNOWN when left out: null in JSON */
+        PROPERTY_SPAN,    /* x, seconds; -1 unknown: null in JSON */
         PROPERTY_PERCENT, /* i, -1 unknown: null in JSON */
         _PROPERTY_KIND_MAX,
 } PropertyKind;

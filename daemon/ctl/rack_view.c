@@ -56,6 +56,24 @@ static int add_fact(Lines *lines, const Look *look, const char *label, const cha
                                             style_end(style, look), *fitted ? "  " : "", fitted));
 }
 
+/* "room for about 2 days without the store"; "" when nobody can say. */
+static char *outlook_text(int64_t sec) {
+        static const struct {
+                int64_t sec;
+                const char *one, *many;
+        } units[] = { { 86400, "day", "days" }, { 3600, "hour", "hours" }, { 60, "minute", "minutes" } };
+
+        if (sec < 0)
+                return strdup("");
+        for (size_t i = 0; i < ELEMENTSOF(units); i++)
+                /* Two of a unit or more: "1 day" could be nearly two. */
+                if (sec >= 2 * units[i].sec || i + 1 == ELEMENTSOF(units)) {
+                        long long n = (long long) (sec / units[i].sec);
+                        return text_format("; room for about %lld %s without the store", n, n == 1 ? units[i].one : units[i].many);
+                }
+        return strdup("");
+}
+
 int rack_view_summary(const Dock *dock, const Look *look, Lines *lines) {
         const DockManager *m = &dock->manager;
         char all[16], free_text[16], unstored[16];
@@ -67,10 +85,13 @@ int rack_view_summary(const Dock *dock, const Look *look, Lines *lines) {
         if (r < 0)
                 return r;
 
+        _cleanup_(freep) char *outlook = outlook_text(m->spool_holds_sec);
+        if (!outlook)
+                return -ENOMEM;
         _cleanup_(freep) char *spool = text_format(
-                "%s free of %s; %llu %s (%s) not stored yet", text_bytes(m->spool_free_bytes, free_text),
+                "%s free of %s; %llu %s (%s) not stored yet%s", text_bytes(m->spool_free_bytes, free_text),
                 text_bytes(m->spool_used_bytes + m->spool_free_bytes, all), (unsigned long long) m->unstored_clips,
-                m->unstored_clips == 1 ? "clip" : "clips", text_bytes(m->unstored_bytes, unstored));
+                m->unstored_clips == 1 ? "clip" : "clips", text_bytes(m->unstored_bytes, unstored), outlook);
         r = spool ? add_fact(lines, look, "Spool", m->spool_state, spool) : -ENOMEM;
         if (r < 0 || m->clock_synchronised)
                 return r;

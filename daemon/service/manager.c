@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "core/outlook.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
 
@@ -93,6 +94,7 @@ void manager_spool_status(const Manager *m, SpoolStatus *ret) {
                 .used_bytes = spool_total_bytes(m->spool) - MIN2(spool_free_bytes(m->spool), spool_total_bytes(m->spool)),
                 .unstored_clips = m->unstored_clips,
                 .unstored_bytes = m->unstored_bytes,
+                .holds_sec = m->spool_holds_sec,
         };
 }
 
@@ -259,6 +261,7 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
                 return -ENOMEM;
         m->event = sd_event_ref(event);
         m->settings = settings;
+        m->spool_holds_sec = OUTLOOK_UNKNOWN;
         upload_queue_init(&m->uploads, settings->uploads);
         r = models_load(settings->models_dir, settings->local_models_dir, &m->models, error);
         if (r < 0)

@@ -51,6 +51,7 @@ typedef struct SpoolStatus {
         const char *state; /* "ok", "full", "failing" */
         uint64_t used_bytes, free_bytes;
         uint64_t unstored_clips, unstored_bytes;
+        uint64_t holds_sec; /* how long it will do without the store: core/outlook.h */
 } SpoolStatus;
 void manager_spool_status(const Manager *m, SpoolStatus *ret);
 

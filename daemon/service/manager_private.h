@@ -47,6 +47,7 @@ struct Manager {
         uint64_t unstored_clips, unstored_bytes;
         sd_event_source *upload_timer, *spool_timer;
         bool spool_full, looking, started, stopping;
+        uint64_t flow_at_usec, spool_holds_sec; /* when it was looked at, and what came out: core/outlook.h */
         unsigned releasing; /* spool copies on their way out */
 
         const ManagerObserver *observer;

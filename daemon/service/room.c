@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "core/outlook.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
 
@@ -97,6 +98,31 @@ static void make_room(Manager *m, uint64_t missing_bytes) {
         clip_rows_free(rows, n);
 }
 
+/* ---- How long will it last? ---------------------------------------------------------------------------------------- */
+
+#define FLOW_SEC (24 * UINT64_C(3600))
+#define FLOW_AGAIN_USEC (60 * USEC_PER_SEC)
+
+/* Looked at now and then: it is for people, and reads a day's clips. */
+static void look_ahead(Manager *m) {
+        uint64_t now = clock_boottime_usec();
+        StoreFlow flow;
+        int r;
+
+        if (m->flow_at_usec != 0 && now - m->flow_at_usec < FLOW_AGAIN_USEC)
+                return;
+        m->flow_at_usec = now;
+        r = store_flow(m->store, clock_wall_usec() - (int64_t) (FLOW_SEC * USEC_PER_SEC), &flow);
+        m->spool_holds_sec = r < 0 ? OUTLOOK_UNKNOWN :
+                                     outlook_sec(&(OutlookFacts){
+                                             .free_bytes = spool_free_bytes(m->spool),
+                                             .reserve_bytes = spool_reserve_bytes(m->spool),
+                                             .releasable_bytes = flow.releasable_bytes,
+                                             .inflow_bytes = flow.seen_bytes,
+                                             .inflow_sec = FLOW_SEC,
+                                     });
+}
+
 /* ---- Is there room? ------------------------------------------------------------------------------------------------ */
 
 /* What the pulls under way will still write. */
@@ -145,6 +171,8 @@ static void looked(int result, void *userdata) {
         m->looking = false;
         if (result < 0)
                 log_warning(NULL, "The spool's free space cannot be asked for");
+        else
+                look_ahead(m);
         /* Each bay asks again for the clip that it wants; a smaller clip may fit where a larger one does not. */
         for (Bay *b = m->bays; b; b = bay_next_in_order(b)) {
                 Docking *d = bay_docking(b);

@@ -440,3 +440,28 @@ int store_totals(Store *s, StoreTotals *ret) {
         *ret = t;
         return 0;
 }
+
+/* ---- Flow ---- */
+
+int store_flow(Store *s, int64_t since_wall_usec, StoreFlow *ret) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        StoreFlow flow = { 0 };
+        int64_t releasable = 0;
+        int r;
+
+        /* Ids rise with time: from the newest back to the first that is older. */
+        r = db_query(s->reader, "SELECT size_bytes, seen_usec FROM clips ORDER BY id DESC", DB_NO_ARGS, &row);
+        for (; r > 0 && sqlite3_column_int64(row, 1) >= since_wall_usec; r = db_next(row))
+                flow.seen_bytes += db_column_uint(row, 0);
+        if (r < 0)
+                return r;
+        r = db_number(s->reader,
+                      "SELECT coalesce(sum(size_bytes), 0) FROM clips INDEXED BY clips_in_spool"
+                      " WHERE spool_name IS NOT NULL AND state IN ('receipted', 'erasing', 'erased')",
+                      DB_NO_ARGS, &releasable);
+        if (r < 0)
+                return r;
+        flow.releasable_bytes = (uint64_t) releasable;
+        *ret = flow;
+        return 0;
+}

@@ -176,6 +176,13 @@ typedef struct StoreTotals {
 } StoreTotals;
 int store_totals(Store *s, StoreTotals *ret);
 
+typedef struct StoreFlow {
+        uint64_t seen_bytes;       /* footage that was first listed since then */
+        uint64_t releasable_bytes; /* spool copies whose clips have a receipt */
+} StoreFlow;
+/* Reads a row for each clip of that time. */
+int store_flow(Store *s, int64_t since_wall_usec, StoreFlow *ret);
+
 typedef struct RefusedRow {
         uint64_t id; /* the sequence number of its custody event */
         char *bay;

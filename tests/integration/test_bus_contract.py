@@ -78,7 +78,7 @@ class Follower:
         now[ROOT] = {f"{NAME}.Manager": self.dock.manager()}
         # The disk's free space moves between two looks; that it is announced is seen elsewhere.
         for objects in (now, self.objects):
-            for name in ("SpoolUsedBytes", "SpoolFreeBytes"):
+            for name in ("SpoolUsedBytes", "SpoolFreeBytes", "SpoolHoldsSec"):
                 objects[ROOT][f"{NAME}.Manager"].pop(name, None)
         return now == self.objects
 

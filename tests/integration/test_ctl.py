@@ -63,6 +63,16 @@ def test_wide_characters_keep_the_columns_aligned():
         assert lines[0].index(" m ") + 5 == lines[1].index(" m ") - 1, lines
 
 
+def test_status_says_how_long_the_spool_will_hold():
+    with world() as w:
+        for sec, text in ((-1, ""), (0, "; room for about 0 minutes without the store"), (90, "; room for about 1 minute without"),
+                          (7199, "; room for about 119 minutes without"), (7200, "; room for about 2 hours without"),
+                          (30 * 86400, "; room for about 30 days without the store")):
+            w.dock.dock(SpoolHoldsSec=sec)
+            line = next(line for line in w.run("status").stdout.splitlines() if line.startswith("Spool"))
+            assert line.endswith("not stored yet") if not text else text in line, line
+
+
 def test_status_json_has_what_the_manual_promises():
     with world() as w:
         w.dock.bay(3, **pulling())
@@ -73,8 +83,8 @@ def test_status_json_has_what_the_manual_promises():
         assert d["schema"] == "org.berth.ctl.status/1" and set(d) == {"schema", "dock", "bays", "cameras"}, d
         assert d["dock"] == {
             "name": "north", "version": "0.1", "state": "running", "reason": "", "store_state": "ready", "store_reason": "",
-            "spool_state": "ok", "spool_used_bytes": 3 * GIB, "spool_free_bytes": 90 * GIB, "unstored_clips": 0,
-            "unstored_bytes": 0, "clock_synchronised": True}, d["dock"]
+            "spool_state": "ok", "spool_used_bytes": 3 * GIB, "spool_free_bytes": 90 * GIB, "spool_holds_sec": 7200,
+            "unstored_clips": 0, "unstored_bytes": 0, "clock_synchronised": True}, d["dock"]
         assert d["bays"][2] == {
             "number": 3, "port_path": "1-1.3", "state": "pulling", "reason": "", "serial": "BC-0003", "model": "Guard 4",
             "battery_percent": 87, "clips_total": 12, "clips_copied": 3, "clips_stored": 2, "clips_erased": 1,

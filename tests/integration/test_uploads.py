@@ -52,4 +52,21 @@ def test_camera_in_the_dock_goes_before_one_that_left(sim, dock):
     assert receipts(d) == ["SN-here"] * 4 + ["SN-gone"] * 4, receipts(d)
 
 
-rack.run([test_cameras_take_turns_at_the_store, test_camera_in_the_dock_goes_before_one_that_left])
+def test_dock_says_how_long_it_will_do_without_the_store(sim, dock):
+    d = dock(["1-1.1"])
+    camera(sim, "c", [make_clip("a.MP4", 64 * MIB, 1)])
+    d.start_daemon()
+    d.wait(lambda: d.manager()["SpoolFreeBytes"] > 0, "a look at the spool")
+    assert d.manager()["SpoolHoldsSec"] == -1, "nothing has come"
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "settled")
+    d.daemon.end()
+    d.start_daemon()
+    d.wait(lambda: d.manager()["SpoolHoldsSec"] >= 0, "the dock to say how long the spool will hold")
+    free = d.manager()["SpoolFreeBytes"] - 16 * MIB
+    told, wanted = d.manager()["SpoolHoldsSec"], min(365 * 86400, free / (64 * MIB) * 86400)
+    assert wanted * 0.9 < told < wanted * 1.1, (told, wanted)
+
+
+rack.run([test_cameras_take_turns_at_the_store, test_camera_in_the_dock_goes_before_one_that_left,
+          test_dock_says_how_long_it_will_do_without_the_store])

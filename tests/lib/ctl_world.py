@@ -33,7 +33,7 @@ class World:
     def start_dock(self, named=True):
         self.dock = FakeDock(self.bus)
         self.dock.dock(Version="0.1", DockName="north", State="running", StoreState="ready", SpoolState="ok",
-                       SpoolUsedBytes=3 * GIB, SpoolFreeBytes=90 * GIB, ClockSynchronised=True)
+                       SpoolUsedBytes=3 * GIB, SpoolFreeBytes=90 * GIB, SpoolHoldsSec=7200, ClockSynchronised=True)
         for n in range(1, 5):
             self.dock.bay(n, Number=n, PortPath=f"1-1.{n}", State="empty")
         if named:
