@@ -81,7 +81,7 @@ void upload_queue_retry_later(Clip *clip);
 void upload_queue_retry_now(Manager *m);
 
 /* upload.c */
-/* Hands the clip to the uplink. -ENOENT when its spool copy is not there. */
+/* Hands the clip to the uplink. -ENOENT when its spool copy is not there, -EBADMSG when the custody log knows of no copy. */
 int upload_begin(Clip *clip);
 /* The spool's copy is not what was read from the camera. */
 void upload_bad_copy(Clip *clip, const char *text);

@@ -190,34 +190,56 @@ static void put_answered(void *userdata, void *cookie, const UplinkAnswer *answe
         upload_pump(m);
 }
 
+static json_t *camera_facts(const Clip *c, const CameraRow *camera) {
+        return json_pack("{s:s, s:s, s:s, s:s, s:s}", "serial", c->serial, "manufacturer", camera ? camera->manufacturer : "", "model",
+                         camera ? camera->model : "", "firmware", camera ? camera->firmware : "", "model_id",
+                         camera ? camera->model_id : "");
+}
+
+static json_t *clock_facts(const CopyEvidence *e) {
+        return json_pack("{s:o, s:b}", "drift_usec", e->drift_known ? json_integer(e->drift_usec) : json_null(), "dock_synchronised",
+                         (int) e->dock_synchronised);
+}
+
+static json_t *custody_facts(const CopyEvidence *e) {
+        char hex[DIGEST_HEX_SIZE];
+
+        return json_pack("{s:I, s:s}", "seq", (json_int_t) e->seq, "sha256", digest_to_hex(&e->hash, hex));
+}
+
 /* What a stranger should know beside digest and size, from the store's manifest alone. */
-static char *manifest_facts(const Clip *c) {
+static int manifest_facts(const Clip *c, char **ret) {
         _cleanup_(camera_row_freep) CameraRow *camera = NULL;
+        CopyEvidence evidence;
         char seen[UTC_TEXT_SIZE];
         json_t *facts;
         char *text;
+        int r;
 
         (void) store_camera_by_serial(c->manager->store, c->serial, &camera);
-        facts = json_pack("{s:s, s:I, s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "dock", c->manager->settings->name, "clip_id",
-                          (json_int_t) c->id, "first_seen", utc_text(c->seen_unix_sec * (int64_t) USEC_PER_SEC, seen), "camera",
-                          "serial", c->serial, "manufacturer", camera ? camera->manufacturer : "", "model",
-                          camera ? camera->model : "", "firmware", camera ? camera->firmware : "", "model_id",
-                          camera ? camera->model_id : "");
-        if (!facts)
-                return NULL;
-        text = json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS);
+        r = store_copy_evidence(c->manager->store, c->id, &evidence);
+        if (r < 0)
+                return r == -ENOENT ? -EBADMSG : r;
+        facts = json_pack("{s:s, s:I, s:s, s:o, s:o, s:o}", "dock", c->manager->settings->name, "clip_id", (json_int_t) c->id,
+                          "first_seen", utc_text(c->seen_unix_sec * (int64_t) USEC_PER_SEC, seen), "camera", camera_facts(c, camera),
+                          "clock", clock_facts(&evidence), "custody", custody_facts(&evidence));
+        text = facts ? json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         json_decref(facts);
-        return text;
+        if (!text)
+                return -ENOMEM;
+        *ret = text;
+        return 0;
 }
 
 int upload_begin(Clip *c) {
         _cleanup_(fd_closep) int fd = -EBADF;
-        _cleanup_(freep) char *facts = manifest_facts(c);
+        _cleanup_(freep) char *facts = NULL;
         UplinkPut put;
         int r;
 
-        if (!facts)
-                return -ENOMEM;
+        r = manifest_facts(c, &facts);
+        if (r < 0)
+                return r;
         fd = spool_open_sealed(c->manager->spool, c->spool_name);
         if (fd < 0)
                 return fd;

@@ -182,8 +182,9 @@ static void begin(Clip *c) {
         else if (r == -ENOENT)
                 upload_bad_copy(c, "the spool file is gone");
         else {
-                c->retry_at_usec = clock_boottime_usec() + BACKOFF_MIN_USEC;
-                c->upload_failures++;
+                log_warning(&(LogAbout){ .camera = c->serial, .clip = c->path }, "Its upload cannot be begun, and is tried again: %s",
+                            strerror(-r));
+                c->retry_at_usec = clock_boottime_usec() + backoff_usec(++c->upload_failures, BACKOFF_MIN_USEC, BACKOFF_MAX_USEC);
                 append(c);
         }
 }

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "store/custody.h"
 #include "store/store_private.h"
 
 /* Makes one row out of the statement's current one. */
@@ -406,6 +407,53 @@ int store_events_last(Store *s, uint64_t camera_id, uint64_t clip_id, size_t max
         }
         *ret = rows;
         *ret_n = n;
+        return 0;
+}
+
+/* ---- Evidence ---- */
+
+/* The last check of that docking, for the clock's sake. None is no error: not every camera can be checked. */
+static int read_drift(Store *s, uint64_t camera_id, uint64_t docking_id, CopyEvidence *e) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        CustodyEvent check = { 0 };
+        const json_t *drift;
+        int r;
+
+        r = db_query(s->reader,
+                     "SELECT bytes FROM custody WHERE camera_id = ?1 AND docking_id = ?2 AND kind = ?3 ORDER BY seq DESC LIMIT 1",
+                     DB_ARGS(DB_INT(camera_id), DB_INT(docking_id), DB_TEXT(fact_kind_to_string(FACT_CHECKED))), &row);
+        if (r <= 0)
+                return r;
+        r = custody_parse(sqlite3_column_blob(row, 0), (size_t) sqlite3_column_bytes(row, 0), &check);
+        if (r < 0)
+                return r;
+        drift = json_object_get(check.object, "drift_usec");
+        e->drift_known = json_is_integer(drift);
+        e->drift_usec = e->drift_known ? (int64_t) json_integer_value(drift) : 0;
+        e->dock_synchronised = json_is_true(json_object_get(check.object, "synchronised"));
+        custody_event_done(&check);
+        return 0;
+}
+
+int store_copy_evidence(Store *s, uint64_t clip_id, CopyEvidence *ret) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        CopyEvidence e = { 0 };
+        int r;
+
+        r = db_query(s->reader,
+                     "SELECT seq, hash, camera_id, docking_id FROM custody WHERE clip_id = ?1 AND kind = ?2 ORDER BY seq DESC LIMIT 1",
+                     DB_ARGS(DB_INT(clip_id), DB_TEXT(fact_kind_to_string(FACT_COPIED))), &row);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return -ENOENT;
+        e.seq = db_column_uint(row, 0);
+        r = db_column_digest(row, 1, &e.hash);
+        if (r >= 0)
+                r = read_drift(s, db_column_uint(row, 2), db_column_uint(row, 3), &e);
+        if (r < 0)
+                return r;
+        *ret = e;
         return 0;
 }
 

@@ -168,6 +168,17 @@ int store_events(Store *s, uint64_t after_seq, uint64_t camera_id, uint64_t clip
 /* The newest `max` of them, still in ascending order. */
 int store_events_last(Store *s, uint64_t camera_id, uint64_t clip_id, size_t max, EventRow ***ret, size_t *ret_n);
 
+/* What the chain says about how a clip's bytes came to the dock. */
+typedef struct CopyEvidence {
+        uint64_t seq; /* of the event of its copy … */
+        Digest hash;  /* … and that event's hash */
+        bool drift_known;
+        int64_t drift_usec;     /* camera minus dock, as measured in the docking of the copy */
+        bool dock_synchronised; /* was the dock's clock known right then? */
+} CopyEvidence;
+/* -ENOENT for a clip that was not copied. */
+int store_copy_evidence(Store *s, uint64_t clip_id, CopyEvidence *ret);
+
 typedef struct StoreTotals {
         uint64_t clips_by_state[_CLIP_STATE_MAX];
         uint64_t unstored_bytes; /* copied, no receipt */

@@ -59,6 +59,19 @@ def test_custody_tells_each_step_in_order(sim, dock):
     d.check_chain()
 
 
+def test_manifest_names_the_custody_event_and_the_clock(sim, dock):
+    d = dock(["1-1.1"]).start()
+    camera(sim, "c", [make_clip("A.MP4", 20 * MIB, 1)], clock_offset_sec=-90)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+    facts = d.manifests()[0]["facts"]
+    copied, checked = d.events("copied")[0], d.events("checked")[0]
+    hashes = dict(d.rows("SELECT seq, hash FROM custody"))
+    assert facts["custody"] == {"seq": copied["seq"], "sha256": hashes[copied["seq"]].hex()}, facts
+    assert facts["clock"] == {"drift_usec": checked["drift_usec"], "dock_synchronised": True}, facts
+    assert facts["dock"] == "test-dock" and facts["camera"]["serial"] == "SN-c", facts
+
+
 def test_clock_drift_is_on_record_before_the_clock_is_set(sim, dock):
     d = dock(["1-1.1"]).start()
     camera(sim, "c", [], clock_offset_sec=3600)
@@ -174,6 +187,7 @@ def test_clip_over_four_gibibytes(sim, dock):
 
 
 rack.run([test_cameras_are_pulled_stored_erased_and_ready, test_custody_tells_each_step_in_order,
+          test_manifest_names_the_custody_event_and_the_clock,
           test_clock_drift_is_on_record_before_the_clock_is_set, test_clock_is_left_while_the_docks_own_is_not_synchronised,
           test_odd_names_and_sizes_arrive, test_two_thousand_clips_on_one_camera, test_half_pulled_clip_goes_on_in_another_bay,
           test_receipt_of_an_earlier_docking_erases_only_what_was_read_again, test_clip_over_four_gibibytes])

@@ -291,20 +291,26 @@ class Dock:
 
     # ---- judging
 
-    def stored(self):
-        """{(serial, path): [sha256 of the stored bytes, ...]}, computed from the store's files alone, through the manifests."""
-        found = {}
+    def manifests(self):
+        """All manifests in the store."""
+        found = []
         for folder, _, files in os.walk(os.path.join(self.store, "manifests")):
             for name in files:
                 with open(os.path.join(folder, name), encoding="utf-8") as f:
-                    manifest = json.load(f)
-                with open(os.path.join(self.store, manifest["object"]), "rb") as f:
-                    digest = hashlib.sha256()
-                    while chunk := f.read(1 << 20):
-                        digest.update(chunk)
-                assert digest.hexdigest() == manifest["sha256"], f"{name} does not have the bytes that its manifest names"
-                assert os.path.getsize(os.path.join(self.store, manifest["object"])) == manifest["size"]
-                found.setdefault((manifest["serial"], manifest["path"]), []).append(digest.hexdigest())
+                    found.append(json.load(f))
+        return found
+
+    def stored(self):
+        """{(serial, path): [sha256 of the stored bytes, ...]}, computed from the store's files alone, through the manifests."""
+        found = {}
+        for manifest in self.manifests():
+            with open(os.path.join(self.store, manifest["object"]), "rb") as f:
+                digest = hashlib.sha256()
+                while chunk := f.read(1 << 20):
+                    digest.update(chunk)
+            assert digest.hexdigest() == manifest["sha256"], f"{manifest['object']} does not have the bytes that its manifest names"
+            assert os.path.getsize(os.path.join(self.store, manifest["object"])) == manifest["size"]
+            found.setdefault((manifest["serial"], manifest["path"]), []).append(digest.hexdigest())
         return found
 
     def objects(self):

@@ -646,6 +646,60 @@ static void test_totals_add_up(void **state) {
         clip_rows_free(rows, n);
 }
 
+static void test_flow_is_what_came_since_then(void **state) {
+        Rig *rig = *state;
+        Fact old = rig_clip(1, 1, "DCIM/OLD.MP4", 7 * RIG_SIZE), new = rig_clip(1, 2, "DCIM/NEW.MP4", 3 * RIG_SIZE);
+        StoreFlow flow;
+
+        old.at.wall_usec -= INT64_C(3600) * 1000000;
+        rig_dock(rig, 1);
+        expect(rig, &old, 0);
+        expect(rig, &new, 0);
+        rig_store_clip(rig, 1, 3);
+        assert_int_equal(store_flow(rig->store, new.at.wall_usec, &flow), 0);
+        assert_int_equal(flow.seen_bytes, 4 * RIG_SIZE);
+        assert_int_equal(flow.releasable_bytes, RIG_SIZE);
+        assert_int_equal(store_flow(rig->store, old.at.wall_usec, &flow), 0);
+        assert_int_equal(flow.seen_bytes, 11 * RIG_SIZE);
+        assert_int_equal(store_flow(rig->store, INT64_MAX, &flow), 0);
+        assert_int_equal(flow.seen_bytes, 0);
+}
+
+static void test_evidence_of_a_copy_is_its_event_and_the_check_of_its_docking(void **state) {
+        Rig *rig = *state;
+        Fact check = rig_fact(FACT_CHECKED), later;
+        CopyEvidence e;
+        EventRow **events;
+        size_t n;
+
+        rig_dock(rig, 1);
+        rig_copy(rig, 1, 1);
+        assert_int_equal(store_copy_evidence(rig->store, 2, &e), -ENOENT);
+        assert_int_equal(store_copy_evidence(rig->store, 1, &e), 0);
+        assert_false(e.drift_known || e.dock_synchronised);
+        check.docking_id = 1;
+        check.camera_id = 1;
+        check.at.synchronised = true;
+        check.check.battery_percent = -1;
+        check.check.drift_known = true;
+        check.check.drift_usec = -90000000;
+        expect(rig, &check, 0);
+        later = check;
+        later.docking_id = 2;
+        later.check.drift_usec = 5;
+        rig_undock(rig, 1);
+        rig_dock(rig, 2);
+        expect(rig, &later, 0);
+        assert_int_equal(store_copy_evidence(rig->store, 1, &e), 0);
+        assert_true(e.drift_known && e.dock_synchronised);
+        assert_int_equal(e.drift_usec, -90000000);
+        assert_int_equal(store_events(rig->store, e.seq - 1, 0, 1, 1, &events, &n), 0);
+        assert_int_equal(n, 1);
+        assert_true(events[0]->seq == e.seq && digest_equal(&events[0]->hash, &e.hash));
+        assert_non_null(strstr(events[0]->bytes, "\"event\":\"copied\""));
+        event_rows_free(events, n);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void) {
@@ -675,6 +729,8 @@ int main(void) {
                 TEST(test_strangers_paths_and_numbers_are_refused),
                 TEST(test_clips_are_found_by_camera_and_state),
                 TEST(test_releasable_clips_are_receipted_and_in_the_spool),
+                TEST(test_flow_is_what_came_since_then),
+                TEST(test_evidence_of_a_copy_is_its_event_and_the_check_of_its_docking),
                 TEST(test_totals_add_up),
         };
 
