@@ -15,9 +15,12 @@
  *   SetOwner        ssss                       the same
  *   EnterStorage                               the camera took the command and leaves the bus; only Close may follow
  *   List            u             a(ustxu)b    first index -> page of (index, path, size, mtime, flags), more to come?
- *   Pull            ustay         tayayay      clip index, name of the part in the incoming folder, offset (a multiple
+ *   Pull            ustay         tayayaysstxts
+ *                                              clip index, name of the part in the incoming folder, offset (a multiple
  *                                              of the block size), the digests of the blocks before it, concatenated
- *                                              -> size, SHA-256 of the whole, of the first and of the last EDGE bytes
+ *                                              -> size, SHA-256 of the whole, of the first and of the last EDGE bytes;
+ *                                              its container (base/container.h): format, verdict, offset, recording
+ *                                              time (INT64_MIN: unknown), duration in ms (0: unknown), reason
  *   Verify          uau                        clip index, numbers of blocks to read again from the camera (digest only)
  *   Erase           stxayayay                  path, size, mtime, SHA-256 of the whole, head and tail: finds the clip
  *                                              in this session, compares, deletes, checks that it is gone

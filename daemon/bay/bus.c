@@ -263,7 +263,7 @@ static int call_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return r < 0 ? r : 1;
 }
 
-static int reply_reading(sd_bus_message *m, const Reading *reading) {
+static int reply_reading(sd_bus_message *m, const Reading *reading, const Container *c) {
         sd_bus_message *reply = NULL;
         int r;
 
@@ -277,6 +277,9 @@ static int reply_reading(sd_bus_message *m, const Reading *reading) {
         if (r >= 0)
                 r = append_digest(reply, &reading->tail);
         if (r >= 0)
+                r = sd_bus_message_append(reply, "sstxts", container_format_to_string(c->format), container_verdict_to_string(c->verdict),
+                                          c->offset, c->recorded_unix_sec, c->duration_msec, c->reason);
+        if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);
         return r < 0 ? r : 1;
@@ -288,6 +291,7 @@ static int call_pull(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *part;
         const void *bytes;
         uint64_t offset;
+        Container container;
         uint32_t index;
         Reading reading;
         size_t size;
@@ -307,9 +311,9 @@ static int call_pull(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return reply_memory(m);
         if (size > 0)
                 memcpy(kept, bytes, size);
-        if (pull_clip(b->session, index, part, offset, kept, size / DIGEST_SIZE, &reading, &fault) < 0)
+        if (pull_clip(b->session, index, part, offset, kept, size / DIGEST_SIZE, &reading, &container, &fault) < 0)
                 return reply_fault(m, &fault);
-        return reply_reading(m, &reading);
+        return reply_reading(m, &reading, &container);
 }
 
 static int call_verify(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -373,7 +377,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("SetOwner", OWNER_TYPE, NULL, call_set_owner, 0),
         SD_BUS_METHOD("EnterStorage", NULL, NULL, call_enter_storage, 0),
         SD_BUS_METHOD("List", "u", "a(ustxu)b", call_list, 0),
-        SD_BUS_METHOD("Pull", "ustay", "tayayay", call_pull, 0),
+        SD_BUS_METHOD("Pull", "ustay", "tayayaysstxts", call_pull, 0),
         SD_BUS_METHOD("Verify", "uau", NULL, call_verify, 0),
         SD_BUS_METHOD("Erase", "stxayayay", NULL, call_erase, 0),
         SD_BUS_METHOD("Format", NULL, NULL, call_format, 0),

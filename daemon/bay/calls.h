@@ -3,11 +3,12 @@
 
 /* The calls of base/wire_bay.h that are more than one callback of the plugin. */
 
+#include "bay/container.h"
 #include "bay/session.h"
 
-/* pull.c: reads the clip into a part, durable when it returns. */
+/* pull.c: reads the clip into a part, durable when it returns, and looks at the container that it is. */
 int pull_clip(Session *s, uint32_t index, const char *part, uint64_t offset, const Digest *kept, size_t n_kept, Reading *ret,
-              Fault *fault);
+              Container *ret_container, Fault *fault);
 /* verify.c: reads single blocks again and tells their digests by Block signals. */
 int verify_clip(Session *s, uint32_t index, const uint32_t *blocks, size_t n_blocks, Fault *fault);
 /* erase.c: finds exactly that clip in this session, deletes it and sees that it is gone. */

@@ -308,7 +308,7 @@ static int check_length(const Clip *clip, uint64_t offset, size_t n_kept, uint64
 }
 
 static int pull(Session *s, Pull *p, const Clip *clip, const char *part, const Digest *kept, size_t n_kept, Reading *ret,
-                Fault *fault) {
+                Container *ret_container, Fault *fault) {
         uint64_t length;
         int r;
 
@@ -330,18 +330,22 @@ static int pull(Session *s, Pull *p, const Clip *clip, const char *part, const D
                 return part_fault(fault, "sync", -errno);
         ret->size_bytes = p->edges->size_bytes;
         r = edges_finish(p->edges, &ret->digest, &ret->head, &ret->tail);
-        return r < 0 ? part_fault(fault, "hash", r) : 0;
+        if (r < 0)
+                return part_fault(fault, "hash", r);
+        /* The whole part, also what earlier dockings pulled of it. */
+        container_look(p->fd, ret->size_bytes, outbox_alive, ret_container);
+        return 0;
 }
 
 int pull_clip(Session *s, uint32_t index, const char *part, uint64_t offset, const Digest *kept, size_t n_kept, Reading *ret,
-              Fault *fault) {
+              Container *ret_container, Fault *fault) {
         Pull p = { .clip = index, .offset = offset, .written = offset, .synced = offset, .fd = -EBADF };
         const Clip *clip = session_clip(s, index, fault);
         int r;
 
         if (!clip)
                 return -EBADE;
-        r = pull(s, &p, clip, part, kept, n_kept, ret, fault);
+        r = pull(s, &p, clip, part, kept, n_kept, ret, ret_container, fault);
         pull_done(&p);
         return r;
 }

@@ -68,6 +68,23 @@ static const char *state_now(Manager *manager, const ClipRow *row) {
         return clip_state_to_string(running && running->state == CLIP_UPLOADING ? CLIP_UPLOADING : row->state);
 }
 
+static int append_container(sd_bus_message *m, const Container *c) {
+        int r;
+
+        if (c->format == CONTAINER_NONE)
+                return 0;
+        if ((r = append_text(m, "Container", container_format_to_string(c->format))) < 0 ||
+            (r = append_text(m, "ContainerState", container_verdict_to_string(c->verdict))) < 0 ||
+            (r = append_text(m, "ContainerReason", c->reason)) < 0)
+                return r;
+        if (c->reason[0] && (r = sd_bus_message_append(m, "{sv}", "ContainerOffset", "t", c->offset)) < 0)
+                return r;
+        if (c->recorded_unix_sec != CONTAINER_TIME_UNKNOWN &&
+            (r = sd_bus_message_append(m, "{sv}", "RecordedSec", "x", c->recorded_unix_sec)) < 0)
+                return r;
+        return c->duration_msec > 0 ? sd_bus_message_append(m, "{sv}", "DurationMsec", "t", c->duration_msec) : 0;
+}
+
 static int append_clip(sd_bus_message *m, Manager *manager, const ClipRow *row) {
         int r;
 
@@ -88,6 +105,8 @@ static int append_clip(sd_bus_message *m, Manager *manager, const ClipRow *row) 
             (r = append_text(m, "ManifestKey", row->manifest_key)) < 0 ||
             (r = append_text(m, "ReceiptStrength", row->strength)) < 0 ||
             (r = append_text(m, "Reason", row->reason)) < 0)
+                return r;
+        if ((r = append_container(m, &row->container)) < 0)
                 return r;
         if (row->strength && (r = sd_bus_message_append(m, "{sv}", "ReceiptSec", "x", row->receipt_unix_sec)) < 0)
                 return r;

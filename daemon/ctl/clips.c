@@ -24,6 +24,9 @@ typedef struct Clip {
         char *serial, *path, *state;
         int64_t modified_sec, seen_usec, receipt_sec;
         char *digest, *object_key, *manifest_key, *receipt_strength, *reason;
+        char *container, *container_state, *container_reason;
+        uint64_t container_offset, duration_msec;
+        int64_t recorded_sec;
 } Clip;
 
 static const Property clip_properties[] = {
@@ -42,6 +45,12 @@ static const Property clip_properties[] = {
         PROPERTY(Clip, "ReceiptStrength", "receipt_strength", MAYBE, receipt_strength),
         PROPERTY(Clip, "ReceiptSec", "receipt_sec", TIME, receipt_sec),
         PROPERTY(Clip, "Reason", "reason", MAYBE, reason),
+        PROPERTY(Clip, "Container", "container", MAYBE, container),
+        PROPERTY(Clip, "ContainerState", "container_state", MAYBE, container_state),
+        PROPERTY(Clip, "ContainerReason", "container_reason", MAYBE, container_reason),
+        PROPERTY(Clip, "ContainerOffset", "container_offset", UINT64, container_offset),
+        PROPERTY(Clip, "RecordedSec", "recorded_sec", TIME, recorded_sec),
+        PROPERTY(Clip, "DurationMsec", "duration_msec", UINT64, duration_msec),
 };
 
 typedef struct Clips {
@@ -140,6 +149,23 @@ static Style clip_style(const char *state) {
                                                                               : STYLE_BUSY;
 }
 
+static bool is_incomplete(const Clip *clip) {
+        return text_equal(clip->container_state, "incomplete");
+}
+
+static bool has_reason(const Clip *clip) {
+        return (clip->reason && *clip->reason) || is_incomplete(clip);
+}
+
+/* Why the clip waits, or what is odd about it. A recording that was cut short is stored like any other: that it is, is its flag. */
+static void add_reason(Table *t, const Clip *clip) {
+        if (is_incomplete(clip))
+                table_cellf(t, STYLE_WARN, "container incomplete: %s%s%s", clip->container_reason ? clip->container_reason : "",
+                            clip->reason && *clip->reason ? "; " : "", clip->reason ? clip->reason : "");
+        else
+                table_cell(t, STYLE_PLAIN, clip->reason);
+}
+
 static void add_clip(Table *t, const Clip *clip, bool reasons) {
         char size[16], time[UTC_TEXT_SIZE];
         table_row(t);
@@ -154,7 +180,7 @@ static void add_clip(Table *t, const Clip *clip, bool reasons) {
         table_cell(t, STYLE_PLAIN, clip->receipt_strength ? clip->receipt_strength : "-");
         table_cell(t, STYLE_PLAIN, clip->path);
         if (reasons)
-                table_cell(t, STYLE_PLAIN, clip->reason);
+                add_reason(t, clip);
 }
 
 static int print_table(const Clips *clips) {
@@ -173,7 +199,7 @@ static int print_table(const Clips *clips) {
         Look look;
         bool reasons = false;
         for (size_t i = 0; i < clips->n; i++)
-                reasons = reasons || (clips->clips[i].reason && *clips->clips[i].reason);
+                reasons = reasons || has_reason(&clips->clips[i]);
 
         term_look(&look);
         int r = table_new(columns, ELEMENTSOF(columns) - (reasons ? 0 : 1), &t);

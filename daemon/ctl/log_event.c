@@ -76,12 +76,15 @@ static char *event_text(json_t *event) {
         return text;
 }
 
-static Style event_style(const char *event) {
+static Style event_style(const json_t *object) {
+        const char *event = member(object, "event");
         static const char *const bad[] = { "fault", "conflict", "quarantined", "erase-failed", "clip-lost",
                                            "store-refused" };
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 if (text_equal(bad[i], event))
                         return STYLE_BAD;
+        if (text_equal(member(object, "container_state"), "incomplete"))
+                return STYLE_WARN;
         return text_equal(event, "refused") ? STYLE_WARN : text_equal(event, "erased") ? STYLE_GOOD : STYLE_PLAIN;
 }
 
@@ -92,7 +95,7 @@ char *log_event_line(uint64_t seq, const char *bytes, const Look *look) {
         _cleanup_(freep) char *safe = text ? display_text(text, look) : NULL;
         if (!safe)
                 return NULL;
-        Style style = known ? event_style(member(event, "event")) : STYLE_PLAIN;
+        Style style = known ? event_style(event) : STYLE_PLAIN;
         return text_format("%6llu %s%s%s", (unsigned long long) seq, style_begin(style, look), safe,
                            style_end(style, look));
 }

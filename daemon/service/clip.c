@@ -64,6 +64,7 @@ static Clip *clip_link(Manager *m, uint64_t id) {
                 return NULL;
         c->manager = m;
         c->id = id;
+        c->container = CONTAINER_OF_NOTHING;
         c->next_in_hash = m->clips[id % CLIP_BUCKETS];
         m->clips[id % CLIP_BUCKETS] = c;
         return c;
@@ -98,6 +99,7 @@ int clip_from_row(Manager *m, const ClipRow *row, Clip **ret) {
         c->receipted = row->object_key != NULL;
         c->receipt_accepted = c->receipted && manager_accepts(m, row->strength);
         c->receipt_digest = row->receipt_digest;
+        c->container = row->container;
         *ret = TAKE_PTR(c);
         return 0;
 }

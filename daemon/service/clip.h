@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/container.h"
 #include "base/digest.h"
 #include "core/clip.h"
 #include "store/store.h"
@@ -50,6 +51,7 @@ struct Clip {
         bool receipted, receipt_accepted;
         char *object_key, *manifest_key, *strength;
         Digest receipt_digest;
+        Container container;
 
         /* In the docking. */
         Docking *docking;

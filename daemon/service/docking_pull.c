@@ -130,6 +130,17 @@ static bool copy_is_whole(const Clip *c, const WorkerCopy *copy) {
         return sum == copy->size_bytes;
 }
 
+/* A recording that a dying battery cut short is footage like any other: it goes its whole way, with this said about it. */
+static void note_container(Docking *d, Clip *c, const Container *container) {
+        LogAbout about = docking_about(d);
+
+        c->container = *container;
+        if (container->verdict != CONTAINER_INCOMPLETE)
+                return;
+        about.clip = c->path;
+        log_notice(&about, "The clip's container is incomplete: %s", container->reason);
+}
+
 static void seal(Docking *d, Clip *c, const WorkerCopy *copy) {
         DockingPending *p;
         int r;
@@ -141,12 +152,14 @@ static void seal(Docking *d, Clip *c, const WorkerCopy *copy) {
         c->digest = copy->digest;
         c->head = copy->head;
         c->tail = copy->tail;
+        note_container(d, c, &copy->container);
         c->copy_fact = docking_fact(d, FACT_COPIED, c);
         c->copy_fact.bay = NULL; /* it may outlive the bay's strings */
         c->copy_fact.copy.size_bytes = copy->size_bytes;
         c->copy_fact.copy.digest = copy->digest;
         c->copy_fact.copy.head = copy->head;
         c->copy_fact.copy.tail = copy->tail;
+        c->copy_fact.copy.container = copy->container;
         r = docking_pending_new(d, c, sealed, &p);
         if (r < 0)
                 return docking_trouble(d, r, "a pulled clip cannot be moved into the spool");

@@ -207,6 +207,30 @@ static json_t *custody_facts(const CopyEvidence *e) {
         return json_pack("{s:I, s:s}", "seq", (json_int_t) e->seq, "sha256", digest_to_hex(&e->hash, hex));
 }
 
+/* What the clip is as a file, and when it says that it was recorded; null for what is no container. */
+static json_t *container_facts(const Container *c) {
+        char recorded[UTC_TEXT_SIZE];
+        json_t *j;
+        int r = 0;
+
+        if (c->format == CONTAINER_NONE)
+                return json_null();
+        j = json_pack("{s:s, s:s}", "format", container_format_to_string(c->format), "state", container_verdict_to_string(c->verdict));
+        if (c->reason[0]) {
+                r |= json_object_set_new(j, "reason", json_string(c->reason));
+                r |= json_object_set_new(j, "offset", json_integer((json_int_t) c->offset));
+        }
+        if (c->recorded_unix_sec != CONTAINER_TIME_UNKNOWN)
+                r |= json_object_set_new(j, "recorded", json_string(utc_text(c->recorded_unix_sec * (int64_t) USEC_PER_SEC, recorded)));
+        if (c->duration_msec > 0)
+                r |= json_object_set_new(j, "duration_msec", json_integer((json_int_t) c->duration_msec));
+        if (r < 0) {
+                json_decref(j);
+                return NULL;
+        }
+        return j;
+}
+
 /* What a stranger should know beside digest and size, from the store's manifest alone. */
 static int manifest_facts(const Clip *c, char **ret) {
         _cleanup_(camera_row_freep) CameraRow *camera = NULL;
@@ -220,9 +244,10 @@ static int manifest_facts(const Clip *c, char **ret) {
         r = store_copy_evidence(c->manager->store, c->id, &evidence);
         if (r < 0)
                 return r == -ENOENT ? -EBADMSG : r;
-        facts = json_pack("{s:s, s:I, s:s, s:o, s:o, s:o}", "dock", c->manager->settings->name, "clip_id", (json_int_t) c->id,
+        facts = json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o}", "dock", c->manager->settings->name, "clip_id", (json_int_t) c->id,
                           "first_seen", utc_text(c->seen_unix_sec * (int64_t) USEC_PER_SEC, seen), "camera", camera_facts(c, camera),
-                          "clock", clock_facts(&evidence), "custody", custody_facts(&evidence));
+                          "clock", clock_facts(&evidence), "custody", custody_facts(&evidence),
+                          "container", container_facts(&c->container));
         text = facts ? json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         json_decref(facts);
         if (!text)

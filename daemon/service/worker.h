@@ -12,6 +12,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "base/container.h"
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/wire_bay.h"
@@ -86,6 +87,7 @@ typedef struct WorkerOwner {
 typedef struct WorkerCopy {
         uint64_t size_bytes;
         Digest digest, head, tail;
+        Container container; /* what the copy is as a file; says nothing about an erase */
 } WorkerCopy;
 
 typedef struct WorkerOps {

@@ -252,10 +252,31 @@ static int read_digest(sd_bus_message *m, const char *what, Digest *ret, WorkerW
         return 0;
 }
 
+static int read_container(sd_bus_message *m, uint64_t size_bytes, Container *ret, WorkerWhy *why) {
+        const char *format, *verdict, *reason;
+        Container c = {};
+
+        if (sd_bus_message_read(m, "sstxts", &format, &verdict, &c.offset, &c.recorded_unix_sec, &c.duration_msec, &reason) < 0)
+                return malformed("answer to Pull", why);
+        c.format = container_format_from_string(format);
+        c.verdict = container_verdict_from_string(verdict);
+        if (c.format < 0 || c.verdict < 0 || (c.format == CONTAINER_NONE && c.verdict != CONTAINER_UNCHECKED))
+                return worker_why(why, "the worker found a container that nobody knows");
+        if (strlen(reason) >= sizeof(c.reason) || !text_is_printable(reason) || (c.verdict == CONTAINER_INCOMPLETE && !reason[0]))
+                return worker_why(why, "the worker's reason for a container is none, too long or not printable");
+        if (c.offset > size_bytes || c.duration_msec > CONTAINER_DURATION_MAX_MSEC ||
+            (c.recorded_unix_sec != CONTAINER_TIME_UNKNOWN &&
+             (c.recorded_unix_sec < CONTAINER_TIME_MIN || c.recorded_unix_sec >= CONTAINER_TIME_END)))
+                return worker_why(why, "the worker found a place, a time or a duration in a container that cannot be");
+        memcpy(c.reason, reason, strlen(reason));
+        *ret = c;
+        return 0;
+}
+
 int answer_copy(sd_bus_message *m, WorkerCopy *ret, WorkerWhy *why) {
         int r;
 
-        r = check_type(m, "tayayay", "answer to Pull", why);
+        r = check_type(m, "tayayaysstxts", "answer to Pull", why);
         if (r < 0)
                 return r;
         if (sd_bus_message_read(m, "t", &ret->size_bytes) < 0)
@@ -263,7 +284,9 @@ int answer_copy(sd_bus_message *m, WorkerCopy *ret, WorkerWhy *why) {
         r = read_digest(m, "answer to Pull", &ret->digest, why);
         if (r >= 0)
                 r = read_digest(m, "answer to Pull", &ret->head, why);
-        return r >= 0 ? read_digest(m, "answer to Pull", &ret->tail, why) : r;
+        if (r >= 0)
+                r = read_digest(m, "answer to Pull", &ret->tail, why);
+        return r >= 0 ? read_container(m, ret->size_bytes, &ret->container, why) : r;
 }
 
 int answer_nothing(sd_bus_message *m, WorkerWhy *why) {

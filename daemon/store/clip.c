@@ -105,8 +105,25 @@ static int clip_start_afresh(Writer *w, const Fact *f) {
                 return r;
         r = db_run(w->db,
                    "UPDATE clips SET state = 'seen', part_docking_id = 0, digest = NULL, head = NULL, tail = NULL,"
-                   " spool_name = NULL WHERE id = ?1",
+                   " spool_name = NULL, container = NULL, container_state = NULL, container_reason = NULL,"
+                   " container_offset = 0, recorded_unix_sec = NULL, duration_msec = 0 WHERE id = ?1",
                    DB_ARGS(DB_INT(f->clip_id)));
+        return writer_check(w, r);
+}
+
+static int clip_set_container(Writer *w, const Fact *f) {
+        const Container *c = &f->copy.container;
+        bool known = c->format != CONTAINER_NONE;
+        int r;
+
+        r = db_run(w->db,
+                   "UPDATE clips SET container = ?2, container_state = ?3, container_reason = ?4, container_offset = ?5,"
+                   " recorded_unix_sec = ?6, duration_msec = ?7 WHERE id = ?1",
+                   DB_ARGS(DB_INT(f->clip_id), DB_TEXT(container_format_to_string(c->format)),
+                           DB_TEXT(container_verdict_to_string(c->verdict)), c->reason[0] ? DB_TEXT(c->reason) : DB_NULL(),
+                           DB_INT(c->offset),
+                           known && c->recorded_unix_sec >= CONTAINER_TIME_MIN ? DB_INT(c->recorded_unix_sec) : DB_NULL(),
+                           DB_INT(c->duration_msec)));
         return writer_check(w, r);
 }
 
@@ -140,7 +157,8 @@ static int clip_copied(Writer *w, const Fact *f, const ClipNow *clip) {
                    DB_ARGS(DB_INT(f->clip_id), DB_INT(f->copy.size_bytes), DB_DIGEST(&f->copy.digest),
                            DB_DIGEST(&f->copy.head), DB_DIGEST(&f->copy.tail), DB_TEXT(f->copy.spool_name),
                            DB_INT(f->docking_id)));
-        return writer_check(w, r);
+        r = writer_check(w, r);
+        return r < 0 ? r : clip_set_container(w, f);
 }
 
 static int clip_verified(Writer *w, const Fact *f, const ClipNow *clip) {

@@ -93,10 +93,25 @@ static void put_clip(Builder *b, const Fact *f) {
         put_uint(b, "flags", f->clip.flags);
 }
 
+static void put_container(Builder *b, const Container *c) {
+        put_text(b, "container", container_format_to_string(c->format));
+        if (c->format == CONTAINER_NONE)
+                return;
+        put_text(b, "container_state", container_verdict_to_string(c->verdict));
+        put_text(b, "container_reason", c->reason);
+        if (c->reason[0])
+                put_uint(b, "container_offset", c->offset);
+        if (c->recorded_unix_sec >= CONTAINER_TIME_MIN)
+                put_int(b, "recorded_unix_sec", c->recorded_unix_sec);
+        if (c->duration_msec > 0)
+                put_uint(b, "duration_msec", c->duration_msec);
+}
+
 static void put_copy(Builder *b, const Fact *f) {
         put_digest(b, "digest", &f->copy.digest);
         if (f->kind != FACT_COPIED)
                 return;
+        put_container(b, &f->copy.container);
         put_uint(b, "size_bytes", f->copy.size_bytes);
         put_digest(b, "head", &f->copy.head);
         put_digest(b, "tail", &f->copy.tail);

@@ -109,12 +109,21 @@ static bool fact_numbers_fit(const Fact *f) {
                 return f->block.number < WIRE_BLOCKS_MAX && f->block.length > 0 && f->block.length <= WIRE_BLOCK_SIZE;
         case FACT_COPIED:
         case FACT_VERIFIED:
-                return fits(f->copy.size_bytes);
+                return fits(f->copy.size_bytes) && fits(f->copy.container.offset) && fits(f->copy.container.duration_msec);
         case FACT_RECEIPTED:
                 return fits(f->receipt.size_bytes);
         default:
                 return true;
         }
+}
+
+static bool fact_container_is_valid(const Fact *f) {
+        const Container *c = &f->copy.container;
+
+        if (f->kind != FACT_COPIED)
+                return true;
+        return container_format_to_string(c->format) && container_verdict_to_string(c->verdict) &&
+               memchr(c->reason, 0, sizeof(c->reason)) && text_is_utf8(c->reason, strlen(c->reason));
 }
 
 static bool time_fits(int64_t wall_usec) {
@@ -140,7 +149,7 @@ int fact_copy(const Fact *f, Fact *ret) {
         size_t n, i;
         int r = 0;
 
-        if (!fact_kind_to_string(f->kind))
+        if (!fact_kind_to_string(f->kind) || !fact_container_is_valid(f))
                 return -EINVAL;
         if (!fact_numbers_fit(f) || !time_fits(f->at.wall_usec))
                 return -ERANGE;

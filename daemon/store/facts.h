@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/digest.h"
 
 typedef enum FactKind {
@@ -103,6 +104,7 @@ typedef struct Fact {
                         uint64_t size_bytes;
                         Digest digest, head, tail;
                         const char *spool_name; /* name in spool/ */
+                        Container container;    /* COPIED: what the clip is as a file, as its worker saw it */
                 } copy; /* COPIED, VERIFIED (digest only) */
                 struct {
                         const char *object_key, *manifest_key, *version, *strength;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "store/custody.h"
@@ -134,7 +135,9 @@ int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, siz
         " CASE WHEN c.part_docking_id = 0 THEN 0"                                                                 \
         "  ELSE (SELECT ifnull(sum(length), 0) FROM blocks WHERE clip_id = c.id) END,"                            \
         " c.seen_usec, c.digest, c.head, c.tail, c.spool_name,"                                                   \
-        " r.object_key, r.manifest_key, r.strength, r.digest, r.size_bytes, r.time_unix_sec, c.reason"            \
+        " r.object_key, r.manifest_key, r.strength, r.digest, r.size_bytes, r.time_unix_sec, c.reason,"           \
+        " c.container, c.container_state, c.container_offset, c.recorded_unix_sec, c.duration_msec,"               \
+        " c.container_reason"                                                                                     \
         " FROM clips c JOIN cameras k ON k.id = c.camera_id LEFT JOIN receipts r ON r.clip_id = c.id"
 
 static void clip_take_receipt(sqlite3_stmt *row, ClipRow *c, int *r) {
@@ -144,6 +147,26 @@ static void clip_take_receipt(sqlite3_stmt *row, ClipRow *c, int *r) {
         take_digest(row, 21, &c->receipt_digest, r);
         c->receipt_size_bytes = db_column_uint(row, 22);
         c->receipt_unix_sec = sqlite3_column_int64(row, 23);
+}
+
+static int clip_take_container(sqlite3_stmt *row, Container *ret) {
+        const char *format = (const char *) sqlite3_column_text(row, 25), *verdict = (const char *) sqlite3_column_text(row, 26);
+        const char *reason = (const char *) sqlite3_column_text(row, 30);
+        Container c = CONTAINER_OF_NOTHING;
+
+        if (format) {
+                c.format = container_format_from_string(format);
+                c.verdict = container_verdict_from_string(verdict);
+                if (c.format < 0 || c.verdict < 0)
+                        return -EBADMSG;
+                c.offset = db_column_uint(row, 27);
+                if (sqlite3_column_type(row, 28) != SQLITE_NULL)
+                        c.recorded_unix_sec = sqlite3_column_int64(row, 28);
+                c.duration_msec = db_column_uint(row, 29);
+                (void) snprintf(c.reason, sizeof(c.reason), "%s", reason ? reason : "");
+        }
+        *ret = c;
+        return 0;
 }
 
 static int clip_make(sqlite3_stmt *row, void **ret) {
@@ -172,6 +195,8 @@ static int clip_make(sqlite3_stmt *row, void **ret) {
         take_text(row, 17, &c->spool_name, &r);
         clip_take_receipt(row, c, &r);
         take_text(row, 24, &c->reason, &r);
+        if (r >= 0)
+                r = clip_take_container(row, &c->container);
         if (r < 0)
                 return r;
         if (c->state < 0)

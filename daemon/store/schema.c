@@ -122,8 +122,18 @@ static const char step_1[] =
         " SELECT RAISE (ABORT, 'custody events are never deleted');"
         "END;";
 
+/* What a copied clip is as a file. Of clips that were copied before, nothing is known. */
+static const char step_2[] =
+        "ALTER TABLE clips ADD COLUMN container TEXT;"
+        "ALTER TABLE clips ADD COLUMN container_state TEXT;"
+        "ALTER TABLE clips ADD COLUMN container_reason TEXT;"
+        "ALTER TABLE clips ADD COLUMN container_offset INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE clips ADD COLUMN recorded_unix_sec INTEGER;"
+        "ALTER TABLE clips ADD COLUMN duration_msec INTEGER NOT NULL DEFAULT 0;";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
+        { 2, step_2 },
 };
 
 int schema_version(void) {
@@ -209,7 +219,15 @@ int schema_migrate_steps(Db *db, const char *path, const SchemaStep *steps, size
 }
 
 int schema_migrate(Db *db, const char *path, ConfError *error) {
-        return schema_migrate_steps(db, path, schema_steps, ELEMENTSOF(schema_steps), error);
+        return schema_migrate_to(db, path, schema_version(), error);
+}
+
+int schema_migrate_to(Db *db, const char *path, int version, ConfError *error) {
+        size_t n = 0;
+
+        while (n < ELEMENTSOF(schema_steps) && schema_steps[n].number <= version)
+                n++;
+        return schema_migrate_steps(db, path, schema_steps, n, error);
 }
 
 #define SCHEMA_SQL                                                                                                     \

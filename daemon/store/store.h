@@ -128,6 +128,7 @@ typedef struct ClipRow {
         uint64_t receipt_size_bytes;
         int64_t receipt_unix_sec;
         char *reason; /* of a conflict, or the last refusal; else NULL */
+        Container container; /* from COPIED on; of "no container" before, and of what an earlier version copied */
 } ClipRow;
 ClipRow *clip_row_free(ClipRow *c);
 DEFINE_CLEANUP(ClipRow, clip_row_free);

@@ -177,20 +177,35 @@ def test_clips_show_when_they_were_recorded_and_why_they_are_kept():
         assert "2025-11-23 09:15:00" in stored and "digest" in stored and "1.0 MiB" in stored, stored
 
 
+def test_clips_show_what_was_cut_short():
+    with world() as w:
+        w.dock.add_clips([clip(1, Container="mp4", ContainerState="complete"),
+                          clip(2, Container="mp4", ContainerState="incomplete", ContainerReason="no moov", State="erased"),
+                          clip(3, Container="avi", ContainerState="incomplete", ContainerReason="no idx1", Reason="refused")])
+        both, cut, whole = w.run("clips").stdout.splitlines()[1:]
+        assert both.endswith("container incomplete: no idx1; refused"), both
+        assert cut.endswith("container incomplete: no moov"), cut
+        assert "incomplete" not in whole, whole
+
+
 def test_clips_json_has_what_the_manual_promises():
     with world() as w:
         w.dock.add_clips([clip(1), clip(2, ModifiedSec=1763889300, Digest="ab" * 32, ObjectKey="k", ManifestKey="m",
-                                        ReceiptStrength="digest", ReceiptSec=1763889400, Reason=HOSTILE)])
+                                        ReceiptStrength="digest", ReceiptSec=1763889400, Reason=HOSTILE, Container="mp4",
+                                        ContainerState="incomplete", ContainerReason=HOSTILE, ContainerOffset=36,
+                                        RecordedSec=1763889000, DurationMsec=60000)])
         d = w.json("clips", "--max=1")
         assert d["schema"] == "org.berth.ctl.clips/1" and d["more"] is True, d
         assert d["clips"] == [{
             "id": 2, "serial": "BC-1", "path": "DCIM/100/0002.MP4", "size_bytes": 2 * MIB, "modified_sec": 1763889300,
             "ordinal": 0, "state": "copied", "seen_usec": 1700000000000000, "durable_bytes": 2 * MIB, "digest": "ab" * 32,
             "object_key": "k", "manifest_key": "m", "receipt_strength": "digest", "receipt_sec": 1763889400,
-            "reason": HOSTILE}], d
+            "reason": HOSTILE, "container": "mp4", "container_state": "incomplete", "container_reason": HOSTILE,
+            "container_offset": 36, "recorded_sec": 1763889000, "duration_msec": 60000}], d
         older = w.json("clips", "--before=2")
         assert older["more"] is False
-        assert [older["clips"][0][key] for key in ("modified_sec", "digest", "receipt_sec", "reason")] == [None] * 4, older
+        assert [older["clips"][0][key] for key in ("modified_sec", "digest", "receipt_sec", "reason", "container", "recorded_sec")] == [
+            None] * 6, older
 
 
 def test_log_prints_the_newest_events_in_order():

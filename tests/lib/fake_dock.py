@@ -115,7 +115,7 @@ def serve(address):
              "b": dbus.Boolean}
     empty = {"s": "", "o": "/", "u": 0, "i": -1, "t": 0, "x": 0, "b": False}
     clip_types = {"Id": "t", "SizeBytes": "t", "DurableBytes": "t", "Ordinal": "u", "ModifiedSec": "x", "SeenUsec": "x",
-                  "ReceiptSec": "x"}
+                  "ReceiptSec": "x", "ContainerOffset": "t", "RecordedSec": "x", "DurationMsec": "t"}
     objects, clips, events = {}, [], []
 
     dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)

@@ -38,8 +38,10 @@ class Clip:
 class Copy:
     """The answer to Pull."""
 
-    def __init__(self, size, digest, head, tail):
+    def __init__(self, size, digest, head, tail, container, verdict, offset, recorded, duration, reason):
         self.size, self.digest, self.head, self.tail = size, bytes(digest), bytes(head), bytes(tail)
+        self.container, self.verdict, self.offset, self.recorded, self.duration = container, verdict, offset, recorded, duration
+        self.reason = reason
 
 
 class Worker:

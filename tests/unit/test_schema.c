@@ -85,6 +85,22 @@ static void test_our_schema_is_recognised_as_ours(void **state) {
         assert_int_equal(number(db, "PRAGMA user_version"), schema_version());
 }
 
+/* A database of the first version, with a clip in it, becomes exactly what this version would have made, and keeps its rows. */
+static void test_database_of_the_first_version_is_brought_to_this_one(void **state) {
+        Db *db = *state;
+        ConfError error = { "" };
+
+        assert_int_equal(schema_migrate_to(db, "x.db", 1, &error), 0);
+        assert_int_equal(db_exec(db, "INSERT INTO cameras (id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous,"
+                                     " first_seen_usec) VALUES (1, 'X1', '', '', '', '', '', 0, 0);"
+                                     "INSERT INTO clips (id, camera_id, path, size_bytes, mtime_unix_sec, ordinal, flags, state,"
+                                     " first_docking_id, last_docking_id, seen_usec) VALUES (7, 1, 'A', 5, 0, 0, 0, 'copied', 1, 1, 0)"),
+                         0);
+        assert_int_equal(schema_migrate(db, "x.db", &error), 0);
+        assert_int_equal(schema_check(db, "x.db", &error), 0);
+        assert_int_equal(number(db, "SELECT id FROM clips WHERE state = 'copied' AND container IS NULL"), 7);
+}
+
 static void test_every_clip_state_can_be_stored_and_counted(void **state) {
         Db *db = *state;
         ConfError error = { "" };
@@ -142,6 +158,7 @@ int main(void) {
                 TEST(test_steps_are_applied_once_in_order),
                 TEST(test_failed_step_rolls_back_and_names_its_number),
                 TEST(test_our_schema_is_recognised_as_ours),
+                TEST(test_database_of_the_first_version_is_brought_to_this_one),
                 TEST(test_every_clip_state_can_be_stored_and_counted),
                 TEST(test_queries_walk_an_index),
         };
