@@ -70,6 +70,10 @@ EXTRA_mtp_datasets := $(EXTRA_mtp_wire) $(BUILD)/tests/unit/mtp_dataset.o
 EXTRA_mtp_camera := $(EXTRA_mtp_datasets)
 EXTRA_fuzz_ptp := $(MTP_OBJECTS)
 
+# The file systems of the msc plugin, without USB; fs_image tries them on image files.
+FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/msc/fs*.c plugins/msc/fat*.c plugins/msc/exfat*.c))
+EXTRA_fs_image := $(FS_OBJECTS)
+
 # What tests of the simulated PTP camera are linked with: the model without the bus, and a host in its place.
 SIM_PTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/ptp*.c)) $(BUILD)/tests/sim/content.o
 EXTRA_sim_content := $(BUILD)/tests/sim/content.o

@@ -22,7 +22,7 @@
 #define FS_EXTENTS_MAX (1u << 20)      /* of one file */
 #define FS_RUNS_MAX (2u << 20)         /* of all files and folders together; with more, nothing is erased */
 #define FS_LABEL_MAX 64u
-#define FS_WHY_MAX 256u
+#define FS_WHY_MAX 320u
 
 #define FS_TIME_UNKNOWN INT64_MIN
 #define FS_BYTES_UNKNOWN UINT64_MAX

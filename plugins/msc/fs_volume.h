@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What FAT and exFAT share: clusters of equal size, counted from 2, and a table that chains them. */
+
+#include "fs.h"
+#include "fs_cache.h"
+#include "fs_tree.h"
+
+#define FS_CLUSTER_FIRST 2u
+#define FS_FATS_MAX 2u
+#define FS_PROBLEMS_MAX 16u
+#define FS_SLOT_BYTES 32u /* of one directory entry, in FAT and exFAT */
+
+/* Clusters [first, first + count) */
+typedef struct FsRun {
+        uint32_t first, count;
+} FsRun;
+
+typedef struct FsRuns {
+        FsRun *items;
+        size_t n, allocated;
+        uint64_t clusters;
+} FsRuns;
+
+typedef struct FsOps {
+        /* Reads one folder of the tree and adds what is in it. */
+        int (*read_folder)(Fs *fs, uint32_t folder);
+        /* Clusters that belong to the file system itself: fs_claims_add() for each. */
+        int (*claim)(Fs *fs);
+        int (*count_free)(Fs *fs, uint64_t *ret_bytes);
+        /*
+         * 0 when the entries of the file on the medium, read anew, are still those of `entry`, and its `n` clusters are all in
+         * use; FS_GONE; FS_DENIED with fs_say().
+         */
+        int (*check)(Fs *fs, const FsEntry *entry, const FsRuns *runs);
+        /* One barrier apart, in this order: the steps of an erase. */
+        int (*set_dirty)(Fs *fs, bool dirty);
+        int (*remove_entry)(Fs *fs, const FsEntry *entry);
+        int (*free_clusters)(Fs *fs, const FsRuns *runs);
+        /* 1 when it changed something that is to have a barrier of its own */
+        int (*update_counts)(Fs *fs, uint64_t freed);
+} FsOps;
+
+typedef enum FsClaimsState {
+        FS_CLAIMS_NONE,
+        FS_CLAIMS_KNOWN,
+        FS_CLAIMS_UNKNOWABLE, /* claims_why says why */
+} FsClaimsState;
+
+struct Fs {
+        Disk disk;
+        FsCache cache;
+        FsOptions options;
+        const FsOps *ops;
+        FsKind kind;
+        char why[FS_WHY_MAX];
+
+        /* Geometry: bytes on the Disk, all of it checked against the Disk's size */
+        uint32_t n_clusters; /* the last one is n_clusters + 1 */
+        unsigned cluster_shift;
+        uint64_t heap_at;  /* of cluster 2 */
+        uint64_t fat_at[FS_FATS_MAX];
+        unsigned n_fats;   /* that are kept alike; the active one comes first */
+        unsigned fat_bits; /* 12, 16 or 32 */
+        uint32_t root_cluster;
+        uint64_t root_at;  /* FAT12 and FAT16: a region of its own, */
+        uint32_t root_slots; /* of that many entries */
+        uint64_t boot_at;
+        uint64_t fsinfo_at; /* FAT32; 0 when there is none */
+        struct {
+                FsRuns runs;
+                uint64_t bytes; /* that are needed, all within the runs; 0 when there is none */
+        } bitmap;           /* exFAT */
+        bool second_bitmap; /* that one counts */
+        uint32_t upcase_first;
+        uint64_t upcase_bytes;
+
+        uint32_t volume_id;
+        char label[FS_LABEL_MAX];
+        bool dirty, failing;
+        bool dirty_is_kept; /* there is a flag that says so, and it makes sense */
+        uint64_t used_clusters; /* exFAT, once counted; UINT64_MAX before */
+
+        /* Why nothing may be erased, "" when it may */
+        char damage[FS_WHY_MAX];
+        bool failed; /* an erase broke off */
+
+        FsTree tree;
+        bool walked, incomplete;
+        char problems[FS_PROBLEMS_MAX][FS_WHY_MAX];
+        size_t n_problems;
+        uint64_t slots_read;
+        struct FsSet *folder_clusters; /* of all folders, while they are read, and for the claims */
+        FsClaimsState claims_state;
+        char claims_why[FS_WHY_MAX];
+        struct FsClaims *claims;
+};
+
+/* Sets fs_why(); returns `answer`. */
+int fs_say(Fs *fs, int answer, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Notes that something of the tree could not be read. */
+void fs_problem_add(Fs *fs, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Notes why nothing may be erased from this volume; the first reason counts. */
+void fs_damage(Fs *fs, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline bool fs_cluster_is_valid(const Fs *fs, uint32_t cluster) {
+        return cluster >= FS_CLUSTER_FIRST && cluster - FS_CLUSTER_FIRST < fs->n_clusters;
+}
+
+static inline uint64_t fs_cluster_at(const Fs *fs, uint32_t cluster) {
+        return fs->heap_at + ((uint64_t) (cluster - FS_CLUSTER_FIRST) << fs->cluster_shift);
+}
+
+static inline uint64_t fs_clusters_for(const Fs *fs, uint64_t bytes) {
+        return (bytes >> fs->cluster_shift) + ((bytes & ((UINT64_C(1) << fs->cluster_shift) - 1)) != 0);
+}
