@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image files of FAT and exFAT: ours (build/tests/fs-image) and the usual programs on them, and what a power cut leaves."""
+"""Image files of FAT and exFAT: ours (build/tests/fs_image) and the usual programs on them, and what a power cut leaves."""
 
 import glob
 import itertools
@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 
 BUILD = os.environ.get("BERTH_BUILD", os.path.join(os.getcwd(), "build"))
-FS_IMAGE = os.path.join(BUILD, "tests", "fs-image")
+FS_IMAGE = os.path.join(BUILD, "tests", "fs_image")
 GONE, DENIED, INCOMPLETE = 1, 2, 3
 # mtools would rather not touch volumes that it finds odd, and reads settings from the home folder. Times are UTC.
 ENVIRONMENT = {**os.environ, "MTOOLS_SKIP_CHECK": "1", "MTOOLSRC": "/dev/null", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
@@ -47,7 +47,7 @@ class Session:
 
     def _answer(self):
         line = self.process.stdout.readline()
-        assert line, f"fs-image died: {self.process.wait(60)}"
+        assert line, f"fs_image died: {self.process.wait(60)}"
         return json.loads(line)
 
     def ask(self, *words):
