@@ -105,8 +105,8 @@ static void set_tables(Fs *fs, const Bpb *bpb) {
         uint32_t active = mirrored ? 0 : bpb->flags & 0x0F;
 
         if (active >= bpb->n_fats) {
-                fs_damage(fs, "the FAT32 volume says that its table number %u counts, which it does not have; its boot sector is damaged",
-                          (unsigned) active);
+                fs_damage(fs, "the FAT32 volume says that its table number %u counts, which it does not have; its boot sector is "
+                          "damaged", (unsigned) active);
                 active = 0;
         }
         fs->fat_at[0] = first + active * size;
@@ -181,7 +181,8 @@ static int read_fsinfo(Fs *fs, const Bpb *bpb) {
                 return 0;
         if (r < 0)
                 return r;
-        if (fs_get32(at) == UINT32_C(0x41615252) && fs_get32(at + 484) == UINT32_C(0x61417272) && fs_get32(at + 508) == UINT32_C(0xAA550000))
+        if (fs_get32(at) == UINT32_C(0x41615252) && fs_get32(at + 484) == UINT32_C(0x61417272) &&
+            fs_get32(at + 508) == UINT32_C(0xAA550000))
                 fs->fsinfo_at = place;
         return 0;
 }
