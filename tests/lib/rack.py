@@ -60,9 +60,9 @@ class Sim:
         self.file = self.sock.makefile("rb")
 
     def __call__(self, cmd, **args):
-        key = "name" if cmd == "camera" else "camera"
-        if key in args:
-            args[key] = self.prefix + args[key]
+        for key in ("name" if cmd == "camera" else "camera", "storage", "as"):
+            if args.get(key) is not None:
+                args[key] = self.prefix + args[key]
         self.sock.sendall(json.dumps({"cmd": cmd, **args}).encode() + b"\n")
         answer = json.loads(self.file.readline())
         if not answer.get("ok"):

@@ -44,7 +44,7 @@ typedef struct Port {
         atomic_uint power_losses;     /* so that a short off-on is noticed too */
         _Atomic(SimDevice *) plugged; /* what sits in it */
         SimDevice *attached;          /* what the host knows of; topology_lock */
-        unsigned attached_losses;
+        unsigned attached_losses, woken_losses;
         mode_t mode; /* of its `disable` file */
         uid_t uid;
         gid_t gid;
@@ -75,6 +75,13 @@ typedef struct Faults {
         uint64_t paced_until_usec;
 } Faults;
 
+/* A mode change that was asked for (device.h). */
+typedef struct Change {
+        bool pending;
+        char *name; /* what comes back, NULL: nothing */
+        uint64_t leave_usec, return_usec;
+} Change;
+
 /* Since the device was defined. `requests` is all that a host did beyond reading standard descriptors. */
 typedef struct Counters {
         uint64_t bulk_in, bulk_out, opens, claims, requests;
@@ -104,7 +111,10 @@ struct SimDevice {
         Faults faults;
         Counters counters;
         bool unplug_due;
-        SimTimer timer; /* pacing, time-outs of synchronous calls, unplug_due */
+        Change change;
+        atomic_bool away; /* in its port, and not to be seen by the host; topology_lock and lock */
+        SimDevice *home;  /* the one that it was before it became this one; topology_lock and lock */
+        SimTimer timer;   /* pacing, time-outs of synchronous calls, unplug_due, change */
         TAILQ_ENTRY(SimDevice) entry;
 };
 
@@ -163,6 +173,17 @@ SimDevice *device_next(const SimDevice *device);
 int device_attach(SimDevice *device, unsigned bus, const char *name, const char *parent_path);
 /* topology_lock. */
 void device_detach(SimDevice *device);
+
+/* ---- change.c --------------------------------------------------------------------------------------------- */
+
+/* The timer's tick: is it time for the next step of a change? Arms the timer for one that is still to come. The device's lock. */
+bool change_tick(SimDevice *device, uint64_t now_usec);
+/* All changes whose time has come. topology_lock. */
+void changes_settle(void);
+/* It sits in `port` now, or in none (NULL), and what it wanted to become is forgotten. topology_lock. */
+void device_put(SimDevice *device, Port *port);
+/* The port lost its power: what sits in it wakes up as what it was at first. topology_lock. */
+void port_wake(Port *port);
 
 /* ---- node.c ----------------------------------------------------------------------------------------------- */
 

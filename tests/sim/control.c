@@ -66,8 +66,7 @@ static int plug(SimDevice *device, Port *port, Answer *answer) {
         if (port->plugged)
                 return refuse(answer, -EBUSY, "Port %s is taken by \"%s\".", port->path,
                               sim_device_name(port->plugged));
-        port->plugged = device;
-        device->port = port;
+        device_put(device, port);
         topology_settle();
         return 0;
 }
@@ -91,8 +90,7 @@ static int unplug(SimDevice *device, Answer *answer) {
         topology_settle();
         if (!device->port)
                 return refuse(answer, -ENODEV, "Camera \"%s\" is not plugged in.", device->name);
-        device->port->plugged = NULL;
-        device->port = NULL;
+        device_put(device, NULL);
         topology_settle();
         return 0;
 }
@@ -178,6 +176,25 @@ static int fault_stall(SimDevice *device, const json_t *command, Answer *answer)
         return 0;
 }
 
+/* Its own name is the usual "camera"; what it becomes is "as", and nothing comes back without one. */
+static int fault_become(SimDevice *device, const json_t *command, Answer *answer) {
+        const json_t *as = json_object_get(command, "as");
+        uint64_t leave, away;
+        int r;
+
+        r = take_count(command, "leave_msec", answer, &leave);
+        if (r >= 0)
+                r = take_count(command, "away_msec", answer, &away);
+        if (r < 0)
+                return r;
+        if (as && !json_is_string(as) && !json_is_null(as))
+                return refuse(answer, -EINVAL, "\"as\" must be the name of a camera, or null.");
+        if (!device->port)
+                return refuse(answer, -ENODEV, "Camera \"%s\" is not plugged in.", device->name);
+        sim_device_become(device, json_string_value(as), (unsigned) leave, (unsigned) away);
+        return 0;
+}
+
 /* What is not the bus's to do goes to the model. */
 static int forward(SimDevice *device, const json_t *command, Answer *answer) {
         const char *name = json_string_value(json_object_get(command, "cmd"));
@@ -229,6 +246,7 @@ static json_t *describe_bus(const SimDevice *device) {
 
         for (size_t i = 0; i < ELEMENTSOF(counts); i++)
                 json_object_set_new(o, counts[i].name, json_integer((json_int_t) counts[i].value));
+        json_object_set_new(o, "away", json_boolean(device->away));
         json_object_set_new(o, "port", device->port ? json_string(device->port->path) : json_null());
         if (node) {
                 json_object_set_new(o, "busnum", json_integer(node->bus));
@@ -336,6 +354,7 @@ static const struct {
         { "slow", NULL, fault_slow },
         { "stall", NULL, fault_stall },
         { "corrupt", NULL, fault_corrupt },
+        { "become", NULL, fault_become },
 };
 
 static int run_command(const json_t *command, Answer *answer) {

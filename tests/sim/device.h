@@ -9,6 +9,7 @@
  * an IN endpoint returns SIM_NAK and later calls sim_bus_kick() to be asked again; a real device would NAK.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,7 @@ typedef struct SimModel {
 } SimModel;
 
 extern const SimModel sim_model_ptp;
+extern const SimModel sim_model_ambarella;
 extern const SimModel sim_model_stranger;
 extern const SimModel sim_model_loopback;
 
@@ -60,3 +62,13 @@ extern const SimModel sim_model_loopback;
 void sim_device_kick(SimDevice *dev);
 /* The name given by the control socket's `camera` command. */
 const char *sim_device_name(const SimDevice *dev);
+
+/*
+ * A camera that changes its mode: `dev` leaves the bus `leave_msec` from now, and `away_msec` later the device called `name` is
+ * at its port in its place, with descriptors and a device number of its own. NULL, or a device that does not exist or is at
+ * a port itself: nothing comes back. Its own name: the same device again. When the port loses power, the first of them
+ * comes back; unplugging either ends it. From a call of the model; a later call takes the place of an earlier one.
+ */
+void sim_device_become(SimDevice *dev, const char *name, unsigned leave_msec, unsigned away_msec);
+/* The same, back to what it was before it became `dev`. False, and nothing happens, when it always was `dev`. */
+bool sim_device_go_home(SimDevice *dev, unsigned leave_msec, unsigned away_msec);

@@ -139,6 +139,8 @@ static int give_port_status(const Port *port, uint8_t *data, size_t length) {
 
         if (port->power) {
                 status |= STATUS_POWER;
+                if (device && device->away)
+                        device = NULL;
                 if (device)
                         status |= STATUS_CONNECTION | STATUS_ENABLE;
                 if (device && text_equal(device->speed, SPEED_LOW))
@@ -310,17 +312,28 @@ static void attach_root(Hub *hub) {
 static void detach_tree(Port *port) {
         SimDevice *device = TAKE_PTR(port->attached);
 
-        for (unsigned i = 0; device->hub && i < device->hub->n_ports; i++)
-                if (device->hub->ports[i].attached)
-                        detach_tree(&device->hub->ports[i]);
+        for (unsigned i = 0; device->hub && i < device->hub->n_ports; i++) {
+                Port *below = &device->hub->ports[i];
+
+                if (below->attached)
+                        detach_tree(below);
+                port_wake(below);
+        }
         device_detach(device);
 }
 
 static void port_settle(Port *port) {
         Node *parent = port->hub->device->node;
-        SimDevice *want = parent && port->power ? port->plugged : NULL;
         unsigned losses = port->power_losses;
+        SimDevice *want;
 
+        if (port->woken_losses != losses) {
+                port->woken_losses = losses;
+                port_wake(port);
+        }
+        want = parent && port->power ? port->plugged : NULL;
+        if (want && want->away)
+                want = NULL;
         if (port->attached && (port->attached != want || port->attached_losses != losses))
                 detach_tree(port);
         if (want && !port->attached) {
@@ -342,15 +355,14 @@ static void take_unplugged(void) {
                 due = device->unplug_due;
                 device->unplug_due = false;
                 pthread_mutex_unlock(&device->lock);
-                if (due && device->port) {
-                        device->port->plugged = NULL;
-                        device->port = NULL;
-                }
+                if (due && device->port)
+                        device_put(device, NULL);
         }
 }
 
 void topology_settle(void) {
         take_unplugged();
+        changes_settle();
         for (Hub *hub = NULL; (hub = hub_next(hub));) {
                 if (hub->is_root && !hub->device->node)
                         attach_root(hub);
