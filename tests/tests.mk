@@ -74,6 +74,14 @@ EXTRA_fuzz_ptp := $(MTP_OBJECTS)
 FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/msc/fs*.c plugins/msc/fat*.c plugins/msc/exfat*.c))
 EXTRA_fs_image := $(FS_OBJECTS)
 
+# What tests of the ambarella plugin are linked with: its own objects, and a host that plays a script.
+AMBARELLA_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/ambarella/*.c))
+EXTRA_ambarella_record := $(AMBARELLA_OBJECTS) $(BUILD)/tests/unit/command_host.o
+EXTRA_ambarella_a := $(EXTRA_ambarella_record)
+EXTRA_ambarella_b := $(EXTRA_ambarella_record)
+EXTRA_ambarella_c := $(EXTRA_ambarella_record)
+EXTRA_fuzz_ambarella := $(AMBARELLA_OBJECTS)
+
 # What tests of the simulated PTP camera are linked with: the model without the bus, and a host in its place.
 SIM_PTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/ptp*.c)) $(BUILD)/tests/sim/content.o
 EXTRA_sim_content := $(BUILD)/tests/sim/content.o

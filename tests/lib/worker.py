@@ -109,6 +109,15 @@ class Worker:
     def set_clock(self, unix_sec):
         self.call("SetClock", "(x)", unix_sec)
 
+    def get_owner(self):
+        return dict(zip(("officer_id", "officer_name", "unit_id", "unit_name"), self.call("GetOwner")))
+
+    def set_owner(self, officer_id="", officer_name="", unit_id="", unit_name=""):
+        self.call("SetOwner", "(ssss)", officer_id, officer_name, unit_id, unit_name)
+
+    def enter_storage(self):
+        self.call("EnterStorage")
+
     def list(self):
         clips, more = [], True
         while more:
