@@ -29,7 +29,7 @@ dbuspolicydir ?= $(if $(filter /usr,$(PREFIX)),$(datadir),$(sysconfdir))/dbus-1/
 # ---- Debian packages: the one list ------------------------------------------------------------------------------
 
 DEPS_BUILD := gcc make pkgconf libc6-dev libsystemd-dev libudev-dev libusb-1.0-0-dev libseccomp-dev libsqlite3-dev \
-	libcurl4-openssl-dev libssl-dev libjansson-dev
+	libcurl4-openssl-dev libexpat1-dev libssl-dev libjansson-dev
 DEPS_TEST := libcmocka-dev libfuse3-dev fuse3 python3 python3-gi gir1.2-glib-2.0 python3-dbus python3-dbusmock dbus systemd \
 	udev sqlite3 util-linux strace gphoto2 mtp-tools usbutils uhubctl openssl ffmpeg
 DEPS_LINT := cppcheck clang clang-tidy libclang-rt-dev mandoc shellcheck
@@ -55,7 +55,7 @@ PKGS_base := libsystemd libcrypto jansson
 PKGS_store := sqlite3
 PKGS_service := libudev
 PKGS_bay := libusb-1.0 libseccomp
-PKGS_uplink := libcurl
+PKGS_uplink := libcurl expat
 PKGS_test := fuse3 cmocka
 PKGS := $(PKGS_base) $(PKGS_store) $(PKGS_service) $(PKGS_bay) $(PKGS_uplink)
 

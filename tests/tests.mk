@@ -50,6 +50,10 @@ EXTRA_dir := $(BUILD)/tests/unit/dir_rig.o $(LIB_uplink)
 EXTRA_dir_crash := $(EXTRA_dir)
 EXTRA_uplink_program := $(BUILD)/tests/integration/uplink_rig.o
 PKGS_uplink_program := cmocka
+$(foreach t,sigv4 s3_xml s3_outcome s3_record uplink_settings,$(eval EXTRA_$(t) := $(LIB_uplink)))
+PKGS_s3_xml := expat
+EXTRA_fuzz_s3_xml := $(LIB_uplink)
+PKGS_fuzz_s3_xml := expat
 $(BUILD)/tests/integration/test_uplink_program: | $(BUILD)/berth-uplink $(BUILD)/tests/preload/hang_fsync.so
 
 # tests/tools/X.c: programs that tests ask, with what they are linked with in EXTRA_X.

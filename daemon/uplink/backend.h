@@ -50,7 +50,7 @@ typedef struct ProbeRequest {
 
 typedef struct Receipt {
         char *object_key, *manifest_key;
-        const char *version;  /* "" when the store has none */
+        char *version;        /* NULL when the store has none */
         const char *strength; /* WIRE_STRENGTH_* */
         int64_t time_unix_sec;
         bool already_there;
@@ -88,6 +88,7 @@ struct Task {
 
         void (*done)(Task *task);
         void *userdata;
+        void *backend_data; /* the backend's own, while the task is under way */
 };
 
 /* A task with its request zeroed; the strings and the descriptor of a request belong to the task. */

@@ -217,7 +217,8 @@ static int reply_receipt(sd_bus_message *m, const Task *task) {
 
         r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
-                r = sd_bus_message_append(reply, "ssst", receipt->object_key, receipt->manifest_key, receipt->version,
+                r = sd_bus_message_append(reply, "ssst", receipt->object_key, receipt->manifest_key,
+                                          receipt->version ? receipt->version : "",
                                           task->put.size_bytes);
         if (r >= 0)
                 r = sd_bus_message_append_array(reply, 'y', task->put.digest.bytes, DIGEST_SIZE);

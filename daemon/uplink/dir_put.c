@@ -272,7 +272,6 @@ static int give_receipt(Put *p) {
         p->task->receipt = (Receipt){
                 .object_key = TAKE_PTR(p->manifest.object),
                 .manifest_key = TAKE_PTR(p->manifest.manifest),
-                .version = "",
                 .strength = dir_strength(p->store, p->manifest.same_file_system, p->manifest.read_back),
                 .time_unix_sec = p->manifest.stored_unix_sec,
         };

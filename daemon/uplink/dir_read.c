@@ -142,7 +142,6 @@ static int fill_receipt(DirStore *s, Task *task, Manifest *m, bool same_file_sys
         task->receipt = (Receipt){
                 .object_key = TAKE_PTR(m->object),
                 .manifest_key = TAKE_PTR(m->manifest),
-                .version = "",
                 .strength = dir_strength(s, same_file_system, true),
                 .time_unix_sec = m->stored_unix_sec,
                 .already_there = true,

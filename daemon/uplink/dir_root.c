@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "uplink/dir_private.h"
+#include "uplink/owner.h"
 
 #define MARKER_VERSION 1
 #define MARKER_SIZE_MAX 4096u
@@ -301,30 +302,6 @@ int dir_create_store(const DirSettings *settings, char ret_id[static 33], Answer
 
 /* ---- The struct ---------------------------------------------------------------------------------------------------- */
 
-/* Names this machine's folder in tmp/: the same at each start. */
-static int find_owner(char ret[static 17]) {
-        static const sd_id128_t application = SD_ID128_MAKE(5b, 0e, 2c, 9a, 61, 7d, 4f, 3e, 8a, 94, 1d, c3, 70, 25, ee, 8b);
-        char text[SD_ID128_STRING_MAX], host[256] = "", hex[DIGEST_HEX_SIZE];
-        sd_id128_t id;
-        Digest digest;
-        int r;
-
-        if (sd_id128_get_machine_app_specific(application, &id) >= 0)
-                (void) sd_id128_to_string(id, text);
-        else {
-                /* A machine without an id, such as a container. */
-                if (gethostname(host, sizeof(host) - 1) < 0)
-                        return -errno;
-                r = digest_of(host, strlen(host), &digest);
-                if (r < 0)
-                        return r;
-                memcpy(text, digest_to_hex(&digest, hex), 16);
-        }
-        memcpy(ret, text, 16);
-        ret[16] = 0;
-        return 0;
-}
-
 static int copy_string(const char *from, char **ret) {
         if (!from)
                 return 0;
@@ -343,7 +320,7 @@ int dir_store_new(const DirSettings *settings, DirStore **ret) {
         s->read_back = settings->read_back;
         s->same_disk_is_store = settings->same_disk_is_store;
         if ((r = copy_string(settings->path, &s->path)) < 0 || (r = copy_string(settings->mount_point, &s->mount_point)) < 0 ||
-            (r = copy_string(settings->state_dir, &s->state_dir)) < 0 || (r = find_owner(s->owner)) < 0)
+            (r = copy_string(settings->state_dir, &s->state_dir)) < 0 || (r = owner_find(s->owner)) < 0)
                 return r;
         recall(s);
         *ret = TAKE_PTR(s);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "uplink/connection.h"
 #include "uplink/dir.h"
+#include "uplink/s3.h"
 #include "uplink/settings.h"
 
 #define CONFIG_FILE "/etc/berth/uplink.conf"
@@ -177,6 +178,34 @@ static DirSettings dir_settings(const UplinkSettings *s) {
         };
 }
 
+static S3Settings s3_settings(const UplinkSettings *s) {
+        return (S3Settings){
+                .endpoint = s->endpoint,
+                .region = s->region,
+                .bucket = s->bucket,
+                .prefix = s->prefix,
+                .credentials = s->credentials,
+                .state_dir = s->state_dir,
+                .virtual_host = s->virtual_host,
+                .read_back = s->read_back,
+                .sole_writer = s->sole_writer,
+                .content_md5 = s->content_md5,
+                .part_size_bytes = s->part_size_bytes,
+                .storage_class = s->storage_class,
+                .encryption = s->encryption,
+                .kms_key = s->kms_key,
+                .tags = s->tags,
+                .lock_mode = s->lock_mode,
+                .retention_sec = s->retention_sec,
+                .legal_hold = s->legal_hold,
+                .ca_file = s->ca_file,
+                .client_certificate = s->client_certificate,
+                .client_key = s->client_key,
+                .proxy = s->proxy,
+                .stall_usec = s->stall_usec,
+        };
+}
+
 static int set_up(Program *p) {
         int r;
 
@@ -186,11 +215,21 @@ static int set_up(Program *p) {
         return 0;
 }
 
-static int open_store(Program *p, const UplinkSettings *s) {
+static int open_backend(Program *p, const UplinkSettings *s) {
         const DirSettings dir = dir_settings(s);
+        const S3Settings s3 = s3_settings(s);
+
+        if (s->type == STORE_DIR)
+                return dir_backend_new(p->event, &dir, s->transfers, &p->backend);
+        if (!s->state_dir)
+                log_warning(NULL, "There is no state folder ([uplink] state_dir): uploads begin anew after a restart");
+        return s3_backend_new(p->event, &s3, s->transfers, &p->backend);
+}
+
+static int open_store(Program *p, const UplinkSettings *s) {
         int r;
 
-        if ((r = dir_backend_new(p->event, &dir, s->transfers, &p->backend)) < 0 ||
+        if ((r = open_backend(p, s)) < 0 ||
             (r = probe_new(p->event, p->backend, s->stall_usec, on_state, p, &p->probe)) < 0)
                 return r;
         return transfers_new(p->event, p->backend, p->probe, s->transfers, s->stall_usec, &server_transfer_ops, &p->transfers);
@@ -242,6 +281,10 @@ static int create_store(const UplinkSettings *s) {
         Answer answer = {};
         char id[33];
 
+        if (s->type != STORE_DIR) {
+                log_error(NULL, "--create-store is for a store of type dir: a bucket is made with the store's own tools");
+                return EXIT_FAILURE;
+        }
         if (dir_create_store(&dir, id, &answer) < 0) {
                 log_error(NULL, "%s", answer.text);
                 return EXIT_FAILURE;

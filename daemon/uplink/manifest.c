@@ -17,6 +17,7 @@ Manifest *manifest_free(Manifest *m) {
         free(m->manifest);
         free(m->serial);
         free(m->path);
+        free(m->etag);
         free(m);
         return NULL;
 }
@@ -56,6 +57,10 @@ int manifest_compose(const Manifest *m, const char *facts_json, char **ret) {
                       m->serial, "path", m->path, "mtime", json_time(m->mtime_unix_sec), "day", m->day, "stored",
                       json_time(m->stored_unix_sec), "read_back", (int) m->read_back, "same_file_system", (int) m->same_file_system);
         if (!j)
+                return -EINVAL;
+        if (m->store_checked && json_object_set_new(j, "store_checked", json_true()) < 0)
+                return -ENOMEM;
+        if (m->etag && json_object_set_new(j, "etag", json_string(m->etag)) < 0)
                 return -EINVAL;
         head = json_dumps(j, JSON_INDENT(2));
         if (!head)
@@ -117,6 +122,9 @@ static int take_members(const json_t *j, Manifest *m) {
                 return -EBADMSG;
         m->size_bytes = (uint64_t) json_integer_value(size);
         m->read_back = json_is_true(read_back);
+        /* Of stores that have such a thing. */
+        m->store_checked = json_is_true(json_object_get(j, "store_checked"));
+        m->etag = take_string(j, "etag", 128);
         m->same_file_system = json_is_true(same);
         memcpy(m->day, day, strlen(day) + 1);
         if (take_time(j, "mtime", true, &m->mtime_unix_sec) < 0)

@@ -27,6 +27,8 @@ typedef struct Manifest {
         int64_t stored_unix_sec;
         bool read_back;        /* the object was read back and hashed before the manifest was put */
         bool same_file_system; /* a folder on the file system that also held the spool */
+        bool store_checked;    /* a store that refuses wrong digests was told the digest of each byte that it got */
+        char *etag;            /* the store's own mark of the object, NULL when it has none */
 } Manifest;
 
 Manifest *manifest_free(Manifest *m);

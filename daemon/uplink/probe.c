@@ -103,7 +103,7 @@ static void on_looked(Task *task) {
 /* It hangs. The look goes on, and its answer will be taken whenever it comes. */
 static void outstayed(Probe *p) {
         log_debug(NULL, "A look at the store outstays its deadline");
-        set_state(p, WIRE_STORE_ERROR, "the store does not answer: its mount or its disk hangs");
+        set_state(p, WIRE_STORE_ERROR, "the store does not answer: its mount, its disk or the network hangs");
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -205,7 +205,10 @@ bool probe_is_busy(const Probe *p) {
 
 void probe_stop(Probe *p) {
         p->stopped = true;
-        if (p->task)
+        if (p->task) {
                 atomic_store(&p->task->cancelled, true);
+                if (p->backend->ops->cancel)
+                        p->backend->ops->cancel(p->backend, p->task);
+        }
         (void) sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
 }

@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "base/text.h"
+#include "uplink/s3.h"
+#include "uplink/s3_endpoint.h"
 
 #define DEFAULT_SOCKET "/run/berth-uplink/uplink.sock"
 
@@ -18,9 +21,30 @@ UplinkSettings *uplink_settings_free(UplinkSettings *s) {
         free(s->state_dir);
         free(s->path);
         free(s->mount_point);
+        free(s->endpoint);
+        free(s->region);
+        free(s->bucket);
+        free(s->prefix);
+        free(s->credentials);
+        free(s->storage_class);
+        free(s->encryption);
+        free(s->kms_key);
+        free(s->tags);
+        free(s->lock_mode);
+        free(s->ca_file);
+        free(s->client_certificate);
+        free(s->client_key);
+        free(s->proxy);
         free(s);
         return NULL;
 }
+
+/* What is read, and where the keys of [store] stood, to name their lines when the whole makes no sense. */
+typedef struct Reader {
+        UplinkSettings *s;
+        unsigned lines[32];
+        bool read_back_given;
+} Reader;
 
 static int parse_peer_user(UplinkSettings *s, const ConfLine *line, ConfError *error) {
         const struct passwd *user;
@@ -71,42 +95,172 @@ static int parse_uplink(UplinkSettings *s, const ConfLine *line, ConfError *erro
         return conf_error(line, error, "unknown key");
 }
 
-static int parse_store(UplinkSettings *s, const ConfLine *line, ConfError *error) {
-        const struct {
-                const char *key;
-                bool *field;
-        } switches[] = {
-                { "create", &s->create },
-                { "read_back", &s->read_back },
-                { "same_disk_is_store", &s->same_disk_is_store },
-        };
+/* ---- [store] ------------------------------------------------------------------------------------------------------- */
 
-        if (text_equal(line->key, "type")) {
-                if (!text_equal(line->value, "dir"))
-                        return conf_error(line, error, "'%s' is no kind of store that this Berth has; it has: dir", line->value);
-                s->type_given = true;
-                return 0;
+static int parse_type(Reader *r, const ConfLine *line, ConfError *error) {
+        if (text_equal(line->value, "dir"))
+                r->s->type = STORE_DIR;
+        else if (text_equal(line->value, "s3"))
+                r->s->type = STORE_S3;
+        else
+                return conf_error(line, error, "'%s' is no kind of store that this Berth has; it has: dir, s3", line->value);
+        return 0;
+}
+
+static int parse_read_back(Reader *r, const ConfLine *line, ConfError *error) {
+        r->read_back_given = true;
+        return conf_bool(line, &r->s->read_back, error);
+}
+
+static int parse_endpoint(Reader *r, const ConfLine *line, ConfError *error) {
+        S3Endpoint endpoint;
+
+        if (s3_endpoint_parse(line->value, &endpoint) < 0)
+                return conf_error(line, error, "'%s' is not https://HOST or https://HOST:PORT", line->value);
+        return conf_string(line, &r->s->endpoint, error);
+}
+
+static int parse_style(Reader *r, const ConfLine *line, ConfError *error) {
+        if (!text_equal(line->value, "path") && !text_equal(line->value, "virtual-host"))
+                return conf_error(line, error, "'%s' is neither path nor virtual-host", line->value);
+        r->s->virtual_host = text_equal(line->value, "virtual-host");
+        return 0;
+}
+
+static int parse_prefix(Reader *r, const ConfLine *line, ConfError *error) {
+        size_t n = strlen(line->value);
+        char *prefix = text_format("%s%s", line->value, n > 0 && line->value[n - 1] != '/' ? "/" : "");
+
+        if (!prefix)
+                return -ENOMEM;
+        if (!s3_prefix_is_valid(prefix)) {
+                free(prefix);
+                return conf_error(line, error, "'%s' is no prefix of keys, such as docks/north-gate", line->value);
         }
-        if (text_equal(line->key, "path"))
-                return conf_path(line, &s->path, error);
-        if (text_equal(line->key, "mount_point"))
-                return conf_path(line, &s->mount_point, error);
-        for (size_t i = 0; i < ELEMENTSOF(switches); i++)
-                if (text_equal(line->key, switches[i].key))
-                        return conf_bool(line, switches[i].field, error);
+        free(r->s->prefix);
+        r->s->prefix = prefix;
+        return 0;
+}
+
+static int parse_lock_mode(Reader *r, const ConfLine *line, ConfError *error) {
+        const char *mode = text_equal(line->value, "governance")   ? "GOVERNANCE"
+                           : text_equal(line->value, "compliance") ? "COMPLIANCE"
+                                                                   : NULL;
+
+        if (!mode)
+                return conf_error(line, error, "'%s' is neither governance nor compliance", line->value);
+        free(r->s->lock_mode);
+        r->s->lock_mode = strdup(mode);
+        return r->s->lock_mode ? 0 : -ENOMEM;
+}
+
+static int parse_retention(Reader *r, const ConfLine *line, ConfError *error) {
+        uint64_t usec;
+        int k;
+
+        k = conf_span(line, 60 * USEC_PER_SEC, 100 * 366 * UINT64_C(86400) * USEC_PER_SEC, &usec, error);
+        if (k >= 0)
+                r->s->retention_sec = usec / USEC_PER_SEC;
+        return k;
+}
+
+static int parse_part_size(Reader *r, const ConfLine *line, ConfError *error) {
+        return conf_bytes(line, S3_PART_SIZE_MIN, S3_PART_SIZE_MAX, &r->s->part_size_bytes, error);
+}
+
+static int parse_encryption(Reader *r, const ConfLine *line, ConfError *error) {
+        if (!text_equal(line->value, "AES256") && !text_equal(line->value, "aws:kms"))
+                return conf_error(line, error, "'%s' is neither AES256 nor aws:kms", line->value);
+        return conf_string(line, &r->s->encryption, error);
+}
+
+typedef struct StoreKey {
+        const char *name;
+        StoreType type; /* STORE_NONE: of all */
+        int (*parse)(Reader *r, const ConfLine *line, ConfError *error);
+        /* When there is no function of its own: */
+        int (*parse_text)(const ConfLine *line, char **ret, ConfError *error);
+        size_t offset; /* of a char *, or of a bool when there is no parse_text either */
+} StoreKey;
+
+#define FIELD(member) offsetof(UplinkSettings, member)
+static const StoreKey store_keys[] = {
+        { "type", STORE_NONE, parse_type, NULL, 0 },
+        { "read_back", STORE_NONE, parse_read_back, NULL, 0 },
+        { "path", STORE_DIR, NULL, conf_path, FIELD(path) },
+        { "mount_point", STORE_DIR, NULL, conf_path, FIELD(mount_point) },
+        { "create", STORE_DIR, NULL, NULL, FIELD(create) },
+        { "same_disk_is_store", STORE_DIR, NULL, NULL, FIELD(same_disk_is_store) },
+        { "endpoint", STORE_S3, parse_endpoint, NULL, 0 },
+        { "region", STORE_S3, NULL, conf_string, FIELD(region) },
+        { "bucket", STORE_S3, NULL, conf_string, FIELD(bucket) },
+        { "prefix", STORE_S3, parse_prefix, NULL, 0 },
+        { "style", STORE_S3, parse_style, NULL, 0 },
+        { "credentials", STORE_S3, NULL, conf_path, FIELD(credentials) },
+        { "plain_http", STORE_S3, NULL, NULL, FIELD(plain_http) },
+        { "sole_writer", STORE_S3, NULL, NULL, FIELD(sole_writer) },
+        { "content_md5", STORE_S3, NULL, NULL, FIELD(content_md5) },
+        { "part_size", STORE_S3, parse_part_size, NULL, 0 },
+        { "storage_class", STORE_S3, NULL, conf_string, FIELD(storage_class) },
+        { "encryption", STORE_S3, parse_encryption, NULL, 0 },
+        { "kms_key", STORE_S3, NULL, conf_string, FIELD(kms_key) },
+        { "tags", STORE_S3, NULL, conf_string, FIELD(tags) },
+        { "retention_mode", STORE_S3, parse_lock_mode, NULL, 0 },
+        { "retention", STORE_S3, parse_retention, NULL, 0 },
+        { "legal_hold", STORE_S3, NULL, NULL, FIELD(legal_hold) },
+        { "ca_file", STORE_S3, NULL, conf_path, FIELD(ca_file) },
+        { "client_certificate", STORE_S3, NULL, conf_path, FIELD(client_certificate) },
+        { "client_key", STORE_S3, NULL, conf_path, FIELD(client_key) },
+        { "proxy", STORE_S3, NULL, conf_string, FIELD(proxy) },
+};
+_Static_assert(ELEMENTSOF(store_keys) <= ELEMENTSOF(((Reader *) NULL)->lines), "each key has room for its line");
+
+static int parse_store(Reader *r, const ConfLine *line, ConfError *error) {
+        for (size_t i = 0; i < ELEMENTSOF(store_keys); i++) {
+                const StoreKey *key = &store_keys[i];
+                void *field = (char *) r->s + key->offset;
+
+                if (!text_equal(line->key, key->name))
+                        continue;
+                r->lines[i] = line->line;
+                if (key->parse)
+                        return key->parse(r, line, error);
+                return key->parse_text ? key->parse_text(line, field, error) : conf_bool(line, field, error);
+        }
         return conf_error(line, error, "unknown key");
 }
 
 static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
-        UplinkSettings *s = userdata;
+        Reader *r = userdata;
 
         if (line->name[0])
                 return conf_error(line, error, "section [%s] takes no name", line->section);
         if (text_equal(line->section, "uplink"))
-                return line->key ? parse_uplink(s, line, error) : 0;
+                return line->key ? parse_uplink(r->s, line, error) : 0;
         if (text_equal(line->section, "store"))
-                return line->key ? parse_store(s, line, error) : 0;
+                return line->key ? parse_store(r, line, error) : 0;
         return conf_error(line, error, "unknown section");
+}
+
+/* ---- What no single line can be blamed for ------------------------------------------------------------------------- */
+
+/* Where a key of [store] stood; 0: nowhere. */
+static unsigned line_of(const Reader *r, const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(store_keys); i++)
+                if (text_equal(store_keys[i].name, name))
+                        return r->lines[i];
+        return 0;
+}
+
+static int complain(const Reader *r, const char *file, const char *name, ConfError *error, const char *what) {
+        const ConfLine line = { .file = file, .line = line_of(r, name), .section = "store", .key = name };
+
+        return conf_error(&line, error, "%s", what);
+}
+
+static int lacks(const char *file, const char *what, ConfError *error) {
+        (void) snprintf(error->text, sizeof(error->text), "%s: [store] lacks %s", file, what);
+        return -EINVAL;
 }
 
 static bool is_beneath(const char *path, const char *folder) {
@@ -117,26 +271,60 @@ static bool is_beneath(const char *path, const char *folder) {
         return strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == 0);
 }
 
-/* What no single line can be blamed for. */
-static int check_whole(const UplinkSettings *s, const char *file, ConfError *error) {
-        const char *missing = !s->type_given ? "type (type = dir)" : !s->path ? "path (path = /srv/berth)" : NULL;
+static int check_dir(const Reader *r, const char *file, ConfError *error) {
+        const UplinkSettings *s = r->s;
 
-        if (missing) {
-                (void) snprintf(error->text, sizeof(error->text), "%s: [store] lacks %s", file, missing);
-                return -EINVAL;
-        }
+        if (!s->path)
+                return lacks(file, "path (path = /srv/berth)", error);
         if (s->mount_point && !is_beneath(s->path, s->mount_point)) {
-                (void) snprintf(error->text, sizeof(error->text), "%s: [store] path %s is not beneath [store] mount_point %s", file,
-                                s->path, s->mount_point);
+                (void) snprintf(error->text, sizeof(error->text), "%s: [store] path %s is not beneath [store] mount_point %s",
+                                file, s->path, s->mount_point);
                 return -EINVAL;
         }
         return 0;
+}
+
+static int check_s3(const Reader *r, const char *file, ConfError *error) {
+        const UplinkSettings *s = r->s;
+        S3Endpoint endpoint;
+
+        if (!s->endpoint)
+                return lacks(file, "endpoint (endpoint = https://s3.example)", error);
+        if (!s->bucket)
+                return lacks(file, "bucket", error);
+        if (!s3_bucket_is_valid(s->bucket, s->virtual_host))
+                return complain(r, file, "bucket", error,
+                                s->virtual_host ? "this is no bucket's name that can be part of a host's name"
+                                                : "this is no bucket's name");
+        if (s3_endpoint_parse(s->endpoint, &endpoint) >= 0 && !endpoint.tls && !endpoint.loopback && !s->plain_http)
+                return complain(r, file, "endpoint", error,
+                                "footage would go over the network unencrypted: use https://, or say plain_http = yes");
+        if (s->kms_key && !text_equal(s->encryption, "aws:kms"))
+                return complain(r, file, "kms_key", error, "goes with encryption = aws:kms only");
+        if ((s->lock_mode != NULL) != (s->retention_sec > 0))
+                return complain(r, file, s->lock_mode ? "retention_mode" : "retention", error,
+                                "retention_mode and retention go together");
+        if (s->client_key && !s->client_certificate)
+                return complain(r, file, "client_key", error, "goes with client_certificate only");
+        return 0;
+}
+
+static int check_whole(const Reader *r, const char *file, ConfError *error) {
+        if (r->s->type == STORE_NONE)
+                return lacks(file, "type (type = dir)", error);
+        for (size_t i = 0; i < ELEMENTSOF(store_keys); i++)
+                if (r->lines[i] > 0 && store_keys[i].type != STORE_NONE && store_keys[i].type != r->s->type)
+                        return complain(r, file, store_keys[i].name, error,
+                                        store_keys[i].type == STORE_S3 ? "is of type = s3 only" : "is of type = dir only");
+        return r->s->type == STORE_DIR ? check_dir(r, file, error) : check_s3(r, file, error);
 }
 
 static int fill_defaults(UplinkSettings *s) {
         const char *state = getenv("STATE_DIRECTORY");
 
         if (!s->socket && !(s->socket = strdup(DEFAULT_SOCKET)))
+                return -ENOMEM;
+        if ((!s->region && !(s->region = strdup("us-east-1"))) || (!s->prefix && !(s->prefix = strdup(""))))
                 return -ENOMEM;
         /* From systemd: StateDirectory= in the unit. */
         if (!s->state_dir && state && state[0] == '/' && !strchr(state, ':') && !(s->state_dir = strdup(state)))
@@ -146,22 +334,27 @@ static int fill_defaults(UplinkSettings *s) {
 
 int uplink_settings_load(const char *path, UplinkSettings **ret, ConfError *error) {
         _cleanup_(uplink_settings_freep) UplinkSettings *s = calloc(1, sizeof(*s));
+        Reader reader = { .s = s };
         int r;
 
         if (!s)
                 return -ENOMEM;
         s->transfers = 4;
         s->stall_usec = 60 * USEC_PER_SEC;
-        s->create = s->read_back = true;
-        r = conf_parse_file(path, parse_line, s, error);
+        s->create = true;
+        s->part_size_bytes = 16 * MIB;
+        r = conf_parse_file(path, parse_line, &reader, error);
         if (r < 0)
                 return r;
         r = fill_defaults(s);
         if (r < 0)
                 return r;
-        r = check_whole(s, path, error);
+        r = check_whole(&reader, path, error);
         if (r < 0)
                 return r;
+        /* A folder cannot check anything by itself; a store can, and reading back from it costs the link all of it once more. */
+        if (!reader.read_back_given)
+                s->read_back = s->type == STORE_DIR;
         *ret = TAKE_PTR(s);
         return 0;
 }

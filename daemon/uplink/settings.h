@@ -10,6 +10,12 @@
 #include "base/conf.h"
 #include "base/macro.h"
 
+typedef enum StoreType {
+        STORE_NONE,
+        STORE_DIR,
+        STORE_S3,
+} StoreType;
+
 typedef struct UplinkSettings {
         /* [uplink] */
         char *socket;
@@ -20,8 +26,19 @@ typedef struct UplinkSettings {
         unsigned transfers;
         uint64_t stall_usec;
         /* [store] */
+        StoreType type;
+        bool read_back;
+        /* … of type dir */
         char *path, *mount_point;
-        bool type_given, create, read_back, same_disk_is_store;
+        bool create, same_disk_is_store;
+        /* … of type s3; what is not set is NULL */
+        char *endpoint, *region, *bucket, *prefix, *credentials;
+        bool virtual_host, plain_http, sole_writer, content_md5;
+        uint64_t part_size_bytes;
+        char *storage_class, *encryption, *kms_key, *tags, *lock_mode;
+        uint64_t retention_sec;
+        bool legal_hold;
+        char *ca_file, *client_certificate, *client_key, *proxy;
 } UplinkSettings;
 
 /* Reads the file over the defaults and checks the whole. `error` names file, line, key and why. */

@@ -48,6 +48,7 @@ Task *task_free(Task *task) {
         }
         free(task->receipt.object_key);
         free(task->receipt.manifest_key);
+        free(task->receipt.version);
         free(task);
         return NULL;
 }

@@ -94,7 +94,7 @@ static void give_up(Transfer *x) {
         atomic_store(&x->task->cancelled, true);
         if (t->backend->ops->cancel)
                 t->backend->ops->cancel(t->backend, x->task);
-        probe_report(t->probe, WIRE_STORE_ERROR, "the store does not answer: its mount or its disk hangs", 0);
+        probe_report(t->probe, WIRE_STORE_ERROR, "the store does not answer: its mount, its disk or the network hangs", 0);
         stand_in = task_new(x->task->kind, NULL, NULL);
         if (!stand_in)
                 return drop(x);

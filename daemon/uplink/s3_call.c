@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * One call to the store: signed anew for each try, since credentials change and signatures grow old, and tried again with
+ * back-off and jitter as long as that may help.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include <openssl/evp.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "uplink/s3_private.h"
+
+#define TRIES 6u
+#define WAIT_MIN_USEC (250 * USEC_PER_MSEC)
+#define WAIT_MAX_USEC (4 * USEC_PER_SEC)
+/* A store that wants to be left alone for longer is asked again by whoever brings the clip. */
+#define RETRY_AFTER_MAX_SEC 10u
+#define QUERY_MAX 6u
+#define HEADERS_MAX 16u
+#define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+typedef struct Pair {
+        const char *name; /* a literal */
+        char *value;
+} Pair;
+
+struct S3Call {
+        S3Op *op;
+        const char *method;
+        char *path; /* encoded */
+        Pair query[QUERY_MAX], headers[HEADERS_MAX];
+        size_t n_query, n_headers;
+        bool failed, has_body, counted;
+        HttpBody body;
+        char *text;
+        char sha256[DIGEST_HEX_SIZE];
+        int (*sink)(S3Op *op, const void *data, size_t size);
+        int (*restart)(S3Op *op);
+        void (*then)(S3Op *op, const S3Result *result);
+        uint64_t base;
+        unsigned tries, tries_max;
+        bool renewed; /* the credentials were read again after the store refused them */
+        HttpRequest *request;
+        sd_event_source *timer;
+};
+
+S3Call *s3_call_free(S3Call *call) {
+        if (!call)
+                return NULL;
+        if (call->request)
+                call->request = http_cancel(call->request);
+        sd_event_source_disable_unref(call->timer);
+        for (size_t i = 0; i < call->n_query; i++)
+                free(call->query[i].value);
+        for (size_t i = 0; i < call->n_headers; i++)
+                free(call->headers[i].value);
+        free(call->path);
+        free(call->text);
+        free(call);
+        return NULL;
+}
+
+/* ---- Putting together ---------------------------------------------------------------------------------------------- */
+
+S3Call *s3_call_new(S3Op *op, const char *method, const char *key) {
+        S3Call *call = calloc(1, sizeof(*call));
+        _cleanup_(freep) char *path = NULL;
+
+        if (!call)
+                return NULL;
+        call->op = op;
+        call->method = method;
+        call->tries_max = TRIES;
+        memcpy(call->sha256, EMPTY_SHA256, sizeof(call->sha256));
+        if (key)
+                path = text_format("%s%s%s", op->store->path, op->store->prefix, key);
+        else {
+                path = strdup(op->store->path);
+                /* "/bucket", not "/bucket/" */
+                if (path && strlen(path) > 1)
+                        path[strlen(path) - 1] = 0;
+        }
+        call->path = path ? sigv4_encode_path(path) : NULL;
+        call->failed = !call->path;
+        return call;
+}
+
+static void add(S3Call *call, Pair *pairs, size_t *n, size_t max, const char *name, char *value) {
+        if (!value || *n >= max) {
+                free(value);
+                call->failed = true;
+                return;
+        }
+        pairs[(*n)++] = (Pair){ .name = name, .value = value };
+}
+
+void s3_call_query(S3Call *call, const char *name, const char *value) {
+        if (call)
+                add(call, call->query, &call->n_query, QUERY_MAX, name, strdup(value));
+}
+
+void s3_call_query_uint(S3Call *call, const char *name, uint64_t value) {
+        if (call)
+                add(call, call->query, &call->n_query, QUERY_MAX, name, text_format("%" PRIu64, value));
+}
+
+void s3_call_header(S3Call *call, const char *name, const char *value) {
+        if (call)
+                add(call, call->headers, &call->n_headers, HEADERS_MAX, name, strdup(value));
+}
+
+void s3_call_object_headers(S3Call *call, const Digest *digest) {
+        const S3Store *s;
+        char hex[DIGEST_HEX_SIZE];
+
+        if (!call)
+                return;
+        s = call->op->store;
+        s3_call_header(call, "x-amz-meta-berth-sha256", digest_to_hex(digest, hex));
+        if (s->storage_class)
+                s3_call_header(call, "x-amz-storage-class", s->storage_class);
+        if (s->encryption)
+                s3_call_header(call, "x-amz-server-side-encryption", s->encryption);
+        if (s->kms_key)
+                s3_call_header(call, "x-amz-server-side-encryption-aws-kms-key-id", s->kms_key);
+        if (s->tags)
+                s3_call_header(call, "x-amz-tagging", s->tags);
+}
+
+char *s3_base64(const Digest *digest, char ret[static S3_SHA256_BASE64_SIZE]) {
+        (void) EVP_EncodeBlock((unsigned char *) ret, digest->bytes, DIGEST_SIZE);
+        return ret;
+}
+
+void s3_call_file(S3Call *call, int fd, uint64_t offset, uint64_t size_bytes, const Digest *sha256, const char *md5,
+                  bool checksum) {
+        char base64[S3_SHA256_BASE64_SIZE];
+
+        if (!call)
+                return;
+        call->has_body = true;
+        call->body = (HttpBody){ .fd = fd, .offset = offset, .size_bytes = size_bytes };
+        (void) digest_to_hex(sha256, call->sha256);
+        if (checksum)
+                s3_call_header(call, "x-amz-checksum-sha256", s3_base64(sha256, base64));
+        if (md5)
+                s3_call_header(call, "content-md5", md5);
+}
+
+static void add_md5(S3Call *call, const void *data, size_t size) {
+        unsigned char digest[EVP_MAX_MD_SIZE], base64[2 * EVP_MAX_MD_SIZE];
+        unsigned length = 0;
+
+        if (EVP_Digest(data, size, digest, &length, EVP_md5(), NULL) != 1) {
+                call->failed = true;
+                return;
+        }
+        (void) EVP_EncodeBlock(base64, digest, (int) length);
+        s3_call_header(call, "content-md5", (const char *) base64);
+}
+
+void s3_call_text(S3Call *call, char *text, const char *type, bool with_md5) {
+        Digest digest;
+        size_t size;
+
+        if (!call || !text || digest_of(text, strlen(text), &digest) < 0) {
+                free(text);
+                if (call)
+                        call->failed = true;
+                return;
+        }
+        size = strlen(text);
+        call->text = text;
+        call->has_body = true;
+        call->body = (HttpBody){ .data = text, .size_bytes = size };
+        (void) digest_to_hex(&digest, call->sha256);
+        if (type)
+                s3_call_header(call, "content-type", type);
+        if (with_md5)
+                add_md5(call, text, size);
+}
+
+void s3_call_lie(S3Call *call, bool about_checksum) {
+        const Digest digest = { .bytes = { 1, 2, 3 } };
+        char base64[S3_SHA256_BASE64_SIZE];
+
+        if (!call)
+                return;
+        if (about_checksum)
+                s3_call_header(call, "x-amz-checksum-sha256", s3_base64(&digest, base64));
+        else
+                (void) digest_to_hex(&digest, call->sha256);
+}
+
+void s3_call_sink(S3Call *call, int (*sink)(S3Op *op, const void *data, size_t size), int (*restart)(S3Op *op)) {
+        if (!call)
+                return;
+        call->sink = sink;
+        call->restart = restart;
+}
+
+void s3_call_tries(S3Call *call, unsigned tries) {
+        if (call)
+                call->tries_max = tries;
+}
+
+void s3_call_count(S3Call *call, uint64_t base) {
+        if (!call)
+                return;
+        call->counted = true;
+        call->base = base;
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------------------------- */
+
+static int try_once(S3Call *call);
+
+static void conclude(S3Call *call, const S3Result *result) {
+        void (*then)(S3Op * op, const S3Result *result) = call->then;
+        S3Op *op = call->op;
+
+        /* The next call may be made within `then`; what the result borrows is the answer's, not the call's. */
+        op->call = s3_call_free(call);
+        then(op, result);
+}
+
+static void fail_here(S3Call *call, int error) {
+        S3Op *op = call->op;
+
+        s3_op_fail_errno(op, error, "sending a request");
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        S3Call *call = userdata;
+        int r;
+
+        (void) source;
+        (void) usec;
+        s3_op_moved(call->op);
+        r = try_once(call);
+        if (r < 0)
+                fail_here(call, r);
+        return 0;
+}
+
+static uint64_t wait_before_next(const S3Call *call, uint64_t retry_after_sec) {
+        uint64_t wait = WAIT_MIN_USEC, random = 0;
+
+        if (retry_after_sec > 0)
+                return retry_after_sec * USEC_PER_SEC;
+        for (unsigned i = 1; i < call->tries && wait < WAIT_MAX_USEC; i++)
+                wait *= 2;
+        wait = MIN2(wait, WAIT_MAX_USEC);
+        /* Docks that were turned away together do not come back together. */
+        (void) !getrandom(&random, sizeof(random), 0);
+        return wait / 2 + random % (wait / 2 + 1);
+}
+
+static int try_later(S3Call *call, uint64_t wait_usec) {
+        uint64_t at = clock_boottime_usec() + wait_usec;
+        int r;
+
+        s3_op_moved(call->op);
+        if (!call->timer)
+                return sd_event_add_time(call->op->store->event, &call->timer, CLOCK_BOOTTIME, at, 10 * USEC_PER_MSEC,
+                                         on_timer, call);
+        r = sd_event_source_set_time(call->timer, at);
+        return r < 0 ? r : sd_event_source_set_enabled(call->timer, SD_EVENT_ONESHOT);
+}
+
+static bool may_try_again(S3Call *call, const S3Result *result) {
+        if (call->tries >= call->tries_max || result->answer->source_failed || result->answer->refused_here)
+                return false;
+        /* They may have been renewed a moment ago; the next try reads the file again if it changed. */
+        if (result->outcome == S3_BAD_CREDENTIALS && !call->renewed) {
+                call->renewed = true;
+                return true;
+        }
+        return s3_outcome_is_passing(result->outcome) && result->retry_after_sec <= RETRY_AFTER_MAX_SEC;
+}
+
+static void read_answer(const S3Call *call, const HttpAnswer *answer, S3Result *ret) {
+        int64_t now = clock_wall_usec() / (int64_t) USEC_PER_SEC;
+        bool success = answer->status >= 200 && answer->status < 300;
+        char retry_after[64];
+
+        *ret = (S3Result){ .answer = answer };
+        /* An error may come with 200 when the store began to answer before it had finished. */
+        if (answer->body_size > 0 && (!success || text_equal(call->method, "POST")))
+                (void) s3_xml_error(answer->body, answer->body_size, &ret->error);
+        ret->outcome = s3_outcome(success && ret->error.code[0] ? 500 : answer->status, ret->error.code);
+        if (http_header(answer, "etag", ret->etag, sizeof(ret->etag)) && !s3_etag_normalise(ret->etag))
+                ret->etag[0] = 0;
+        if (http_header(answer, "retry-after", retry_after, sizeof(retry_after)))
+                ret->retry_after_sec = s3_retry_after_sec(retry_after, now);
+}
+
+static void on_done(void *userdata, const HttpAnswer *answer) {
+        S3Call *call = userdata;
+        S3Result result;
+        int r;
+
+        call->request = NULL;
+        s3_op_moved(call->op);
+        read_answer(call, answer, &result);
+        if (!may_try_again(call, &result))
+                return conclude(call, &result);
+        r = try_later(call, wait_before_next(call, result.retry_after_sec));
+        if (r < 0)
+                fail_here(call, r);
+}
+
+/* ---- Sending ------------------------------------------------------------------------------------------------------- */
+
+static void on_moved(void *userdata) {
+        const S3Call *call = userdata;
+
+        s3_op_moved(call->op);
+        if (call->counted && call->request)
+                atomic_store(&call->op->task->stored_bytes, call->base + http_sent_bytes(call->request));
+}
+
+static int on_data(void *userdata, const void *data, size_t size) {
+        const S3Call *call = userdata;
+
+        return call->sink(call->op, data, size);
+}
+
+typedef struct Lines {
+        char *lines[HTTP_HEADERS_MAX];
+        size_t n;
+} Lines;
+
+static void lines_end(Lines *l) {
+        for (size_t i = 0; i < l->n; i++)
+                free(l->lines[i]);
+}
+
+static int add_line(Lines *l, const char *name, const char *value) {
+        char *line;
+
+        if (l->n >= HTTP_HEADERS_MAX - 1)
+                return -EINVAL;
+        line = text_format("%s: %s", name, value);
+        if (!line)
+                return -ENOMEM;
+        l->lines[l->n++] = line;
+        return 0;
+}
+
+static int sign(const S3Call *call, const char *query, const Sigv4Keys *keys, const char *token, Lines *ret) {
+        const S3Store *store = call->op->store;
+        Sigv4Pair pairs[HEADERS_MAX + 4];
+        char now[SIGV4_TIME_SIZE];
+        _cleanup_(freep) char *authorization = NULL;
+        size_t n = 0;
+        int r;
+
+        pairs[n++] = (Sigv4Pair){ "host", store->host };
+        pairs[n++] = (Sigv4Pair){ "x-amz-date", sigv4_time(clock_wall_usec() / (int64_t) USEC_PER_SEC, now) };
+        pairs[n++] = (Sigv4Pair){ "x-amz-content-sha256", call->sha256 };
+        if (token)
+                pairs[n++] = (Sigv4Pair){ "x-amz-security-token", token };
+        for (size_t i = 0; i < call->n_headers; i++)
+                pairs[n++] = (Sigv4Pair){ call->headers[i].name, call->headers[i].value };
+        r = sigv4_sign(
+                &(Sigv4Request){
+                        .method = call->method,
+                        .path = call->path,
+                        .query = query,
+                        .headers = pairs,
+                        .n_headers = n,
+                        .payload_hash = call->sha256,
+                        .time = now,
+                        .region = store->region,
+                        .service = "s3",
+                },
+                keys, &authorization);
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = add_line(ret, pairs[i].name, pairs[i].value);
+        return r < 0 ? r : add_line(ret, "authorization", authorization);
+}
+
+static int begin(S3Call *call, const char *query, const Lines *lines) {
+        const S3Store *store = call->op->store;
+        HttpCall http = {
+                .method = call->method,
+                .body = call->has_body ? &call->body : NULL,
+                .sink = call->sink ? on_data : NULL,
+                .moved = on_moved,
+                .done = on_done,
+                .userdata = call,
+        };
+        _cleanup_(freep) char *url = text_format("%s://%s%s%s%s", store->endpoint.tls ? "https" : "http", store->host,
+                                                 call->path, query[0] ? "?" : "", query);
+
+        if (!url)
+                return -ENOMEM;
+        http.url = url;
+        for (size_t i = 0; i < lines->n; i++)
+                http.headers[i] = lines->lines[i];
+        return http_begin(store->http, &http, &call->request);
+}
+
+static int encode_query(const S3Call *call, char **ret) {
+        Sigv4Pair pairs[QUERY_MAX];
+
+        for (size_t i = 0; i < call->n_query; i++)
+                pairs[i] = (Sigv4Pair){ call->query[i].name, call->query[i].value };
+        return sigv4_query(pairs, call->n_query, ret);
+}
+
+/* Ends the operation by itself for want of credentials. */
+static int try_once(S3Call *call) {
+        _cleanup_(lines_end) Lines lines = {};
+        _cleanup_(freep) char *query = NULL;
+        const char *token;
+        ConfError error = {};
+        Sigv4Keys keys;
+        int r;
+
+        call->tries++;
+        if (s3_credentials_get(call->op->store->credentials, &keys, &token, &error) < 0) {
+                (void) answer_fail(&call->op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR, "%s", error.text);
+                s3_op_end(call->op);
+                return 0;
+        }
+        if (call->restart && (r = call->restart(call->op)) < 0)
+                return r;
+        if ((r = encode_query(call, &query)) < 0 || (r = sign(call, query, &keys, token, &lines)) < 0)
+                return r;
+        return begin(call, query, &lines);
+}
+
+void s3_call_send(S3Op *op, S3Call *call, void (*then)(S3Op *op, const S3Result *result)) {
+        int r;
+
+        if (!call)
+                return s3_op_fail_errno(op, ENOMEM, "sending a request");
+        op->call = call;
+        call->then = then;
+        r = call->failed ? -ENOMEM : try_once(call);
+        if (r < 0)
+                fail_here(call, r);
+}

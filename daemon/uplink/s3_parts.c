@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A clip in parts. One part of a clip is under way at a time, so that a kill costs one part at most; while it is sent, the next is
+ * hashed. A part counts when the store acknowledged it, our record of that is synced, and the store's own list agrees: the list is
+ * compared when an upload is gone on with, and once more before it is completed.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "base/text.h"
+#include "uplink/s3_private.h"
+
+#define PARTS_A_LIST 1000u
+#define MD5_SIZE 16
+
+static void pump(S3Put *p);
+
+static S3Put *put_of(S3Op *op) {
+        return (S3Put *) op;
+}
+
+static S3Call *upload_call(S3Put *p, const char *method) {
+        S3Call *call = s3_call_new(&p->op, method, p->manifest.object);
+
+        s3_call_query(call, "uploadId", p->record->upload_id);
+        return call;
+}
+
+/* ---- Completing ---------------------------------------------------------------------------------------------------- */
+
+/* The mark of an object made of parts whose marks are MD5: the MD5 of those, and how many. False when they are not. */
+static bool compose_etag(const S3Put *p, char ret[static S3_ETAG_SIZE]) {
+        EVP_MD_CTX *md5 = EVP_MD_CTX_new();
+        unsigned char raw[EVP_MAX_MD_SIZE];
+        bool good = md5 && EVP_DigestInit_ex(md5, EVP_md5(), NULL) == 1;
+        unsigned length = 0;
+        int n = 0;
+
+        for (unsigned i = 0; i < p->record->n_parts && good; i++) {
+                const char *etag = p->record->parts[i].etag;
+
+                good = strlen(etag) == 2 * MD5_SIZE && etag[strspn(etag, "0123456789abcdef")] == 0;
+                for (size_t b = 0; b < MD5_SIZE && good; b++) {
+                        char byte[3] = { etag[2 * b], etag[2 * b + 1], 0 };
+
+                        raw[b] = (unsigned char) strtoul(byte, NULL, 16);
+                }
+                good = good && EVP_DigestUpdate(md5, raw, MD5_SIZE) == 1;
+        }
+        good = good && EVP_DigestFinal_ex(md5, raw, &length) == 1;
+        EVP_MD_CTX_free(md5);
+        for (unsigned b = 0; b < length && good; b++)
+                n += snprintf(ret + n, S3_ETAG_SIZE - (size_t) n, "%02x", raw[b]);
+        if (good)
+                (void) snprintf(ret + n, S3_ETAG_SIZE - (size_t) n, "-%u", p->record->n_parts);
+        return good;
+}
+
+/* Does the mark look as if it were made that way? Under encryption by the store's keys it is not. */
+static bool is_composed(const char *etag) {
+        size_t n = strspn(etag, "0123456789abcdef");
+
+        return n == 2 * MD5_SIZE && etag[n] == '-';
+}
+
+static void on_completed(S3Op *op, const S3Result *result) {
+        char composed[S3_ETAG_SIZE];
+        S3Put *p = put_of(op);
+
+        /* Its answer was lost, or it expired a moment ago: the object tells. */
+        if (result->outcome == S3_NO_UPLOAD || result->outcome == S3_ABSENT)
+                return s3_put_settle(p);
+        if (result->outcome != S3_OK)
+                return s3_op_fail(op, result, "completing an upload");
+        if (s3_xml_completed(result->answer->body, result->answer->body_size, p->etag) < 0)
+                p->doubtful = true;
+        if (compose_etag(p, composed)) {
+                if (is_composed(p->etag) && !text_equal(p->etag, composed))
+                        p->doubtful = true;
+                /* RGW says none the first time, and this one later. */
+                if (!p->etag[0] && !op->store->encryption)
+                        memcpy(p->etag, composed, sizeof(p->etag));
+        }
+        s3_put_settle(p);
+}
+
+static char *compose_completion(const S3Put *p) {
+        char *text = NULL, base64[S3_SHA256_BASE64_SIZE];
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+
+        if (!f)
+                return NULL;
+        (void) fputs("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">", f);
+        for (unsigned i = 0; i < p->record->n_parts; i++) {
+                const S3RecordPart *part = &p->record->parts[i];
+
+                /* What an etag may hold needs no escape. */
+                (void) fprintf(f, "<Part><PartNumber>%u</PartNumber><ETag>&quot;%s&quot;</ETag>", i + 1, part->etag);
+                if (p->checksum)
+                        (void) fprintf(f, "<ChecksumSHA256>%s</ChecksumSHA256>", s3_base64(&part->digest, base64));
+                (void) fputs("</Part>", f);
+        }
+        (void) fputs("</CompleteMultipartUpload>", f);
+        if (fclose(f) != 0) {
+                free(text);
+                return NULL;
+        }
+        return text;
+}
+
+static void complete(S3Put *p) {
+        S3Call *call = upload_call(p, "POST");
+
+        s3_call_text(call, compose_completion(p), "application/xml", false);
+        s3_call_send(&p->op, call, on_completed);
+}
+
+/* ---- What the store has -------------------------------------------------------------------------------------------- */
+
+static void list(S3Put *p);
+static void create(S3Put *p);
+
+static int take_part(void *userdata, const S3Part *part) {
+        S3Put *p = userdata;
+        S3RecordPart *own;
+
+        if (part->number > p->record->n_parts)
+                return 0;
+        own = &p->record->parts[part->number - 1];
+        if (!own->stored || own->size_bytes != part->size_bytes)
+                return 0;
+        /* A store that said no mark when it took the part says one now, and nobody knows of what. */
+        if (!own->etag[0]) {
+                memcpy(own->etag, part->etag, sizeof(own->etag));
+                p->doubtful = true;
+        }
+        p->listed[part->number - 1] = text_equal(own->etag, part->etag);
+        return 0;
+}
+
+/* How many of our parts the store does not have; they are sent again. */
+static unsigned compare_list(S3Put *p) {
+        unsigned missing = 0;
+
+        for (unsigned i = 0; i < p->record->n_parts; i++) {
+                missing += !p->listed[i];
+                p->record->parts[i].stored &= p->listed[i];
+        }
+        return missing;
+}
+
+static void listed(S3Put *p) {
+        unsigned missing = compare_list(p);
+
+        if (!p->all_sent)
+                return pump(p);
+        if (missing == 0)
+                return complete(p);
+        (void) answer_fail(&p->op.task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
+                           "the store %s said that it took all parts of %s, and does not have %u of them", p->op.store->name,
+                           p->manifest.object, missing);
+        s3_op_end(&p->op);
+}
+
+static int forget_upload(S3Op *op) {
+        return s3_record_set_upload(put_of(op)->record, "");
+}
+
+static void on_forgotten(S3Op *op, int result) {
+        if (result < 0)
+                return s3_op_fail_errno(op, result, "recording it in the state folder");
+        create(put_of(op));
+}
+
+static void on_expired_head(S3Op *op, const S3Result *result) {
+        S3Put *p = put_of(op);
+
+        if (result->outcome == S3_OK)
+                return s3_put_settle(p);
+        if (result->outcome != S3_ABSENT)
+                return s3_op_fail(op, result, "looking at an object");
+        if (p->all_sent) {
+                (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
+                                   "the store %s gave up the upload of %s; it begins anew", op->store->name,
+                                   p->manifest.object);
+                return s3_op_end(op);
+        }
+        s3_op_job(op, forget_upload, on_forgotten);
+}
+
+static void on_list(S3Op *op, const S3Result *result) {
+        S3Put *p = put_of(op);
+        S3Parts parts;
+        int r;
+
+        /* Completed by an earlier try, aborted by somebody, or expired. */
+        if (result->outcome == S3_NO_UPLOAD || result->outcome == S3_ABSENT)
+                return s3_call_send(op, s3_call_new(op, "HEAD", p->manifest.object), on_expired_head);
+        if (result->outcome != S3_OK)
+                return s3_op_fail(op, result, "listing the parts of an upload");
+        r = s3_xml_parts(result->answer->body, result->answer->body_size, take_part, p, &parts);
+        if (r < 0 || (parts.truncated && parts.next_marker <= p->list_marker))
+                return s3_op_fail_errno(op, r < 0 ? r : EBADMSG, "reading the list of an upload's parts");
+        if (!parts.truncated)
+                return listed(p);
+        p->list_marker = parts.next_marker;
+        list(p);
+}
+
+static void list(S3Put *p) {
+        S3Call *call = upload_call(p, "GET");
+
+        s3_call_query_uint(call, "max-parts", PARTS_A_LIST);
+        if (p->list_marker > 0)
+                s3_call_query_uint(call, "part-number-marker", p->list_marker);
+        s3_call_send(&p->op, call, on_list);
+}
+
+static void begin_list(S3Put *p) {
+        memset(p->listed, 0, p->record->n_parts * sizeof(*p->listed));
+        p->list_marker = 0;
+        list(p);
+}
+
+/* ---- Sending ------------------------------------------------------------------------------------------------------- */
+
+static int record_part(S3Op *op) {
+        S3Put *p = put_of(op);
+
+        return s3_record_add_part(p->record, p->current, s3_part_size(p, p->current), &p->hashes[p->current % 2].digest,
+                                  p->part_etag);
+}
+
+static void on_part_recorded(S3Op *op, int result) {
+        S3Put *p = put_of(op);
+
+        if (result < 0)
+                return s3_op_fail_errno(op, result, "recording it in the state folder");
+        p->sending = false;
+        atomic_store(&op->task->stored_bytes, s3_part_offset(p, p->current) + s3_part_size(p, p->current));
+        p->current++;
+        pump(p);
+}
+
+static void on_gone_recorded(S3Op *op, int result) {
+        (void) result;
+        s3_op_end(op);
+}
+
+static void on_part(S3Op *op, const S3Result *result) {
+        S3Put *p = put_of(op);
+
+        if (result->outcome == S3_NO_UPLOAD || result->outcome == S3_ABSENT) {
+                (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
+                                   "the store %s gave up the upload of %s; it begins anew", op->store->name,
+                                   p->manifest.object);
+                return s3_op_job(op, forget_upload, on_gone_recorded);
+        }
+        if (result->outcome != S3_OK)
+                return s3_op_fail(op, result, "putting a part");
+        memcpy(p->part_etag, result->etag, sizeof(p->part_etag));
+        s3_op_job(op, record_part, on_part_recorded);
+}
+
+static void send_part(S3Put *p) {
+        const S3PartHash *hash = &p->hashes[p->current % 2];
+        uint64_t offset = s3_part_offset(p, p->current);
+        S3Call *call = upload_call(p, "PUT");
+
+        s3_call_query_uint(call, "partNumber", p->current);
+        s3_call_file(call, p->op.task->put.source_fd, offset, s3_part_size(p, p->current), &hash->digest,
+                     hash->md5[0] ? hash->md5 : NULL, p->checksum);
+        s3_call_count(call, offset);
+        p->sending = true;
+        s3_call_send(&p->op, call, on_part);
+}
+
+/* The store has the current part from before, and it is what is there now. */
+static bool is_stored(const S3Put *p) {
+        const S3RecordPart *part = &p->record->parts[p->current - 1];
+
+        return part->stored && digest_equal(&part->digest, &p->hashes[p->current % 2].digest);
+}
+
+static void on_aborted(S3Op *op, const S3Result *result) {
+        (void) result;
+        s3_put_source_differs(put_of(op));
+}
+
+static void all_sent(S3Put *p) {
+        p->all_sent = true;
+        if (!digest_equal(&p->whole_digest, &p->op.task->put.digest))
+                return s3_call_send(&p->op, upload_call(p, "DELETE"), on_aborted);
+        begin_list(p);
+}
+
+static void on_hashed(S3Op *op, int result) {
+        S3Put *p = put_of(op);
+
+        if (result < 0)
+                return s3_put_source_error(p, result);
+        p->hashed = p->hashing;
+        p->hashing = 0;
+        pump(p);
+}
+
+static void pump(S3Put *p) {
+        unsigned n = p->record->n_parts;
+
+        while (!p->sending && p->current <= n && p->hashed >= p->current) {
+                if (!is_stored(p)) {
+                        send_part(p);
+                        break;
+                }
+                atomic_store(&p->op.task->stored_bytes, s3_part_offset(p, p->current) + s3_part_size(p, p->current));
+                p->current++;
+        }
+        if (p->op.ended)
+                return;
+        if (p->hashing == 0 && p->hashed < n && p->hashed <= p->current) {
+                p->hashing = p->hashed + 1;
+                s3_op_job(&p->op, s3_hash_part, on_hashed);
+        }
+        if (p->current > n && !p->sending)
+                all_sent(p);
+}
+
+/* ---- Beginning ----------------------------------------------------------------------------------------------------- */
+
+static int record_upload(S3Op *op) {
+        S3Put *p = put_of(op);
+
+        return s3_record_set_upload(p->record, p->upload_id);
+}
+
+static void on_created_recorded(S3Op *op, int result) {
+        if (result < 0)
+                return s3_op_fail_errno(op, result, "recording it in the state folder");
+        pump(put_of(op));
+}
+
+static void on_created(S3Op *op, const S3Result *result) {
+        S3Put *p = put_of(op);
+
+        if (result->outcome != S3_OK)
+                return s3_op_fail(op, result, "beginning an upload");
+        if (s3_xml_initiated(result->answer->body, result->answer->body_size, p->upload_id) < 0)
+                return s3_op_fail_errno(op, EBADMSG, "reading the name of an upload");
+        s3_op_job(op, record_upload, on_created_recorded);
+}
+
+static void create(S3Put *p) {
+        S3Call *call = s3_call_new(&p->op, "POST", p->manifest.object);
+
+        s3_call_query(call, "uploads", "");
+        s3_call_object_headers(call, &p->op.task->put.digest);
+        if (p->checksum)
+                s3_call_header(call, "x-amz-checksum-algorithm", "SHA256");
+        s3_call_text(call, strdup(""), NULL, false);
+        s3_call_send(&p->op, call, on_created);
+}
+
+static int take_upload(void *userdata, const S3Upload *upload) {
+        S3Put *p = userdata;
+        size_t prefix = strlen(p->op.store->prefix);
+
+        if (strncmp(upload->key, p->op.store->prefix, prefix) == 0 && text_equal(upload->key + prefix, p->manifest.object))
+                memcpy(p->upload_id, upload->upload_id, sizeof(p->upload_id));
+        return 0;
+}
+
+static void on_adopted(S3Op *op, int result) {
+        if (result < 0)
+                return s3_op_fail_errno(op, result, "recording it in the state folder");
+        begin_list(put_of(op));
+}
+
+static void on_uploads(S3Op *op, const S3Result *result) {
+        S3Put *p = put_of(op);
+
+        if (result->outcome == S3_OK)
+                (void) s3_xml_uploads(result->answer->body, result->answer->body_size, take_upload, p);
+        if (!p->upload_id[0])
+                return create(p);
+        s3_op_job(op, record_upload, on_adopted);
+}
+
+/* We ended between asking for an upload and recording its name: nobody else has this key, so what is under it is ours. */
+static void find_upload(S3Put *p) {
+        S3Call *call = s3_call_new(&p->op, "GET", NULL);
+        _cleanup_(freep) char *prefix = text_format("%s%s", p->op.store->prefix, p->manifest.object);
+
+        s3_call_query(call, "uploads", "");
+        s3_call_query(call, "prefix", prefix ? prefix : "");
+        s3_call_send(&p->op, call, on_uploads);
+}
+
+void s3_parts_begin(S3Put *p) {
+        p->current = 1;
+        p->listed = calloc(p->record->n_parts, sizeof(*p->listed));
+        if (!p->listed)
+                return s3_op_fail_errno(&p->op, ENOMEM, "making ready for it");
+        if (p->record->upload_id[0])
+                return begin_list(p);
+        if (p->record->resumed)
+                return find_upload(p);
+        create(p);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Is the store there, and does it keep what receipts rest on? Tried out with a few objects in probe/<dock>/, all put with
+ * If-None-Match: *, so that they are made once and neither replaced nor deleted: one that is there tells as much as one that is
+ * made. That an object lies under the name of a lie says that the store took it.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "uplink/s3_private.h"
+
+#define FIRST_TEXT "the first\n"
+#define SECOND_TEXT "the second\n"
+/* Nobody has gone on with it for so long; the clip, if it comes again, is sent anew. */
+#define ORPHAN_SEC (7 * INT64_C(86400))
+#define ORPHANS_A_LOOK 16u
+
+typedef struct S3Look {
+        S3Op op; /* first */
+        S3Promises promises;
+        S3Orphan orphan;
+        unsigned orphans;
+} S3Look;
+
+static S3Look *look_of(S3Op *op) {
+        return (S3Look *) op;
+}
+
+static void release(S3Op *op) {
+        S3Look *l = look_of(op);
+
+        s3_op_fini(op);
+        free(l->orphan.object);
+        free(l);
+}
+
+static S3Call *probe_call(S3Op *op, const char *method, const char *name) {
+        _cleanup_(freep) char *key = text_format("probe/%s/%s", op->store->owner, name);
+        S3Call *call = key ? s3_call_new(op, method, key) : NULL;
+
+        if (text_equal(method, "PUT"))
+                s3_call_header(call, "if-none-match", "*");
+        return call;
+}
+
+/* ---- Unfinished uploads of ours ------------------------------------------------------------------------------------ */
+
+static int find_orphan(S3Op *op) {
+        S3Look *l = look_of(op);
+
+        return s3_record_find_orphan(op->store->records, op->store->place,
+                                     clock_wall_usec() / (int64_t) USEC_PER_SEC - ORPHAN_SEC, &l->orphan);
+}
+
+static int remove_orphan(S3Op *op) {
+        return s3_record_remove_orphan(op->store->records, &look_of(op)->orphan);
+}
+
+static void sweep(S3Op *op);
+
+static void on_orphan_removed(S3Op *op, int result) {
+        S3Look *l = look_of(op);
+
+        free(l->orphan.object);
+        l->orphan = (S3Orphan){};
+        if (result < 0 || ++l->orphans >= ORPHANS_A_LOOK)
+                return s3_op_end(op);
+        sweep(op);
+}
+
+static void on_orphan_aborted(S3Op *op, const S3Result *result) {
+        /* What the store did not do this time is tried again at the next look. */
+        if (result->outcome != S3_OK && result->outcome != S3_NO_UPLOAD && result->outcome != S3_ABSENT)
+                return s3_op_end(op);
+        s3_op_job(op, remove_orphan, on_orphan_removed);
+}
+
+static void on_orphan_found(S3Op *op, int result) {
+        const S3Look *l = look_of(op);
+        S3Call *call;
+
+        if (result <= 0)
+                return s3_op_end(op);
+        if (!l->orphan.upload_id[0])
+                return s3_op_job(op, remove_orphan, on_orphan_removed);
+        call = s3_call_new(op, "DELETE", l->orphan.object);
+        s3_call_query(call, "uploadId", l->orphan.upload_id);
+        s3_call_send(op, call, on_orphan_aborted);
+}
+
+static void sweep(S3Op *op) {
+        if (op->store->records < 0)
+                return s3_op_end(op);
+        s3_op_job(op, find_orphan, on_orphan_found);
+}
+
+/* ---- What the store keeps ------------------------------------------------------------------------------------------ */
+
+static void learned(S3Op *op) {
+        S3Look *l = look_of(op);
+
+        l->promises.known = true;
+        op->store->promises = l->promises;
+        sweep(op);
+}
+
+static void on_lock(S3Op *op, const S3Result *result) {
+        if (result->outcome == S3_ABSENT || result->outcome == S3_NOT_SET || result->outcome == S3_NEVER) {
+                (void) answer_fail(
+                        &op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
+                        "the bucket of the store %s was made without Object Lock: take one that has it, or remove retention_mode "
+                        "and legal_hold from [store]",
+                        op->store->name);
+                return s3_op_end(op);
+        }
+        /* Who may not ask finds out with the first clip. */
+        if (result->outcome != S3_OK && result->outcome != S3_NOT_ALLOWED)
+                return s3_op_fail(op, result, "asking for its Object Lock");
+        learned(op);
+}
+
+static void look_at_lock(S3Op *op) {
+        S3Call *call;
+
+        if (!op->store->lock_mode && !op->store->legal_hold)
+                return learned(op);
+        call = s3_call_new(op, "GET", NULL);
+        s3_call_query(call, "object-lock", "");
+        s3_call_send(op, call, on_lock);
+}
+
+/* 1: the lie was refused. 0: it was taken, now or before. -1: something else happened, which ends the operation. */
+static int judge_lie(S3Op *op, const S3Result *result) {
+        switch (result->outcome) {
+        case S3_CORRUPTED:
+        case S3_NEVER:
+        case S3_BAD_CREDENTIALS: /* that is what some call a hash that is not the body's */
+                return 1;
+        case S3_OK:
+        case S3_EXISTS:
+        case S3_NOT_ALLOWED:
+                return 0;
+        default:
+                s3_op_fail(op, result, "trying it out");
+                return -1;
+        }
+}
+
+static void on_checksum_lie(S3Op *op, const S3Result *result) {
+        int r = judge_lie(op, result);
+
+        if (r < 0)
+                return;
+        look_of(op)->promises.checks_checksum = r > 0;
+        look_at_lock(op);
+}
+
+static void on_sha256_lie(S3Op *op, const S3Result *result) {
+        int r = judge_lie(op, result);
+        S3Call *call;
+
+        if (r < 0)
+                return;
+        look_of(op)->promises.checks_sha256 = r > 0;
+        call = probe_call(op, "PUT", "wrong-checksum");
+        s3_call_text(call, strdup(FIRST_TEXT), "text/plain", false);
+        s3_call_lie(call, true);
+        s3_call_tries(call, 1);
+        s3_call_send(op, call, on_checksum_lie);
+}
+
+static void on_read(S3Op *op, const S3Result *result) {
+        S3Look *l = look_of(op);
+        bool second = result->outcome == S3_OK && text_equal(result->answer->body, SECOND_TEXT);
+        S3Call *call;
+
+        if (result->outcome != S3_OK && result->outcome != S3_ABSENT)
+                return s3_op_fail(op, result, "reading a sample");
+        if (result->outcome == S3_ABSENT || (!second && !text_equal(result->answer->body, FIRST_TEXT))) {
+                (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
+                                   "the store %s does not give back what is put into it", op->store->name);
+                return s3_op_end(op);
+        }
+        l->promises.conditional &= !second;
+        if (!l->promises.conditional && !op->store->sole_writer) {
+                (void) answer_fail(
+                        &op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
+                        "the store %s replaces an object although it is told not to (If-None-Match: *): use one that does not, or "
+                        "say with [store] sole_writer = yes that nobody else writes to this prefix",
+                        op->store->name);
+                return s3_op_end(op);
+        }
+        call = probe_call(op, "PUT", "wrong-sha256");
+        s3_call_text(call, strdup(FIRST_TEXT), "text/plain", false);
+        s3_call_lie(call, false);
+        s3_call_tries(call, 1);
+        s3_call_send(op, call, on_sha256_lie);
+}
+
+static void on_second(S3Op *op, const S3Result *result) {
+        if (result->outcome != S3_OK && result->outcome != S3_EXISTS)
+                return s3_op_fail(op, result, "putting a sample");
+        look_of(op)->promises.conditional = result->outcome == S3_EXISTS;
+        s3_call_send(op, probe_call(op, "GET", "conditional"), on_read);
+}
+
+static void on_first(S3Op *op, const S3Result *result) {
+        S3Call *call;
+
+        if (result->outcome != S3_OK && result->outcome != S3_EXISTS)
+                return s3_op_fail(op, result, "putting a sample");
+        call = probe_call(op, "PUT", "conditional");
+        s3_call_text(call, strdup(SECOND_TEXT), "text/plain", true);
+        s3_call_send(op, call, on_second);
+}
+
+/* ---- The look ------------------------------------------------------------------------------------------------------ */
+
+static void on_glance(S3Op *op, const S3Result *result) {
+        S3Call *call;
+
+        if (result->outcome != S3_OK && result->outcome != S3_ABSENT)
+                return s3_op_fail(op, result, "looking at it");
+        if (!op->task->probe.thorough && op->store->promises.known)
+                return s3_op_end(op);
+        call = probe_call(op, "PUT", "conditional");
+        s3_call_text(call, strdup(FIRST_TEXT), "text/plain", true);
+        s3_call_send(op, call, on_first);
+}
+
+int s3_probe_begin(S3Store *store, Task *task) {
+        S3Look *l = calloc(1, sizeof(*l));
+        S3Call *call;
+        int r;
+
+        r = l ? s3_op_init(&l->op, store, task, release) : -ENOMEM;
+        if (r < 0) {
+                free(l);
+                return r;
+        }
+        call = probe_call(&l->op, "GET", "conditional");
+        s3_call_tries(call, 2);
+        s3_call_send(&l->op, call, on_glance);
+        return 0;
+}
