@@ -43,6 +43,7 @@ struct Docking {
         char *reason;
         unsigned faults, faults_in_row; /* since a clip was last copied or erased */
         uint64_t retry_at_usec;
+        uint64_t authorise_until_usec; /* how long udev may take to open the interfaces; 0: not asked yet */
         bool identified, checked, listed, busy;
 
         WorkerHealth health;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "core/serial.h"
+#include "service/authorise.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
 
@@ -214,8 +215,31 @@ static void opened(void *userdata, WorkerResult result, const char *text) {
                 docking_trouble(d, r, "the worker cannot be called");
 }
 
+/* On a rack of unauthorised interfaces: can the worker claim what it needs? Else it is decided again when udev went on. */
+static bool interfaces_are_authorised(Docking *d) {
+        uint64_t now = clock_boottime_usec();
+        int r;
+
+        r = authorise_interfaces(d->device, d->model);
+        if (r == AUTHORISE_WAIT && d->authorise_until_usec == 0)
+                d->authorise_until_usec = now + d->manager->settings->call_usec;
+        if (r == AUTHORISE_WAIT && now < d->authorise_until_usec) {
+                (void) sd_event_source_set_time(d->wake, d->authorise_until_usec);
+                (void) sd_event_source_set_enabled(d->wake, SD_EVENT_ONESHOT);
+                return false;
+        }
+        d->authorise_until_usec = 0;
+        if (r == -ENODEV)
+                docking_fault(d, WORKER_UNPLUGGED, "it left the bus before its interfaces were authorised");
+        else if (r != 0)
+                docking_trouble(d, r == AUTHORISE_WAIT ? -EACCES : r, "its interfaces cannot be authorised; does 68-berth-rack.rules of "
+                                "udev give their 'authorized' files to the group berth?");
+        return r == 0;
+}
+
 void docking_identify(Docking *d) {
-        (void) docking_spawn(d, opened);
+        if (!d->manager->settings->authorise || interfaces_are_authorised(d))
+                (void) docking_spawn(d, opened);
 }
 
 /* ---- Check ----------------------------------------------------------------------------------------------------- */

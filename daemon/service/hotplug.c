@@ -38,6 +38,7 @@ HotplugDevice *hotplug_device_free(HotplugDevice *d) {
         if (!d)
                 return NULL;
         free(d->port_path);
+        free(d->sys_path);
         free(d->node_path);
         free(d->usb_serial);
         free(d->usb_manufacturer);
@@ -74,11 +75,11 @@ static int read_descriptors(struct udev_device *dev, HotplugDevice *d) {
         fd = openat(dir, "descriptors", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return -errno;
-        d->descriptors = malloc(HOTPLUG_DESCRIPTORS_MAX);
+        d->descriptors = malloc(HOTPLUG_DESCRIPTORS_MAX + 1);
         if (!d->descriptors)
                 return -ENOMEM;
-        while (n < HOTPLUG_DESCRIPTORS_MAX) {
-                ssize_t k = read(fd, d->descriptors + n, HOTPLUG_DESCRIPTORS_MAX - n);
+        while (n <= HOTPLUG_DESCRIPTORS_MAX) {
+                ssize_t k = read(fd, d->descriptors + n, HOTPLUG_DESCRIPTORS_MAX + 1 - n);
 
                 if (k < 0 && errno == EINTR)
                         continue;
@@ -112,11 +113,12 @@ static int device_new(struct udev_device *dev, HotplugDevice **ret) {
         if ((r = number_attr(dev, "busnum", &d->busnum)) < 0 || (r = number_attr(dev, "devnum", &d->devnum)) < 0)
                 return r;
         d->port_path = strdup(udev_device_get_sysname(dev));
+        d->sys_path = strdup(udev_device_get_syspath(dev));
         d->node_path = strdup(node);
         d->usb_serial = printable_attr(dev, "serial");
         d->usb_manufacturer = printable_attr(dev, "manufacturer");
         d->usb_product = printable_attr(dev, "product");
-        if (!d->port_path || !d->node_path || !d->usb_serial || !d->usb_manufacturer || !d->usb_product)
+        if (!d->port_path || !d->sys_path || !d->node_path || !d->usb_serial || !d->usb_manufacturer || !d->usb_product)
                 return -ENOMEM;
         r = read_descriptors(dev, d);
         if (r < 0)
@@ -233,6 +235,8 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
                                         remove_present(h, at);
                         } else
                                 add_device(h, dev);
+                        if (at && h->ops->changed && !text_equal(action, "remove"))
+                                h->ops->changed(h->userdata, udev_device_get_sysname(dev));
                 }
                 udev_device_unref(dev);
         }

@@ -17,10 +17,11 @@
 
 typedef struct HotplugDevice {
         char *port_path; /* "1-1.4" */
+        char *sys_path;  /* "/sys/devices/…/1-1.4" */
         char *node_path; /* "/dev/bus/usb/001/007" */
         unsigned busnum, devnum;
         char *usb_serial, *usb_manufacturer, *usb_product; /* printable; "" when absent */
-        uint8_t *descriptors;
+        uint8_t *descriptors; /* as many as there are, or one more than HOTPLUG_DESCRIPTORS_MAX: then it has too many */
         size_t n_descriptors;
 } HotplugDevice;
 HotplugDevice *hotplug_device_free(HotplugDevice *d);
@@ -30,6 +31,8 @@ typedef struct HotplugOps {
         /* Takes the device over. */
         void (*added)(void *userdata, HotplugDevice *device);
         void (*removed)(void *userdata, const char *port_path);
+        /* udev went on with it: its interfaces' rules may have run. May be NULL. */
+        void (*changed)(void *userdata, const char *port_path);
         /* Is this port one of ours? Devices elsewhere are never looked at. */
         bool (*wanted)(void *userdata, const char *port_path);
 } HotplugOps;

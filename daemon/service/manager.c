@@ -165,6 +165,10 @@ static void on_removed(void *userdata, const char *port_path) {
                 release_twins(m, b, camera);
 }
 
+static void on_changed(void *userdata, const char *port_path) {
+        docking_kick(bay_docking(manager_bay_at(userdata, port_path)));
+}
+
 static bool on_wanted(void *userdata, const char *port_path) {
         return manager_bay_at(userdata, port_path) != NULL;
 }
@@ -172,6 +176,7 @@ static bool on_wanted(void *userdata, const char *port_path) {
 static const HotplugOps hotplug_ops = {
         .added = on_added,
         .removed = on_removed,
+        .changed = on_changed,
         .wanted = on_wanted,
 };
 

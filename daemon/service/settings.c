@@ -203,6 +203,13 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
                 return line->key ? parse_policy(s, line, error) : 0;
         if (text_equal(line->section, "timeouts"))
                 return line->key ? parse_timeouts(s, line, error) : 0;
+        if (text_equal(line->section, "rack")) {
+                if (!line->key)
+                        return 0;
+                if (text_equal(line->key, "authorise"))
+                        return conf_bool(line, &s->authorise, error);
+                return conf_error(line, error, "unknown key");
+        }
         if (text_equal(line->section, "spool")) {
                 if (!line->key)
                         return 0;

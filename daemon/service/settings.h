@@ -38,6 +38,8 @@ typedef struct Settings {
         /* [bay PORT] */
         BaySetting *bays; /* in order of their number */
         size_t n_bays;
+        /* [rack] */
+        bool authorise; /* interfaces are unauthorised until berthd says otherwise */
         /* [spool] */
         uint64_t reserve_bytes; /* pulling pauses below this much free space */
         /* [policy] */

@@ -129,6 +129,10 @@ typedef struct Endpoint {
 typedef struct Binding {
         const char *driver;
         OpenFile *owner;
+        bool authorized; /* else nothing binds to it, and nobody claims it */
+        mode_t mode;     /* of its `authorized` file */
+        uid_t uid;
+        gid_t gid;
 } Binding;
 
 struct Node {
@@ -194,6 +198,8 @@ void node_unref(Node *node);
 /* With a new reference, or NULL. */
 Node *node_by_inode(uint64_t inode);
 Node *node_by_address(unsigned bus, unsigned number);
+/* The node whose interface sysfs calls "1-1.3:1.0", with a new reference, or NULL. */
+Node *node_by_interface(const char *name, unsigned *ret_interface);
 /* The next node of the bus after device number `number` that is still plugged in, or NULL. */
 Node *node_after(unsigned bus, unsigned number);
 

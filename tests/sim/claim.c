@@ -12,7 +12,8 @@
 #define DRIVER_USBFS "usbfs"
 
 static void bind_driver(Node *node, unsigned interface, const char *driver, OpenFile *owner) {
-        node->bindings[interface] = (Binding) { driver, owner };
+        node->bindings[interface].driver = driver;
+        node->bindings[interface].owner = owner;
         if (!node->gone)
                 sysfs_driver_bound(node, interface, driver);
 }
@@ -20,7 +21,8 @@ static void bind_driver(Node *node, unsigned interface, const char *driver, Open
 static void unbind_driver(Node *node, unsigned interface) {
         const char *driver = node->bindings[interface].driver;
 
-        node->bindings[interface] = (Binding) {};
+        node->bindings[interface].driver = NULL;
+        node->bindings[interface].owner = NULL;
         if (!node->gone)
                 sysfs_driver_unbound(node, interface, driver);
 }
@@ -38,6 +40,8 @@ int claim_take(OpenFile *file, unsigned interface) {
                 return -EAGAIN;
         if (node->bindings[interface].driver)
                 return -EBUSY;
+        if (!node->bindings[interface].authorized)
+                return -ENODEV;
         bind_driver(node, interface, DRIVER_USBFS, file);
         node->device->counters.claims++;
         return 0;
@@ -58,10 +62,15 @@ int claim_bind_kernel(Node *node, unsigned interface) {
         const UsbInterface *i = descriptors_interface(&node->descriptors, interface, 0);
         const char *driver = i ? sysfs_kernel_driver(i) : NULL;
 
-        if (!driver)
+        if (!driver || !node->bindings[interface].authorized)
                 return 0;
         bind_driver(node, interface, driver, NULL);
         return 1;
+}
+
+int claim_authorize(Node *node, unsigned interface, bool on) {
+        node->bindings[interface].authorized = on;
+        return on ? 0 : claim_unbind(node, interface);
 }
 
 int claim_release(OpenFile *file, unsigned interface) {

@@ -15,6 +15,7 @@
 #include "base/macro.h"
 #include "base/text.h"
 #include "sim/bus.h"
+#include "sim/sysfs.h"
 #include "sim/urb.h"
 
 #define WHY_SIZE 512u
@@ -339,6 +340,18 @@ static int command_list(const json_t *command, Answer *answer) {
         return 0;
 }
 
+/* What `udevadm trigger --action=add` does: everything that is there is announced again, parents first. */
+static int command_trigger(const json_t *command, Answer *answer) {
+        (void) command;
+        (void) answer;
+        pthread_mutex_lock(&topology_lock);
+        for (SimDevice *device = NULL; (device = device_next(device));)
+                if (device->node)
+                        sysfs_trigger(device->node);
+        pthread_mutex_unlock(&topology_lock);
+        return 0;
+}
+
 static const struct {
         const char *name;
         int (*run)(const json_t *command, Answer *answer);
@@ -350,6 +363,7 @@ static const struct {
         { "port", command_port, NULL },
         { "state", command_state, NULL },
         { "list", command_list, NULL },
+        { "trigger", command_trigger, NULL },
         { "unplug_after", NULL, fault_unplug_after },
         { "slow", NULL, fault_slow },
         { "stall", NULL, fault_stall },

@@ -169,6 +169,7 @@ static void take_string(const SimDevice *device, uint8_t index, char *ret, size_
 static int fill_node(Node *node) {
         SimDevice *device = node->device;
         Descriptors *d = &node->descriptors;
+        bool authorized;
         int r;
 
         d->size = device->model->descriptors(device->state, d->raw, sizeof(d->raw));
@@ -178,8 +179,13 @@ static int fill_node(Node *node) {
         take_string(device, d->string_manufacturer, node->manufacturer, sizeof(node->manufacturer));
         take_string(device, d->string_product, node->product, sizeof(node->product));
         take_string(device, d->string_serial, node->serial, sizeof(node->serial));
+        authorized = sysfs_interfaces_authorized(node);
         for (size_t i = 0; i < d->n_interfaces; i++)
-                node->bindings[d->interfaces[i].number].driver = sysfs_kernel_driver(&d->interfaces[i]);
+                node->bindings[d->interfaces[i].number] = (Binding) {
+                        .driver = authorized ? sysfs_kernel_driver(&d->interfaces[i]) : NULL,
+                        .authorized = authorized,
+                        .mode = 0644,
+                };
         node->born_usec = sim_now_usec();
         return 0;
 }

@@ -322,8 +322,15 @@ static void detach_tree(Port *port) {
         device_detach(device);
 }
 
+/* A hub without its driver has no ports: nothing behind it is ever enumerated. */
+static Node *working_hub(const Hub *hub) {
+        Node *node = hub->device->node;
+
+        return node && node->bindings[0].driver ? node : NULL;
+}
+
 static void port_settle(Port *port) {
-        Node *parent = port->hub->device->node;
+        Node *parent = working_hub(port->hub);
         unsigned losses = port->power_losses;
         SimDevice *want;
 

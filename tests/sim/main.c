@@ -49,6 +49,7 @@ static void usage(FILE *out) {
               "      --socket PATH            a control socket for programs outside of the namespace too\n"
               "      --usbfs-memory-mb N      memory for all URBs together (default 16 as in Linux, 0: no limit)\n"
               "      --old-controller         no scatter-gather: large transfers come as continued URBs\n"
+              "      --kernel-events          events as the kernel sends them, for a udevd that COMMAND starts\n"
               "  -h, --help                   show this help\n"
               "\n"
               "COMMAND finds the control socket in $BERTH_SIM_SOCKET; `berth-sim ctl` sends one command to it.\n",
@@ -67,13 +68,14 @@ static int parse_memory(const char *text) {
 
 /* 0, 1: help was asked for, or -EINVAL. */
 static int parse_options(int argc, char **argv, Options *ret) {
-        enum { OPTION_HUBS = 256, OPTION_SCRIPT, OPTION_SOCKET, OPTION_MEMORY, OPTION_OLD };
+        enum { OPTION_HUBS = 256, OPTION_SCRIPT, OPTION_SOCKET, OPTION_MEMORY, OPTION_OLD, OPTION_KERNEL };
         static const struct option options[] = {
                 { "hubs", required_argument, NULL, OPTION_HUBS },
                 { "script", required_argument, NULL, OPTION_SCRIPT },
                 { "socket", required_argument, NULL, OPTION_SOCKET },
                 { "usbfs-memory-mb", required_argument, NULL, OPTION_MEMORY },
                 { "old-controller", no_argument, NULL, OPTION_OLD },
+                { "kernel-events", no_argument, NULL, OPTION_KERNEL },
                 { "help", no_argument, NULL, 'h' },
                 {},
         };
@@ -100,6 +102,9 @@ static int parse_options(int argc, char **argv, Options *ret) {
                         break;
                 case OPTION_OLD:
                         usbfs_old_controller = true;
+                        break;
+                case OPTION_KERNEL:
+                        uevent_from_kernel = true;
                         break;
                 case 'h':
                         return 1;
@@ -160,6 +165,8 @@ static int start_bus(const Options *options) {
                 r = sim_timers_start();
         if (r >= 0)
                 r = usbfs_start(USB_MOUNT);
+        if (r >= 0)
+                sysfs_serve_probe();
         if (r < 0) {
                 fprintf(stderr, "berth-sim: cannot start the bus: %s\n", strerror(-r));
                 return r;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/macro.h"
 #include "sim/bus.h"
+#include "sim/udev.h"
 
 #define DEVICES_PER_BUS 127u
 
@@ -106,6 +108,34 @@ Node *node_by_address(unsigned bus, unsigned number) {
         pthread_mutex_lock(&nodes_lock);
         TAILQ_FOREACH(n, &nodes, entry)
                 if (n->bus == bus && n->number == number && !n->gone) {
+                        n->references++;
+                        break;
+                }
+        pthread_mutex_unlock(&nodes_lock);
+        return n;
+}
+
+static bool has_interface_called(const Node *node, const char *name, unsigned *ret_interface) {
+        char own[INTERFACE_NAME_SIZE];
+
+        for (unsigned i = 0; i < INTERFACES_MAX; i++) {
+                if (!descriptors_interface(&node->descriptors, i, 0))
+                        continue;
+                udev_interface_name(node, i, own);
+                if (strcmp(own, name) == 0) {
+                        *ret_interface = i;
+                        return true;
+                }
+        }
+        return false;
+}
+
+Node *node_by_interface(const char *name, unsigned *ret_interface) {
+        Node *n;
+
+        pthread_mutex_lock(&nodes_lock);
+        TAILQ_FOREACH(n, &nodes, entry)
+                if (!n->gone && has_interface_called(n, name, ret_interface)) {
                         n->references++;
                         break;
                 }

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "base/macro.h"
+#include "base/text.h"
 #include "sim/udev.h"
+#include "sim/uevent.h"
 
 #define SYS "/sys"
 #define TEXT_SIZE 1024u
@@ -140,8 +142,9 @@ int sysfs_start(void) {
         make_dirs("/run/udev/data");
         make_dirs("/run/udev/tags");
         /* libudev listens to udevd's events only where this file is. */
-        put("/run/udev", "control", "", 0);
-        return access("/run/udev/control", F_OK) < 0 ? -errno : 0;
+        if (!uevent_from_kernel)
+                put("/run/udev", "control", "", 0);
+        return access("/run/udev/data", F_OK) < 0 ? -errno : 0;
 }
 
 static void interface_dir(const Node *node, unsigned interface, char ret[static PATH_SIZE]) {
@@ -178,6 +181,28 @@ static void put_uevent(const char *dir, const Node *node, int interface, const c
         put(dir, "uevent", text, n);
 }
 
+/* A file that usbfs serves, in the place where Linux has it. */
+static void put_served(const char *dir, const char *name, const char *served_name) {
+        char path[PATH_SIZE], served[PATH_SIZE];
+
+        put(dir, name, "", 0);
+        path_make(path, "%s/%s", dir, name);
+        path_make(served, "/dev/bus/usb/.ports/%s", served_name);
+        if (mount(served, path, NULL, MS_BIND, NULL) < 0)
+                complain("mount", path);
+}
+
+static void remove_served(const char *dir, const char *name) {
+        char path[PATH_SIZE];
+
+        path_make(path, "%s/%s", dir, name);
+        (void) umount2(path, MNT_DETACH);
+}
+
+void sysfs_serve_probe(void) {
+        put_served(SYS "/bus/usb", "drivers_probe", "drivers_probe");
+}
+
 static void add_interface(const Node *node, unsigned interface) {
         const UsbInterface *i = descriptors_interface(&node->descriptors, interface, 0);
         const char *driver = node->bindings[interface].driver;
@@ -187,7 +212,7 @@ static void add_interface(const Node *node, unsigned interface) {
         interface_dir(node, interface, dir);
         udev_interface_name(node, interface, name);
         make_dirs(dir);
-        put_text(dir, "authorized", "1\n");
+        put_served(dir, "authorized", name);
         put_text(dir, "bAlternateSetting", "%2u\n", i->alternate);
         put_text(dir, "bInterfaceClass", "%02x\n", i->class_code);
         put_text(dir, "bInterfaceNumber", "%02x\n", i->number);
@@ -220,6 +245,16 @@ static void put_strings(const char *dir, const Node *node) {
                 put_text(dir, "serial", "%s\n", node->serial);
 }
 
+/* What udev needs to take the folder above a root hub for a device. */
+static void add_controller(const Node *node) {
+        char path[PATH_SIZE], dir[PATH_SIZE];
+
+        sysfs_controller_path(node->bus, path, sizeof(path));
+        path_make(dir, SYS "%s", path);
+        put_text(dir, "uevent", "DRIVER=xhci_hcd\nPCI_SLOT_NAME=%s\n", strrchr(path, '/') + 1);
+        put_link(dir, "subsystem", SYS "/bus/pci");
+}
+
 static void add_device(const Node *node, const Hub *hub) {
         const Descriptors *d = &node->descriptors;
         const char *devpath = strchr(node->name, '-');
@@ -247,6 +282,10 @@ static void add_device(const Node *node, const Hub *hub) {
         put_text(dir, "devpath", "%s\n", devpath ? devpath + 1 : "0");
         put_text(dir, "idProduct", "%04x\n", d->pid);
         put_text(dir, "idVendor", "%04x\n", d->vid);
+        if (hub && hub->is_root) {
+                put_text(dir, "interface_authorized_default", "1\n");
+                add_controller(node);
+        }
         put_text(dir, "maxchild", "%u\n", hub ? hub->n_ports : 0);
         put_text(dir, "removable", "%s\n", hub ? "fixed" : "removable");
         put_text(dir, "rx_lanes", "1\n");
@@ -259,33 +298,35 @@ static void add_device(const Node *node, const Hub *hub) {
         link_driver(dir, "usb");
 }
 
-/* /sys/…/1-1:1.0/1-1-port3/disable; a bind mount of the file that usbfs serves. */
+/* /sys/…/1-1:1.0/1-1-port3/disable */
 static void add_ports(const Node *node, const Hub *hub) {
-        char dir[PATH_SIZE], path[PATH_SIZE], name[BUS_NAME_SIZE], served[PATH_SIZE];
+        char dir[PATH_SIZE], path[PATH_SIZE], name[BUS_NAME_SIZE];
 
         for (unsigned i = 0; i < hub->n_ports; i++) {
                 interface_dir(node, 0, dir);
                 port_name(&hub->ports[i], name);
                 path_make(path, "%s/%s", dir, name);
                 make_dirs(path);
-                put(path, "disable", "", 0);
                 put_text(path, "uevent", "%s", "");
-                path_make(path, "%s/%s/disable", dir, name);
-                path_make(served, "/dev/bus/usb/.ports/%s", name);
-                if (mount(served, path, NULL, MS_BIND, NULL) < 0)
-                        complain("mount", path);
+                put_served(path, "disable", name);
         }
 }
 
 static void remove_ports(const Node *node, const Hub *hub) {
         char dir[PATH_SIZE], path[PATH_SIZE], name[BUS_NAME_SIZE];
+        int fd;
 
+        interface_dir(node, 0, dir);
+        fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
         for (unsigned i = 0; i < hub->n_ports; i++) {
-                interface_dir(node, 0, dir);
                 port_name(&hub->ports[i], name);
-                path_make(path, "%s/%s/disable", dir, name);
-                (void) umount2(path, MNT_DETACH);
+                path_make(path, "%s/%s", dir, name);
+                remove_served(path, "disable");
+                if (fd >= 0)
+                        remove_tree(fd, name);
         }
+        if (fd >= 0)
+                (void) close(fd);
 }
 
 static bool has_interface(const Node *node, unsigned interface) {
@@ -306,7 +347,7 @@ void sysfs_node_added(const Node *node, const Hub *hub) {
         for (unsigned i = 0; i < INTERFACES_MAX; i++)
                 if (has_interface(node, i))
                         add_interface(node, i);
-        if (hub)
+        if (hub && node->bindings[0].driver)
                 add_ports(node, hub);
         store(node, -1, "usb");
         (void) snprintf(name, sizeof(name), "189:%u", (node->bus - 1) * 128 + node->number - 1);
@@ -333,6 +374,13 @@ void sysfs_node_added(const Node *node, const Hub *hub) {
         udev_event("bind", node, -1, "usb");
 }
 
+void sysfs_trigger(const Node *node) {
+        udev_event("add", node, -1, "usb");
+        for (unsigned i = 0; i < INTERFACES_MAX; i++)
+                if (has_interface(node, i))
+                        udev_event("add", node, (int) i, node->bindings[i].driver);
+}
+
 void sysfs_node_removed(const Node *node, const Hub *hub) {
         char path[PATH_SIZE], name[INTERFACE_NAME_SIZE];
 
@@ -348,6 +396,8 @@ void sysfs_node_removed(const Node *node, const Hub *hub) {
                 if (node->bindings[i].driver)
                         udev_event("unbind", node, (int) i, NULL);
                 udev_event("remove", node, (int) i, NULL);
+                interface_dir(node, i, path);
+                remove_served(path, "authorized");
         }
         path_make(path, SYS "/bus/usb/devices/%s", node->name);
         (void) unlink(path);
@@ -360,9 +410,32 @@ void sysfs_node_removed(const Node *node, const Hub *hub) {
         udev_event("remove", node, -1, NULL);
 }
 
+bool sysfs_interfaces_authorized(const Node *node) {
+        char path[PATH_SIZE], c = '1';
+        int fd;
+
+        if (node->device->hub && node->device->hub->is_root)
+                return true;
+        sysfs_controller_path(node->bus, path, sizeof(path));
+        (void) snprintf(path + strlen(path), sizeof(path) - strlen(path), "/usb%u/interface_authorized_default", node->bus);
+        fd = openat(AT_FDCWD, SYS, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0) {
+                int file = openat(fd, path + 1, O_RDONLY | O_CLOEXEC);
+
+                (void) close(fd);
+                if (file >= 0) {
+                        (void) !read(file, &c, 1);
+                        (void) close(file);
+                }
+        }
+        return c != '0';
+}
+
 void sysfs_driver_bound(const Node *node, unsigned interface, const char *driver) {
         char dir[PATH_SIZE];
 
+        if (node->device->hub && text_equal(driver, "hub"))
+                add_ports(node, node->device->hub);
         interface_dir(node, interface, dir);
         link_driver(dir, driver);
         put_uevent(dir, node, (int) interface, driver);
@@ -372,7 +445,8 @@ void sysfs_driver_bound(const Node *node, unsigned interface, const char *driver
 void sysfs_driver_unbound(const Node *node, unsigned interface, const char *driver) {
         char dir[PATH_SIZE], path[PATH_SIZE];
 
-        (void) driver;
+        if (node->device->hub && text_equal(driver, "hub"))
+                remove_ports(node, node->device->hub);
         interface_dir(node, interface, dir);
         path_make(path, "%s/driver", dir);
         (void) unlink(path);

@@ -180,6 +180,8 @@ void udev_store(const Node *node, int interface, const Properties *properties) {
         char path[256], temporary[272];
         FILE *f;
 
+        if (uevent_from_kernel)
+                return;
         data_path(node, interface, path, sizeof(path));
         (void) snprintf(temporary, sizeof(temporary), "%s.new", path);
         f = fopen(temporary, "we");
@@ -198,6 +200,8 @@ void udev_store(const Node *node, int interface, const Properties *properties) {
 void udev_forget(const Node *node, int interface) {
         char path[256];
 
+        if (uevent_from_kernel)
+                return;
         data_path(node, interface, path, sizeof(path));
         (void) unlink(path);
 }

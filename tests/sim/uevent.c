@@ -28,6 +28,8 @@ typedef struct UdevHeader {
         uint32_t tag_bloom_low;
 } UdevHeader;
 
+bool uevent_from_kernel;
+
 static int netlink_fd = -1;
 static pthread_mutex_t sequence_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long long sequence = 1000;
@@ -84,6 +86,49 @@ int uevent_open(void) {
         return netlink_fd < 0 ? -errno : 0;
 }
 
+/* What rules make of an event is not the kernel's to say. */
+static bool is_of_rules(const char *property) {
+        return strncmp(property, "ID_", 3) == 0 || strncmp(property, "GPHOTO2_", 8) == 0 || strncmp(property, "USEC_", 5) == 0;
+}
+
+/*
+ * As the kernel would: a namespace's owner may hand it the text of an event, and it passes it on to the kernel's own group,
+ * with a sequence number.
+ */
+static void send_kernel(const char *action, const char *subsystem, const char *devtype, const Properties *properties) {
+        struct nlmsghdr header = { .nlmsg_type = NLMSG_MIN_TYPE, .nlmsg_flags = NLM_F_REQUEST };
+        struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+        Properties event = {};
+        struct iovec parts[] = { { &header, sizeof(header) }, { event.text, 0 } };
+        struct msghdr message = { .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = parts, .msg_iovlen = ELEMENTSOF(parts) };
+
+        (void) subsystem;
+        (void) devtype;
+        for (const char *p = properties->text; p < properties->text + properties->size; p += strlen(p) + 1)
+                if (strncmp(p, "DEVPATH=", 8) == 0)
+                        event.size = (size_t) snprintf(event.text, sizeof(event.text), "%s@%s", action, p + 8) + 1;
+        properties_add(&event, "ACTION", "%s", action);
+        for (const char *p = properties->text; p < properties->text + properties->size; p += strlen(p) + 1) {
+                const char *value = strchr(p, '=') + 1;
+
+                if (is_of_rules(p))
+                        continue;
+                /* The kernel's name of a node is relative to /dev. */
+                if (strncmp(p, "DEVNAME=/dev/", 13) == 0)
+                        properties_add(&event, "DEVNAME", "%s", p + 13);
+                else {
+                        char key[64];
+
+                        (void) snprintf(key, sizeof(key), "%.*s", (int) (value - 1 - p), p);
+                        properties_add(&event, key, "%s", value);
+                }
+        }
+        parts[1].iov_len = event.size;
+        header.nlmsg_len = (uint32_t) (sizeof(header) + event.size);
+        if (sendmsg(netlink_fd, &message, 0) < 0)
+                fprintf(stderr, "berth-sim: cannot send a kernel's event: %s\n", strerror(errno));
+}
+
 void uevent_send(const char *action, const char *subsystem, const char *devtype, const Properties *properties) {
         UdevHeader header = {
                 .prefix = "libudev",
@@ -107,6 +152,10 @@ void uevent_send(const char *action, const char *subsystem, const char *devtype,
                 .msg_iovlen = ELEMENTSOF(parts),
         };
 
+        if (uevent_from_kernel) {
+                send_kernel(action, subsystem, devtype, properties);
+                return;
+        }
         /* Listeners may rely on the order of the numbers, so number and send are one step. */
         pthread_mutex_lock(&sequence_lock);
         properties_add(&event, "ACTION", "%s", action);

@@ -15,15 +15,22 @@
 #include "base/macro.h"
 #include "sim/claim.h"
 #include "sim/ioctl.h"
+#include "sim/udev.h"
 
-/* Inodes below those of the nodes: the root, one folder by bus, and the folder of the ports' `disable` files. */
+/*
+ * Inodes below those of the nodes: the root, one folder by bus, and the folder of the files that sysfs has and that act when
+ * they are written to. Far above the nodes: the `authorized` files of their interfaces.
+ */
 enum {
         INODE_ROOT = FUSE_ROOT_ID,
         INODE_BUS = 0x100,
         INODE_PORTS = 0x200,
+        INODE_PROBE = 0x300,
         INODE_PORT = 0x1000,
         INODE_PORT_END = 0x2000,
 };
+
+#define INODE_INTERFACE (UINT64_C(1) << 48)
 
 #define NAME_SIZE 16u
 #define PORTS_NAME ".ports" /* not listed: it is there to be bind-mounted into sysfs */
@@ -61,14 +68,44 @@ static void stat_port(const Port *port, struct stat *ret) {
         };
 }
 
+/* The interface whose `authorized` file this is: its node with a new reference, or NULL. */
+static Node *inode_interface(fuse_ino_t inode, unsigned *ret_interface) {
+        if (!(inode & INODE_INTERFACE))
+                return NULL;
+        *ret_interface = (unsigned) (inode % INTERFACES_MAX);
+        return node_by_inode((inode & ~INODE_INTERFACE) / INTERFACES_MAX);
+}
+
+static void stat_interface(fuse_ino_t inode, const Binding *b, struct stat *ret) {
+        *ret = (struct stat) {
+                .st_ino = inode,
+                .st_mode = S_IFREG | b->mode,
+                .st_nlink = 1,
+                .st_uid = b->uid,
+                .st_gid = b->gid,
+                .st_size = 2,
+        };
+}
+
 static void stat_dir(fuse_ino_t inode, struct stat *ret) {
         *ret = (struct stat) { .st_ino = inode, .st_mode = S_IFDIR | 0755, .st_nlink = 2 };
 }
 
 static int stat_inode(fuse_ino_t inode, struct stat *ret) {
         Port *port = inode_port(inode);
+        unsigned interface;
         Node *node;
 
+        if (inode == INODE_PROBE) {
+                *ret = (struct stat) { .st_ino = inode, .st_mode = S_IFREG | 0200, .st_nlink = 1 };
+                return 0;
+        }
+        node = inode_interface(inode, &interface);
+        if (node) {
+                stat_interface(inode, &node->bindings[interface], ret);
+                node_unref(node);
+                return 0;
+        }
         if (inode == INODE_ROOT || inode == INODE_PORTS || inode_is_bus(inode)) {
                 stat_dir(inode, ret);
                 return 0;
@@ -98,6 +135,16 @@ static unsigned parse_number(const char *name) {
         return v;
 }
 
+/* "1-1.3:1.0" */
+static fuse_ino_t find_interface(const char *name) {
+        unsigned interface;
+        Node *node = node_by_interface(name, &interface);
+        fuse_ino_t inode = node ? INODE_INTERFACE | (node->inode * INTERFACES_MAX + interface) : 0;
+
+        node_unref(node);
+        return inode;
+}
+
 static fuse_ino_t find_inode(fuse_ino_t parent, const char *name) {
         unsigned number = parse_number(name);
         fuse_ino_t inode = 0;
@@ -115,6 +162,8 @@ static fuse_ino_t find_inode(fuse_ino_t parent, const char *name) {
                 port = port_by_name(name);
                 if (port)
                         inode = INODE_PORT + port_index(port);
+                else
+                        inode = strcmp(name, "drivers_probe") == 0 ? INODE_PROBE : find_interface(name);
         } else if (inode_is_bus(parent)) {
                 node = number > 0 ? node_by_address((unsigned) (parent - INODE_BUS), number) : NULL;
                 if (node)
@@ -156,12 +205,18 @@ static void set_owner(const struct stat *attr, int which, mode_t *mode, uid_t *u
 static void usbfs_setattr(fuse_req_t request, fuse_ino_t inode, struct stat *attr, int which,
                           struct fuse_file_info *info) {
         Port *port = inode_port(inode);
-        Node *node = NULL;
+        unsigned interface;
+        Node *node = inode_interface(inode, &interface);
 
         if (port) {
                 pthread_mutex_lock(&topology_lock);
                 set_owner(attr, which, &port->mode, &port->uid, &port->gid);
                 pthread_mutex_unlock(&topology_lock);
+        } else if (node) {
+                Binding *b = &node->bindings[interface];
+
+                set_owner(attr, which, &b->mode, &b->uid, &b->gid);
+                node_unref(node);
         } else {
                 node = node_by_inode(inode);
                 if (node) {
@@ -249,7 +304,7 @@ static void usbfs_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_in
         int r = 0;
 
         info->direct_io = 1;
-        if (!inode_port(inode)) {
+        if (!inode_port(inode) && inode != INODE_PROBE && !(inode & INODE_INTERFACE)) {
                 node = node_by_inode(inode);
                 r = node ? open_node(node, info) : -ENODEV;
                 node_unref(node);
@@ -301,31 +356,87 @@ static void reply_slice(fuse_req_t request, const void *data, size_t data_size, 
 static void usbfs_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, struct fuse_file_info *info) {
         OpenFile *file = (OpenFile *) (uintptr_t) info->fh;
         Port *port = inode_port(inode);
+        unsigned interface;
+        Node *node = inode_interface(inode, &interface);
 
         if (port)
                 reply_slice(request, port->power ? "0\n" : "1\n", 2, size, offset);
+        else if (node)
+                reply_slice(request, node->bindings[interface].authorized ? "1\n" : "0\n", 2, size, offset);
         else if (!file || file->node->gone)
                 fuse_reply_err(request, ENODEV);
         else
                 reply_slice(request, file->node->descriptors.raw, file->node->descriptors.size, size, offset);
+        node_unref(node);
 }
 
-/* `disable` of a port. */
+/* `authorized` of an interface. */
+static int write_authorized(Node *node, unsigned interface, char c) {
+        if (!memchr("01yYnN", c, 6))
+                return -EINVAL;
+        if (!node->gone)
+                (void) claim_authorize(node, interface, memchr("1yY", c, 3) != NULL);
+        return 0;
+}
+
+/* `drivers_probe`: the driver that wants the interface of this name gets it. */
+static int write_probe(const char *data, size_t size) {
+        char name[INTERFACE_NAME_SIZE];
+        unsigned interface;
+        Node *node;
+
+        (void) snprintf(name, sizeof(name), "%.*s", (int) MIN2(size, sizeof(name) - 1), data);
+        name[strcspn(name, "\n")] = '\0';
+        node = node_by_interface(name, &interface);
+        if (!node)
+                return -ENODEV;
+        pthread_mutex_lock(&node->device->lock);
+        if (!node->gone && !node->bindings[interface].driver)
+                (void) claim_bind_kernel(node, interface);
+        pthread_mutex_unlock(&node->device->lock);
+        node_unref(node);
+        return 0;
+}
+
+/* The files of sysfs that act. */
+static int write_control(fuse_ino_t inode, const char *data, size_t size) {
+        Port *port = inode_port(inode);
+        unsigned interface;
+        Node *node = inode_interface(inode, &interface);
+        int r = -EINVAL;
+
+        if (size == 0) {
+                node_unref(node);
+                return r;
+        }
+        pthread_mutex_lock(&topology_lock);
+        if (node) {
+                pthread_mutex_lock(&node->device->lock);
+                r = write_authorized(node, interface, data[0]);
+                pthread_mutex_unlock(&node->device->lock);
+        } else if (inode == INODE_PROBE) {
+                r = write_probe(data, size);
+        } else if (port && memchr("01yYnN", data[0], 6)) {
+                port_set_power(port, memchr("0nN", data[0], 3) != NULL);
+                r = 0;
+        }
+        if (r >= 0)
+                topology_settle();
+        pthread_mutex_unlock(&topology_lock);
+        node_unref(node);
+        return r;
+}
+
 static void usbfs_write(fuse_req_t request, fuse_ino_t inode, const char *data, size_t size, off_t offset,
                         struct fuse_file_info *info) {
-        Port *port = inode_port(inode);
+        int r = write_control(inode, data, size);
 
         (void) offset;
         (void) info;
-        if (!port || size == 0 || !memchr("01yYnN", data[0], 6)) {
-                fuse_reply_err(request, EINVAL);
-                return;
-        }
-        pthread_mutex_lock(&topology_lock);
-        port_set_power(port, memchr("0nN", data[0], 3) != NULL);
-        topology_settle();
-        pthread_mutex_unlock(&topology_lock);
-        fuse_reply_write(request, size);
+        if (r < 0)
+                fuse_reply_err(request, -r);
+        else
+                fuse_reply_write(request, size);
 }
 
 void usbfs_notify(void *poll_handle) {

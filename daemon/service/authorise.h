@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * On a rack where interfaces are unauthorised until somebody says otherwise (udev-rules/68-berth-rack.rules), usbfs cannot claim
+ * one either: those that the model's plugin works with are authorised first, and only those. Authorising binds no driver.
+ */
+
+#include "model/model.h"
+#include "service/hotplug.h"
+
+#define AUTHORISE_WAIT 1 /* udev has not given the file to the group yet */
+
+/* 0, AUTHORISE_WAIT, or -errno: -ENODEV when the device is gone. */
+int authorise_interfaces(const HotplugDevice *device, const Model *model);
