@@ -14,6 +14,9 @@
 #define BUS_CAMERA_INTERFACE "org.berth.Dock1.Camera"
 #define BUS_E_INVALID_ARGUMENT "org.berth.Dock1.Error.InvalidArgument"
 #define BUS_E_FAILED "org.berth.Dock1.Error.Failed"
+#define BUS_E_NOT_AUTHORISED "org.berth.Dock1.Error.NotAuthorised"
+#define BUS_E_NO_SUCH_CLIP "org.berth.Dock1.Error.NoSuchClip"
+#define BUS_E_TOO_LATE "org.berth.Dock1.Error.TooLate"
 
 typedef struct BusManager BusManager;
 typedef struct BusBay BusBay;

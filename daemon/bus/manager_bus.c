@@ -15,7 +15,7 @@ typedef struct ManagerView {
         char *version, *dock_name, *state, *reason, *store_state, *store_reason, *spool_state;
         uint64_t spool_used_bytes, spool_free_bytes, unstored_clips, unstored_bytes;
         int64_t spool_holds_sec;
-        int clock_synchronised;
+        int clock_synchronised, uploads_paused;
 } ManagerView;
 
 struct BusManager {
@@ -44,6 +44,15 @@ static const sd_bus_vtable vtable[] = {
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListRefused", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", refused),
                                        manager_bus_list_refused, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListTransfers", SD_BUS_ARGS("u", max), SD_BUS_RESULT("aa{sv}", transfers),
+                                       manager_bus_list_transfers, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        /* Each asks who calls by itself. */
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("PauseUploads", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_pause_uploads,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ResumeUploads", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_resume_uploads,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("SendNow", SD_BUS_ARGS("t", clip_id), SD_BUS_NO_RESULT, manager_bus_send_now,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         MANAGER("Version", "s", CONST, version),
         MANAGER("DockName", "s", CONST, dock_name),
         MANAGER("State", "s", EMITS_CHANGE, state),
@@ -56,6 +65,7 @@ static const sd_bus_vtable vtable[] = {
         MANAGER("SpoolHoldsSec", "x", EMITS_CHANGE, spool_holds_sec),
         MANAGER("UnstoredClips", "t", EMITS_CHANGE, unstored_clips),
         MANAGER("UnstoredBytes", "t", EMITS_CHANGE, unstored_bytes),
+        MANAGER("UploadsPaused", "b", EMITS_CHANGE, uploads_paused),
         MANAGER("ClockSynchronised", "b", EMITS_CHANGE, clock_synchronised),
         SD_BUS_VTABLE_END,
 };
@@ -73,6 +83,7 @@ static const ViewMember members[] = {
         { "SpoolHoldsSec", VIEW_I64, offsetof(ManagerView, spool_holds_sec) },
         { "UnstoredClips", VIEW_U64, offsetof(ManagerView, unstored_clips) },
         { "UnstoredBytes", VIEW_U64, offsetof(ManagerView, unstored_bytes) },
+        { "UploadsPaused", VIEW_BOOL, offsetof(ManagerView, uploads_paused) },
         { "ClockSynchronised", VIEW_BOOL, offsetof(ManagerView, clock_synchronised) },
 };
 
@@ -84,6 +95,7 @@ static int view_manager(const Manager *m, const ManagerView *shown, bool progres
         state = manager_state(m, &reason);
         store_state = manager_store_state(m, &store_reason);
         manager_spool_status(m, &spool);
+        v->uploads_paused = manager_uploads_are_paused(m);
         v->clock_synchronised = manager_clock_synchronised(m);
         v->spool_used_bytes = progress ? spool.used_bytes : shown->spool_used_bytes;
         v->spool_free_bytes = progress ? spool.free_bytes : shown->spool_free_bytes;

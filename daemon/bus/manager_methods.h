@@ -9,3 +9,9 @@ int manager_bus_list_clips(sd_bus_message *m, void *userdata, sd_bus_error *ret_
 int manager_bus_list_events(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_last_events(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_list_refused(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
+/* transfer_methods.c */
+int manager_bus_list_transfers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_pause_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_resume_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

@@ -18,6 +18,8 @@ typedef enum CtlExit {
 
 typedef struct Options {
         const char *verb;
+        char *const *args; /* what follows the verb */
+        unsigned n_args;
         const char *address; /* NULL: the system bus */
         bool json, plain;
         const char *camera, *state; /* "" when any */
@@ -36,6 +38,7 @@ int verb_watch(const Options *options);
 int verb_clips(const Options *options);
 int verb_log(const Options *options);
 int verb_refused(const Options *options);
+int verb_transfer(const Options *options);
 
 /* "berthctl: …" on stderr, made safe for the terminal; returns `exit_code`. */
 int ctl_fail(int exit_code, const char *format, ...) _printf_(2, 3);

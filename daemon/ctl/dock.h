@@ -26,7 +26,7 @@ typedef struct DockManager {
         char *version, *dock_name, *state, *reason, *store_state, *store_reason, *spool_state;
         uint64_t spool_used_bytes, spool_free_bytes, unstored_clips, unstored_bytes;
         int64_t spool_holds_sec; /* -1: unknown */
-        bool clock_synchronised;
+        bool clock_synchronised, uploads_paused;
 } DockManager;
 
 typedef struct DockBay {

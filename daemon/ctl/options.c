@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,28 +51,31 @@ static const struct option long_options[] = {
 typedef enum VerbOptions {
         TAKES_PLAIN = 1 << 0,  /* --plain, --until, --timeout */
         TAKES_CAMERA = 1 << 1,
-        TAKES_CLIPS = 1 << 2,  /* --state, --max, --before */
-        TAKES_EVENTS = 1 << 3, /* --clip, --after, -n, --follow */
+        TAKES_MAX = 1 << 2,    /* --max */
+        TAKES_CLIPS = 1 << 3 | TAKES_MAX, /* --state, --before, too */
+        TAKES_EVENTS = 1 << 4, /* --clip, --after, -n, --follow */
 } VerbOptions;
 
 typedef struct Verb {
         const char *name;
         VerbRun run;
         unsigned takes;
+        unsigned max_args; /* words after the verb; UINT_MAX: the verb itself says what is too much */
 } Verb;
 
 static const Verb verbs[] = {
-        { "status", verb_status, 0 },
-        { "watch", verb_watch, TAKES_PLAIN },
-        { "clips", verb_clips, TAKES_CAMERA | TAKES_CLIPS },
-        { "log", verb_log, TAKES_CAMERA | TAKES_EVENTS },
-        { "refused", verb_refused, 0 },
+        { "status", verb_status, 0, 0 },
+        { "watch", verb_watch, TAKES_PLAIN, 0 },
+        { "clips", verb_clips, TAKES_CAMERA | TAKES_CLIPS, 0 },
+        { "log", verb_log, TAKES_CAMERA | TAKES_EVENTS, 0 },
+        { "refused", verb_refused, 0, 0 },
+        { "transfer", verb_transfer, TAKES_MAX, UINT_MAX },
 };
 
 static void print_help(void) {
-        fputs("Usage: berthctl [OPTION...] [VERB]\n"
+        fputs("Usage: berthctl [OPTION...] [VERB [WORD...]]\n"
               "\n"
-              "Shows what a Berth dock is doing.\n"
+              "Shows what a Berth dock is doing, and tells it what to do.\n"
               "\n"
               "Verbs:\n"
               "  status    the dock, its store and spool, and its bays (the default)\n"
@@ -79,6 +83,8 @@ static void print_help(void) {
               "  clips     footage that the dock knows of, newest first\n"
               "  log       the custody log\n"
               "  refused   what lies in a bay and is not touched, and why\n"
+              "  transfer  what is on its way to the store (list, the default); pause and resume uploads;\n"
+              "            now CLIP: this one before all others\n"
               "\n"
               "All verbs:\n"
               "      --json            print JSON (schema: berthctl(1))\n"
@@ -98,6 +104,8 @@ static void print_help(void) {
               "                        erased, conflict, lost\n"
               "      --max=N           at most so many, 0 for all (default 100)\n"
               "      --before=ID       older ones than this clip\n"
+              "transfer:\n"
+              "      --max=N           at most so many, at most 500 (default 100)\n"
               "log:\n"
               "      --camera=SERIAL   only about this camera\n"
               "      --clip=ID         only about this clip\n"
@@ -199,8 +207,9 @@ static unsigned option_takers(int c) {
                 return TAKES_PLAIN;
         case OPTION_CAMERA:
                 return TAKES_CAMERA;
-        case OPTION_STATE:
         case OPTION_MAX:
+                return TAKES_MAX;
+        case OPTION_STATE:
         case OPTION_BEFORE:
                 return TAKES_CLIPS;
         case OPTION_CLIP:
@@ -232,11 +241,13 @@ int options_parse(int argc, char **argv, Options *ret, VerbRun *ret_run) {
         }
 
         ret->verb = optind < argc ? argv[optind] : "status";
-        if (optind + 1 < argc)
-                return usage("one verb is enough: do not know what to do with", argv[optind + 1]);
         const Verb *verb = find_verb(ret->verb);
         if (!verb)
                 return usage("there is no verb", ret->verb);
+        ret->n_args = optind + 1 < argc ? (unsigned) (argc - optind - 1) : 0;
+        ret->args = argv + optind + 1;
+        if (ret->n_args > verb->max_args)
+                return usage("do not know what to do with", ret->args[verb->max_args]);
         if (wanted & ~verb->takes)
                 return ctl_fail(CTL_USAGE, "'%s' does not take all of these options; 'berthctl --help' lists which do",
                                 verb->name);

@@ -22,6 +22,7 @@ const Property manager_properties[] = {
         PROPERTY(DockManager, "SpoolHoldsSec", "spool_holds_sec", SPAN, spool_holds_sec),
         PROPERTY(DockManager, "UnstoredClips", "unstored_clips", UINT64, unstored_clips),
         PROPERTY(DockManager, "UnstoredBytes", "unstored_bytes", UINT64, unstored_bytes),
+        PROPERTY(DockManager, "UploadsPaused", "uploads_paused", BOOL, uploads_paused),
         PROPERTY(DockManager, "ClockSynchronised", "clock_synchronised", BOOL, clock_synchronised),
 };
 const size_t n_manager_properties = ELEMENTSOF(manager_properties);

@@ -93,6 +93,9 @@ int rack_view_summary(const Dock *dock, const Look *look, Lines *lines) {
                 text_bytes(m->spool_used_bytes + m->spool_free_bytes, all), (unsigned long long) m->unstored_clips,
                 m->unstored_clips == 1 ? "clip" : "clips", text_bytes(m->unstored_bytes, unstored), outlook);
         r = spool ? add_fact(lines, look, "Spool", m->spool_state, spool) : -ENOMEM;
+        if (r >= 0 && m->uploads_paused)
+                r = add_line(lines, look, STYLE_WARN,
+                             strdup("Uploads  paused; 'berthctl transfer resume' lets them go on"));
         if (r < 0 || m->clock_synchronised)
                 return r;
         return add_line(lines, look, STYLE_WARN,

@@ -89,6 +89,7 @@ int clip_from_row(Manager *m, const ClipRow *row, Clip **ret) {
         c->mtime_unix_sec = row->mtime_unix_sec;
         c->ordinal = row->ordinal;
         c->flags = row->flags;
+        c->urgent = row->urgent;
         c->seen_unix_sec = row->seen_usec / (int64_t) USEC_PER_SEC;
         c->state = row->state;
         c->part_docking_id = row->part_docking_id;

@@ -68,6 +68,7 @@ struct Clip {
 
         uint64_t stored_bytes;   /* progress of the upload */
         bool queued, uploading;  /* for the uplink */
+        bool urgent;             /* an operator wants it there first */
         uint64_t retry_at_usec;  /* of the upload */
         unsigned upload_failures;
         unsigned pending; /* commits, spool jobs and uplink calls under way that point here */

@@ -192,7 +192,9 @@ static void show_state(Docking *d, const BayDecision *decision) {
         if (decision->state == BAY_SETTLED) {
                 const char *why = NULL, *state = uplink_state(d->manager->uplink, &why);
 
-                if (!text_equal(state, WIRE_STORE_READY))
+                if (d->manager->uploads.paused)
+                        text = strdup("the footage is safe on the dock; uploads are paused");
+                else if (!text_equal(state, WIRE_STORE_READY))
                         text = text_format("the footage is safe on the dock and waits for the store: %s", why && *why ? why : state);
         }
         bay_set_state(d->bay, decision->state,

@@ -281,7 +281,9 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         r = record_start(m);
         if (r < 0)
                 return r;
-        r = upload_load_unstored(m);
+        r = upload_orders_load(m);
+        if (r >= 0)
+                r = upload_load_unstored(m);
         if (r < 0) {
                 snprintf(error->text, sizeof(error->text), "The clips that wait for the store cannot be read from %s/berth.db: %s",
                          settings->state_dir, strerror(-r));

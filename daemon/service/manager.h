@@ -61,3 +61,19 @@ Bay *manager_bay_by_number(Manager *m, unsigned number);
 /* Cameras known in this run: docked now, or docked since the start. */
 Camera *manager_first_camera(Manager *m);
 Camera *manager_camera_by_serial(Manager *m, const char *serial);
+
+/* ---- What operators order ---- */
+
+typedef struct Operator {
+        uint32_t uid;
+        const char *name; /* NULL when this machine knows none */
+} Operator;
+/* Once, on the loop, when the order is on record and carried out; else `text` says why not. */
+typedef void (*ManagerDone)(void *userdata, int result, const char *text);
+/* No new upload is begun until resumed, over restarts too; those under way are finished. -EALREADY. */
+int manager_pause_uploads(Manager *m, bool pause, const Operator *by, ManagerDone done, void *userdata);
+/* The clip goes before all others. -ENOENT, -ESTALE when it has no way to go any more, -EALREADY. */
+int manager_send_now(Manager *m, uint64_t clip_id, const Operator *by, ManagerDone done, void *userdata);
+bool manager_uploads_are_paused(const Manager *m);
+/* What is on its way to the store, then what waits, in the order in which it will go. The caller frees the array alone. */
+int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n);

@@ -23,6 +23,7 @@ typedef struct UploadCamera {
 typedef struct UploadQueue {
         Clip *first, *last;
         unsigned under_way;
+        bool paused;
         UploadPace pace;
         UploadCamera *cameras;
         size_t n_cameras;
@@ -79,6 +80,8 @@ void upload_queue_ended(Clip *clip, const UplinkAnswer *answer);
 /* Back into the queue, after a back-off of its own; all back-offs end. */
 void upload_queue_retry_later(Clip *clip);
 void upload_queue_retry_now(Manager *m);
+/* From the database. */
+int upload_orders_load(Manager *m);
 
 /* upload.c */
 /* Hands the clip to the uplink. -ENOENT when its spool copy is not there, -EBADMSG when the custody log knows of no copy. */

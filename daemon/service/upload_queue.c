@@ -52,6 +52,7 @@ static void facts_of(Clip *c, int64_t now_unix_sec, UploadFacts *ret) {
 
         *ret = (UploadFacts){
                 .clip_id = c->id,
+                .urgent = c->urgent,
                 .overdue = now_unix_sec > c->seen_unix_sec && (uint64_t) (now_unix_sec - c->seen_unix_sec) > within_sec,
                 .owner_waits = c->docking != NULL,
                 .since_unix_sec = c->seen_unix_sec,
@@ -150,6 +151,40 @@ void upload_queue_retry_now(Manager *m) {
                 c->retry_at_usec = 0;
 }
 
+/* ---- For people ---------------------------------------------------------------------------------------------------- */
+
+static int compare_waiting(const void *a, const void *b) {
+        int64_t now_unix_sec = clock_wall_usec() / (int64_t) USEC_PER_SEC;
+        UploadFacts x, y;
+
+        facts_of(*(Clip *const *) a, now_unix_sec, &x);
+        facts_of(*(Clip *const *) b, now_unix_sec, &y);
+        return upload_compare(&x, &y);
+}
+
+int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n) {
+        _cleanup_(freep) Clip **clips = NULL;
+        size_t n = 0, most = m->uploads.under_way, first_waiting;
+
+        for (Clip *c = m->uploads.first; c; c = c->next_upload)
+                most++;
+        clips = calloc(most + 1, sizeof(*clips));
+        if (!clips)
+                return -ENOMEM;
+        for (size_t i = 0; i < CLIP_BUCKETS && m->uploads.under_way > 0; i++)
+                for (Clip *c = m->clips[i]; c && n < most; c = c->next_in_hash)
+                        if (c->uploading)
+                                clips[n++] = c;
+        first_waiting = n;
+        for (Clip *c = m->uploads.first; c && n < most; c = c->next_upload)
+                clips[n++] = c;
+        if (n > first_waiting)
+                qsort(clips + first_waiting, n - first_waiting, sizeof(*clips), compare_waiting);
+        *ret = TAKE_PTR(clips);
+        *ret_n = n;
+        return 0;
+}
+
 /* ---- The pump ------------------------------------------------------------------------------------------------------ */
 
 /* NULL when none may go now; *ret_wake is then lowered to when the first of them may. */
@@ -193,7 +228,7 @@ void upload_pump(Manager *m) {
         UploadQueue *q = &m->uploads;
         uint64_t now = clock_boottime_usec(), wake = UINT64_MAX;
 
-        if (m->stopping || !text_equal(uplink_state(m->uplink, NULL), WIRE_STORE_READY))
+        if (m->stopping || q->paused || !text_equal(uplink_state(m->uplink, NULL), WIRE_STORE_READY))
                 return;
         while (q->under_way < upload_pace_allows(&q->pace, now)) {
                 Clip *c = next_upload(m, now, &wake);

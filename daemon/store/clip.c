@@ -262,6 +262,7 @@ static const struct {
         [FACT_CLIP_LOST] = { IN(CLIP_SEEN) | IN(CLIP_COPYING), false },
         [FACT_CONFLICT] = { ~0u, false },
         [FACT_SPOOL_RELEASED] = { IN(CLIP_RECEIPTED) | IN(CLIP_ERASING) | IN(CLIP_ERASED), false },
+        [FACT_CLIP_URGENT] = { IN(CLIP_SEEN) | IN(CLIP_COPYING) | IN(CLIP_COPIED), false },
 };
 
 static int clip_change(Writer *w, const Fact *f, const ClipNow *clip) {
@@ -290,6 +291,8 @@ static int clip_change(Writer *w, const Fact *f, const ClipNow *clip) {
                 return clip_in_conflict(w, f, clip);
         case FACT_SPOOL_RELEASED:
                 return spool_released(w, f);
+        case FACT_CLIP_URGENT:
+                return writer_check(w, db_run(w->db, "UPDATE clips SET urgent = 1 WHERE id = ?1", DB_ARGS(DB_INT(f->clip_id))));
         default: /* PULL_INTERRUPTED: the block facts say it all */
                 return 0;
         }

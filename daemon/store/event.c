@@ -189,6 +189,10 @@ int event_new(Writer *w, const Fact *f, const Subject *s, json_t **ret) {
         put_text(&b, "serial", s->serial);
         put_text(&b, "path", s->path);
         put_text(&b, text_key(f->kind), f->text);
+        if (f->by_operator) {
+                put_uint(&b, "operator_uid", f->operator_uid);
+                put_text(&b, "operator", f->operator_name);
+        }
         put_own_members(&b, f);
         if (w->extra && json_object_update(b.object, w->extra) < 0 && b.r >= 0)
                 b.r = -ENOMEM;

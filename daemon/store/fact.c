@@ -34,13 +34,16 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_CLIP_LOST] = "clip-lost",
         [FACT_CONFLICT] = "conflict",
         [FACT_SPOOL_RELEASED] = "spool-released",
+        [FACT_UPLOADS_PAUSED] = "uploads-paused",
+        [FACT_UPLOADS_RESUMED] = "uploads-resumed",
+        [FACT_CLIP_URGENT] = "clip-urgent",
 };
 
 const char *fact_kind_to_string(FactKind kind) {
         return (size_t) kind < ELEMENTSOF(fact_kind_table) ? fact_kind_table[(size_t) kind] : NULL;
 }
 
-#define FACT_STRINGS_MAX 8u
+#define FACT_STRINGS_MAX 9u
 
 /* The string members that this kind uses. */
 static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
@@ -48,6 +51,7 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
 
         ret[n++] = &f->bay;
         ret[n++] = &f->text;
+        ret[n++] = &f->operator_name;
         switch (f->kind) {
         case FACT_CAMERA_SEEN:
                 ret[n++] = &f->camera.serial;
@@ -86,6 +90,10 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 break;
         }
         return n;
+}
+
+static bool holds_descriptors(const Fact *f) {
+        return f->kind == FACT_DOCKED || f->kind == FACT_REFUSED;
 }
 
 static bool fits(uint64_t v) {
@@ -156,7 +164,7 @@ int fact_copy(const Fact *f, Fact *ret) {
         copy.at.boot_id[BOOT_ID_SIZE - 1] = 0;
         n = fact_strings(&copy, strings);
         for (i = 0; i < n && r >= 0; i++) {
-                size_t max = strings[i] == &copy.usb.descriptors_hex && n == 6 ? FACT_DESCRIPTORS_MAX : FACT_TEXT_MAX;
+                size_t max = holds_descriptors(f) && strings[i] == &copy.usb.descriptors_hex ? FACT_DESCRIPTORS_MAX : FACT_TEXT_MAX;
                 const char *s = *strings[i];
 
                 if (!s)

@@ -42,6 +42,9 @@ typedef enum FactKind {
         FACT_CLIP_LOST,         /* a clip that was not copied is no longer listed by its camera */
         FACT_CONFLICT,          /* digests disagree: kept, reported, never erased */
         FACT_SPOOL_RELEASED,    /* the spool's copy is about to go: the store holds a receipted one; text: why */
+        FACT_UPLOADS_PAUSED,    /* by an operator, until resumed */
+        FACT_UPLOADS_RESUMED,
+        FACT_CLIP_URGENT,       /* an operator wants it in the store before anything else */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
 } FactKind;
@@ -63,6 +66,9 @@ typedef struct Fact {
         uint64_t docking_id, camera_id, clip_id;
         const char *bay;      /* port path: DOCKED, REFUSED, FAULT … */
         const char *text;     /* reason, in one sentence */
+        bool by_operator;     /* somebody ordered it over the bus: */
+        uint32_t operator_uid;
+        const char *operator_name; /* NULL when this machine knows none */
 
         union {
                 struct {

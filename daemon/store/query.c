@@ -137,7 +137,7 @@ int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, siz
         " c.seen_usec, c.digest, c.head, c.tail, c.spool_name,"                                                   \
         " r.object_key, r.manifest_key, r.strength, r.digest, r.size_bytes, r.time_unix_sec, c.reason,"           \
         " c.container, c.container_state, c.container_offset, c.recorded_unix_sec, c.duration_msec,"               \
-        " c.container_reason"                                                                                     \
+        " c.container_reason, c.urgent"                                                                           \
         " FROM clips c JOIN cameras k ON k.id = c.camera_id LEFT JOIN receipts r ON r.clip_id = c.id"
 
 static void clip_take_receipt(sqlite3_stmt *row, ClipRow *c, int *r) {
@@ -197,6 +197,7 @@ static int clip_make(sqlite3_stmt *row, void **ret) {
         take_text(row, 24, &c->reason, &r);
         if (r >= 0)
                 r = clip_take_container(row, &c->container);
+        c->urgent = sqlite3_column_int(row, 31) != 0;
         if (r < 0)
                 return r;
         if (c->state < 0)
@@ -512,6 +513,16 @@ int store_totals(Store *s, StoreTotals *ret) {
         }
         *ret = t;
         return 0;
+}
+
+/* ---- Orders ---- */
+
+int store_order(Store *s, const char *what) {
+        int64_t n = 0;
+        int r;
+
+        r = db_number(s->reader, "SELECT count(*) FROM orders WHERE what = ?1", DB_ARGS(DB_TEXT(what)), &n);
+        return r < 0 ? r : n > 0;
 }
 
 /* ---- Flow ---- */

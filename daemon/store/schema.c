@@ -131,9 +131,15 @@ static const char step_2[] =
         "ALTER TABLE clips ADD COLUMN recorded_unix_sec INTEGER;"
         "ALTER TABLE clips ADD COLUMN duration_msec INTEGER NOT NULL DEFAULT 0;";
 
+/* What an operator ordered and still stands. */
+static const char step_3[] =
+        "CREATE TABLE orders (what TEXT PRIMARY KEY, since_usec INTEGER NOT NULL) WITHOUT ROWID;"
+        "ALTER TABLE clips ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0 CHECK (urgent IN (0, 1));";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
+        { 3, step_3 },
 };
 
 int schema_version(void) {

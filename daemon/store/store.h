@@ -129,6 +129,7 @@ typedef struct ClipRow {
         int64_t receipt_unix_sec;
         char *reason; /* of a conflict, or the last refusal; else NULL */
         Container container; /* from COPIED on; of "no container" before, and of what an earlier version copied */
+        bool urgent;  /* an operator wants it in the store before anything else */
 } ClipRow;
 ClipRow *clip_row_free(ClipRow *c);
 DEFINE_CLEANUP(ClipRow, clip_row_free);
@@ -187,6 +188,10 @@ typedef struct StoreTotals {
         Digest chain_head;
 } StoreTotals;
 int store_totals(Store *s, StoreTotals *ret);
+
+/* Does this order of an operator stand? 1, 0, or negative. */
+#define STORE_ORDER_PAUSE "uploads-paused"
+int store_order(Store *s, const char *what);
 
 typedef struct StoreFlow {
         uint64_t seen_bytes;       /* footage that was first listed since then */

@@ -132,7 +132,11 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_CLIP_LOST:
         case FACT_CONFLICT:
         case FACT_SPOOL_RELEASED:
+        case FACT_CLIP_URGENT:
                 return clip_apply(w, f);
+        case FACT_UPLOADS_PAUSED:
+        case FACT_UPLOADS_RESUMED:
+                return order_apply(w, f);
         default:
                 return 0;
         }

@@ -36,6 +36,7 @@ int docking_apply(Writer *w, const Fact *f);
 int clip_apply(Writer *w, const Fact *f);
 int block_apply(Writer *w, const Fact *f);
 int receipt_apply(Writer *w, const Fact *f);
+int order_apply(Writer *w, const Fact *f);
 /* FACT_ERASE_BEGUN's gate: see store.h. */
 int license_check(Writer *w, const Fact *f);
 

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which footage goes to the store first, in a whole dock."""
 
+import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -68,5 +70,75 @@ def test_dock_says_how_long_it_will_do_without_the_store(sim, dock):
     assert wanted * 0.9 < told < wanted * 1.1, (told, wanted)
 
 
+def ctl(*args, code=0):
+    done = subprocess.run([f"{rack.BUILD}/berthctl", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{args}: exit code {done.returncode}, not {code}: {done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def test_paused_uploads_stay_paused_over_a_restart_until_resumed(sim, dock):
+    d = dock(["1-1.1"])
+    camera(sim, "c", [make_clip("a.MP4", MIB, 1)])
+    d.start()
+    ctl("transfer", "pause")
+    assert d.manager()["UploadsPaused"]
+    d.daemon.end()
+    d.start_daemon()
+    assert d.manager()["UploadsPaused"], "the order was forgotten"
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "settled")
+    d.wait(lambda: d.manager()["StoreState"] == "ready", "the store")
+    assert "paused" in ctl("status") and "a.MP4" in ctl("transfer")
+    assert "paused" in d.bay(1)["Reason"], d.bay(1)["Reason"]
+    assert not d.events("receipted")
+    ctl("transfer", "pause")
+    ctl("transfer", "resume")
+    d.wait_state(1, "ready")
+    assert "Nothing waits" in ctl("transfer", "list")
+    orders = [(e["event"], e["operator_uid"], e["operator"]) for e in d.events() if "operator_uid" in e]
+    assert orders == [("uploads-paused", 0, "root"), ("uploads-resumed", 0, "root")], orders
+    d.check_chain()
+
+
+def test_clip_that_is_asked_for_goes_first(sim, dock):
+    d = dock(["1-1.1"], policy={"uploads": 1})
+    camera(sim, "c", [make_clip(f"{n}.MP4", MIB, n) for n in range(6)])
+    d.start_daemon()
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "settled")
+    wanted = d.rows("SELECT id FROM clips WHERE path = '4.MP4'")[0][0]
+    ctl("transfer", "now", str(wanted))
+    listed = json.loads(ctl("transfer", "--json"))["transfers"]
+    assert [t["path"] for t in listed] == ["4.MP4", "0.MP4", "1.MP4", "2.MP4", "3.MP4", "5.MP4"] and listed[0]["urgent"], listed
+    d.daemon.end()
+    d.start_daemon()
+    d.start_uplink()
+    d.wait_state(1, "ready")
+    assert d.events("receipted")[0]["path"] == "4.MP4", "the order was forgotten"
+    assert "stored" in ctl("transfer", "now", str(wanted), code=1)
+    assert "no clip" in ctl("transfer", "now", "99999", code=1)
+
+
+def test_words_that_transfer_does_not_take_are_named(sim, dock):
+    for args, word in ((["sideways"], "sideways"), (["now"], "number"), (["now", "x"], "'x'"), (["now", "0"], "'0'"),
+                       (["pause", "please"], "please"), (["pause", "--json"], "no options"), (["list", "--max=501"], "--max"),
+                       (["now", "1", "2"], "'2'")):
+        assert word in ctl("transfer", *args, code=2), args
+
+
+def test_only_root_gives_orders(sim, dock):
+    d = dock(["1-1.1"]).start()
+    os.chmod(d.folder, 0o755)
+    for args in (["transfer", "pause"], ["transfer", "now", "1"]):
+        done = subprocess.run(["setpriv", "--reuid=nobody", "--clear-groups", f"{rack.BUILD}/berthctl", *args],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and "root" in done.stderr, (args, done)
+    done = subprocess.run(["setpriv", "--reuid=nobody", "--clear-groups", f"{rack.BUILD}/berthctl", "transfer"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    assert not d.manager()["UploadsPaused"]
+
+
 rack.run([test_cameras_take_turns_at_the_store, test_camera_in_the_dock_goes_before_one_that_left,
-          test_dock_says_how_long_it_will_do_without_the_store])
+          test_dock_says_how_long_it_will_do_without_the_store, test_paused_uploads_stay_paused_over_a_restart_until_resumed,
+          test_clip_that_is_asked_for_goes_first, test_words_that_transfer_does_not_take_are_named, test_only_root_gives_orders])

@@ -66,6 +66,33 @@ Clip *manager_clip(Manager *m, uint64_t id) {
         (void) id;
         return NULL;
 }
+bool manager_uploads_are_paused(const Manager *m) {
+        (void) m;
+        return false;
+}
+int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n) {
+        (void) m;
+        *ret = NULL;
+        *ret_n = 0;
+        return 0;
+}
+/* Orders are for whole docks: tests/integration/test_uploads.py. */
+int manager_pause_uploads(Manager *m, bool pause, const Operator *by, ManagerDone done, void *userdata) {
+        (void) m;
+        (void) pause;
+        (void) by;
+        (void) done;
+        (void) userdata;
+        return -EALREADY;
+}
+int manager_send_now(Manager *m, uint64_t clip_id, const Operator *by, ManagerDone done, void *userdata) {
+        (void) m;
+        (void) clip_id;
+        (void) by;
+        (void) done;
+        (void) userdata;
+        return -ENOENT;
+}
 bool manager_clock_synchronised(const Manager *m) {
         (void) m;
         return true;

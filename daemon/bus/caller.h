@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Who calls a method that changes something. */
+
+#include <stdint.h>
+
+#include <systemd/sd-bus.h>
+
+#include "service/manager.h"
+
+#define CALLER_NAME_SIZE 64u
+
+typedef struct Caller {
+        uint32_t uid;
+        char name[CALLER_NAME_SIZE]; /* "" when /etc/passwd has none */
+} Caller;
+
+/* root, or the daemon's own user: 0. Else, or when the bus cannot say who it is, an error is set. */
+int caller_admin(sd_bus_message *m, Caller *ret, sd_bus_error *error);
+/* The strings belong to the caller. */
+Operator caller_operator(const Caller *c);

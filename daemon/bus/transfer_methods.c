@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The methods of org.berth.Dock1.Manager about uploads. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bus/bus_private.h"
+#include "bus/caller.h"
+#include "bus/manager_methods.h"
+#include "service/clip.h"
+
+#define TRANSFERS_DEFAULT 100u
+#define TRANSFERS_MAX 500u
+
+static Manager *manager_of(void *userdata) {
+        return (*(Bus **) userdata)->manager;
+}
+
+/* ---- Orders ------------------------------------------------------------------------------------------------------- */
+
+/* Answers the call that gave the order, and lets go of it. */
+static void ordered(void *userdata, int result, const char *text) {
+        sd_bus_message *m = userdata;
+
+        if (result < 0)
+                (void) sd_bus_reply_method_errorf(m, BUS_E_FAILED, "%s.", text);
+        else
+                (void) sd_bus_reply_method_return(m, NULL);
+        sd_bus_message_unref(m);
+}
+
+/* `r` is what became of giving the order: 1 once the answer is on its way or will be. */
+static int given(sd_bus_message *m, int r, sd_bus_error *ret_error) {
+        if (r >= 0)
+                return 1;
+        sd_bus_message_unref(m);
+        switch (r) {
+        case -EALREADY:
+                return sd_bus_reply_method_return(m, NULL);
+        case -ENOENT:
+                return sd_bus_error_set(ret_error, BUS_E_NO_SUCH_CLIP, "The dock knows no clip with this id.");
+        case -ESTALE:
+                return sd_bus_error_set(ret_error, BUS_E_TOO_LATE, "The clip is stored, lost or in conflict: it waits for nothing.");
+        default:
+                return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The order could not be given: %s.", strerror(-r));
+        }
+}
+
+static int pause_uploads(sd_bus_message *m, void *userdata, bool pause, sd_bus_error *ret_error) {
+        Operator by;
+        Caller caller;
+        int r;
+
+        r = caller_admin(m, &caller, ret_error);
+        if (r < 0)
+                return r;
+        by = caller_operator(&caller);
+        return given(m, manager_pause_uploads(manager_of(userdata), pause, &by, ordered, sd_bus_message_ref(m)), ret_error);
+}
+
+int manager_bus_pause_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        return pause_uploads(m, userdata, true, ret_error);
+}
+
+int manager_bus_resume_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        return pause_uploads(m, userdata, false, ret_error);
+}
+
+int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        uint64_t clip_id;
+        Operator by;
+        Caller caller;
+        int r;
+
+        r = sd_bus_message_read(m, "t", &clip_id);
+        if (r < 0)
+                return r;
+        if (clip_id == 0 || clip_id > INT64_MAX)
+                return sd_bus_error_set(ret_error, BUS_E_INVALID_ARGUMENT, "clip_id: no clip has this id.");
+        r = caller_admin(m, &caller, ret_error);
+        if (r < 0)
+                return r;
+        by = caller_operator(&caller);
+        return given(m, manager_send_now(manager_of(userdata), clip_id, &by, ordered, sd_bus_message_ref(m)), ret_error);
+}
+
+/* ---- The list ----------------------------------------------------------------------------------------------------- */
+
+static int append_transfer(sd_bus_message *m, const Clip *c) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "ClipId", "t", c->id, "Serial", "s", c->serial, "Path", "s", c->path,
+                                  "SizeBytes", "t", c->size_bytes, "StoredBytes", "t", c->stored_bytes, "State", "s",
+                                  c->uploading ? "uploading" : "waiting", "Urgent", "b", (int) c->urgent);
+        if (r >= 0 && c->retry_at_usec > clock_boottime_usec())
+                r = sd_bus_message_append(m, "{sv}", "RetryAtUsec", "t", c->retry_at_usec);
+        if (r >= 0 && c->reason && *c->reason)
+                r = sd_bus_message_append(m, "{sv}", "Reason", "s", c->reason);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int reply_transfers(sd_bus_message *m, Clip *const *clips, size_t n) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = append_transfer(reply, clips[i]);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+int manager_bus_list_transfers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(freep) Clip **clips = NULL;
+        uint32_t max;
+        size_t n = 0;
+        int r;
+
+        (void) ret_error;
+        r = sd_bus_message_read(m, "u", &max);
+        if (r < 0)
+                return r;
+        r = manager_transfers(manager_of(userdata), &clips, &n);
+        if (r < 0)
+                return r;
+        return reply_transfers(m, clips, MIN2(n, max == 0 ? TRANSFERS_DEFAULT : MIN2(max, TRANSFERS_MAX)));
+}

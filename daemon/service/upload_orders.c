@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What operators order about uploads: a fact first, which survives a restart, and then done. */
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "service/clip.h"
+#include "service/manager_private.h"
+
+typedef struct Order {
+        Manager *manager;
+        Fact fact;
+        char *operator_name;
+        ManagerDone done;
+        void *userdata;
+} Order;
+
+static Order *order_free(Order *o) {
+        if (o)
+                free(o->operator_name);
+        free(o);
+        return NULL;
+}
+DEFINE_CLEANUP(Order, order_free);
+
+static void carry_out(Manager *m, const Fact *fact) {
+        Clip *c;
+
+        switch (fact->kind) {
+        case FACT_UPLOADS_PAUSED:
+        case FACT_UPLOADS_RESUMED:
+                m->uploads.paused = fact->kind == FACT_UPLOADS_PAUSED;
+                manager_tell(m);
+                manager_kick_bays(m); /* they say what they wait for */
+                break;
+        default:
+                c = manager_clip(m, fact->clip_id);
+                if (!c)
+                        break;
+                c->urgent = true;
+                c->retry_at_usec = 0;
+                break;
+        }
+        upload_pump(m);
+}
+
+static void recorded(int result, void *userdata) {
+        _cleanup_(order_freep) Order *o = userdata;
+        _cleanup_(freep) char *text = NULL;
+
+        if (result >= 0) {
+                log_full(LOG_NOTICE, NULL, "Ordered by %s (user %u): %s", o->operator_name ?: "somebody", (unsigned) o->fact.operator_uid,
+                           fact_kind_to_string(o->fact.kind));
+                carry_out(o->manager, &o->fact);
+        } else
+                text = text_format("The order could not be recorded, and is not carried out: %s", store_last_refusal(o->manager->store));
+        o->done(o->userdata, result, text);
+}
+
+static int give(Manager *m, FactKind kind, uint64_t clip_id, uint64_t camera_id, const Operator *by, ManagerDone done, void *userdata) {
+        _cleanup_(order_freep) Order *o = calloc(1, sizeof(*o));
+        int r;
+
+        if (!o)
+                return -ENOMEM;
+        *o = (Order){ .manager = m, .done = done, .userdata = userdata };
+        if (by->name && !(o->operator_name = strdup(by->name)))
+                return -ENOMEM;
+        o->fact = (Fact){
+                .kind = kind,
+                .clip_id = clip_id,
+                .camera_id = camera_id,
+                .by_operator = true,
+                .operator_uid = by->uid,
+                .operator_name = o->operator_name,
+        };
+        manager_moment(m, &o->fact.at);
+        r = store_put(m->store, &o->fact, recorded, o);
+        if (r >= 0)
+                TAKE_PTR(o);
+        return r;
+}
+
+int manager_pause_uploads(Manager *m, bool pause, const Operator *by, ManagerDone done, void *userdata) {
+        if (m->uploads.paused == pause)
+                return -EALREADY;
+        return give(m, pause ? FACT_UPLOADS_PAUSED : FACT_UPLOADS_RESUMED, 0, 0, by, done, userdata);
+}
+
+int manager_send_now(Manager *m, uint64_t clip_id, const Operator *by, ManagerDone done, void *userdata) {
+        _cleanup_(clip_row_freep) ClipRow *row = NULL;
+        int r;
+
+        r = store_clip(m->store, clip_id, &row);
+        if (r < 0)
+                return r;
+        if (row->state != CLIP_SEEN && row->state != CLIP_COPYING && row->state != CLIP_COPIED)
+                return -ESTALE;
+        return row->urgent ? -EALREADY : give(m, FACT_CLIP_URGENT, clip_id, row->camera_id, by, done, userdata);
+}
+
+bool manager_uploads_are_paused(const Manager *m) {
+        return m->uploads.paused;
+}
+
+int upload_orders_load(Manager *m) {
+        int r;
+
+        r = store_order(m->store, STORE_ORDER_PAUSE);
+        if (r < 0)
+                return r;
+        m->uploads.paused = r > 0;
+        if (m->uploads.paused)
+                log_full(LOG_NOTICE, NULL, "Uploads are paused, as an operator ordered; 'berthctl transfer resume' lets them go on");
+        return 0;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What an operator ordered for the dock as a whole. */
+
+#include <errno.h>
+
+#include "store/store.h"
+#include "store/writer.h"
+
+int order_apply(Writer *w, const Fact *f) {
+        if (!f->by_operator)
+                return writer_refuse(w, -EINVAL, "a %s fact needs whoever ordered it", fact_kind_to_string(f->kind));
+        if (f->kind == FACT_UPLOADS_PAUSED)
+                return writer_check(w, db_run(w->db, "INSERT OR REPLACE INTO orders (what, since_usec) VALUES (?1, ?2)",
+                                              DB_ARGS(DB_TEXT(STORE_ORDER_PAUSE), DB_INT(f->at.wall_usec))));
+        return writer_check(w, db_run(w->db, "DELETE FROM orders WHERE what = ?1", DB_ARGS(DB_TEXT(STORE_ORDER_PAUSE))));
+}
