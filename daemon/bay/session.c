@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/wire_bay.h"
 
@@ -168,6 +169,19 @@ int session_identify(Session *s, berth_identity *ret, Fault *fault) {
         return 0;
 }
 
+/* Devices are in use that do not know how much of their storage is free. Their footage is pulled all the same. */
+static void drop_nonsense(berth_health *health) {
+        if ((health->known & BERTH_HEALTH_BATTERY) && health->battery_percent > 100) {
+                log_warning(NULL, "the camera says that its battery is at %u percent; its level counts as unknown",
+                            health->battery_percent);
+                health->known &= ~BERTH_HEALTH_BATTERY;
+        }
+        if ((health->known & BERTH_HEALTH_STORAGE) && health->storage_free_bytes > health->storage_total_bytes) {
+                log_warning(NULL, "the camera says that more of its storage is free than it has; its storage counts as unknown");
+                health->known &= ~BERTH_HEALTH_STORAGE;
+        }
+}
+
 int session_health(Session *s, berth_health *ret, Fault *fault) {
         berth_health health = { .struct_size = sizeof(health) };
         int r;
@@ -182,10 +196,7 @@ int session_health(Session *s, berth_health *ret, Fault *fault) {
         r = answer(s, "check the camera's health", r, MAY_BE_DENIED, fault);
         if (r < 0)
                 return r;
-        if ((health.known & BERTH_HEALTH_BATTERY) && health.battery_percent > 100)
-                return fault_set(fault, WIRE_BAY_E_CAMERA, "the camera says that its battery is at %u percent", health.battery_percent);
-        if ((health.known & BERTH_HEALTH_STORAGE) && health.storage_free_bytes > health.storage_total_bytes)
-                return fault_set(fault, WIRE_BAY_E_CAMERA, "the camera says that more of its storage is free than it has");
+        drop_nonsense(&health);
         *ret = health;
         return 0;
 }

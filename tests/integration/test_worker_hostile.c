@@ -145,8 +145,6 @@ static void test_each_broken_rule_has_its_answer(void **state) {
                 { "serial_endless", "identify", WORKER_PLUGIN },
                 { "serial_bytes", "identify", WORKER_PLUGIN },
                 { "deliver_in_identify", "identify", WORKER_PLUGIN },
-                { "battery", "health", WORKER_CAMERA },
-                { "free", "health", WORKER_CAMERA },
                 { "path_empty", "list", WORKER_PLUGIN },
                 { "path_absolute", "list", WORKER_PLUGIN },
                 { "path_dotdot", "list", WORKER_PLUGIN },
@@ -187,6 +185,15 @@ static void test_each_broken_rule_has_its_answer(void **state) {
                                  worker_result_to_string(rig->result), rig->text);
                 assert_true(text_is_printable(rig->text) && rig->text[0]);
         }
+}
+
+static void test_impossible_health_counts_as_unknown(void **state) {
+        Rig *rig = *state;
+
+        assert_result(rig, provoke(rig, "garbage", "health", "what=battery", NULL), WORKER_OK);
+        assert_int_equal(rig->health.battery_percent, -1);
+        assert_result(rig, provoke(rig, "garbage", "health", "what=free", NULL), WORKER_OK);
+        assert_false(rig->health.storage_known);
 }
 
 static void test_control_characters_of_a_serial_reach_nobody(void **state) {
@@ -318,6 +325,7 @@ int main(void) {
                 RIG_TEST(test_saying_to_be_busy_does_not_put_the_end_off_for_ever),
                 RIG_TEST(test_saying_to_be_busy_puts_off_the_end_of_a_silence),
                 RIG_TEST(test_each_broken_rule_has_its_answer),
+                RIG_TEST(test_impossible_health_counts_as_unknown),
                 RIG_TEST(test_control_characters_of_a_serial_reach_nobody),
                 RIG_TEST(test_unfit_plugins_are_refused_with_a_reason),
                 RIG_TEST(test_flood_of_any_kind_is_exactly_one_breach),
