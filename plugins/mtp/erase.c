@@ -46,7 +46,9 @@ int mtp_erase(void *state, const berth_clip *clip) {
                 r = mtp_read(mtp, clip, 0, 0);
         if (r != 0)
                 return r;
-        r = ptp_do(&mtp->link, PTP_REQUEST(PTP_DELETE_OBJECT, listed->handle));
+        /* With the format, which ISO 15740 §10.5.11 leaves optional: libmtp and libgphoto2 send it, and there are responders
+         * that look at it even when it was not sent. */
+        r = ptp_do(&mtp->link, PTP_REQUEST(PTP_DELETE_OBJECT, listed->handle, PTP_FORMAT_ANY));
         switch (r) {
         case -ENOENT:
                 return BERTH_GONE;

@@ -64,6 +64,7 @@
 /* Object handles and formats */
 #define PTP_HANDLE_NONE 0u
 #define PTP_HANDLE_ALL UINT32_C(0xFFFFFFFF)
+#define PTP_FORMAT_ANY 0u
 #define PTP_FORMAT_ASSOCIATION 0x3001u
 #define PTP_PROTECTION_READ_ONLY 0x0001u
 

@@ -615,7 +615,7 @@ static void test_erase_looks_again_and_deletes_that_one_object(void **state) {
         list_one(1000);
         assert_int_equal(plugin->list(camera), 0);
         script_info(5, 0x300B, 1000, 0, "A.MP4");
-        fake_command(0x100B, id, 1, 5u);
+        fake_command(0x100B, id, 2, 5u, 0u);
         refuse(OK);
         assert_int_equal(erase_clip(5), 0);
         close_camera();
@@ -663,7 +663,7 @@ static void test_empty_clip_is_erased_only_when_it_is_empty(void **state) {
                         fake_response(OK, id++);
                 } else {
                         script_object(0x1009, 0);
-                        fake_command(0x100B, id, 1, 5u);
+                        fake_command(0x100B, id, 2, 5u, 0u);
                         refuse(OK);
                 }
                 assert_int_equal(plugin->erase(camera, &clip), lies ? -EBADMSG : 0);
@@ -703,7 +703,7 @@ static void test_answers_to_an_erase_are_passed_on(void **state) {
                 list_one(1000);
                 assert_int_equal(plugin->list(camera), 0);
                 script_info(5, 0x300B, 1000, 0, "A.MP4");
-                fake_command(0x100B, id, 1, 5u);
+                fake_command(0x100B, id, 2, 5u, 0u);
                 refuse(cases[i].response);
                 assert_int_equal(erase_clip(5), cases[i].r);
                 close_camera();
