@@ -349,8 +349,12 @@ void docking_fault(Docking *d, WorkerResult why, const char *text) {
         } else
                 reason = text_format("%s: %s", worker_result_to_string(why), text);
         record_interruption(d, text);
-        if (d->current)
-                d->current->failures += why != WORKER_UNPLUGGED;
+        if (d->current && why != WORKER_UNPLUGGED) {
+                d->current->failures++;
+                /* It is a person's from now on, who wants to know why. */
+                if (d->current->failures >= CLIP_FAILURES_MAX)
+                        clip_set_state(d->current, d->current->state, text);
+        }
         set_reason(d, reason);
         fact.text = d->reason;
         (void) docking_commit_fact(d, &fact, NULL, NULL);

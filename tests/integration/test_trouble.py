@@ -124,6 +124,16 @@ def test_camera_that_only_says_that_it_erased_is_not_believed(sim, dock):
     assert not d.events("erased")
 
 
+def test_why_a_clip_could_not_be_erased_is_told(sim, dock):
+    d = dock(["1-1.1"]).start()
+    camera(sim, "c", [make_clip("a.MP4", 1 * MIB, 1)])
+    sim("fault", camera="c", name="delete_denied", code=0x2014)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "quarantined")
+    reason = d.bay(1)["Reason"]
+    assert "a.MP4" in reason and "cannot erase the clip" in reason, reason
+
+
 def test_plugin_that_crashes_costs_its_bay_a_fault(sim, dock):
     d = dock(["1-1.1", "1-1.2"], plugin_dir=f"{rack.BUILD}/tests/plugins")
     os.makedirs(d.path("cameras.d"))
@@ -224,6 +234,7 @@ def test_database_behind_its_head_file_is_refused(sim, dock):
 rack.run([test_full_spool_pauses_pulling_and_goes_on, test_spool_copies_that_the_store_holds_make_room,
           test_missing_store_folder_keeps_the_footage_and_recovers, test_broken_cameras_cost_their_bay_only,
           test_camera_that_lies_about_a_size_is_not_erased, test_camera_that_only_says_that_it_erased_is_not_believed,
+          test_why_a_clip_could_not_be_erased_is_told,
           test_plugin_that_crashes_costs_its_bay_a_fault, test_daemon_answers_while_every_fsync_takes_two_seconds,
           test_bad_configuration_is_named_and_nothing_starts, test_newer_database_is_refused,
           test_damaged_database_is_refused_and_no_camera_touched, test_database_behind_its_head_file_is_refused])
