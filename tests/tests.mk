@@ -128,7 +128,7 @@ INTEGRATION_SCRIPTS := $(wildcard tests/integration/test_*.py)
 .PHONY: check check-units check-sim check-demo check-asan check-tsan
 check: deps ## everything that continuous integration runs: units, simulator, sanitizers, lint, short fuzzing
 	@tests/check.py '$(MAKE)' $(CHECK_PARTS)
-CHECK_PARTS := check-build check-units check-sim check-crash check-demo check-asan check-tsan lint fuzz-short
+CHECK_PARTS := check-build check-units check-sim check-crash check-demo check-vm check-asan check-tsan lint fuzz-short
 .PHONY: check-build
 # Not "build": that is the folder.
 check-build: all tests
@@ -140,6 +140,19 @@ check-sim: all tests ## integration tests in the simulated rack
 
 check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/demo/run </dev/null
+
+# The installed Berth on a real kernel: a Debian guest, which is made once and kept, in an emulated machine.
+VM_SCRIPTS := $(wildcard tests/vm/test_*.py)
+.PHONY: check-vm run-vm
+check-vm: ## the installed Berth on Debian's kernel, in QEMU; installs what that needs
+	@.ci/install-packages $(DEPS_BUILD) $(DEPS_VM)
+	@$(MAKE) --no-print-directory $(PARALLEL) run-vm
+run-vm: all
+	@tests/vm/build-guest '$(BUILD)-vm'
+	@rm -rf '$(BUILD)-vm/root'
+	@$(MAKE) --no-print-directory install DESTDIR='$(abspath $(BUILD))-vm/root' >'$(BUILD)-vm/install.log'
+	@tar --owner=0 --group=0 -C '$(BUILD)-vm/root' -cf '$(BUILD)-vm/berth.tar' .
+	@$(RUN) --jobs 1 --deadline 600 $(VM_SCRIPTS)
 
 # SIGKILL of any of the processes at random moments; the long form takes KILLS=.
 KILLS ?= 5000
@@ -187,7 +200,7 @@ run-fuzz: $(FUZZERS)
 
 # Tests are compiled with all warnings, but not analysed: after each assert of theirs the analysers see a way on.
 C_FILES := $(wildcard daemon/*.c daemon/*/*.c plugins/*/*.c tests/sim/*.c bench/*.c)
-SCRIPTS := $(shell grep -lsE '^\#!/bin/(ba)?sh' .ci/* tests/* tests/*/* bench/*)
+SCRIPTS := $(shell grep -lsE '^\#!/bin/(ba)?sh' .ci/* tests/* tests/*/* tests/vm/guest/* bench/*)
 
 # cppcheck reads no system header: it is told what a loop macro is, and not asked about leaks, since it knows nothing of
 # release by scope (ASan sees leaks), nor about NULL, which accept4() does take (gcc -fanalyzer looks for that).

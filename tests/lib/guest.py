@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine with Debian's kernel and system, emulated by QEMU: made by tests/vm/build-guest, forgotten when it is closed.
+
+Its root file system is in memory over a read-only image; it has no network. Commands go through an agent on a virtio serial
+port, USB devices are plugged and unplugged by QEMU's own protocol (QMP).
+"""
+
+import base64
+import json
+import os
+import select
+import shlex
+import signal
+import socket
+import subprocess
+import time
+
+BUILD = os.environ.get("BERTH_BUILD", os.path.join(os.getcwd(), "build"))
+IMAGE = os.environ.get("BERTH_GUEST", BUILD + "-vm")
+# Under load an emulated machine boots slowly, and that is no fault of what is tested.
+BOOT_DEADLINE = 240
+# USB 2 ports of the root hub that the guest calls bus 1; the first USB3_PORTS are USB 3 ports (bus 2) as well.
+USB2_PORTS = 15
+USB3_PORTS = 2
+
+
+class GuestError(Exception):
+    pass
+
+
+class Channel:
+    """A socket with lines and counted bytes, and a deadline for each."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+        self.buffer = bytearray()
+
+    def fileno(self):
+        return self.sock.fileno()
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def _fill(self, until, what):
+        left = until - time.monotonic()
+        if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+            raise GuestError(f"the guest did not answer in time: {what}")
+        data = self.sock.recv(1 << 16)
+        if not data:
+            raise GuestError(f"QEMU has gone: {what}")
+        self.buffer += data
+
+    def line(self, until, what):
+        while b"\n" not in self.buffer:
+            self._fill(until, what)
+        line, _, rest = bytes(self.buffer).partition(b"\n")
+        self.buffer = bytearray(rest)
+        return line.decode("utf-8", "replace")
+
+    def take(self, size, until, what):
+        while len(self.buffer) < size:
+            self._fill(until, what)
+        data = bytes(self.buffer[:size])
+        del self.buffer[:size]
+        return data
+
+
+def disk(path, size=0):
+    """Makes a sparse file for a disk and returns its path."""
+    with open(path, "ab") as f:
+        if size:
+            f.truncate(size)
+    return path
+
+
+class Guest:
+    """`disks` are {serial: path of a raw image}; in the guest they are /dev/disk/by-id/virtio-SERIAL. Those
+    named in `read_only` are shared with other guests."""
+
+    def __init__(self, folder, disks=None, read_only=(), memory_mib=1024):
+        self.folder = folder
+        self.agent = self.monitor = None
+        self.process = self._start(disks or {}, read_only, memory_mib)
+        try:
+            self.monitor = self._connect("monitor")
+            self.monitor.line(time.monotonic() + 30, "QMP")
+            self.qmp("qmp_capabilities")
+            self.agent = self._connect("agent")
+            self.agent.line(time.monotonic() + BOOT_DEADLINE, "boot")
+        except BaseException as e:
+            why = f"{e}\n{self.console()}"
+            self.close()
+            raise GuestError(f"the guest did not come up: {why}") from e
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def _start(self, disks, read_only, memory_mib):
+        command = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(memory_mib),
+                   "-nodefaults", "-display", "none", "-no-reboot", "-no-user-config",
+                   "-kernel", f"{IMAGE}/vmlinuz", "-initrd", f"{IMAGE}/initrd",
+                   "-append", "root=/dev/disk/by-id/virtio-root rootfstype=squashfs ro console=ttyS0 quiet panic=-1 systemd.show_status=0",
+                   "-serial", f"file:{self.path('console')}",
+                   "-drive", f"file={IMAGE}/root.squashfs,if=none,id=root,format=raw,readonly=on",
+                   "-device", "virtio-blk-pci,drive=root,serial=root",
+                   "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+                   "-device", f"qemu-xhci,id=usb,p2={USB2_PORTS},p3={USB3_PORTS}"]
+        for name in ("agent", "watch"):
+            command += ["-chardev", f"socket,id={name},path={self.path(name)}.sock,server=on,wait=off",
+                        "-device", f"virtserialport,chardev={name},name={name}"]
+        command += ["-chardev", f"socket,id=monitor,path={self.path('monitor')}.sock,server=on,wait=off", "-mon", "monitor,mode=control"]
+        for serial, path in disks.items():
+            readonly = "on" if serial in read_only else "off"
+            command += ["-drive", f"file={path},if=none,id={serial},format=raw,cache=unsafe,readonly={readonly}",
+                        "-device", f"virtio-blk-pci,drive={serial},serial={serial}"]
+        with open(self.path("qemu.log"), "wb") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _connect(self, name):
+        until = time.monotonic() + 30
+        while True:
+            try:
+                return Channel(self.path(name + ".sock"))
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+
+    def watch_channel(self):
+        """What is written to /dev/virtio-ports/watch."""
+        return self._connect("watch")
+
+    def console(self):
+        """What QEMU and the guest's kernel said."""
+        text = ""
+        for name in ("qemu.log", "console"):
+            if os.path.exists(self.path(name)):
+                with open(self.path(name), encoding="utf-8", errors="replace") as f:
+                    text += "".join(f.readlines()[-40:])
+        return text
+
+    def close(self):
+        # Nothing in the guest outlives it, so it need not say goodbye.
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        for channel in (self.agent, self.monitor):
+            if channel:
+                channel.sock.close()
+
+    # ---- commands in the guest
+
+    def run(self, script, deadline=120, check=True):
+        """Runs a bash script as root; what it printed. Its exit status is an error unless check is false."""
+        self.agent.send(base64.b64encode(script.encode()) + b"\n")
+        until = time.monotonic() + deadline
+        status, size = self.agent.line(until, script).split()
+        output = self.agent.take(int(size), until, script).decode("utf-8", "replace")
+        if check and status != "0":
+            raise GuestError(f"exit status {status} in the guest of: {script}\n{output}")
+        return output
+
+    def holds(self, script):
+        return self.run(f"if {script}\nthen echo yes; fi", check=False).endswith("yes\n")
+
+    def wait(self, condition, what, deadline=60):
+        """Until a shell command in the guest succeeds."""
+        quoted = shlex.quote(condition)
+        status = self.run(f"timeout {deadline} bash -c 'until bash -c \"$1\" >/dev/null 2>&1; do sleep 0.1; done' - {quoted}; echo $?",
+                          deadline + 60)
+        if status.strip() != "0":
+            raise AssertionError(f"waited {deadline} s in vain for {what}")
+
+    # ---- QEMU
+
+    def qmp(self, command, **arguments):
+        self.monitor.send(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        while True:
+            answer = json.loads(self.monitor.line(time.monotonic() + 60, command))
+            if "error" in answer:
+                raise GuestError(f"QEMU: {command} {arguments}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def plug(self, driver, name, port, **properties):
+        """Plugs a USB device of QEMU's into a port of the root hub ("3") or of a hub ("1.2")."""
+        self.qmp("device_add", driver=driver, id=name, bus="usb.0", port=str(port), **properties)
+
+    def unplug(self, name):
+        """USB devices of QEMU's are gone when this returns."""
+        self.qmp("device_del", id=name)

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The installed Berth in a guest: put there as README.md says, run by its own units, judged from outside of it."""
+
+import json
+import os
+import tempfile
+import time
+
+import tap
+from guest import IMAGE, Guest, GuestError, disk
+
+MIB = 1 << 20
+STORE = "/srv/berth"
+STATE = "/var/lib/berth"
+
+# What README.md tells the admin, with a disk for the state folder and one for the store.
+INSTALL = f"""
+set -e
+for place in {STATE}:state {STORE}:store; do
+        mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 /dev/disk/by-id/virtio-${{place#*:}}
+        mkdir -p ${{place%:*}}
+        mount /dev/disk/by-id/virtio-${{place#*:}} ${{place%:*}}
+done
+tar -xf /dev/disk/by-id/virtio-berth -C / --no-overwrite-dir
+systemd-sysusers
+systemd-tmpfiles --create 2>&1
+udevadm control --reload
+systemctl daemon-reload
+systemctl reload dbus
+# A bus that was coldplugged before the rules were there: what a reboot would do.
+udevadm trigger --action=add --subsystem-match=module --subsystem-match=usb --settle
+chown berth-uplink: {STORE}
+chown berth: {STATE}
+chmod 700 {STATE}
+"""
+
+
+class GuestDock:
+    """`ports` become bays 1, 2, …; settings are text that is added to berthd.conf."""
+
+    def __init__(self, ports, settings="", **options):
+        self.scratch = tempfile.TemporaryDirectory(prefix="berth-guest-")
+        folder = self.scratch.name
+        disks = {"berth": f"{IMAGE}/berth.tar", "state": disk(f"{folder}/state", 2048 * MIB), "store": disk(f"{folder}/store", 2048 * MIB)}
+        self.guest = Guest(folder, disks, read_only=["berth"], **options)
+        self.watch = None
+        self.dock, self.bays, self.cameras = {}, {}, {}
+        self.ports = []
+        self.judged = set()
+        try:
+            self.guest.run(INSTALL, 240)
+            self.configure(ports, settings)
+            self.guest.run("systemctl enable --now berth-uplink.socket berthd", 120)
+            self._start_watch()
+        except BaseException as e:
+            why = f"{e}\n{self.journal()}"
+            self.close()
+            raise GuestError(f"Berth does not run in the guest: {why}") from e
+
+    def close(self):
+        if self.watch:
+            self.watch.sock.close()
+        self.guest.close()
+        self.scratch.cleanup()
+
+    def configure(self, ports, settings=""):
+        """Writes berthd's settings; it reads them at its next start."""
+        self.ports = list(ports)
+        text = "[dock]\nname = guest\n[spool]\nreserve = 16M\n[timeouts]\nbackoff_min = 500ms\nbackoff_max = 5s\n" + settings
+        text += "".join(f"[bay {port}]\nnumber = {number}\n" for number, port in enumerate(self.ports, 1))
+        self.put("/etc/berth/berthd.conf", text)
+        self.put("/etc/berth/uplink.conf", f"[uplink]\npeer_user = berth\n[store]\ntype = dir\npath = {STORE}\n")
+
+    def put(self, path, text):
+        self.guest.run(f"cat > {path} <<'END_OF_FILE'\n{text}\nEND_OF_FILE")
+
+    def restart(self):
+        self.guest.run("systemctl restart berthd", 60)
+        self.bays.clear()
+        self._follow(lambda: self.dock.get("state") == "running" and len(self.bays) == len(self.ports), "berthd to be back", 60)
+
+    # ---- what berthctl tells, as it changes
+
+    def _start_watch(self):
+        self.watch = self.guest.watch_channel()
+        self.guest.run("systemd-run --quiet --unit=watch --property=StandardOutput=file:/dev/virtio-ports/watch berthctl watch --json")
+        self._follow(lambda: len(self.bays) == len(self.ports), "all bays to be seen", 60)
+
+    def _take(self, change):
+        if change["change"] == "dock":
+            self.dock = change["dock"]
+        elif change["change"] == "bay":
+            self.bays[change["bay"]["number"]] = change["bay"]
+        elif change["change"] == "camera":
+            self.cameras[change["camera"]["serial"]] = change["camera"]
+        elif change["change"] == "daemon-gone":
+            self.dock = {}
+
+    def _follow(self, predicate, what, deadline):
+        until = time.monotonic() + deadline
+        while not predicate():
+            try:
+                self._take(json.loads(self.watch.line(until, what)))
+            except GuestError:
+                bays = [b for b in self.bays.values() if b["state"] != "empty"]
+                raise AssertionError(f"waited {deadline} s in vain for {what}; the dock is {self.dock}, and its bays {bays}") from None
+
+    def wait(self, predicate, what, deadline=120):
+        """Until the predicate holds for what berthctl has told: self.dock, self.bays, self.cameras."""
+        self._follow(predicate, what, deadline)
+
+    def wait_state(self, number, *states, deadline=180):
+        self._follow(lambda: self.bays[number]["state"] in states, f"bay {number} to be {' or '.join(states)}", deadline)
+        return self.bays[number]
+
+    # ---- what there is to judge
+
+    def ctl(self, *arguments):
+        return json.loads(self.guest.run("berthctl --json " + " ".join(arguments)))
+
+    def events(self, kind, serial=None):
+        events = [e["event"] for e in self.ctl("log", "-n", "0", *([f"--camera={serial}"] if serial else []))["events"]]
+        return [e for e in events if e["event"] == kind]
+
+    def clips(self, serial):
+        return self.ctl("clips", "--max=0", f"--camera={serial}")["clips"]
+
+    def stored(self, serial):
+        """{path: sha256} of what the store has of a camera, by the guest's own sha256sum over the objects."""
+        text = self.guest.run(f"cd {STORE}/manifests && find . -name '*.json' -exec cat {{}} + -exec echo \\;", 60)
+        manifests, decoder, at = [], json.JSONDecoder(), 0
+        while text[at:].strip():
+            at += len(text[at:]) - len(text[at:].lstrip())
+            manifest, end = decoder.raw_decode(text, at)
+            manifests.append(manifest)
+            at = end
+        mine = [m for m in manifests if m["serial"] == serial]
+        if not mine:
+            return {}
+        sums = self.guest.run(f"cd {STORE} && sha256sum -- " + " ".join(f"'{m['object']}'" for m in mine), 300)
+        digests = dict(reversed(line.split("  ", 1)) for line in sums.splitlines())
+        found = {}
+        for m in mine:
+            assert digests[m["object"]] == m["sha256"], f"{m['object']} has not the digest that its manifest names"
+            assert m["path"] not in found, f"two manifests of {serial} name {m['path']}"
+            found[m["path"]] = m["sha256"]
+        return found
+
+    def judge(self, serial, digests):
+        """The store has exactly these files of the camera, with these digests, and the log says that each was erased."""
+        found = self.stored(serial)
+        assert found == digests, f"of {serial} the store has {found}, the camera had {digests}"
+        erased = {e["path"] for e in self.events("erased", serial)}
+        assert erased == set(digests), f"of {serial} the log says that {sorted(erased)} were erased"
+
+    def journal(self, lines=120):
+        if not self.guest.agent:
+            return ""
+        units = "-u berthd -u berth-uplink -u berth-uplink.socket -u systemd-udevd"
+        return self.guest.run(f"journalctl -b --no-pager -o short-monotonic -n {lines} {units}; dmesg | tail -n 25; lsusb -t; "
+                              "ls -l /dev/bus/usb/*/*", check=False)
+
+
+def main(ports, settings="", prepare=None, **options):
+    """TAP over the tests of the program, which take the one dock that it boots; what a failing one left in the journal is shown."""
+    started = time.monotonic()
+    dock = GuestDock(ports, settings, **options)
+    print(f"# the guest took {time.monotonic() - started:.0f} s to boot and to install Berth", flush=True)
+    try:
+        if prepare:
+            prepare(dock)
+        tap.main(dock, on_failure=lambda: print("".join(f"# {line}\n" for line in dock.journal().splitlines()), flush=True))
+    finally:
+        dock.close()
