@@ -31,7 +31,7 @@ typedef struct SimModel {
         /* Class and vendor requests (standard ones are the bus's). Bytes moved, -EPIPE to stall, SIM_NAK: no answer
          * (yet). */
         int (*control)(void *state, const uint8_t setup[8], uint8_t *data, size_t length);
-        /* Host to device: bytes taken (all of them), SIM_NAK, or -EPIPE. */
+        /* Host to device: bytes taken (all of them), SIM_NAK, -EPIPE, or -ESHUTDOWN: at this moment its power is gone. */
         int (*out)(void *state, uint8_t endpoint, const uint8_t *data, size_t length);
         /*
          * Device to host: fills at most `length` bytes; fewer ends the transfer (short packet), SIM_NAK, or -EPIPE.
@@ -50,6 +50,7 @@ typedef struct SimModel {
 } SimModel;
 
 extern const SimModel sim_model_ptp;
+extern const SimModel sim_model_msc;
 extern const SimModel sim_model_ambarella;
 extern const SimModel sim_model_stranger;
 extern const SimModel sim_model_loopback;

@@ -165,6 +165,10 @@ static int run_out(Node *node, Urb *urb) {
         int n;
 
         n = device->model->out(device->state, urb->endpoint, urb->buffer, urb->length);
+        if (n == -ESHUTDOWN) {
+                pull_out(node);
+                return n;
+        }
         if (n >= 0 && zero_packet)
                 (void) device->model->out(device->state, urb->endpoint, urb->buffer, 0);
         if (n > 0 && urb->type == USBDEVFS_URB_TYPE_BULK)
