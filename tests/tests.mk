@@ -77,6 +77,11 @@ EXTRA_fuzz_ptp := $(MTP_OBJECTS)
 # The file systems of the msc plugin, without USB; fs_image tries them on image files.
 FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/msc/fs*.c plugins/msc/fat*.c plugins/msc/exfat*.c))
 EXTRA_fs_image := $(FS_OBJECTS)
+# The transport of the msc plugin, on its own.
+MSC_TRANSPORT := $(addprefix $(BUILD)/plugins/msc/,bot.o scsi.o scsi_io.o scsi_do.o sense.o)
+EXTRA_msc_bot := $(MSC_TRANSPORT) $(BUILD)/tests/unit/fake_host.o
+EXTRA_msc_scsi := $(EXTRA_msc_bot)
+EXTRA_msc_partition := $(addprefix $(BUILD)/plugins/msc/,partition.o gpt.o)
 
 # What tests of the ambarella plugin are linked with: its own objects, and a host that plays a script.
 AMBARELLA_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/ambarella/*.c))

@@ -63,12 +63,13 @@ static bool parse_name(const Set *set, Parsed *p) {
 /* A time zone of the entry's own, in quarters of an hour (§7.4.10). */
 static int64_t parse_time(const Fs *fs, const uint8_t *file) {
         uint32_t stamp = fs_get32(file + 12);
-        int offset = fs->options.utc_offset_minutes, quarters = file[23] & 0x7F;
+        int quarters = file[23] & 0x7F;
         int64_t t;
 
         if (file[23] & 0x80)
-                offset = 15 * (quarters >= 64 ? quarters - 128 : quarters);
-        t = fs_dos_time((uint16_t) (stamp >> 16), (uint16_t) stamp, offset);
+                t = fs_dos_time((uint16_t) (stamp >> 16), (uint16_t) stamp, 15 * (quarters >= 64 ? quarters - 128 : quarters));
+        else
+                t = fs_camera_time(&fs->options, (uint16_t) (stamp >> 16), (uint16_t) stamp);
         /* Two seconds are the unit; hundredths of them tell the odd ones. */
         return t != FS_TIME_UNKNOWN && file[21] >= 100 && file[21] < 200 ? t + 1 : t;
 }

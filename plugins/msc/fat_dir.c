@@ -128,7 +128,7 @@ static int add_file(Fs *fs, uint32_t folder, uint64_t at, const uint8_t *entry, 
                 .first = fat_entry_first(fs, entry),
                 .size_bytes = fs_get32(entry + 28),
                 .valid_bytes = fs_get32(entry + 28),
-                .mtime_unix_sec = fs_dos_time(fs_get16(entry + 24), fs_get16(entry + 22), fs->options.utc_offset_minutes),
+                .mtime_unix_sec = fs_camera_time(&fs->options, fs_get16(entry + 24), fs_get16(entry + 22)),
         };
 
         return fs_tree_add_entry(&fs->tree, &file, name, size);
@@ -222,7 +222,7 @@ static bool is_same(const Fs *fs, const FsEntry *listed, const LongName *name, c
         return entry[0] != FAT_ENTRY_ERASED && entry[0] != FAT_ENTRY_END && entry[11] == listed->attributes &&
                listed->n_slots == (is_long ? name->n + 1 : 1) && fat_entry_first(fs, entry) == listed->first &&
                fs_get32(entry + 28) == listed->size_bytes &&
-               fs_dos_time(fs_get16(entry + 24), fs_get16(entry + 22), fs->options.utc_offset_minutes) == listed->mtime_unix_sec &&
+               fs_camera_time(&fs->options, fs_get16(entry + 24), fs_get16(entry + 22)) == listed->mtime_unix_sec &&
                size == listed->name_size && memcmp(text, fs_tree_name(&fs->tree, listed->name_at), size) == 0;
 }
 

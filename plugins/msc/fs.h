@@ -47,6 +47,7 @@ const char *fs_kind_name(FsKind kind);
 
 typedef struct FsOptions {
         int utc_offset_minutes; /* how far the camera's dates are ahead of UTC where they name no zone of their own */
+        int64_t (*to_utc)(int64_t wall_sec); /* converts those instead, when it is not NULL */
         bool erase_dirty;       /* erase from a volume that was not left cleanly, too */
 } FsOptions;
 

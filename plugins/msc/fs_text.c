@@ -115,3 +115,12 @@ int64_t fs_dos_time(uint16_t date, uint16_t time, int utc_offset_minutes) {
         return days_since_1970(year, month, day) * 86400 + hour * 3600 + minute * 60 + second -
                (int64_t) utc_offset_minutes * 60;
 }
+
+int64_t fs_camera_time(const FsOptions *options, uint16_t date, uint16_t time) {
+        int64_t wall;
+
+        if (!options->to_utc)
+                return fs_dos_time(date, time, options->utc_offset_minutes);
+        wall = fs_dos_time(date, time, 0);
+        return wall == FS_TIME_UNKNOWN ? wall : options->to_utc(wall);
+}

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fs.h"
+
 #define FS_UTF8_PER_UNIT 3u /* bytes of UTF-8 that one UTF-16 unit, or one byte of an OEM name, may become */
 
 /* UTF-16LE. Unpaired surrogates become three bytes each, so that different names stay different. Returns the size. */
@@ -23,3 +25,5 @@ void fs_name_to_text(const char *name, size_t name_size, char *ret, size_t size)
  * none (most often 0).
  */
 int64_t fs_dos_time(uint16_t date, uint16_t time, int utc_offset_minutes);
+/* The same for a date that names no zone. */
+int64_t fs_camera_time(const FsOptions *options, uint16_t date, uint16_t time);

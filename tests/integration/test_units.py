@@ -261,6 +261,8 @@ exec udevadm test --action=add /sys/bus/usb/devices/1-1.1
 
 PTP = {"type": "ptp", "vid": 0x1209, "pid": 0xBC01, "serial": "A1", "manufacturer": "Acme", "model": "BC-1", "clips": []}
 STRANGER = {"type": "stranger", "vid": 0x1D6B, "pid": 0x0104, "product": "It", "interfaces": [{"class": 3, "subclass": 1, "protocol": 1}]}
+STORAGE = dict(STRANGER, interfaces=[{"class": 8, "subclass": 6, "protocol": 0x50}])
+STORAGE_AND_KEYS = dict(STRANGER, interfaces=[{"class": 8, "subclass": 6, "protocol": 0x50}, {"class": 3, "subclass": 1, "protocol": 1}])
 MIXED = dict(STRANGER, interfaces=[{"class": 6, "subclass": 1, "protocol": 1}, {"class": 3, "subclass": 1, "protocol": 1}])
 
 
@@ -278,9 +280,17 @@ def test_udev_gives_a_camera_to_the_group_and_keeps_other_programs_off():
     assert not re.search(r"mtp-probe", text), text
 
 
+def test_udev_gives_a_camera_that_shows_its_card_as_a_disk_to_the_group():
+    needs_root()
+    properties, complaints, said = udev_says(STORAGE)
+    assert not complaints, complaints
+    assert properties.get("BERTH_CAMERA") == "1", said
+    assert re.search(r"68-berth\.rules:\d+ MODE 0660", "\n".join(said)), said
+
+
 def test_udev_leaves_every_other_device_alone():
     needs_root()
-    for device in [STRANGER, MIXED]:
+    for device in [STRANGER, MIXED, STORAGE_AND_KEYS]:
         properties, complaints, said = udev_says(device)
         assert not complaints, complaints
         assert "BERTH_CAMERA" not in properties and "MTP_NO_PROBE" not in properties, properties

@@ -308,13 +308,36 @@ static int status(uint8_t *data) {
         return 4;
 }
 
+static void trace(char what) {
+        size_t n = strlen(fake_camera.trace);
+
+        if (n + 1 < sizeof(fake_camera.trace))
+                fake_camera.trace[n] = what;
+}
+
+/* The two requests of the mass-storage class. */
+static int storage_request(uint8_t request, uint8_t *data, uint16_t length) {
+        if (request == 0xFF) {
+                assert_int_equal(length, 0);
+                trace('R');
+                return fake_camera.no_reset ? -EPIPE : 0;
+        }
+        assert_int_equal(length, 1);
+        if (fake_camera.max_lun < 0)
+                return fake_camera.max_lun;
+        data[0] = (uint8_t) fake_camera.max_lun;
+        return 1;
+}
+
 int berth_host_control(berth_host *host, uint8_t request_type, uint8_t request, uint16_t value, uint16_t index, void *data,
                        uint16_t length, unsigned timeout_msec) {
         (void) host;
         assert_int_not_equal(timeout_msec, 0);
         assert_int_equal(value, 0);
         assert_int_equal(index, fake_camera.interfaces[0].number);
-        assert_int_equal(request_type, request == 0x67 ? 0xA1 : 0x21);
+        assert_int_equal(request_type, request == 0x67 || request == 0xFE ? 0xA1 : 0x21);
+        if (request == 0xFE || request == 0xFF)
+                return storage_request(request, data, length);
         if (request == 0x64)
                 return cancel(data, length);
         if (request == 0x67)
@@ -328,13 +351,14 @@ int berth_host_control(berth_host *host, uint8_t request_type, uint8_t request, 
 
 int berth_host_clear_halt(berth_host *host, uint8_t endpoint) {
         (void) host;
-        (void) endpoint;
+        trace(endpoint == FAKE_IN ? 'i' : 'o');
         fake_camera.halts_cleared++;
         return 0;
 }
 
 int berth_host_reset(berth_host *host) {
         (void) host;
+        trace('U');
         fake_camera.device_resets++;
         return fake_camera.device_reset;
 }

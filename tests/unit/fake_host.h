@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A berth_host that plays one PTP conversation from a script: which containers the plugin must send, in which order,
- * and what the camera answers to each. A plugin that sends something else fails the test at once; so does one that
+ * A berth_host that plays one conversation (PTP, or bulk-only storage) from a script: what the plugin must send, in which
+ * order, and what the camera answers to each. A plugin that sends something else fails the test at once; so does one that
  * reads or writes nothing of the script (fake_done()). Time passes only as the plugin waits for it.
  */
 
@@ -59,10 +59,12 @@ typedef struct FakeCamera {
         const berth_usb_interface *interfaces;
         size_t n_interfaces;
         int deliver; /* what berth_host_deliver() returns */
+        int max_lun; /* the answer to Get Max LUN, or -errno */
 
         /* What happened. */
         unsigned cancels, statuses, class_resets, device_resets, halts_cleared, claims;
         uint32_t cancelled; /* transaction id */
+        char trace[64];     /* of mass storage: R class reset, U reset of the device, i and o halts cleared, in their order */
         uint64_t now_usec;
 } FakeCamera;
 

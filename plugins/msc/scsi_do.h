@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One command, tried again where that is right. Only scsi*.c use it. */
+
+#include "scsi.h"
+
+typedef struct ScsiCommand {
+        uint8_t cdb[BOT_CDB_MAX];
+        uint8_t cdb_size;
+        BotDirection direction;
+        uint32_t size, deliver;
+        const void *send;
+        void *receive;
+        bool exact; /* fewer bytes than `size` are a failure */
+        bool once;  /* a failure is not tried again */
+} ScsiCommand;
+
+/*
+ * 0; the meaning of its sense (sense_error(), with -EAGAIN made -EBUSY once the deadline is over, and unit->sense); or the errors of
+ * bot_command(). `ret_moved` may be NULL.
+ */
+int scsi_do(ScsiUnit *unit, const ScsiCommand *command, uint32_t *ret_moved);
