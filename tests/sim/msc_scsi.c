@@ -28,6 +28,9 @@ enum {
         READ_CAPACITY16 = 0x9e,
 };
 
+#define LEAVE_MSEC 50u
+#define AWAY_MSEC 100u
+
 static const struct {
         uint8_t code, family;
         const char *name;
@@ -210,11 +213,18 @@ static void read_capacity(MscTask *task, bool sixteen) {
         }
 }
 
-static void start_stop(MscTask *task) {
-        if (task->cdb[4] & 2) {
-                (void) msc_medium_flush(&task->unit->medium);
-                task->unit->is_ejected = !(task->cdb[4] & 1);
-        }
+static void start_stop(MscCamera *camera) {
+        MscTask *task = &camera->task;
+
+        if (!(task->cdb[4] & 2))
+                return;
+        (void) msc_medium_flush(&task->unit->medium);
+        task->unit->is_ejected = !(task->cdb[4] & 1);
+        for (size_t i = 0; i < camera->n_units; i++)
+                if (!camera->units[i].is_ejected && camera->units[i].medium.fd >= 0)
+                        return;
+        /* One that was a camera in command mode before is that again. */
+        (void) sim_device_go_home(camera->device, LEAVE_MSEC, AWAY_MSEC);
 }
 
 /* ---- sectors ------------------------------------------------------------------------------------------------ */
@@ -345,7 +355,7 @@ void msc_scsi_begin(MscCamera *camera) {
                 mode_sense(task, task->cdb[0] == MODE_SENSE10);
                 break;
         case START_STOP_UNIT:
-                start_stop(task);
+                start_stop(camera);
                 break;
         case READ_CAPACITY10:
         case READ_CAPACITY16:
