@@ -409,5 +409,6 @@ int main(void) {
                 cmocka_unit_test(test_number_of_units_is_asked_and_bounded),
         };
 
+        cmocka_set_message_output(CM_OUTPUT_TAP);
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -545,5 +545,6 @@ int main(void) {
                 cmocka_unit_test(test_eject_flushes_lets_go_and_stops),
         };
 
+        cmocka_set_message_output(CM_OUTPUT_TAP);
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
