@@ -31,7 +31,7 @@ typedef struct Dialect {
         const char *password_never;
         int (*log_in)(Ambarella *camera, const char *password);
         int (*serial)(Ambarella *camera, char ret[static BERTH_TEXT_MAX]);
-        int (*battery)(Ambarella *camera, uint8_t *ret_percent);
+        int (*battery)(Ambarella *camera, uint8_t *ret_percent); /* -ENODATA: what it says is no level */
         int (*set_clock)(Ambarella *camera, const LocalTime *time);
         int (*get_owner)(Ambarella *camera, berth_owner *ret);
         int (*set_owner)(Ambarella *camera, const berth_owner *owner);

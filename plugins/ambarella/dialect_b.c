@@ -145,8 +145,11 @@ static int b_battery(Ambarella *camera, uint8_t *ret) {
         r = ask_or_log(camera, &read_battery, NULL, 0, &percent);
         if (r != 0)
                 return r;
-        if (percent > BATTERY_MAX)
-                return camera_answered_wrongly(camera, read_battery.doing, "it says more than 100 percent");
+        if (percent > BATTERY_MAX) {
+                berth_host_log(camera->host, BERTH_LOG_WARNING,
+                               "the camera says that its battery is at %u percent; its level counts as unknown", percent);
+                return -ENODATA;
+        }
         *ret = percent;
         return 0;
 }

@@ -131,7 +131,10 @@ static int amba_identify(void *state, berth_identity *ret) {
         return 0;
 }
 
-/* No dialect has a word for reading the clock, so that its drift stays unknown; see README.md. */
+/*
+ * No dialect has a word for reading the clock, so that its drift stays unknown; see README.md. A camera that will not tell its battery
+ * is no worse for it: its footage matters more.
+ */
 static int amba_health(void *state, berth_health *ret) {
         berth_health health = { .struct_size = sizeof(health) };
         Ambarella *camera = state;
@@ -139,9 +142,10 @@ static int amba_health(void *state, berth_health *ret) {
 
         if (camera->options.dialect->battery) {
                 r = camera->options.dialect->battery(camera, &health.battery_percent);
-                if (r != 0)
+                if (r < 0 && r != -ENODATA)
                         return r;
-                health.known |= BERTH_HEALTH_BATTERY;
+                if (r == 0)
+                        health.known |= BERTH_HEALTH_BATTERY;
         }
         *ret = health;
         return 0;

@@ -175,13 +175,13 @@ static void test_models_may_have_no_ping_and_loose_answers(void **state) {
         close_camera();
 }
 
-static void test_battery_is_a_percentage_or_nothing(void **state) {
+static void test_battery_is_a_percentage_or_unknown(void **state) {
         static const struct {
                 uint8_t status, percent;
-                int result;
+                uint32_t known;
         } cases[] = {
-                { ACCEPTED, 0, 0 },          { ACCEPTED, 100, 0 },      { ACCEPTED, 101, -EBADMSG },
-                { ACCEPTED, 255, -EBADMSG }, { 0x00, 50, BERTH_DENIED },
+                { ACCEPTED, 0, BERTH_HEALTH_BATTERY }, { ACCEPTED, 100, BERTH_HEALTH_BATTERY }, { ACCEPTED, 101, 0 }, { ACCEPTED, 255, 0 },
+                { 0x00, 50, 0 },
         };
 
         (void) state;
@@ -191,14 +191,21 @@ static void test_battery_is_a_percentage_or_nothing(void **state) {
                 open_camera();
                 sends(0x70, NULL, 1);
                 answers(cases[i].status, 0x70, &cases[i].percent, 1);
-                assert_int_equal(berth_plugin_entry.health(camera, &health), cases[i].result);
-                if (cases[i].result == 0) {
-                        assert_int_equal(health.known, BERTH_HEALTH_BATTERY); /* no clock: there is no word for reading it */
+                assert_int_equal(berth_plugin_entry.health(camera, &health), 0);
+                assert_int_equal(health.known, cases[i].known); /* and no clock: there is no word for reading it */
+                if (cases[i].known)
                         assert_int_equal(health.battery_percent, cases[i].percent);
-                } else
-                        assert_int_equal(health.known, 77);
+                else
+                        assert_string_not_equal(command_camera.message, "");
                 close_camera();
         }
+        berth_health health = { .known = 77 };
+        open_camera();
+        sends(0x70, NULL, 1);
+        control_in(REQUEST, RECEIVE, 10, "", 0);
+        assert_int_equal(berth_plugin_entry.health(camera, &health), -EBADMSG);
+        assert_int_equal(health.known, 77);
+        close_camera();
 }
 
 static void test_clock_is_set_when_the_camera_echoes_that_time(void **state) {
@@ -361,7 +368,7 @@ int main(void) {
                 cmocka_unit_test(test_password_is_said_only_to_what_answers_the_ping),
                 cmocka_unit_test(test_refused_log_in_is_not_repeated),
                 cmocka_unit_test(test_models_may_have_no_ping_and_loose_answers),
-                cmocka_unit_test(test_battery_is_a_percentage_or_nothing),
+                cmocka_unit_test(test_battery_is_a_percentage_or_unknown),
                 cmocka_unit_test(test_clock_is_set_when_the_camera_echoes_that_time),
                 cmocka_unit_test(test_serial_comes_from_the_record_and_is_text),
                 cmocka_unit_test(test_camera_that_shows_the_password_as_its_identity_is_not_repeated),
