@@ -66,6 +66,11 @@
 #define WIRE_BAY_E_UNSUPPORTED WIRE_BAY_E "Unsupported" /* this camera cannot */
 #define WIRE_BAY_E_CAMERA WIRE_BAY_E "Camera"           /* it answered wrongly, stalled, or broke the protocol */
 #define WIRE_BAY_E_UNPLUGGED WIRE_BAY_E "Unplugged"
+/*
+ * Bytes of the clip cannot be read from the medium; the camera is well otherwise. The error's body is sa(tt): behind the sentence,
+ * offset and length of each range, ascending, apart, within the clip, 1 to BERTH_UNREADABLE_MAX. Answers Pull, Verify and Erase.
+ */
+#define WIRE_BAY_E_UNREADABLE WIRE_BAY_E "Unreadable"
 #define WIRE_BAY_E_CHANGED WIRE_BAY_E "Changed"         /* not the clip that was listed: size, head or tail differ */
 #define WIRE_BAY_E_PREFIX WIRE_BAY_E "Prefix"           /* the kept part on disk does not have the recorded digests */
 #define WIRE_BAY_E_SPACE WIRE_BAY_E "Space"             /* the spool's disk is full */

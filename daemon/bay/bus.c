@@ -21,7 +21,28 @@ struct Bus {
         bool closing;
 };
 
+/* An error may have more behind its sentence; sd-bus has no call for that. */
+static int reply_ranges(sd_bus_message *m, const Fault *fault) {
+        const sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(fault->name, fault->text);
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_error(m, &reply, &error);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(tt)");
+        for (size_t i = 0; r >= 0 && i < fault->n_ranges; i++)
+                r = sd_bus_message_append(reply, "(tt)", fault->ranges[i].offset, fault->ranges[i].length);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
 static int reply_fault(sd_bus_message *m, const Fault *fault) {
+        if (fault->n_ranges > 0)
+                return reply_ranges(m, fault);
         return sd_bus_reply_method_errorf(m, fault->name, "%s", fault->text);
 }
 

@@ -16,5 +16,6 @@ int fault_set(Fault *f, const char *name, const char *format, ...) {
         va_end(arguments);
         text_sanitise(raw, f->text, sizeof(f->text));
         f->name = name;
+        f->n_ranges = 0;
         return -EBADE;
 }

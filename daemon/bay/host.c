@@ -145,7 +145,7 @@ void berth_host_unreadable(berth_host *h, uint64_t offset, uint64_t length) {
         }
         if (length == 0 || length > UINT64_MAX - offset || h->n_unreadable == BERTH_UNREADABLE_MAX)
                 return;
-        h->unreadable[h->n_unreadable++] = (Unreadable){ .offset = offset, .length = length };
+        h->unreadable[h->n_unreadable++] = (ByteRange){ .offset = offset, .length = length };
 }
 
 /* ---- Anywhere ---- */

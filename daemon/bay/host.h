@@ -11,6 +11,7 @@
 #include <berth/plugin.h>
 #include <libusb.h>
 
+#include "base/range.h"
 #include "bay/ring.h"
 
 /* All listed paths together: a camera of BERTH_CLIPS_MAX clips with names of everyday length has 10 MiB. */
@@ -50,11 +51,6 @@ typedef enum HostBreach {
         HOST_MISPLACED,  /* a call that belongs into another callback */
 } HostBreach;
 
-/* Bytes of the clip under way that the medium does not give. */
-typedef struct Unreadable {
-        uint64_t offset, length;
-} Unreadable;
-
 struct berth_host {
         int usb_fd;
         bool attached; /* tried */
@@ -78,7 +74,7 @@ struct berth_host {
         uint8_t *slot; /* partly filled by berth_host_deliver() */
         size_t filled;
         uint64_t asked, delivered;
-        Unreadable unreadable[BERTH_UNREADABLE_MAX];
+        ByteRange unreadable[BERTH_UNREADABLE_MAX]; /* bytes of the clip that the medium does not give */
         size_t n_unreadable;
         void (*on_delivered)(void *userdata, uint64_t delivered);
         void *userdata;

@@ -321,6 +321,21 @@ int session_format(Session *s, Fault *fault) {
         return change(s, s->plugin->calls.format, "format its storage", fault);
 }
 
+/* The plugin named what it cannot read: that is the medium's fault, and the camera goes on with the next clip. */
+static int fault_of_medium(berth_host *h, const Clip *clip, Fault *fault) {
+        uint64_t size = clip->flags & BERTH_CLIP_SIZE_UNKNOWN ? SIZE_MAX_BYTES : clip->size_bytes;
+        size_t n = ranges_settle(h->unreadable, h->n_unreadable, size);
+        _cleanup_(freep) char *text = n > 0 ? ranges_text(h->unreadable, n) : NULL;
+
+        if (n == 0)
+                return 0;
+        (void) fault_set(fault, WIRE_BAY_E_UNREADABLE, "%s of the clip cannot be read from the camera's medium%s%s", text ? text : "bytes",
+                         h->detail[0] ? ": " : "", h->detail);
+        memcpy(fault->ranges, h->unreadable, n * sizeof(ByteRange));
+        fault->n_ranges = n;
+        return -EBADE;
+}
+
 static int check_delivered(const Clip *clip, uint64_t length, uint64_t delivered, Fault *fault) {
         /* Of a clip whose size nobody knows, the end shows in that less comes. */
         if (delivered == length || (clip->flags & BERTH_CLIP_SIZE_UNKNOWN))
@@ -359,6 +374,8 @@ int session_read(Session *s, const Clip *clip, uint64_t offset, uint64_t length,
         ring_release(ring);
         if (length == UINT64_MAX && h->breach == HOST_OVERFLOW)
                 return fault_set(fault, WIRE_BAY_E_LIMIT, "the clip has more than 1 TiB");
+        if (r == -EIO && h->breach == HOST_FINE && !h->unplugged && fault_of_medium(h, clip, fault) < 0)
+                return -EBADE;
         r = answer(s, "read the clip", r, MAY_BE_GONE | MAY_BE_DENIED, fault);
         if (r >= 0)
                 r = check_delivered(clip, length, h->delivered, fault);

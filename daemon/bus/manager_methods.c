@@ -85,6 +85,27 @@ static int append_container(sd_bus_message *m, const Container *c) {
         return c->duration_msec > 0 ? sd_bus_message_append(m, "{sv}", "DurationMsec", "t", c->duration_msec) : 0;
 }
 
+/* Once the clip is whole, what was in its way is history, and in the custody log. */
+static int append_unreadable(sd_bus_message *m, Manager *manager, const ClipRow *row) {
+        _cleanup_(freep) ByteRange *ranges = NULL;
+        size_t n;
+        int r;
+
+        if (row->state != CLIP_COPYING || !row->reason)
+                return 0;
+        r = store_unreadable(manager_store(manager), row->id, &ranges, &n);
+        if (r < 0 || n == 0)
+                return r;
+        if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 || (r = sd_bus_message_append(m, "s", "Unreadable")) < 0 ||
+            (r = sd_bus_message_open_container(m, 'v', "a(tt)")) < 0 || (r = sd_bus_message_open_container(m, 'a', "(tt)")) < 0)
+                return r;
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = sd_bus_message_append(m, "(tt)", ranges[i].offset, ranges[i].length);
+        for (int i = 0; i < 3 && r >= 0; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
 static int append_clip(sd_bus_message *m, Manager *manager, const ClipRow *row) {
         int r;
 
@@ -106,7 +127,7 @@ static int append_clip(sd_bus_message *m, Manager *manager, const ClipRow *row) 
             (r = append_text(m, "ReceiptStrength", row->strength)) < 0 ||
             (r = append_text(m, "Reason", row->reason)) < 0)
                 return r;
-        if ((r = append_container(m, &row->container)) < 0)
+        if ((r = append_container(m, &row->container)) < 0 || (r = append_unreadable(m, manager, row)) < 0)
                 return r;
         if (row->strength && (r = sd_bus_message_append(m, "{sv}", "ReceiptSec", "x", row->receipt_unix_sec)) < 0)
                 return r;

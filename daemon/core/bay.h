@@ -37,6 +37,7 @@ typedef struct BayFacts {
         size_t to_pull;        /* clips whose footage is not whole on the dock */
         size_t to_verify;      /* clips that are, but were not read whole from this device in this docking */
         size_t being_settled;  /* pulled, their facts not yet committed */
+        uint64_t reread_at_usec; /* of clips with unreadable bytes, counted in neither: the next is tried again then; 0: none waits */
         size_t erasable;       /* licensed as far as the loop knows */
         uint64_t erase_retry_at_usec; /* clips could be erased, but not before this; 0 when none waits so */
         size_t awaiting_store; /* copied, waiting for a receipt */

@@ -4,7 +4,7 @@
 ClipNeed clip_next(const ClipFacts *f) {
         if (!f->on_camera)
                 return f->copied && !f->receipted && !f->conflict ? CLIP_NEED_RECEIPT : CLIP_NEED_NOTHING;
-        if (f->conflict || f->failures >= CLIP_FAILURES_MAX)
+        if (f->conflict || f->failures >= CLIP_FAILURES_MAX || f->unreadable >= CLIP_UNREADABLE_MAX)
                 return CLIP_NEED_PERSON;
         if (!f->copied)
                 return CLIP_NEED_PULL;

@@ -26,10 +26,13 @@ typedef struct ClipFacts {
         size_t blocks, blocks_read_here;  /* all blocks of the content; those read in this docking */
         bool erase_allowed;               /* the site's policy */
         unsigned failures;                /* failed attempts of the current kind in this docking */
+        unsigned unreadable;              /* readings in this docking that ended at bytes which the medium does not give */
 } ClipFacts;
 
 /* After so many failed attempts in one docking a clip waits for a person. */
 #define CLIP_FAILURES_MAX 3u
+/* A medium that does not give some bytes may give them when it has rested: so often it is tried in one docking. */
+#define CLIP_UNREADABLE_MAX 4u
 
 ClipNeed clip_next(const ClipFacts *facts);
 

@@ -27,6 +27,7 @@ typedef struct Clip {
         char *container, *container_state, *container_reason;
         uint64_t container_offset, duration_msec;
         int64_t recorded_sec;
+        json_t *unreadable;
 } Clip;
 
 static const Property clip_properties[] = {
@@ -51,6 +52,7 @@ static const Property clip_properties[] = {
         PROPERTY(Clip, "ContainerOffset", "container_offset", UINT64, container_offset),
         PROPERTY(Clip, "RecordedSec", "recorded_sec", TIME, recorded_sec),
         PROPERTY(Clip, "DurationMsec", "duration_msec", UINT64, duration_msec),
+        PROPERTY(Clip, "Unreadable", "unreadable", RANGES, unreadable),
 };
 
 typedef struct Clips {

@@ -28,6 +28,15 @@ static const char *member(const json_t *event, const char *key) {
         return text ? text : "";
 }
 
+/* "9000000+4096,9010000+512": where each begins, and how long it is. */
+static void put_ranges(FILE *f, const char *key, const json_t *ranges) {
+        size_t i;
+        json_t *range;
+        json_array_foreach(ranges, i, range)
+                fprintf(f, "%s%s%s%" JSON_INTEGER_FORMAT "+%" JSON_INTEGER_FORMAT, i == 0 ? " " : ",", i == 0 ? key : "", i == 0 ? "=" : "",
+                        json_integer_value(json_array_get(range, 0)), json_integer_value(json_array_get(range, 1)));
+}
+
 static void put_member(FILE *f, const char *key, const json_t *value) {
         if (json_is_string(value)) {
                 const char *text = json_string_value(value);
@@ -35,6 +44,8 @@ static void put_member(FILE *f, const char *key, const json_t *value) {
                 fprintf(f, " %s=%.*s", key, digest ? DIGEST_SHOWN : (int) strlen(text), text);
         } else if (json_is_integer(value))
                 fprintf(f, " %s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
+        else if (json_is_array(value) && text_equal(key, "ranges"))
+                put_ranges(f, key, value);
         else if (json_is_boolean(value))
                 fprintf(f, " %s=%s", key, json_is_true(value) ? "yes" : "no");
 }
@@ -78,7 +89,7 @@ static char *event_text(json_t *event) {
 
 static Style event_style(const json_t *object) {
         const char *event = member(object, "event");
-        static const char *const bad[] = { "fault", "conflict", "quarantined", "erase-failed", "clip-lost",
+        static const char *const bad[] = { "fault", "conflict", "quarantined", "erase-failed", "clip-lost", "pull-unreadable",
                                            "store-refused" };
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 if (text_equal(bad[i], event))

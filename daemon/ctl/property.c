@@ -64,12 +64,10 @@ const Property camera_properties[] = {
 };
 const size_t n_camera_properties = ELEMENTSOF(camera_properties);
 
-static const char signature[_PROPERTY_KIND_MAX] = {
-        [PROPERTY_STRING] = SD_BUS_TYPE_STRING, [PROPERTY_OBJECT] = SD_BUS_TYPE_OBJECT_PATH,
-        [PROPERTY_BOOL] = SD_BUS_TYPE_BOOLEAN,  [PROPERTY_UINT32] = SD_BUS_TYPE_UINT32,
-        [PROPERTY_UINT64] = SD_BUS_TYPE_UINT64, [PROPERTY_INT64] = SD_BUS_TYPE_INT64,
-        [PROPERTY_PERCENT] = SD_BUS_TYPE_INT32, [PROPERTY_MAYBE] = SD_BUS_TYPE_STRING,
-        [PROPERTY_TIME] = SD_BUS_TYPE_INT64,    [PROPERTY_SPAN] = SD_BUS_TYPE_INT64,
+static const char *const signature[_PROPERTY_KIND_MAX] = {
+        [PROPERTY_STRING] = "s", [PROPERTY_MAYBE] = "s",  [PROPERTY_OBJECT] = "o",  [PROPERTY_BOOL] = "b",
+        [PROPERTY_UINT32] = "u", [PROPERTY_UINT64] = "t", [PROPERTY_INT64] = "x",   [PROPERTY_TIME] = "x",
+        [PROPERTY_SPAN] = "x",   [PROPERTY_PERCENT] = "i", [PROPERTY_RANGES] = "a(tt)",
 };
 
 static bool is_text(PropertyKind kind) {
@@ -100,14 +98,36 @@ void properties_clear(const Property *properties, size_t n, void *object) {
                         char **member = (char **) ((char *) object + properties[i].offset);
                         free(*member);
                         *member = NULL;
+                } else if (properties[i].kind == PROPERTY_RANGES) {
+                        json_t **member = (json_t **) (void *) ((char *) object + properties[i].offset);
+                        json_decref(*member);
+                        *member = NULL;
                 }
+}
+
+/* a(tt) as [[offset, length], …]. */
+static int read_ranges(sd_bus_message *m, json_t **ret) {
+        _cleanup_(json_decrefp) json_t *array = json_array();
+        uint64_t offset, length;
+        int r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "(tt)");
+        while (r >= 0 && (r = sd_bus_message_read(m, "(tt)", &offset, &length)) > 0)
+                if (json_array_append_new(array, json_pack("[I, I]", (json_int_t) MIN2(offset, (uint64_t) INT64_MAX),
+                                                           (json_int_t) MIN2(length, (uint64_t) INT64_MAX))) < 0)
+                        return -ENOMEM;
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r < 0)
+                return r;
+        json_decref(*ret);
+        *ret = TAKE_PTR(array);
+        return 0;
 }
 
 static int read_value(const Property *p, void *object, sd_bus_message *m) {
         void *member = (char *) object + p->offset;
         if (is_text(p->kind)) {
                 const char *text;
-                int r = sd_bus_message_read_basic(m, signature[p->kind], &text);
+                int r = sd_bus_message_read_basic(m, *signature[p->kind], &text);
                 if (r < 0)
                         return r;
                 char *copy = strdup(text);
@@ -125,12 +145,14 @@ static int read_value(const Property *p, void *object, sd_bus_message *m) {
                 *(bool *) member = value;
                 return 0;
         }
-        return sd_bus_message_read_basic(m, signature[p->kind], member);
+        if (p->kind == PROPERTY_RANGES)
+                return read_ranges(m, member);
+        return sd_bus_message_read_basic(m, *signature[p->kind], member);
 }
 
 static int read_variant(const Property *properties, size_t n, void *object, const char *name, sd_bus_message *m) {
         for (size_t i = 0; i < n; i++) {
-                const char type[] = { signature[properties[i].kind], '\0' };
+                const char *type = signature[properties[i].kind];
                 const char *contents;
                 if (!text_equal(properties[i].name, name))
                         continue;
@@ -190,6 +212,8 @@ static json_t *value_to_json(const Property *p, const void *object) {
                 return *(const int64_t *) member < 0 ? json_null() : json_integer(*(const int64_t *) member);
         case PROPERTY_PERCENT:
                 return *(const int32_t *) member < 0 ? json_null() : json_integer(*(const int32_t *) member);
+        case PROPERTY_RANGES:
+                return *(json_t *const *) member ? json_incref(*(json_t *const *) member) : json_null();
         case _PROPERTY_KIND_MAX:
                 break;
         }

@@ -22,6 +22,7 @@ typedef enum PropertyKind {
         PROPERTY_TIME,    /* x, PROPERTY_TIME_UNKNOWN when left out: null in JSON */
         PROPERTY_SPAN,    /* x, seconds; -1 unknown: null in JSON */
         PROPERTY_PERCENT, /* i, -1 unknown: null in JSON */
+        PROPERTY_RANGES,  /* a(tt), kept as JSON: [[offset, length], …]; NULL in the struct and null in JSON when left out */
         _PROPERTY_KIND_MAX,
 } PropertyKind;
 

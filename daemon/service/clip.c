@@ -242,6 +242,7 @@ void clip_facts(const Clip *c, ClipFacts *ret) {
                 .blocks_read_here = c->n_blocks > 0 ? c->n_read_here : c->copied_here || c->verified_here,
                 .erase_allowed = c->manager->settings->erase == ERASE_AFTER_RECEIPT,
                 .failures = c->failures,
+                .unreadable = c->unreadable,
         };
 }
 

@@ -63,6 +63,8 @@ struct Clip {
         bool verified_here; /* read again whole in this docking */
         bool erase_licensed; /* in this round of erasing: its beginning is committed */
         unsigned failures;
+        unsigned unreadable;      /* readings that ended at bytes which the medium does not give … */
+        uint64_t reread_at_usec;  /* … and when to try again; CLOCK_BOOTTIME, 0: at once */
 
         Fact copy_fact; /* while it is being sealed */
 

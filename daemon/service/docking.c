@@ -121,6 +121,11 @@ LogAbout docking_about(const Docking *d) {
 
 /* ---- Deciding ------------------------------------------------------------------------------------------------ */
 
+static void note_earliest(uint64_t *at_usec, uint64_t candidate_usec) {
+        if (*at_usec == 0 || candidate_usec < *at_usec)
+                *at_usec = candidate_usec;
+}
+
 void docking_facts(const Docking *d, uint64_t now, BayFacts *ret) {
         const char *store_state = uplink_state(d->manager->uplink, NULL);
         BayFacts f = {
@@ -146,9 +151,17 @@ void docking_facts(const Docking *d, uint64_t now, BayFacts *ret) {
                 }
                 switch (clip_need(c)) {
                 case CLIP_NEED_PULL:
+                        if (docking_clip_rests(c, now)) {
+                                note_earliest(&f.reread_at_usec, c->reread_at_usec);
+                                break;
+                        }
                         f.to_pull++;
                         break;
                 case CLIP_NEED_VERIFY:
+                        if (docking_clip_rests(c, now)) {
+                                note_earliest(&f.reread_at_usec, c->reread_at_usec);
+                                break;
+                        }
                         f.to_verify++;
                         break;
                 case CLIP_NEED_RECEIPT:
@@ -175,12 +188,26 @@ static const Clip *clip_for_a_person(const Docking *d) {
         return NULL;
 }
 
+static const Clip *clip_that_rests(const Docking *d) {
+        uint64_t now = clock_boottime_usec();
+
+        for (size_t i = 0; i < d->n_clips; i++)
+                if (docking_clip_rests(d->clips[i], now))
+                        return d->clips[i];
+        return NULL;
+}
+
 static void show_state(Docking *d, const BayDecision *decision) {
-        const Clip *held = clip_for_a_person(d);
+        const Clip *held = clip_for_a_person(d), *resting = clip_that_rests(d);
         _cleanup_(freep) char *text = NULL;
 
         if (decision->state == BAY_PULLING && d->spool_waits) {
                 bay_set_state(d->bay, BAY_PULLING, "the spool is full; pulling goes on when the store has taken footage and space returns");
+                return;
+        }
+        if (decision->state == BAY_PULLING && decision->wake_at_usec > 0 && resting) {
+                text = text_format("clip %s is tried again: %s", resting->path, resting->reason ?: "bytes of it cannot be read");
+                bay_set_state(d->bay, BAY_PULLING, text);
                 return;
         }
         if ((decision->state == BAY_READY || decision->state == BAY_SETTLED) && held) {
@@ -507,7 +534,8 @@ static void leave_clips(Docking *d) {
                 c->docking = NULL;
                 c->on_camera = c->erase_licensed = false;
                 c->part_here = c->sampled = c->copied_here = c->verified_here = false;
-                c->failures = 0;
+                c->failures = c->unreadable = 0;
+                c->reread_at_usec = 0;
                 clip_drop_blocks(c);
                 clip_release(c);
         }

@@ -111,6 +111,10 @@ void docking_erase(Docking *d);
 
 /* Used by pull and verify: reads blocks again and compares them with their facts. */
 int docking_read_again(Docking *d, Clip *clip, bool sample);
+/* The medium does not give some of the clip's bytes: records which, and has the clip rest before it is tried again. */
+void docking_unreadable(Docking *d, Clip *c, const char *text);
+/* Does the clip rest? `now` is CLOCK_BOOTTIME. */
+bool docking_clip_rests(const Clip *c, uint64_t now);
 /* Throws away the clip's part (it is kept aside) so that the next pull begins at 0. */
 void docking_start_afresh(Docking *d, Clip *clip, const char *why);
 extern const WorkerOps docking_worker_ops;

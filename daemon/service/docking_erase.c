@@ -151,6 +151,7 @@ static void erased(void *userdata, WorkerResult result, const char *text) {
         case WORKER_DENIED:
         case WORKER_CHANGED:
         case WORKER_UNSUPPORTED:
+        case WORKER_UNREADABLE: /* it was read whole before; that it is the same clip cannot be seen now */
                 not_erased(d, c, text);
                 break;
         default:

@@ -205,6 +205,8 @@ static void pulled(void *userdata, WorkerResult result, const char *text, const 
         case WORKER_CHANGED:
                 c->failures++;
                 return docking_start_afresh(d, c, text);
+        case WORKER_UNREADABLE:
+                return docking_unreadable(d, c, text);
         case WORKER_SPACE:
                 interrupted(d, c, text);
                 d->spool_waits = true;
@@ -292,8 +294,10 @@ static void continue_part(Docking *d, Clip *c) {
 }
 
 static Clip *next_to_pull(const Docking *d) {
+        uint64_t now = clock_boottime_usec();
+
         for (size_t i = 0; i < d->n_clips; i++)
-                if (d->clips[i]->pending == 0 && clip_need(d->clips[i]) == CLIP_NEED_PULL)
+                if (d->clips[i]->pending == 0 && !docking_clip_rests(d->clips[i], now) && clip_need(d->clips[i]) == CLIP_NEED_PULL)
                         return d->clips[i];
         return NULL;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
@@ -62,6 +63,8 @@ static void verified(void *userdata, WorkerResult result, const char *text) {
         forget_verify(d);
         if (result == WORKER_CHANGED || result == WORKER_GONE)
                 differs = true;
+        else if (result == WORKER_UNREADABLE)
+                return docking_unreadable(d, c, text);
         else if (result != WORKER_OK)
                 return docking_fault(d, result, text);
         else if (!all && !differs)
@@ -131,11 +134,13 @@ int docking_read_again(Docking *d, Clip *c, bool sample) {
 }
 
 void docking_verify(Docking *d) {
+        uint64_t now = clock_boottime_usec();
+
         for (size_t i = 0; i < d->n_clips; i++) {
                 Clip *c = d->clips[i];
                 int r = 0;
 
-                if (clip_need(c) != CLIP_NEED_VERIFY)
+                if (docking_clip_rests(c, now) || clip_need(c) != CLIP_NEED_VERIFY)
                         continue;
                 if (!c->blocks)
                         r = clip_load_blocks(c);

@@ -102,6 +102,8 @@ struct Worker {
         uint64_t *sizes; /* of the listed clips */
         size_t n_sizes, room;
 
+        WorkerUnreadable unreadable; /* of the last answer */
+
         bool fatal;      /* the verdict below stands and will be told */
         bool leaving;    /* it answered Close */
         bool closed;     /* its end of the connection */
@@ -111,7 +113,8 @@ struct Worker {
 
 static const char *const result_names[_WORKER_RESULT_MAX] = {
         [WORKER_OK] = "ok",           [WORKER_GONE] = "gone",           [WORKER_DENIED] = "denied",
-        [WORKER_UNSUPPORTED] = "unsupported", [WORKER_CAMERA] = "camera", [WORKER_UNPLUGGED] = "unplugged",
+        [WORKER_UNSUPPORTED] = "unsupported", [WORKER_CAMERA] = "camera",
+        [WORKER_UNREADABLE] = "unreadable", [WORKER_UNPLUGGED] = "unplugged",
         [WORKER_CHANGED] = "changed", [WORKER_PREFIX] = "prefix",       [WORKER_SPACE] = "space",
         [WORKER_DISK] = "disk",       [WORKER_PLUGIN] = "plugin",       [WORKER_LIMIT] = "limit",
         [WORKER_STALLED] = "stalled", [WORKER_DIED] = "died",           [WORKER_BREACH] = "breach",
@@ -519,12 +522,22 @@ static int reply_simple(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         return 0;
 }
 
-static int reply_error(Worker *w, const sd_bus_error *error, WorkerWhy *why) {
+/* How far the ranges of a WORKER_UNREADABLE may lie. */
+static uint64_t size_max(const Call *c) {
+        if (c->kind != CALL_PULL && c->kind != CALL_VERIFY)
+                return c->kind == CALL_ERASE ? WIRE_BLOCKS_MAX * WIRE_BLOCK_SIZE : 0;
+        return MIN2(c->size, WIRE_BLOCKS_MAX * WIRE_BLOCK_SIZE);
+}
+
+static int reply_error(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         WorkerResult result;
         Call c;
         int r;
 
-        r = answer_error(error, &result, why);
+        w->unreadable.n = 0;
+        r = answer_error(sd_bus_message_get_error(m), &result, why);
+        if (r >= 0 && result == WORKER_UNREADABLE)
+                r = answer_unreadable(m, size_max(&w->call), &w->unreadable, why);
         if (r < 0)
                 return r;
         c = call_end(w);
@@ -544,7 +557,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         if (sd_bus_is_open(peer_bus(w->peer)) <= 0 && sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY) > 0)
                 return 1;
         if (sd_bus_message_is_method_error(m, NULL) > 0)
-                r = reply_error(w, sd_bus_message_get_error(m), &why);
+                r = reply_error(w, m, &why);
         else if (w->call.kind == CALL_LIST)
                 r = reply_list(w, m, &why);
         else if (w->call.kind == CALL_PULL)
@@ -733,6 +746,11 @@ int worker_pull(Worker *w, uint32_t clip, const char *part, uint64_t offset, con
         if (r >= 0)
                 r = sd_bus_message_append_array(m, 'y', kept, n_kept * sizeof(Digest));
         return send_call(w, m, r, &c, UINT64_MAX, w->stall_timeout_usec);
+}
+
+const ByteRange *worker_unreadable(const Worker *w, size_t *ret_n) {
+        *ret_n = w->unreadable.n;
+        return w->unreadable.ranges;
 }
 
 int worker_verify(Worker *w, uint32_t clip, const uint32_t *blocks, size_t n_blocks, WorkerDone done) {

@@ -15,6 +15,7 @@
 #include "base/container.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/range.h"
 #include "base/wire_bay.h"
 
 typedef struct Worker Worker;
@@ -26,6 +27,7 @@ typedef enum WorkerResult {
         WORKER_DENIED,
         WORKER_UNSUPPORTED,
         WORKER_CAMERA,
+        WORKER_UNREADABLE,  /* bytes of the clip cannot be read from the medium: worker_unreadable() */
         WORKER_UNPLUGGED,
         WORKER_CHANGED,
         WORKER_PREFIX,
@@ -129,6 +131,8 @@ int worker_list(Worker *w, uint32_t first,
                 void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerClip *clips, size_t n, bool more));
 int worker_pull(Worker *w, uint32_t clip, const char *part, uint64_t offset, const Digest *kept, size_t n_kept,
                 void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerCopy *copy));
+/* Within the callback of a WORKER_UNREADABLE: which bytes, settled, at least one range. They belong to the worker. */
+const ByteRange *worker_unreadable(const Worker *w, size_t *ret_n);
 int worker_verify(Worker *w, uint32_t clip, const uint32_t *blocks, size_t n_blocks, WorkerDone done);
 int worker_erase(Worker *w, const char *path, const WorkerCopy *copy, int64_t mtime_unix_sec, WorkerDone done);
 /* Asks the plugin to leave the camera well; the worker then exits, which is not reported to on_dead. */

@@ -43,6 +43,7 @@ int answer_error(const sd_bus_error *error, WorkerResult *ret, WorkerWhy *why) {
                 { WIRE_BAY_E_DENIED, WORKER_DENIED },
                 { WIRE_BAY_E_UNSUPPORTED, WORKER_UNSUPPORTED },
                 { WIRE_BAY_E_CAMERA, WORKER_CAMERA },
+                { WIRE_BAY_E_UNREADABLE, WORKER_UNREADABLE },
                 { WIRE_BAY_E_UNPLUGGED, WORKER_UNPLUGGED },
                 { WIRE_BAY_E_CHANGED, WORKER_CHANGED },
                 { WIRE_BAY_E_PREFIX, WORKER_PREFIX },
@@ -59,6 +60,38 @@ int answer_error(const sd_bus_error *error, WorkerResult *ret, WorkerWhy *why) {
                         return 0;
                 }
         return worker_why(why, "the worker answered with an error that it may not use");
+}
+
+int answer_unreadable(sd_bus_message *m, uint64_t size, WorkerUnreadable *ret, WorkerWhy *why) {
+        static const char what[] = "list of unreadable bytes";
+        WorkerUnreadable u = {};
+        const char *sentence;
+        int r;
+
+        /* sd-bus has read the sentence already. */
+        if (sd_bus_message_rewind(m, true) < 0)
+                return malformed(what, why);
+        r = check_type(m, "sa(tt)", what, why);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_read(m, "s", &sentence) < 0 || sd_bus_message_enter_container(m, 'a', "(tt)") < 0)
+                return malformed(what, why);
+        for (;;) {
+                ByteRange range;
+
+                r = sd_bus_message_read(m, "(tt)", &range.offset, &range.length);
+                if (r < 0)
+                        return malformed(what, why);
+                if (r == 0)
+                        break;
+                if (u.n == BERTH_UNREADABLE_MAX)
+                        return worker_why(why, "the worker's %s has more than %u ranges", what, BERTH_UNREADABLE_MAX);
+                u.ranges[u.n++] = range;
+        }
+        if (u.n == 0 || !ranges_are_settled(u.ranges, u.n, size))
+                return worker_why(why, "the worker's %s has none, or one that cannot be", what);
+        *ret = u;
+        return 0;
 }
 
 /* Reads a string that is safe to show and of a bounded length. */

@@ -6,6 +6,7 @@
  * contract of base/wire_bay.h; the message was framed by service/peer.c.
  */
 
+#include <berth/plugin.h>
 #include <systemd/sd-bus.h>
 
 #include "service/worker.h"
@@ -20,6 +21,13 @@ int worker_why(WorkerWhy *why, const char *format, ...) _printf_(2, 3);
 
 /* The result of an error reply, and its sentence made safe; -EBADMSG for a name that no worker may use. */
 int answer_error(const sd_bus_error *error, WorkerResult *ret, WorkerWhy *why);
+
+typedef struct WorkerUnreadable {
+        ByteRange ranges[BERTH_UNREADABLE_MAX];
+        size_t n;
+} WorkerUnreadable;
+/* What follows the sentence of WIRE_BAY_E_UNREADABLE; the clip has `size` bytes. */
+int answer_unreadable(sd_bus_message *m, uint64_t size, WorkerUnreadable *ret, WorkerWhy *why);
 
 int answer_open(sd_bus_message *m, WorkerWhy *why);
 /* The strings belong to the message. */

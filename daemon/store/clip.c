@@ -96,6 +96,24 @@ static int pull_begun(Writer *w, const Fact *f) {
         return writer_check(w, r);
 }
 
+/* What was read before stays durable; what could not be read is on record, each time anew. */
+static int clip_unreadable(Writer *w, const Fact *f, const ClipNow *clip) {
+        int r;
+
+        for (size_t i = 0; i < f->unreadable.n_ranges; i++) {
+                const ByteRange *range = &f->unreadable.ranges[i];
+
+                r = db_run(w->db,
+                           "INSERT INTO unreadable (clip_id, event_seq, start_bytes, length_bytes, docking_id)"
+                           " VALUES (?1, ?2, ?3, ?4, ?5)",
+                           DB_ARGS(DB_INT(f->clip_id), DB_INT(w->head.seq + 1), DB_INT(range->offset), DB_INT(range->length),
+                                   DB_INT(f->docking_id)));
+                if (r < 0)
+                        return writer_check(w, r);
+        }
+        return clip_set_state(w, f->clip_id, (ClipState) clip->state, f->text ? f->text : "");
+}
+
 /* Nothing of it is on the dock any more: as if it were listed for the first time, but under its old id. */
 static int clip_start_afresh(Writer *w, const Fact *f) {
         int r;
@@ -251,6 +269,7 @@ static const struct {
 } clip_rules[_FACT_KIND_MAX] = {
         [FACT_PULL_BEGUN] = { IN(CLIP_SEEN) | IN(CLIP_COPYING), true },
         [FACT_PULL_INTERRUPTED] = { IN(CLIP_COPYING), true },
+        [FACT_PULL_UNREADABLE] = { IN(CLIP_COPYING) | IN(CLIP_COPIED) | IN(CLIP_RECEIPTED) | IN(CLIP_ERASING), true },
         [FACT_PART_SET_ASIDE] = { IN(CLIP_SEEN) | IN(CLIP_COPYING) | IN(CLIP_COPIED), false },
         [FACT_COPIED] = { IN(CLIP_COPYING), true },
         [FACT_VERIFIED] = { IN(CLIP_COPIED) | IN(CLIP_RECEIPTED) | IN(CLIP_ERASING), true },
@@ -269,6 +288,8 @@ static int clip_change(Writer *w, const Fact *f, const ClipNow *clip) {
         switch (f->kind) {
         case FACT_PULL_BEGUN:
                 return pull_begun(w, f);
+        case FACT_PULL_UNREADABLE:
+                return clip_unreadable(w, f, clip);
         case FACT_PART_SET_ASIDE:
                 return clip_start_afresh(w, f);
         case FACT_COPIED:

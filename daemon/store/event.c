@@ -93,6 +93,21 @@ static void put_clip(Builder *b, const Fact *f) {
         put_uint(b, "flags", f->clip.flags);
 }
 
+/* "ranges": [[offset, length], …] */
+static void put_unreadable(Builder *b, const Fact *f) {
+        json_t *ranges = json_array();
+
+        put_uint(b, "offset_bytes", f->unreadable.offset_bytes);
+        put_uint(b, "attempt", f->unreadable.attempt);
+        for (size_t i = 0; i < f->unreadable.n_ranges; i++) {
+                const ByteRange *range = &f->unreadable.ranges[i];
+
+                if (json_array_append_new(ranges, json_pack("[I, I]", (json_int_t) range->offset, (json_int_t) range->length)) < 0)
+                        b->r = -ENOMEM;
+        }
+        put(b, "ranges", ranges);
+}
+
 static void put_container(Builder *b, const Container *c) {
         put_text(b, "container", container_format_to_string(c->format));
         if (c->format == CONTAINER_NONE)
@@ -154,6 +169,9 @@ static void put_own_members(Builder *b, const Fact *f) {
         case FACT_PART_SET_ASIDE:
                 put_uint(b, "offset_bytes", f->pull.offset_bytes);
                 put_text(b, "part", f->pull.part);
+                break;
+        case FACT_PULL_UNREADABLE:
+                put_unreadable(b, f);
                 break;
         case FACT_COPIED:
         case FACT_VERIFIED:

@@ -22,6 +22,7 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_CLIP_SEEN] = "clip-seen",
         [FACT_PULL_BEGUN] = "pull-begun",
         [FACT_PULL_INTERRUPTED] = "pull-interrupted",
+        [FACT_PULL_UNREADABLE] = "pull-unreadable",
         [FACT_PART_SET_ASIDE] = "part-set-aside",
         [FACT_BLOCK] = "block",
         [FACT_COPIED] = "copied",
@@ -113,6 +114,9 @@ static bool fact_numbers_fit(const Fact *f) {
         case FACT_PULL_INTERRUPTED:
         case FACT_PART_SET_ASIDE:
                 return fits(f->pull.offset_bytes);
+        case FACT_PULL_UNREADABLE:
+                return fits(f->unreadable.offset_bytes) && f->unreadable.n_ranges > 0 && f->unreadable.n_ranges <= FACT_RANGES_MAX &&
+                       ranges_are_settled(f->unreadable.ranges, f->unreadable.n_ranges, INT64_MAX);
         case FACT_BLOCK:
                 return f->block.number < WIRE_BLOCKS_MAX && f->block.length > 0 && f->block.length <= WIRE_BLOCK_SIZE;
         case FACT_COPIED:
@@ -149,6 +153,21 @@ void fact_done(Fact *f) {
                 free((char *) *strings[i]);
                 *strings[i] = NULL;
         }
+        if (f->kind == FACT_PULL_UNREADABLE) {
+                free((ByteRange *) f->unreadable.ranges);
+                f->unreadable.ranges = NULL;
+        }
+}
+
+static int copy_ranges(const Fact *f, Fact *copy) {
+        size_t size = f->unreadable.n_ranges * sizeof(ByteRange);
+        ByteRange *ranges = malloc(size);
+
+        if (!ranges)
+                return -ENOMEM;
+        memcpy(ranges, f->unreadable.ranges, size);
+        copy->unreadable.ranges = ranges;
+        return 0;
 }
 
 int fact_copy(const Fact *f, Fact *ret) {
@@ -162,6 +181,11 @@ int fact_copy(const Fact *f, Fact *ret) {
         if (!fact_numbers_fit(f) || !time_fits(f->at.wall_usec))
                 return -ERANGE;
         copy.at.boot_id[BOOT_ID_SIZE - 1] = 0;
+        if (f->kind == FACT_PULL_UNREADABLE) {
+                r = copy_ranges(f, &copy);
+                if (r < 0)
+                        return r;
+        }
         n = fact_strings(&copy, strings);
         for (i = 0; i < n && r >= 0; i++) {
                 size_t max = holds_descriptors(f) && strings[i] == &copy.usb.descriptors_hex ? FACT_DESCRIPTORS_MAX : FACT_TEXT_MAX;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/digest.h"
+#include "base/range.h"
 
 typedef enum FactKind {
         FACT_DAEMON_STARTED,    /* text: version */
@@ -29,6 +30,8 @@ typedef enum FactKind {
         FACT_CLIP_SEEN,         /* a clip was listed that was not known */
         FACT_PULL_BEGUN,        /* from this offset */
         FACT_PULL_INTERRUPTED,  /* durable up to this offset, and why it ended */
+        FACT_PULL_UNREADABLE,   /* these bytes cannot be read from the camera's medium; durable up to this offset; text: both,
+                                   and how often it was tried. Also of a clip that was to be read again */
         FACT_PART_SET_ASIDE,    /* the kept part, or a damaged spool copy, does not count: why; its block facts go, the
                                    file is kept under a name, and the clip is pulled afresh */
         FACT_BLOCK,             /* one block read from the camera in this docking (no custody event) */
@@ -55,6 +58,7 @@ const char *fact_kind_to_string(FactKind kind); /* "docked", "clip-seen": the cu
 /* What a fact's strings may hold, in bytes: longer ones are refused (-EMSGSIZE) before anything is written. */
 #define FACT_TEXT_MAX 8192u
 #define FACT_DESCRIPTORS_MAX 131072u
+#define FACT_RANGES_MAX 64u
 
 /*
  * One fact. `kind` says which members count; the others are zero. Strings are copied by store_batch_add(). Ids are 0
@@ -101,6 +105,12 @@ typedef struct Fact {
                         uint64_t offset_bytes;
                         const char *part; /* PART_SET_ASIDE: the name it is kept under, in kept/ */
                 } pull; /* PULL_BEGUN, PULL_INTERRUPTED, PART_SET_ASIDE */
+                struct {
+                        uint64_t offset_bytes;
+                        unsigned attempt;        /* the how manieth in this docking */
+                        const ByteRange *ranges; /* settled; 1 to FACT_RANGES_MAX */
+                        size_t n_ranges;
+                } unreadable; /* PULL_UNREADABLE */
                 struct {
                         uint32_t number, length;
                         Digest digest;

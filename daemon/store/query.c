@@ -288,6 +288,27 @@ int store_clips_query(Store *s, const char *serial, ClipState state, uint64_t be
                        DB_ARGS(DB_INT(before(before_id)), DB_INT(limit(max))), clip_make, clip_free_rows, ret, ret_n);
 }
 
+int store_unreadable(Store *s, uint64_t clip_id, ByteRange **ret, size_t *ret_n) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        _cleanup_(freep) ByteRange *ranges = calloc(FACT_RANGES_MAX, sizeof(*ranges));
+        size_t n = 0;
+        int r;
+
+        if (!ranges)
+                return -ENOMEM;
+        r = db_query(s->reader,
+                     "SELECT start_bytes, length_bytes FROM unreadable WHERE clip_id = ?1 AND event_seq ="
+                     " (SELECT max(event_seq) FROM unreadable WHERE clip_id = ?1) ORDER BY start_bytes",
+                     DB_ARGS(DB_INT(clip_id)), &row);
+        for (; r > 0 && n < FACT_RANGES_MAX; r = db_next(row))
+                ranges[n++] = (ByteRange){ db_column_uint(row, 0), db_column_uint(row, 1) };
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(ranges);
+        *ret_n = n;
+        return 0;
+}
+
 int store_blocks(Store *s, uint64_t clip_id, BlockRow **ret, size_t *ret_n) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
         _cleanup_(freep) BlockRow *blocks = NULL;

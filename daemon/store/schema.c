@@ -136,10 +136,21 @@ static const char step_3[] =
         "CREATE TABLE orders (what TEXT PRIMARY KEY, since_usec INTEGER NOT NULL) WITHOUT ROWID;"
         "ALTER TABLE clips ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0 CHECK (urgent IN (0, 1));";
 
+/* Bytes that a camera's medium did not give, by the custody event that tells of them. */
+static const char step_4[] =
+        "CREATE TABLE unreadable ("
+        " clip_id INTEGER NOT NULL REFERENCES clips (id),"
+        " event_seq INTEGER NOT NULL,"
+        " start_bytes INTEGER NOT NULL CHECK (start_bytes >= 0),"
+        " length_bytes INTEGER NOT NULL CHECK (length_bytes > 0),"
+        " docking_id INTEGER NOT NULL,"
+        " PRIMARY KEY (clip_id, event_seq, start_bytes)) WITHOUT ROWID;";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
         { 3, step_3 },
+        { 4, step_4 },
 };
 
 int schema_version(void) {

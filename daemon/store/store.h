@@ -148,6 +148,9 @@ int store_clip(Store *s, uint64_t clip_id, ClipRow **ret);
 int store_clips_query(Store *s, const char *serial, ClipState state, uint64_t before_id, size_t max, ClipRow ***ret,
                       size_t *ret_n);
 
+/* The bytes of the clip that could not be read when that was last tried; the caller frees *ret with free(). */
+int store_unreadable(Store *s, uint64_t clip_id, ByteRange **ret, size_t *ret_n);
+
 typedef struct BlockRow {
         uint32_t number, length;
         Digest digest;

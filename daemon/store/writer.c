@@ -121,6 +121,7 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_CLIP_SEEN:
         case FACT_PULL_BEGUN:
         case FACT_PULL_INTERRUPTED:
+        case FACT_PULL_UNREADABLE:
         case FACT_PART_SET_ASIDE:
         case FACT_COPIED:
         case FACT_VERIFIED:

@@ -198,7 +198,8 @@ int64_t berth_host_deliver_bulk(berth_host *host, uint8_t endpoint, uint64_t len
 
 /*
  * The bytes [offset, offset + length) of the clip that is being read cannot be read from the medium. For a camera that can name
- * them: after having narrowed them down and before read() returns -EIO. At most BERTH_UNREADABLE_MAX calls count.
+ * them: after having narrowed them down and before read() returns -EIO. At most BERTH_UNREADABLE_MAX calls count. The clip is
+ * then left alone for a while and read again from where it was durable; the camera is not at fault, and goes on with others.
  */
 #define BERTH_UNREADABLE_MAX 64u
 void berth_host_unreadable(berth_host *host, uint64_t offset, uint64_t length);

@@ -62,6 +62,44 @@ static void test_pulled_bytes_and_digests_are_the_cameras(void **state) {
                 pull_and_compare(rig, (uint32_t) i, i + 1, sizes[i]);
 }
 
+/* Block 0 is durable before the bad place in block 1; the third try finds it readable, and goes on behind block 0. */
+static void test_unreadable_bytes_are_named_and_what_lies_before_them_is_kept(void **state) {
+        const ByteRange *ranges;
+        Rig *rig = *state;
+        size_t n;
+
+        rig_start(rig, "memory", "clip=A:20000000:7", "clip=B:1000:8", "bad=A:9000000:4096:2");
+        for (int attempt = 0; attempt < 2; attempt++) {
+                Digest kept = rig_expected_range(7, 0, WIRE_BLOCK_SIZE);
+
+                assert_result(rig, rig_pull(rig, 0, "0.part", &kept, (size_t) attempt), WORKER_UNREADABLE);
+                assert_string_equal(rig->text,
+                                    "bytes 9000000 to 9004095 of the clip cannot be read from the camera's medium: MEDIUM ERROR");
+                ranges = worker_unreadable(rig->worker, &n);
+                assert_true(n == 1 && ranges[0].offset == 9000000 && ranges[0].length == 4096);
+                assert_int_equal(rig->n_blocks, attempt == 0 ? 1 : 0);
+                /* The session goes on: the camera is well. */
+                pull_and_compare(rig, 1, 8, 1000);
+        }
+        assert_result(rig, rig_pull(rig, 0, "0.part", (Digest[]){ rig_expected_range(7, 0, WIRE_BLOCK_SIZE) }, 1), WORKER_OK);
+        assert_pulled(rig, "0.part", 1, 7, 20000000);
+}
+
+static void test_ranges_that_a_plugin_names_in_pieces_are_made_whole(void **state) {
+        const ByteRange *ranges;
+        Rig *rig = *state;
+        size_t n;
+
+        rig_start(rig, "memory", "clip=A:1000000:7", "bad=A:500:20:0:1");
+        assert_result(rig, rig_pull(rig, 0, "0.part", NULL, 0), WORKER_UNREADABLE);
+        ranges = worker_unreadable(rig->worker, &n);
+        assert_int_equal(n, 2);
+        assert_true(ranges[0].offset == 500 && ranges[0].length == 20);
+        assert_true(ranges[1].offset == 999990 && ranges[1].length == 10);
+        assert_result(rig, rig_verify(rig, 0, (const uint32_t[]){ 0 }, 1), WORKER_UNREADABLE);
+        assert_int_equal(rig->n_blocks, 0);
+}
+
 static void test_clip_of_unknown_size_is_pulled_to_its_end(void **state) {
         Rig *rig = *state;
 
@@ -284,6 +322,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 RIG_TEST(test_pulled_bytes_and_digests_are_the_cameras),
                 RIG_TEST(test_clip_of_unknown_size_is_pulled_to_its_end),
+                RIG_TEST(test_unreadable_bytes_are_named_and_what_lies_before_them_is_kept),
+                RIG_TEST(test_ranges_that_a_plugin_names_in_pieces_are_made_whole),
                 RIG_TEST(test_part_is_overwritten_when_a_pull_starts_afresh),
                 RIG_TEST(test_part_is_a_file_of_the_folder_and_nothing_else),
                 RIG_TEST(test_blocks_of_a_pull_that_broke_off_are_told_and_kept),

@@ -6,6 +6,9 @@
  *   many=COUNT:SIZE                        clips "many/N.MP4" with seed N and mtime 1600000000 + N
  *   slow=USEC                              waits so long before each 64 KiB
  *   break=BYTES                            the camera breaks off (-EIO) after so many bytes of each read()
+ *   bad=PATH:OFFSET:LENGTH:TIMES[:AFTER]   these bytes of the clip cannot be read: -EIO, and the range is named, the first TIMES
+ *                                          times that a read() comes there, or always when TIMES is 0. AFTER 1: named so that
+ *                                          only a sieve makes sense of it (in pieces, backwards, past the end)
  *   denied                                 erase() answers BERTH_DENIED
  *   undead                                 erase() says 0 and keeps the clip
  *   clock=SECONDS                          camera's clock minus UTC
@@ -33,8 +36,16 @@ typedef struct Stored {
         int unknown, gone;
 } Stored;
 
+typedef struct Bad {
+        char path[256];
+        uint64_t offset, length;
+        unsigned times, met;
+        int odd;
+} Bad;
+
 typedef struct Memory {
         berth_host *host;
+        Bad bad;
         Stored *clips;
         size_t n;
         uint64_t break_after;
@@ -73,11 +84,25 @@ static int add_many(Memory *m, const char *spec) {
         return 0;
 }
 
+static int set_bad(Memory *m, const char *spec) {
+        unsigned long long offset, length;
+        Bad b = {};
+
+        if (sscanf(spec, "%255[^:]:%llu:%llu:%u:%d", b.path, &offset, &length, &b.times, &b.odd) < 4)
+                return -EINVAL;
+        b.offset = offset;
+        b.length = length;
+        m->bad = b;
+        return 0;
+}
+
 static int set_option(Memory *m, const char *option) {
         if (strncmp(option, "clip=", 5) == 0)
                 return add_clip(m, option + 5);
         if (strncmp(option, "many=", 5) == 0)
                 return add_many(m, option + 5);
+        if (strncmp(option, "bad=", 4) == 0)
+                return set_bad(m, option + 4);
         if (strncmp(option, "slow=", 5) == 0)
                 m->slow_usec = (unsigned) strtoul(option + 5, NULL, 10);
         else if (strncmp(option, "break=", 6) == 0)
@@ -172,15 +197,41 @@ static int memory_list(void *state) {
         return 0;
 }
 
+/* Where in [offset, end) the medium gives no more, UINT64_MAX when it gives all of it. */
+static uint64_t bad_place(const Memory *m, const Stored *c, uint64_t offset, uint64_t end) {
+        const Bad *b = &m->bad;
+
+        if (b->length == 0 || strcmp(b->path, c->path) != 0 || (b->times > 0 && b->met >= b->times))
+                return UINT64_MAX;
+        return b->offset < end && b->offset + b->length > offset ? (b->offset > offset ? b->offset : offset) : UINT64_MAX;
+}
+
+static int meet_bad(Memory *m, const Stored *c) {
+        Bad *b = &m->bad;
+
+        b->met++;
+        if (b->odd) {
+                berth_host_unreadable(m->host, c->size - 10, 1000000);
+                berth_host_unreadable(m->host, c->size + 5, 10);
+                for (uint64_t at = b->offset + b->length; at > b->offset; at--)
+                        berth_host_unreadable(m->host, at - 1, 1);
+        } else
+                berth_host_unreadable(m->host, b->offset, b->length);
+        berth_host_log(m->host, BERTH_LOG_WARNING, "MEDIUM ERROR");
+        return -EIO;
+}
+
 static int memory_read(void *state, const berth_clip *clip, uint64_t offset, uint64_t length) {
         static uint8_t piece[PIECE];
         Memory *m = state;
         const Stored *c = &m->clips[clip->handle];
-        uint64_t end, begin = offset;
+        uint64_t end, bad, begin = offset;
 
         if (c->gone)
                 return BERTH_GONE;
         end = length > c->size - offset ? c->size : offset + length;
+        bad = bad_place(m, c, offset, end);
+        end = bad < end ? bad : end;
         while (offset < end) {
                 size_t n = end - offset < PIECE ? (size_t) (end - offset) : PIECE;
                 int r;
@@ -197,7 +248,7 @@ static int memory_read(void *state, const berth_clip *clip, uint64_t offset, uin
                         return r;
                 offset += n;
         }
-        return 0;
+        return bad != UINT64_MAX ? meet_bad(m, c) : 0;
 }
 
 static int memory_erase(void *state, const berth_clip *clip) {

@@ -51,6 +51,14 @@ static const Row rows[] = {
         { "nothing left is ready", { LISTED }, { BAY_READY, BAY_STEP_CLOSE, 0 } },
         { "a fault waits for its time", { DOCKED, .faults = 1, .retry_at_usec = NOW + 7 }, { BAY_FAULT, BAY_STEP_WAIT, NOW + 7 } },
         { "and then begins anew", { DOCKED, .faults = 1, .retry_at_usec = NOW }, { BAY_IDENTIFYING, BAY_STEP_IDENTIFY, 0 } },
+        { "a clip that rests does not keep the others", { LISTED, .to_pull = 1, .reread_at_usec = NOW + 9 }, { BAY_PULLING,
+                BAY_STEP_PULL, 0 } },
+        { "nor what is to be verified", { LISTED, .to_verify = 1, .reread_at_usec = NOW + 9 }, { BAY_PULLING, BAY_STEP_VERIFY, 0 } },
+        { "when only it is left, it is waited for, and the bay is at no fault",
+          { LISTED, .reread_at_usec = NOW + 9, .erasable = 5, .awaiting_store = 1 },
+          { BAY_PULLING, BAY_STEP_WAIT, NOW + 9 } },
+        { "a fault comes before it", { LISTED, .retry_at_usec = NOW + 5, .reread_at_usec = NOW + 9 }, { BAY_FAULT, BAY_STEP_WAIT,
+                NOW + 5 } },
         { "one step at a time", { LISTED, .to_pull = 1, .worker_busy = true }, { BAY_PULLING, BAY_STEP_WAIT, 0 } },
 };
 
