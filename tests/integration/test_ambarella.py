@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ambarella plugin in a real, sandboxed worker over a simulated camera in command mode: three dialects, refusals, lies."""
 
+import hashlib
 import os
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import rack  # noqa: E402
-from rack import make_clip  # noqa: E402
+from cards import Card  # noqa: E402
 from uevents import Uevents  # noqa: E402
 from worker import Fault, Worker  # noqa: E402
 
@@ -139,31 +140,44 @@ def test_camera_in_command_mode_never_passes_for_an_empty_one(sim, _dock):
 # ---- The change of mode ---------------------------------------------------------------------------------------------
 
 
-def test_camera_comes_back_at_its_port_with_its_footage(sim, _dock):
+def into_storage(c, events):
+    with c.opened() as w:
+        w.enter_storage()
+        fails("Plugin", w.identify)  # nothing but Close is left to say
+        w.close()
+    events.wait("remove", PORT)
+    events.wait("add", PORT)
+    assert not c.state()["docked"]
+
+
+def in_command_mode_again(c, events):
+    events.wait("add", PORT)
+    assert c.state()["docked"] and not c.state()["logged_in"]
+    with c.opened() as w:
+        w.identify()
+
+
+def test_camera_comes_back_at_its_port_as_a_disk_and_goes_back(sim, _dock):
+    card = Card(tempfile.mkdtemp()).fill(100000)
     for dialect in DIALECTS:
-        sim("camera", name=f"disk-{dialect}", type="ptp", serial="BC000042", clips=[make_clip("DCIM/A.MP4", 100000, 1)])
-        with Camera(sim, dialect, storage=f"disk-{dialect}") as c, Uevents() as events:
-            with c.opened() as w:
-                w.enter_storage()
-                fails("Plugin", w.identify)  # nothing but Close is left to say
+        disk = f"disk-{dialect}"
+        sim("camera", name=disk, type="msc", vid=0x1234, pid=0x5678, serial="DISK-1", image=card.image)
+        with Camera(sim, dialect, storage=disk) as c, Uevents() as events:
+            into_storage(c, events)
+            with Worker(sim, disk, "msc") as w:
+                w.open()
+                clip = w.list()[0]
+                assert w.pull(clip).digest.hex() == hashlib.sha256(card.files[clip.path]).hexdigest()
+                # An eject sends it back, and so does a loss of power.
+                w.eject()
                 w.close()
             events.wait("remove", PORT)
-            events.wait("add", PORT)
-            assert not c.state()["docked"]
-            with Worker(sim, f"disk-{dialect}") as w:
-                w.open()
-                clips = w.list()
-                truth = sim("state", camera=f"disk-{dialect}", sha256=True)["clips"][0]["sha256"]
-                assert w.pull(clips[0]).digest.hex() == truth
-                w.close()
-            # Power brings it back in command mode, logged out.
+            in_command_mode_again(c, events)
+            into_storage(c, events)
             sim("port", port=PORT, power="off")
             events.wait("remove", PORT)
             sim("port", port=PORT, power="on")
-            events.wait("add", PORT)
-            assert c.state()["docked"] and not c.state()["logged_in"]
-            with c.opened() as w:
-                w.identify()
+            in_command_mode_again(c, events)
 
 
 def test_answer_to_the_change_may_be_missing(sim, _dock):

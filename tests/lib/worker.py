@@ -118,6 +118,9 @@ class Worker:
     def enter_storage(self):
         self.call("EnterStorage")
 
+    def eject(self):
+        self.call("Eject")
+
     def list(self):
         clips, more = [], True
         while more:
