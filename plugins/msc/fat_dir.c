@@ -258,24 +258,32 @@ int fat_check(Fs *fs, const FsEntry *listed, const FsRuns *runs) {
         return r == 1 && at == listed->at && is_same(fs, listed, &name, entry) ? 0 : FS_GONE;
 }
 
+/*
+ * From the short entry back to the start of the long name, sector by sector: what is left then is a long name that nobody
+ * carries, which all readers pass over, and never a file that has lost its name.
+ */
 int fat_remove_entry(Fs *fs, const FsEntry *listed) {
+        uint64_t at[LONG_ENTRIES + 1] = { 0 };
         FsCursor cursor;
         int r;
 
         fs_cursor_init(&cursor, fs, listed->folder, false);
         r = fs_cursor_seek(&cursor, listed->slot);
-        for (uint8_t i = 0; r == 1 && i < listed->n_slots; i++) {
-                uint64_t at;
+        for (uint8_t i = 0; r == 1 && i < listed->n_slots; i++)
+                r = fs_cursor_next(&cursor, &at[i]);
+        if (r != 1)
+                return r < 0 ? r : -EUCLEAN;
+        for (uint8_t i = listed->n_slots; i > 0; i--) {
                 uint8_t *raw;
 
-                r = fs_cursor_next(&cursor, &at);
-                if (r != 1)
-                        break;
-                r = fs_cache_modify(&fs->cache, at, FS_SLOT_BYTES, &raw);
+                r = 0;
+                if (i < listed->n_slots && at[i - 1] / fs->disk.sector_bytes != at[i] / fs->disk.sector_bytes)
+                        r = fs_cache_barrier(&fs->cache);
+                if (r >= 0)
+                        r = fs_cache_modify(&fs->cache, at[i - 1], FS_SLOT_BYTES, &raw);
                 if (r < 0)
                         return r;
                 raw[0] = FAT_ENTRY_ERASED;
-                r = 1;
         }
-        return r == 1 ? 0 : r < 0 ? r : -EUCLEAN;
+        return 0;
 }
