@@ -354,6 +354,7 @@ static int may_erase_at_all(Fs *fs) {
 
 static int may_erase(Fs *fs, const FsEntry *entry, const FsRuns *runs, FsChainEnd end) {
         char name[NAME_TEXT_MAX];
+        int r;
 
         entry_text(fs, entry, name);
         if (fs->claims_state != FS_CLAIMS_KNOWN)
@@ -365,7 +366,8 @@ static int may_erase(Fs *fs, const FsEntry *entry, const FsRuns *runs, FsChainEn
                 return fs_say(fs, FS_DENIED, "%s is damaged: its chain of clusters %s", name, fs_chain_end_text(end));
         if (entry->damaged)
                 return fs_say(fs, FS_DENIED, "%s is damaged: its folder entry contradicts itself", name);
-        return fs->ops->check(fs, entry, runs);
+        r = fs->ops->check(fs, entry, runs);
+        return r == FS_GONE ? fs_say(fs, r, "%s is not there any more as it was listed", name) : r;
 }
 
 /* The order is what keeps other files safe: README.md, "When the power goes". */
