@@ -38,8 +38,8 @@ static void problem(const FsCursor *c, const char *what) {
         fs_problem_add(c->fs, "the folder %s %s", name, what);
 }
 
-/* Into the next cluster: 1, or 0 when there is none. */
-static int enter(FsCursor *c) {
+/* The next cluster: 1, or 0 when there is none. */
+static int find_next(const FsCursor *c, uint32_t *ret) {
         uint32_t next = c->folder->first;
         int r = FS_LINK_NEXT;
 
@@ -57,12 +57,23 @@ static int enter(FsCursor *c) {
                 return r;
         if (r != FS_LINK_NEXT || !fs_cluster_is_valid(c->fs, next))
                 return 0;
-        c->cluster = next;
-        if (!c->walking)
-                return 1;
-        r = fs_set_add(c->fs->folder_clusters, next);
-        if (r == 0)
-                problem(c, "comes back to itself, or into another one");
+        *ret = next;
+        return 1;
+}
+
+/* Into the next cluster: 1, or 0 when there is none. */
+static int enter(FsCursor *c) {
+        int r;
+
+        if (c->ended)
+                return 0;
+        r = find_next(c, &c->cluster);
+        if (r == 1 && c->walking) {
+                r = fs_set_add(c->fs->folder_clusters, c->cluster);
+                if (r == 0)
+                        problem(c, "comes back to itself, or into another one");
+        }
+        c->ended = r != 1;
         return r;
 }
 

@@ -14,6 +14,7 @@ typedef struct FsCursor {
         uint64_t slots;   /* that it can have */
         uint64_t slot;    /* the next one's number */
         uint32_t cluster; /* where the next one is, unless it is the first of a cluster */
+        bool ended;       /* its chain does not go on, rightly or not */
         unsigned skipped; /* sectors that could not be read */
 } FsCursor;
 

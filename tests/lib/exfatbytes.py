@@ -102,9 +102,11 @@ class Volume:
 
     def free_clusters(self, n, step=1):
         """n clusters, in a row or each `step` after the one before."""
+        if n == 0:
+            return []
         for first in range(2, self.n_clusters + 2):
             clusters = list(range(first, first + n * step, step))
-            if clusters and clusters[-1] < self.n_clusters + 2 and not any(self.is_used(c) for c in clusters):
+            if clusters[-1] < self.n_clusters + 2 and not any(self.is_used(c) for c in clusters):
                 return clusters
         raise AssertionError("full")
 
