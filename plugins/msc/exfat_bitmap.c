@@ -78,7 +78,7 @@ static int count_used(Fs *fs, uint64_t *ret) {
         uint64_t used = 0, n_bytes = ((uint64_t) fs->n_clusters + 7) / 8;
 
         for (uint64_t i = 0; i < n_bytes; i++) {
-                uint8_t mask = i + 1 == n_bytes && fs->n_clusters % 8 != 0 ? (uint8_t) ((1u << fs->n_clusters % 8) - 1) : 0xFF;
+                unsigned mask = i + 1 == n_bytes && fs->n_clusters % 8 != 0 ? (1u << fs->n_clusters % 8) - 1 : 0xFF;
                 const uint8_t *byte;
                 int r;
 
