@@ -456,7 +456,8 @@ def test_an_erase_that_breaks_off_says_so_and_is_the_last():
     for number in range(1, 9):
         with volume() as v:
             content = data(1024)
-            v.put_entries([*[short_entry(b"\xe5OLD    MP4")] * 13, *long_entries(utf16("a name of three parts, that is it.mp4"), b"A       MP4"),
+            v.put_entries([*[short_entry(b"\xe5OLD    MP4")] * 13,
+                           *long_entries(utf16("a name of three parts, that is it.mp4"), b"A       MP4"),
                            short_entry(b"A       MP4", first=v.write([10, 600], content), size=1024),
                            short_entry(b"B       MP4", first=v.write([11, 601], content), size=1024)], slot=1)
             with opened(v, "--fail-write", number) as (session, _, files):
