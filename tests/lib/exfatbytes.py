@@ -136,7 +136,8 @@ class Volume:
         name = units(name) if isinstance(name, str) else name
         parts = [name[i:i + 15] for i in range(0, len(name), 15)]
         flags = (1 if first else 0) | (2 if row and first else 0)
-        stream = struct.pack("<BBBBHHQIIQ", 0xC0, flags, 0, len(name), self.name_hash(name), 0, size if valid is None else valid, 0, first, size)
+        stream = struct.pack("<BBBBHHQIIQ", 0xC0, flags, 0, len(name), self.name_hash(name), 0,
+                             size if valid is None else valid, 0, first, size)
         names = [struct.pack("<BB15H", 0xC1, 0, *part, *[0] * (15 - len(part))) for part in parts]
         secondaries = [stream, *names, *extra]
         file = struct.pack("<BBHHHIIIBBBBB7x", 0x85, len(secondaries), 0, attributes, 0, stamp, stamp, stamp, 0, tenths, zone, zone, zone)

@@ -266,7 +266,8 @@ def test_labels_erased_entries_and_what_stands_behind_the_end():
 def test_dates():
     with volume() as v:
         v.put_entries([short_entry(b"ZERO       ", date=0), short_entry(b"MONTH13    ", date=(46 << 9) | (13 << 5) | 1),
-                       short_entry(b"FEB30      ", date=(46 << 9) | (2 << 5) | 30), short_entry(b"FEB29      ", date=(48 << 9) | (2 << 5) | 29),
+                       short_entry(b"FEB30      ", date=(46 << 9) | (2 << 5) | 30),
+                       short_entry(b"FEB29      ", date=(48 << 9) | (2 << 5) | 29),
                        short_entry(b"NOLEAP     ", date=(47 << 9) | (2 << 5) | 29), short_entry(b"HOUR24     ", time=24 << 11),
                        short_entry(b"SECOND60   ", time=30), short_entry(b"LAST       ", date=0xFF9F, time=0xBF7D),
                        short_entry(b"FIRST      ", date=0x21, time=0)], slot=1)
