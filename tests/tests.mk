@@ -45,6 +45,9 @@ $(PRELOADS): %.so: %.o
 
 # The uplink, by itself and with berthd's client to it.
 EXTRA_layout := $(LIB_uplink)
+EXTRA_pace := $(LIB_uplink)
+EXTRA_http_pace := $(LIB_uplink)
+PKGS_http_pace := $(PKGS_uplink)
 EXTRA_manifest := $(LIB_uplink)
 EXTRA_dir := $(BUILD)/tests/unit/dir_rig.o $(LIB_uplink)
 EXTRA_dir_crash := $(EXTRA_dir)

@@ -6,11 +6,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "service/budget.h"
 
 #define LINE_MAX_BYTES 1024u
 #define BURST_LINES 200u

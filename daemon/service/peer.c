@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/wire_bay.h"
-#include "service/budget.h"
 #include "service/peer_header.h"
 
 #define READ_SIZE (64u * 1024u)

@@ -15,6 +15,7 @@
 #include "base/digest.h"
 #include "base/macro.h"
 #include "base/wire_uplink.h"
+#include "uplink/pace.h"
 
 typedef enum TaskKind {
         TASK_PUT,
@@ -76,6 +77,8 @@ struct Task {
                 ProbeRequest probe;
         };
 
+        Pace *pace; /* what a put sends of its clip is taken from here first; NULL: no limit */
+
         /* Shared with the backend's threads. */
         atomic_bool cancelled;             /* by the loop: end soon, leave nothing behind; the answer is not looked at */
         atomic_uint_least64_t stored_bytes; /* by the backend: of a put, how much the store has */
@@ -90,6 +93,12 @@ struct Task {
         void *userdata;
         void *backend_data; /* the backend's own, while the task is under way */
 };
+
+/*
+ * For a backend's thread: waits until at least one of `want` bytes may be sent, showing signs of life, and returns how many; 0 when
+ * the task was cancelled meanwhile.
+ */
+size_t task_wait_pace(Task *task, size_t want);
 
 /* A task with its request zeroed; the strings and the descriptor of a request belong to the task. */
 Task *task_new(TaskKind kind, void (*done)(Task *task), void *userdata);

@@ -92,6 +92,23 @@ static int limit_write_behind(Put *p, uint64_t at) {
         return 0;
 }
 
+/* All of it is written in the end, in pieces as fast as the limits allow. */
+static int write_paced(Put *p, const char *data, size_t size) {
+        while (size > 0) {
+                size_t n = task_wait_pace(p->task, size);
+                int r;
+
+                if (n == 0)
+                        return -ECANCELED;
+                r = fd_write_full(p->object_fd, data, n);
+                if (r < 0)
+                        return r;
+                data += n;
+                size -= n;
+        }
+        return 0;
+}
+
 static int copy_chunks(Put *p, Uncached *source, Hasher *hasher, void *buffer) {
         Task *task = p->task;
 
@@ -109,7 +126,7 @@ static int copy_chunks(Put *p, Uncached *source, Hasher *hasher, void *buffer) {
                 r = hasher_update(hasher, buffer, (size_t) n);
                 if (r < 0)
                         return trouble(p, r, "hashing");
-                r = fd_write_full(p->object_fd, buffer, (size_t) n);
+                r = write_paced(p, buffer, (size_t) n);
                 if (r < 0)
                         return trouble(p, r, "writing an object");
                 at += (uint64_t) n;

@@ -32,6 +32,8 @@ struct HttpRequest {
         void (*done)(void *userdata, const HttpAnswer *answer);
         void *userdata;
         uint64_t moved_at_usec;
+        Pace *pace;
+        bool waits; /* for the pace */
         bool source_failed, refused_here;
         int status;
         char *answer;
@@ -45,7 +47,7 @@ TAILQ_HEAD(HttpRequestList, HttpRequest);
 struct Http {
         sd_event *event;
         CURLM *multi;
-        sd_event_source *timer, *watch;
+        sd_event_source *timer, *watch, *pace;
         char *ca_file, *client_certificate, *client_key, *proxy;
         uint64_t stall_usec;
         struct HttpRequestList requests;
@@ -80,15 +82,80 @@ static void note_movement(HttpRequest *r) {
                 r->moved(r->userdata);
 }
 
+/* ---- Pace ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_armed(sd_event_source *source) {
+        int enabled = SD_EVENT_OFF;
+
+        return sd_event_source_get_enabled(source, &enabled) >= 0 && enabled != SD_EVENT_OFF;
+}
+
+static void arm_pace(Http *h, uint64_t wait_usec) {
+        (void) sd_event_source_set_time(h->pace, clock_boottime_usec() + wait_usec);
+        (void) sd_event_source_set_enabled(h->pace, SD_EVENT_ONESHOT);
+}
+
+/* The limit lets nothing go: libcurl is asked to wait, and is woken when the next bytes may go. */
+static void wait_for_pace(HttpRequest *r, uint64_t wait_usec) {
+        Http *h = r->http;
+
+        r->waits = true;
+        /* Last in the row of those that wait. */
+        TAILQ_REMOVE(&h->requests, r, list);
+        TAILQ_INSERT_TAIL(&h->requests, r, list);
+        arm_pace(h, wait_usec);
+}
+
+static HttpRequest *find_waiting(const Http *h) {
+        HttpRequest *r;
+
+        TAILQ_FOREACH (r, &h->requests, list)
+                if (r->waits)
+                        return r;
+        return NULL;
+}
+
+static void drain(Http *h);
+
+/* One at a time: woken together, the first in libcurl's own order would take all that there is, each time. */
+static int on_pace(sd_event_source *source, uint64_t usec, void *userdata) {
+        Http *h = userdata;
+        HttpRequest *r, *waiting;
+        int running;
+
+        (void) source;
+        (void) usec;
+        TAILQ_FOREACH (waiting, &h->requests, list)
+                if (waiting->waits)
+                        note_movement(waiting);
+        r = find_waiting(h);
+        if (!r)
+                return 0;
+        r->waits = false;
+        (void) curl_easy_pause(r->easy, CURLPAUSE_CONT);
+        (void) curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        drain(h);
+        /* Whoever has to wait again has set the timer; else the next one has its turn at once. */
+        if (find_waiting(h) && !is_armed(h->pace))
+                arm_pace(h, 0);
+        return 0;
+}
+
 /* ---- What libcurl asks of a request -------------------------------------------------------------------------------- */
 
 static size_t on_read(char *to, size_t size, size_t n, void *userdata) {
         HttpRequest *r = userdata;
         uint64_t left = r->body.size_bytes - r->sent_bytes;
         size_t want = (size_t) MIN2((uint64_t) size * n, left);
+        uint64_t wait_usec = 0;
 
         if (want == 0)
                 return 0;
+        want = pace_take(r->pace, want, clock_boottime_usec(), clock_wall_usec(), &wait_usec);
+        if (want == 0) {
+                wait_for_pace(r, wait_usec);
+                return CURL_READFUNC_PAUSE;
+        }
         if (r->body.data)
                 memcpy(to, (const char *) r->body.data + r->sent_bytes, want);
         else if (fd_pread_full(r->body.fd, to, want, r->body.offset + r->sent_bytes) < 0) {
@@ -412,6 +479,7 @@ int http_begin(Http *h, const HttpCall *call, HttpRequest **ret) {
         r->http = h;
         if (call->body)
                 r->body = *call->body;
+        r->pace = call->pace;
         r->sink = call->sink;
         r->moved = call->moved;
         r->done = call->done;
@@ -460,7 +528,9 @@ int http_new(sd_event *event, const HttpSettings *settings, Http **ret) {
             (r = sd_event_add_time(event, &h->timer, CLOCK_BOOTTIME, UINT64_MAX, 1, on_timer, h)) < 0 ||
             (r = sd_event_source_set_enabled(h->timer, SD_EVENT_OFF)) < 0 ||
             (r = sd_event_add_time(event, &h->watch, CLOCK_BOOTTIME, UINT64_MAX, 10 * USEC_PER_MSEC, on_watch, h)) < 0 ||
-            (r = sd_event_source_set_enabled(h->watch, SD_EVENT_OFF)) < 0)
+            (r = sd_event_source_set_enabled(h->watch, SD_EVENT_OFF)) < 0 ||
+            (r = sd_event_add_time(event, &h->pace, CLOCK_BOOTTIME, UINT64_MAX, USEC_PER_MSEC, on_pace, h)) < 0 ||
+            (r = sd_event_source_set_enabled(h->pace, SD_EVENT_OFF)) < 0)
                 return r;
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
                 return -EIO;
@@ -483,6 +553,7 @@ Http *http_free(Http *h) {
                 (void) curl_multi_cleanup(h->multi);
         sd_event_source_disable_unref(h->timer);
         sd_event_source_disable_unref(h->watch);
+        sd_event_source_disable_unref(h->pace);
         sd_event_unref(h->event);
         free(h->ca_file);
         free(h->client_certificate);

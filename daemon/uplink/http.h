@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/macro.h"
+#include "uplink/pace.h"
 
 #define HTTP_HEADERS_MAX 24u
 /* What is kept of an answer without a sink. */
@@ -50,6 +51,7 @@ typedef struct HttpCall {
         const char *method, *url;
         const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", up to the first NULL */
         const HttpBody *body;                  /* NULL: none */
+        Pace *pace;                            /* the body goes no faster; borrowed; NULL: no limit */
         /* Takes the body of an answer with status 200 or 206 as it arrives; negative ends the request. May be NULL. */
         int (*sink)(void *userdata, const void *data, size_t size);
         void (*moved)(void *userdata); /* bytes went out or came in; may be NULL */

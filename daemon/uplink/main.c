@@ -29,6 +29,7 @@ typedef struct Program {
         Server *server;
         Backend *backend;
         Probe *probe;
+        Pace *pace;
         Transfers *transfers;
         bool open, stopping;
 } Program;
@@ -232,7 +233,11 @@ static int open_store(Program *p, const UplinkSettings *s) {
         if ((r = open_backend(p, s)) < 0 ||
             (r = probe_new(p->event, p->backend, s->stall_usec, on_state, p, &p->probe)) < 0)
                 return r;
-        return transfers_new(p->event, p->backend, p->probe, s->transfers, s->stall_usec, &server_transfer_ops, &p->transfers);
+        if (s->n_limits > 0 && (r = pace_new(s->limits, s->n_limits, &p->pace)) < 0)
+                return r;
+        return transfers_new(p->event, p->backend, p->probe,
+                             &(TransferSettings){ .puts_at_once = s->transfers, .stall_usec = s->stall_usec, .pace = p->pace },
+                             &server_transfer_ops, &p->transfers);
 }
 
 static int run(Program *p, const UplinkSettings *s) {
@@ -273,6 +278,7 @@ static void clear_up(Program *p, int status) {
         p->probe = probe_free(p->probe);
         if (p->backend)
                 p->backend = p->backend->ops->free(p->backend);
+        p->pace = pace_free(p->pace);
         p->event = sd_event_unref(p->event);
 }
 

@@ -394,6 +394,7 @@ static int begin(S3Call *call, const char *query, const Lines *lines) {
         HttpCall http = {
                 .method = call->method,
                 .body = call->has_body ? &call->body : NULL,
+                .pace = call->text ? NULL : call->op->task->pace,
                 .sink = call->sink ? on_data : NULL,
                 .moved = on_moved,
                 .done = on_done,

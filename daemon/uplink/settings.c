@@ -73,6 +73,19 @@ static int parse_socket(UplinkSettings *s, const ConfLine *line, ConfError *erro
         return 0;
 }
 
+static int parse_limit(UplinkSettings *s, const ConfLine *line, ConfError *error) {
+        const char *word = "";
+
+        if (s->n_limits == PACE_RULES_MAX)
+                return conf_error(line, error, "more than %u limits", PACE_RULES_MAX);
+        if (pace_rule_parse(line->value, &s->limits[s->n_limits], &word) < 0)
+                return conf_error(line, error,
+                                  "'%s' is not understood; a limit is days, hours and a rate, as in Mon-Fri 08:00-18:00 20 Mbit/s",
+                                  word);
+        s->n_limits++;
+        return 0;
+}
+
 static int parse_uplink(UplinkSettings *s, const ConfLine *line, ConfError *error) {
         uint64_t u;
         int r;
@@ -85,6 +98,8 @@ static int parse_uplink(UplinkSettings *s, const ConfLine *line, ConfError *erro
                 return conf_path(line, &s->state_dir, error);
         if (text_equal(line->key, "stall"))
                 return conf_span(line, USEC_PER_SEC, 3600 * USEC_PER_SEC, &s->stall_usec, error);
+        if (text_equal(line->key, "limit"))
+                return parse_limit(s, line, error);
         if (text_equal(line->key, "transfers")) {
                 r = conf_uint(line, 1, 64, &u, error);
                 if (r < 0)

@@ -9,6 +9,7 @@
 
 #include "base/conf.h"
 #include "base/macro.h"
+#include "uplink/pace.h"
 
 typedef enum StoreType {
         STORE_NONE,
@@ -25,6 +26,8 @@ typedef struct UplinkSettings {
         gid_t peer_gid;
         unsigned transfers;
         uint64_t stall_usec;
+        PaceRule limits[PACE_RULES_MAX];
+        size_t n_limits;
         /* [store] */
         StoreType type;
         bool read_back;

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
 
@@ -51,4 +53,21 @@ Task *task_free(Task *task) {
         free(task->receipt.version);
         free(task);
         return NULL;
+}
+
+size_t task_wait_pace(Task *task, size_t want) {
+        while (!atomic_load(&task->cancelled)) {
+                uint64_t wait = 0;
+                size_t n = pace_take(task->pace, want, clock_boottime_usec(), clock_wall_usec(), &wait);
+                struct timespec pause;
+
+                if (n > 0)
+                        return n;
+                /* Short enough to notice that nobody wants it any more. */
+                wait = MIN2(wait, 100 * USEC_PER_MSEC);
+                pause = (struct timespec){ .tv_nsec = (long) (wait * 1000) };
+                (void) nanosleep(&pause, NULL);
+                atomic_fetch_add(&task->activity, 1);
+        }
+        return 0;
 }

@@ -35,6 +35,7 @@ struct Transfers {
         unsigned puts_at_once, waiting_count;
         unsigned under_way[_TASK_KIND_MAX];
         uint64_t stall_usec;
+        Pace *pace;
         struct TransferList waiting, running;
         sd_event_source *tick, *pump;
 };
@@ -151,6 +152,7 @@ static bool may_begin(const Transfers *t, TaskKind kind) {
 static int begin(Transfers *t, Transfer *x) {
         int r;
 
+        x->task->pace = t->pace;
         r = t->backend->ops->begin(t->backend, x->task);
         if (r < 0)
                 return r;
@@ -247,7 +249,7 @@ bool transfers_are_idle(const Transfers *t) {
 
 /* ---- Making -------------------------------------------------------------------------------------------------------- */
 
-int transfers_new(sd_event *event, Backend *backend, Probe *probe, unsigned puts_at_once, uint64_t stall_usec, const TransferOps *ops,
+int transfers_new(sd_event *event, Backend *backend, Probe *probe, const TransferSettings *settings, const TransferOps *ops,
                   Transfers **ret) {
         _cleanup_(transfers_freep) Transfers *t = calloc(1, sizeof(*t));
         int r;
@@ -260,8 +262,9 @@ int transfers_new(sd_event *event, Backend *backend, Probe *probe, unsigned puts
         t->backend = backend;
         t->probe = probe;
         t->ops = *ops;
-        t->puts_at_once = puts_at_once;
-        t->stall_usec = stall_usec;
+        t->puts_at_once = settings->puts_at_once;
+        t->stall_usec = settings->stall_usec;
+        t->pace = settings->pace;
         if ((r = sd_event_add_time(event, &t->tick, CLOCK_BOOTTIME, UINT64_MAX, 10 * USEC_PER_MSEC, on_tick, t)) < 0 ||
             (r = sd_event_source_set_enabled(t->tick, SD_EVENT_OFF)) < 0 || (r = sd_event_add_defer(event, &t->pump, on_pump, t)) < 0)
                 return r;

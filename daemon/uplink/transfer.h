@@ -27,7 +27,13 @@ typedef struct TransferOps {
         TransferProgress progress; /* at most four a second for each transfer */
 } TransferOps;
 
-int transfers_new(sd_event *event, Backend *backend, Probe *probe, unsigned puts_at_once, uint64_t stall_usec, const TransferOps *ops,
+typedef struct TransferSettings {
+        unsigned puts_at_once;
+        uint64_t stall_usec;
+        Pace *pace; /* borrowed; NULL: no limit */
+} TransferSettings;
+
+int transfers_new(sd_event *event, Backend *backend, Probe *probe, const TransferSettings *settings, const TransferOps *ops,
                   Transfers **ret);
 /* Only when nothing is under way. */
 Transfers *transfers_free(Transfers *t);

@@ -112,6 +112,21 @@ static void test_progress_is_told_while_a_large_clip_is_sent(void **state) {
         rig_free(r);
 }
 
+/* The rig's transfers may stand still for 2 s; this one takes longer, and never does. */
+static void test_limit_holds_and_is_no_stall(void **state) {
+        Rig *r = started(STORE "[uplink]\nlimit = 4 MB/s\n");
+        Clip clip = rig_clip(r, 16 * MIB, 3);
+        uint64_t began = clock_boottime_usec();
+
+        (void) state;
+        assert_int_equal(rig_put_and_wait(r, &clip, CLIP_PATH), UPLINK_OK);
+        /* However fast the machine is: what may be sent at once, and the rest at the limit. */
+        assert_true(clock_boottime_usec() - began >= 3 * USEC_PER_SEC);
+        assert_int_equal(rig_check_store(r), 1);
+        fd_close(clip.fd);
+        rig_free(r);
+}
+
 static void test_folder_on_the_spools_disk_is_only_local(void **state) {
         Rig *r = started("");
         Clip clip = rig_clip(r, 1000, 4);
@@ -576,6 +591,7 @@ int main(void) {
                 cmocka_unit_test(test_empty_clip_is_stored),
                 cmocka_unit_test(test_manifest_tells_all_of_the_clip),
                 cmocka_unit_test(test_progress_is_told_while_a_large_clip_is_sent),
+                cmocka_unit_test(test_limit_holds_and_is_no_stall),
                 cmocka_unit_test(test_folder_on_the_spools_disk_is_only_local),
                 cmocka_unit_test(test_store_that_is_not_read_back_only_counts_bytes),
                 cmocka_unit_test(test_source_with_other_bytes_is_refused_and_leaves_nothing),

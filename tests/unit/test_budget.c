@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/macro.h"
-#include "service/budget.h"
+#include "base/budget.h"
 
 #define START UINT64_C(1000000000)
 

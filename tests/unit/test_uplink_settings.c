@@ -85,6 +85,8 @@ static void test_what_is_wrong_is_said_with_its_line(void **state) {
                 { "[store]\ntype = s3\nbucket = clips\n", "", "lacks endpoint" },
                 { "[store]\ntype = s3\nendpoint = https://s3.example\n", "", "lacks bucket" },
                 { "[store]\ntype = s3\nendpoint = s3.example\n", ":3:", "is not https://HOST" },
+                { "[uplink]\nlimit = Mon 20\n", ":2:", "'20' is not understood" },
+                { "[uplink]\nlimit = tomorrow 20 Mbit/s\n", ":2:", "'tomorrow 20 Mbit/s' is not understood" },
                 { S3 "path = /srv\n", ":5:", "[store] path: is of type = dir only" },
                 { "[store]\ntype = dir\npath = /srv\nregion = x\n", ":4:", "[store] region: is of type = s3 only" },
                 { "[store]\ntype = s3\nendpoint = http://s3.example\nbucket = clips\n", ":3:", "unencrypted" },

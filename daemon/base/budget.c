@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/budget.h"
+#include "base/budget.h"
 
 #include "base/macro.h"
 
@@ -39,4 +39,11 @@ bool budget_take(Budget *b, uint64_t n, uint64_t now_usec) {
                 return false;
         b->tokens -= n;
         return true;
+}
+
+uint64_t budget_take_some(Budget *b, uint64_t n, uint64_t now_usec) {
+        credit(b, now_usec);
+        n = MIN2(n, b->tokens);
+        b->tokens -= n;
+        return n;
 }
