@@ -44,6 +44,8 @@ static const sd_bus_vtable vtable[] = {
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListRefused", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", refused),
                                        manager_bus_list_refused, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListModels", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", models), manager_bus_list_models,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListTransfers", SD_BUS_ARGS("u", max), SD_BUS_RESULT("aa{sv}", transfers),
                                        manager_bus_list_transfers, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         /* Each asks who calls by itself. */

@@ -2,6 +2,7 @@
 #include "bus/manager_methods.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -118,6 +119,10 @@ static int append_clip(sd_bus_message *m, Manager *manager, const ClipRow *row) 
                                   "DurableBytes", "t", row->durable_bytes);
         if (r < 0)
                 return r;
+        r = sd_bus_message_append(m, "{sv}{sv}", "Kind", "s", row->flags & CLIP_FLAG_COMPANION ? "companion" : "footage", "Priority",
+                                  "b", (int) ((row->flags & CLIP_FLAG_PRIORITY) != 0));
+        if (r < 0)
+                return r;
         if (row->mtime_unix_sec != FACT_UNKNOWN_TIME &&
             (r = sd_bus_message_append(m, "{sv}", "ModifiedSec", "x", row->mtime_unix_sec)) < 0)
                 return r;
@@ -134,8 +139,41 @@ static int append_clip(sd_bus_message *m, Manager *manager, const ClipRow *row) 
         return sd_bus_message_close_container(m);
 }
 
+static int append_interfaces(sd_bus_message *m, const UsbShape *shape) {
+        char text[MODEL_TEXT_SIZE];
+        int r;
+
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r < 0 || (r = sd_bus_message_append(m, "s", "Interfaces")) < 0 || (r = sd_bus_message_open_container(m, 'v', "as")) < 0 ||
+            (r = sd_bus_message_open_container(m, 'a', "s")) < 0)
+                return r;
+        for (size_t i = 0; i < shape->n_interfaces && r >= 0; i++)
+                r = sd_bus_message_append(m, "s", usb_class_text(&shape->interfaces[i], text));
+        /* The array, the variant, the pair. */
+        for (unsigned i = 0; i < 3 && r >= 0; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+/* What a model file would have to say of it. */
+static int append_device(sd_bus_message *m, const HotplugDevice *device, const UsbShape *shape) {
+        char hex[2 * (HOTPLUG_DESCRIPTORS_MAX + 1) + 1] = "", id[16];
+        int r;
+
+        (void) snprintf(id, sizeof(id), "%04x:%04x", shape->vid, shape->pid);
+        for (size_t i = 0; i < device->n_descriptors; i++)
+                (void) snprintf(hex + 2 * i, 3, "%02x", device->descriptors[i]);
+        if ((r = append_text(m, "UsbId", id)) < 0 || (r = append_text(m, "Manufacturer", device->usb_manufacturer)) < 0 ||
+            (r = append_text(m, "Product", device->usb_product)) < 0 || (r = append_text(m, "UsbSerial", device->usb_serial)) < 0 ||
+            (r = append_text(m, "Descriptors", hex)) < 0 || (r = append_text(m, "Problem", shape->problem)) < 0)
+                return r;
+        return append_interfaces(m, shape);
+}
+
 static int append_refused(sd_bus_message *m, const Bay *bay) {
         const Camera *camera = bay_camera(bay);
+        const HotplugDevice *device;
+        const UsbShape *shape;
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
@@ -148,6 +186,9 @@ static int append_refused(sd_bus_message *m, const Bay *bay) {
                 return r;
         if (camera && ((r = append_text(m, "Serial", camera_serial(camera))) < 0 ||
                        (r = append_text(m, "Model", camera_model(camera))) < 0))
+                return r;
+        device = bay_device(bay, &shape);
+        if (device && (r = append_device(m, device, shape)) < 0)
                 return r;
         return sd_bus_message_close_container(m);
 }

@@ -8,6 +8,8 @@
 int manager_bus_list_clips(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_list_events(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_last_events(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+/* model_bus.c */
+int manager_bus_list_models(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_list_refused(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
 /* transfer_methods.c */

@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/clip.h"
 
+/* An officer may take the camera at any moment: what matters most is safe first. */
+static int rank(uint32_t flags) {
+        return flags & CLIP_FLAG_COMPANION ? 2 : flags & CLIP_FLAG_PRIORITY ? 0 : 1;
+}
+
+int clip_compare_pull(uint32_t flags_a, uint32_t index_a, uint32_t flags_b, uint32_t index_b) {
+        int a = rank(flags_a), b = rank(flags_b);
+
+        if (a != b)
+                return a < b ? -1 : 1;
+        return index_a < index_b ? -1 : index_a > index_b;
+}
+
 ClipNeed clip_next(const ClipFacts *f) {
         if (!f->on_camera)
                 return f->copied && !f->receipted && !f->conflict ? CLIP_NEED_RECEIPT : CLIP_NEED_NOTHING;

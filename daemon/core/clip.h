@@ -7,6 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * What a clip is to the dock, by its camera's model: bits of its flags beside those that a plugin may set. They are part of the
+ * fact that it was seen, and stay as they were then.
+ */
+#define CLIP_FLAG_PRIORITY (UINT32_C(1) << 16)  /* footage that goes first */
+#define CLIP_FLAG_COMPANION (UINT32_C(1) << 17) /* no footage: a track, a log, a thumbnail */
+
+/* Negative when the clip with these flags at this place of its camera's listing is pulled before the other one. */
+int clip_compare_pull(uint32_t flags_a, uint32_t index_a, uint32_t flags_b, uint32_t index_b);
+
 typedef enum ClipNeed {
         CLIP_NEED_NOTHING,
         CLIP_NEED_PULL,    /* its footage is not whole on the dock */
@@ -24,7 +34,7 @@ typedef struct ClipFacts {
         bool protected_by_camera;
         bool receipted, receipt_accepted; /* its strength is one that the site's policy accepts */
         size_t blocks, blocks_read_here;  /* all blocks of the content; those read in this docking */
-        bool erase_allowed;               /* the site's policy */
+        bool erase_allowed;               /* by the site's policy and the camera's model */
         unsigned failures;                /* failed attempts of the current kind in this docking */
         unsigned unreadable;              /* readings in this docking that ended at bytes which the medium does not give */
 } ClipFacts;

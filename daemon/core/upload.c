@@ -14,6 +14,7 @@ static int rank(const UploadFacts *f) {
         return f->urgent        ? 0
                : f->priority    ? 1
                : f->overdue     ? 2
+               : f->companion   ? 5
                : f->owner_waits ? 3
                                 : 4;
 }

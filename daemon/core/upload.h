@@ -12,6 +12,7 @@ typedef struct UploadFacts {
         bool urgent;      /* an admin said so */
         bool priority;    /* its model's mark of footage that matters */
         bool overdue;     /* it has lain on the dock for longer than the site wants */
+        bool companion;   /* no footage, but what goes with it */
         bool owner_waits; /* its camera is docked and cannot be emptied before the receipt */
         int64_t since_unix_sec;    /* how old the footage is: the oldest of a camera goes first */
         unsigned camera_under_way; /* uploads of the same camera that run now */

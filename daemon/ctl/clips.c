@@ -21,7 +21,8 @@
 typedef struct Clip {
         uint64_t id, size_bytes, durable_bytes;
         uint32_t ordinal;
-        char *serial, *path, *state;
+        char *serial, *path, *state, *kind;
+        bool priority;
         int64_t modified_sec, seen_usec, receipt_sec;
         char *digest, *object_key, *manifest_key, *receipt_strength, *reason;
         char *container, *container_state, *container_reason;
@@ -38,6 +39,8 @@ static const Property clip_properties[] = {
         PROPERTY(Clip, "ModifiedSec", "modified_sec", TIME, modified_sec),
         PROPERTY(Clip, "Ordinal", "ordinal", UINT32, ordinal),
         PROPERTY(Clip, "State", "state", STRING, state),
+        PROPERTY(Clip, "Kind", "kind", STRING, kind),
+        PROPERTY(Clip, "Priority", "priority", BOOL, priority),
         PROPERTY(Clip, "SeenUsec", "seen_usec", TIME, seen_usec),
         PROPERTY(Clip, "DurableBytes", "durable_bytes", UINT64, durable_bytes),
         PROPERTY(Clip, "Digest", "digest", MAYBE, digest),
@@ -180,6 +183,7 @@ static void add_clip(Table *t, const Clip *clip, bool reasons) {
         else
                 table_cell(t, STYLE_DIM, "unknown");
         table_cell(t, STYLE_PLAIN, clip->receipt_strength ? clip->receipt_strength : "-");
+        table_cell(t, STYLE_PLAIN, clip->priority ? "priority" : clip->kind);
         table_cell(t, STYLE_PLAIN, clip->path);
         if (reasons)
                 add_reason(t, clip);
@@ -193,6 +197,7 @@ static int print_table(const Clips *clips) {
                 { .title = "SIZE", .right = true, .drop_rank = 1 },
                 { .title = "RECORDED (UTC)", .drop_rank = 3 },
                 { .title = "RECEIPT", .drop_rank = 4 },
+                { .title = "KIND", .drop_rank = 5 },
                 { .title = "CLIP", .min_width = 20, .keep_end = true },
                 { .title = "REASON", .min_width = 16, .drop_rank = 2 },
         };

@@ -26,6 +26,8 @@ typedef struct Options {
         uint64_t clip, before, after;
         uint64_t max; /* 0: all */
         bool max_given, after_given, follow;
+        /* model-check */
+        const char *models_dir, *local_models_dir, *rules_dir; /* NULL: where they are installed */
         Until until;
         uint64_t timeout_usec; /* 0: none */
 } Options;
@@ -39,6 +41,8 @@ int verb_clips(const Options *options);
 int verb_log(const Options *options);
 int verb_refused(const Options *options);
 int verb_transfer(const Options *options);
+int verb_models(const Options *options);
+int verb_model_check(const Options *options);
 
 /* "berthctl: …" on stderr, made safe for the terminal; returns `exit_code`. */
 int ctl_fail(int exit_code, const char *format, ...) _printf_(2, 3);

@@ -26,6 +26,9 @@ enum {
         OPTION_MAX,
         OPTION_BEFORE,
         OPTION_AFTER,
+        OPTION_MODELS_DIR,
+        OPTION_LOCAL_MODELS_DIR,
+        OPTION_RULES_DIR,
 };
 
 static const struct option long_options[] = {
@@ -43,6 +46,9 @@ static const struct option long_options[] = {
         { "max", required_argument, NULL, OPTION_MAX },
         { "before", required_argument, NULL, OPTION_BEFORE },
         { "after", required_argument, NULL, OPTION_AFTER },
+        { "models-dir", required_argument, NULL, OPTION_MODELS_DIR },
+        { "local-models-dir", required_argument, NULL, OPTION_LOCAL_MODELS_DIR },
+        { "rules-dir", required_argument, NULL, OPTION_RULES_DIR },
         { "lines", required_argument, NULL, 'n' },
         { "follow", no_argument, NULL, 'f' },
         { 0 },
@@ -54,6 +60,7 @@ typedef enum VerbOptions {
         TAKES_MAX = 1 << 2,    /* --max */
         TAKES_CLIPS = 1 << 3 | TAKES_MAX, /* --state, --before, too */
         TAKES_EVENTS = 1 << 4, /* --clip, --after, -n, --follow */
+        TAKES_FILES = 1 << 5,  /* --models-dir, --local-models-dir, --rules-dir */
 } VerbOptions;
 
 typedef struct Verb {
@@ -70,6 +77,8 @@ static const Verb verbs[] = {
         { "log", verb_log, TAKES_CAMERA | TAKES_EVENTS, 0 },
         { "refused", verb_refused, 0, 0 },
         { "transfer", verb_transfer, TAKES_MAX, UINT_MAX },
+        { "models", verb_models, 0, 0 },
+        { "model-check", verb_model_check, TAKES_FILES, UINT_MAX },
 };
 
 static void print_help(void) {
@@ -83,6 +92,8 @@ static void print_help(void) {
               "  clips     footage that the dock knows of, newest first\n"
               "  log       the custody log\n"
               "  refused   what lies in a bay and is not touched, and why\n"
+              "  models    the camera models that the daemon goes by\n"
+              "  model-check FILE...   are these model files good? (no daemon is needed)\n"
               "  transfer  what is on its way to the store (list, the default); pause and resume uploads;\n"
               "            now CLIP: this one before all others\n"
               "\n"
@@ -112,6 +123,10 @@ static void print_help(void) {
               "  -n, --lines=N         the last so many events, at most 500; 0 for all (default 50)\n"
               "      --after=SEQ       the events after this one\n"
               "  -f, --follow          go on with events as they happen\n"
+              "model-check:\n"
+              "      --models-dir=DIR  the shipped models\n"
+              "      --local-models-dir=DIR   the site's models, among which the files will lie\n"
+              "      --rules-dir=DIR   udev's rules\n"
               "\n"
               "Exit code: 0 success, 1 failure, 2 wrong command line, 3 daemon not reachable, 4 --timeout passed.\n",
               stdout);
@@ -192,6 +207,15 @@ static int parse_option(int c, const char *value, Options *o) {
         case 'f':
                 o->follow = true;
                 return -1;
+        case OPTION_MODELS_DIR:
+                o->models_dir = value;
+                return -1;
+        case OPTION_LOCAL_MODELS_DIR:
+                o->local_models_dir = value;
+                return -1;
+        case OPTION_RULES_DIR:
+                o->rules_dir = value;
+                return -1;
         default:
                 /* getopt_long() has said what is wrong. */
                 return CTL_USAGE;
@@ -217,6 +241,10 @@ static unsigned option_takers(int c) {
         case 'n':
         case 'f':
                 return TAKES_EVENTS;
+        case OPTION_MODELS_DIR:
+        case OPTION_LOCAL_MODELS_DIR:
+        case OPTION_RULES_DIR:
+                return TAKES_FILES;
         default:
                 return 0;
         }

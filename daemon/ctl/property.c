@@ -67,8 +67,14 @@ const size_t n_camera_properties = ELEMENTSOF(camera_properties);
 static const char *const signature[_PROPERTY_KIND_MAX] = {
         [PROPERTY_STRING] = "s", [PROPERTY_MAYBE] = "s",  [PROPERTY_OBJECT] = "o",  [PROPERTY_BOOL] = "b",
         [PROPERTY_UINT32] = "u", [PROPERTY_UINT64] = "t", [PROPERTY_INT64] = "x",   [PROPERTY_TIME] = "x",
-        [PROPERTY_SPAN] = "x",   [PROPERTY_PERCENT] = "i", [PROPERTY_RANGES] = "a(tt)",
+        [PROPERTY_SPAN] = "x",   [PROPERTY_PERCENT] = "i", [PROPERTY_RANGES] = "a(tt)", [PROPERTY_LIST] = "as",
 };
+
+static void list_free(char **list) {
+        for (size_t i = 0; list && list[i]; i++)
+                free(list[i]);
+        free(list);
+}
 
 static bool is_text(PropertyKind kind) {
         return kind == PROPERTY_STRING || kind == PROPERTY_OBJECT || kind == PROPERTY_MAYBE;
@@ -93,16 +99,19 @@ int properties_init(const Property *properties, size_t n, void *object) {
 }
 
 void properties_clear(const Property *properties, size_t n, void *object) {
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+                void *at = (char *) object + properties[i].offset;
                 if (is_text(properties[i].kind)) {
-                        char **member = (char **) ((char *) object + properties[i].offset);
-                        free(*member);
-                        *member = NULL;
+                        free(*(char **) at);
+                        *(char **) at = NULL;
                 } else if (properties[i].kind == PROPERTY_RANGES) {
-                        json_t **member = (json_t **) (void *) ((char *) object + properties[i].offset);
-                        json_decref(*member);
-                        *member = NULL;
+                        json_decref(*(json_t **) at);
+                        *(json_t **) at = NULL;
+                } else if (properties[i].kind == PROPERTY_LIST) {
+                        list_free(*(char ***) at);
+                        *(char ***) at = NULL;
                 }
+        }
 }
 
 /* a(tt) as [[offset, length], …]. */
@@ -135,6 +144,15 @@ static int read_value(const Property *p, void *object, sd_bus_message *m) {
                         return -ENOMEM;
                 free(*(char **) member);
                 *(char **) member = copy;
+                return 0;
+        }
+        if (p->kind == PROPERTY_LIST) {
+                char **list = NULL;
+                int r = sd_bus_message_read_strv(m, &list);
+                if (r < 0)
+                        return r;
+                list_free(*(char ***) member);
+                *(char ***) member = list;
                 return 0;
         }
         if (p->kind == PROPERTY_BOOL) {
@@ -189,6 +207,16 @@ int properties_read(const Property *properties, size_t n, void *object, sd_bus_m
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+static json_t *list_to_json(char *const *list) {
+        json_t *array = json_array();
+        for (size_t i = 0; array && list && list[i]; i++)
+                if (json_array_append_new(array, json_string(list[i])) < 0) {
+                        json_decref(array);
+                        return NULL;
+                }
+        return array;
+}
+
 static json_t *value_to_json(const Property *p, const void *object) {
         const void *member = (const char *) object + p->offset;
         switch (p->kind) {
@@ -197,6 +225,8 @@ static json_t *value_to_json(const Property *p, const void *object) {
                 return json_string(*(char *const *) member);
         case PROPERTY_MAYBE:
                 return *(char *const *) member ? json_string(*(char *const *) member) : json_null();
+        case PROPERTY_LIST:
+                return list_to_json(*(char **const *) member);
         case PROPERTY_BOOL:
                 return json_boolean(*(const bool *) member);
         case PROPERTY_UINT32:

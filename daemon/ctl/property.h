@@ -14,6 +14,7 @@
 typedef enum PropertyKind {
         PROPERTY_STRING,
         PROPERTY_MAYBE,   /* a string that may be left out: null in JSON, NULL in the struct */
+        PROPERTY_LIST,    /* strings, ended by NULL; NULL in the struct when left out: an empty array in JSON */
         PROPERTY_OBJECT,  /* an object path; left out of the JSON: paths are the bus's business */
         PROPERTY_BOOL,
         PROPERTY_UINT32,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "ctl/bus_client.h"
 #include "ctl/json_out.h"
 #include "ctl/property.h"
@@ -15,6 +16,8 @@
 typedef struct Refused {
         uint32_t bay;
         char *port_path, *state, *reason, *serial, *model;
+        char *usb_id, *manufacturer, *product, *usb_serial, *descriptors, *problem;
+        char **interfaces;
 } Refused;
 
 static const Property refused_properties[] = {
@@ -24,6 +27,13 @@ static const Property refused_properties[] = {
         PROPERTY(Refused, "Reason", "reason", STRING, reason),
         PROPERTY(Refused, "Serial", "serial", MAYBE, serial),
         PROPERTY(Refused, "Model", "model", MAYBE, model),
+        PROPERTY(Refused, "UsbId", "usb_id", MAYBE, usb_id),
+        PROPERTY(Refused, "Manufacturer", "manufacturer", MAYBE, manufacturer),
+        PROPERTY(Refused, "Product", "product", MAYBE, product),
+        PROPERTY(Refused, "UsbSerial", "usb_serial", MAYBE, usb_serial),
+        PROPERTY(Refused, "Interfaces", "interfaces", LIST, interfaces),
+        PROPERTY(Refused, "Descriptors", "descriptors", MAYBE, descriptors),
+        PROPERTY(Refused, "Problem", "problem", MAYBE, problem),
 };
 
 static const Column columns[] = {
@@ -45,8 +55,31 @@ static void add_row(Table *table, const Refused *refused) {
         table_cell(table, STYLE_PLAIN, refused->reason);
 }
 
+/* Has this interface been named already? */
+static bool is_repeated(char *const *interfaces, size_t i) {
+        for (size_t k = 0; k < i; k++)
+                if (text_equal(interfaces[k], interfaces[i]))
+                        return true;
+        return false;
+}
+
+/* What a model file would have to say, were it a camera: text of the device's, so made safe. */
+static void add_model(Lines *models, const Refused *r) {
+        char product[128];
+        if (!text_equal(r->state, "refused") || !r->usb_id || (r->problem && *r->problem) || !r->interfaces)
+                return;
+        text_sanitise(r->product ? r->product : "", product, sizeof(product));
+        (void) lines_add(models, text_format("\nBay %u: if that is a camera, its model begins with\n  [model NAME]", r->bay));
+        (void) lines_add(models, text_format("  match = %s", r->usb_id));
+        if (product[0])
+                (void) lines_add(models, text_format("  match_product = %s", product));
+        for (size_t i = 0; r->interfaces[i]; i++)
+                if (!is_repeated(r->interfaces, i))
+                        (void) lines_add(models, text_format("  interface = %s", r->interfaces[i]));
+}
+
 /* Reads one entry into the table, or into the JSON array when there is one. */
-static int take_entry(sd_bus_message *reply, Table *table, json_t *array) {
+static int take_entry(sd_bus_message *reply, Table *table, Lines *models, json_t *array) {
         Refused refused = { 0 };
         int r = properties_init(refused_properties, ELEMENTSOF(refused_properties), &refused);
         if (r >= 0)
@@ -58,19 +91,21 @@ static int take_entry(sd_bus_message *reply, Table *table, json_t *array) {
                     json_array_append(array, entry) < 0)
                         r = -ENOMEM;
                 json_decref(entry);
-        } else if (r >= 0)
+        } else if (r >= 0) {
                 add_row(table, &refused);
+                add_model(models, &refused);
+        }
         properties_clear(refused_properties, ELEMENTSOF(refused_properties), &refused);
         return r;
 }
 
-static int take_all(sd_bus_message *reply, Table *table, json_t *array, size_t *ret_n) {
+static int take_all(sd_bus_message *reply, Table *table, Lines *models, json_t *array, size_t *ret_n) {
         size_t n = 0;
         int r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "a{sv}");
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_at_end(reply, false)) == 0) {
-                r = take_entry(reply, table, array);
+                r = take_entry(reply, table, models, array);
                 if (r < 0)
                         return r;
                 n++;
@@ -81,13 +116,15 @@ static int take_all(sd_bus_message *reply, Table *table, json_t *array, size_t *
         return 0;
 }
 
-static int print_table(Table *table) {
+static int print_table(Table *table, const Lines *models) {
         Lines lines = { 0 };
         Look look;
         term_look(&look);
         int r = table_render(table, &look, &lines);
         for (size_t i = 0; i < lines.n && r >= 0; i++)
                 puts(lines.lines[i]);
+        for (size_t i = 0; i < models->n && r >= 0; i++)
+                puts(models->lines[i]);
         lines_clear(&lines);
         return r < 0 ? ctl_fail(CTL_FAILURE, "out of memory") : CTL_OK;
 }
@@ -96,6 +133,7 @@ int verb_refused(const Options *options) {
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(table_freep) Table *table = NULL;
+        _cleanup_(lines_clear) Lines models = { 0 };
         _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
         int exit_code = bus_client_open(options, &bus);
         if (exit_code != CTL_OK)
@@ -109,7 +147,7 @@ int verb_refused(const Options *options) {
         if (r >= 0 && options->json && !array)
                 r = -ENOMEM;
         if (r >= 0)
-                r = take_all(reply, table, array, &n);
+                r = take_all(reply, table, &models, array, &n);
         if (r < 0)
                 return bus_client_report(NULL, r);
         if (options->json)
@@ -118,5 +156,5 @@ int verb_refused(const Options *options) {
                 puts("Nothing is refused.");
                 return CTL_OK;
         }
-        return print_table(table);
+        return print_table(table, &models);
 }

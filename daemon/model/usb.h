@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define USB_INTERFACES_MAX 32u
+#define USB_CLASS_HUB 0x09
 
 typedef struct UsbClass {
         uint8_t class_code, subclass, protocol;

@@ -53,6 +53,13 @@ uint64_t bay_retry_at_usec(const Bay *b) {
         return b->docking ? b->docking->retry_at_usec : 0;
 }
 
+const HotplugDevice *bay_device(const Bay *b, const UsbShape **ret_shape) {
+        if (!b->docking)
+                return NULL;
+        *ret_shape = &b->docking->shape;
+        return b->docking->device;
+}
+
 Bay *bay_next_in_order(Bay *b) {
         return b->next;
 }

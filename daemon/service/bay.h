@@ -30,6 +30,8 @@ typedef struct BayProgress {
         const char *current_clip; /* path, "" when none */
 } BayProgress;
 void bay_progress(const Bay *b, BayProgress *ret);
+/* What lies in it, or NULL; `ret_shape` is what it claims to be. */
+const HotplugDevice *bay_device(const Bay *b, const UsbShape **ret_shape);
 Bay *bay_next_in_order(Bay *bay);
 
 /* ---- For the service layer ---- */

@@ -418,14 +418,35 @@ void docking_quarantine(Docking *d, const char *format, ...) {
 
 /* ---- Beginning and end --------------------------------------------------------------------------------------- */
 
-/* "03/01/01 08/06/50": what a model file would have to allow. */
+/* "03/01/01 (a keyboard), 08/06/50 (a disk)": what a model file would have to allow. */
 static void interfaces_to_text(const UsbShape *shape, char *ret, size_t size) {
         size_t n = 0;
 
-        ret[0] = 0;
-        for (size_t i = 0; i < shape->n_interfaces && n + 10 < size; i++)
-                n += (size_t) snprintf(ret + n, size - n, "%s%02x/%02x/%02x", i ? " " : "", shape->interfaces[i].class_code,
-                                       shape->interfaces[i].subclass, shape->interfaces[i].protocol);
+        (void) snprintf(ret, size, "(none)");
+        for (size_t i = 0; i < shape->n_interfaces && n + 64 < size; i++) {
+                const char *word = usb_class_word(&shape->interfaces[i]);
+                char class[MODEL_TEXT_SIZE];
+
+                n += (size_t) snprintf(ret + n, size - n, "%s%s%s%s%s", i ? ", " : "", usb_class_text(&shape->interfaces[i], class),
+                                       word ? " (" : "", word ?: "", word ? ")" : "");
+        }
+}
+
+/* Why a device is refused, in one sentence. */
+static char *refusal(const Docking *d) {
+        const UsbShape *s = &d->shape;
+        const char *product = d->device->usb_product;
+        char interfaces[1024];
+
+        if (s->problem)
+                return text_format("the descriptors of the device %04x:%04x '%s' do not hold together: %s; take it out", s->vid, s->pid,
+                                   product, s->problem);
+        if (s->device.class_code == USB_CLASS_HUB)
+                return text_format("a hub, %04x:%04x '%s', is in the bay; take it out: what is plugged into it is not looked at", s->vid,
+                                   s->pid, product);
+        interfaces_to_text(s, interfaces, sizeof(interfaces));
+        return text_format("no camera model fits the device %04x:%04x '%s' with the interfaces %s; take it out, or describe its model in "
+                           "%s", s->vid, s->pid, product, interfaces, d->manager->settings->local_models_dir);
 }
 
 static void descriptors_to_hex(const Docking *d, char *ret_hex, size_t size) {
@@ -438,23 +459,22 @@ static void recorded(Docking *d, Clip *clip, int result);
 
 static void record(Docking *d) {
         _cleanup_(store_batch_freep) StoreBatch *batch = NULL;
-        char hex[HOTPLUG_DESCRIPTORS_MAX * 2 + 1], interfaces[USB_INTERFACES_MAX * 9 + 1];
-        UsbShape shape = {};
+        char hex[(HOTPLUG_DESCRIPTORS_MAX + 1) * 2 + 1];
         Fact fact;
         int r;
 
-        r = usb_shape_parse(d->device->descriptors, d->device->n_descriptors, &shape);
+        r = usb_shape_parse(d->device->descriptors, d->device->n_descriptors, &d->shape);
         if (r < 0)
-                shape = (UsbShape){};
-        d->model = r < 0 ? NULL : models_match(d->manager->models, &shape,
-                                              &(UsbWords){ d->device->usb_manufacturer, d->device->usb_product, d->device->usb_serial });
+                d->shape = (UsbShape){ .problem = "it has no device descriptor" };
+        d->model = models_match(d->manager->models, &d->shape,
+                                &(UsbWords){ d->device->usb_manufacturer, d->device->usb_product, d->device->usb_serial });
         if (store_batch_new(&batch) < 0)
                 return docking_trouble(d, -ENOMEM, "the docking cannot be recorded");
 
         fact = docking_fact(d, FACT_DOCKED, NULL);
-        fact.usb.vid = shape.vid;
-        fact.usb.pid = shape.pid;
-        fact.usb.bcd_device = shape.bcd_device;
+        fact.usb.vid = d->shape.vid;
+        fact.usb.pid = d->shape.pid;
+        fact.usb.bcd_device = d->shape.bcd_device;
         fact.usb.usb_serial = d->device->usb_serial;
         fact.usb.usb_manufacturer = d->device->usb_manufacturer;
         fact.usb.usb_product = d->device->usb_product;
@@ -462,10 +482,7 @@ static void record(Docking *d) {
         r = store_batch_add(batch, &fact);
         if (r >= 0 && !d->model) {
                 descriptors_to_hex(d, hex, sizeof(hex));
-                interfaces_to_text(&shape, interfaces, sizeof(interfaces));
-                set_reason(d, text_format("no camera model fits the device %04x:%04x '%s' with the interfaces %s; take it out, or describe "
-                                          "its model in %s", shape.vid, shape.pid, d->device->usb_product,
-                                          *interfaces ? interfaces : "(none)", d->manager->settings->local_models_dir));
+                set_reason(d, refusal(d));
                 d->refused = true;
                 fact.kind = FACT_REFUSED;
                 fact.text = d->reason;

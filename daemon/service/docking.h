@@ -30,6 +30,7 @@ struct Docking {
         uint64_t id;
         int64_t docked_wall_usec;
         HotplugDevice *device;
+        UsbShape shape;
         const Model *model; /* NULL: refused */
         Camera *camera;
         int incoming_fd;

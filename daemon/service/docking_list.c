@@ -237,10 +237,11 @@ static void ask_page(Docking *d, uint32_t first) {
 }
 
 static int take_clip(Docking *d, const WorkerClip *c) {
+        ModelFile is = model_file(d->model, c->path);
         Listing *l = &d->listing;
         WorkerClip *grown;
 
-        if (model_file(d->model, c->path) == MODEL_FILE_NONE) {
+        if (is == MODEL_FILE_NONE) {
                 l->skipped++;
                 return 0;
         }
@@ -252,6 +253,7 @@ static int take_clip(Docking *d, const WorkerClip *c) {
         grown[l->n].path = strdup(c->path);
         if (!grown[l->n].path)
                 return -ENOMEM;
+        grown[l->n].flags |= is == MODEL_FILE_PRIORITY ? CLIP_FLAG_PRIORITY : is == MODEL_FILE_COMPANION ? CLIP_FLAG_COMPANION : 0;
         l->n++;
         return 0;
 }

@@ -295,11 +295,16 @@ static void continue_part(Docking *d, Clip *c) {
 
 static Clip *next_to_pull(const Docking *d) {
         uint64_t now = clock_boottime_usec();
+        Clip *best = NULL;
 
-        for (size_t i = 0; i < d->n_clips; i++)
-                if (d->clips[i]->pending == 0 && !docking_clip_rests(d->clips[i], now) && clip_need(d->clips[i]) == CLIP_NEED_PULL)
-                        return d->clips[i];
-        return NULL;
+        for (size_t i = 0; i < d->n_clips; i++) {
+                Clip *c = d->clips[i];
+
+                if (c->pending == 0 && !docking_clip_rests(c, now) && clip_need(c) == CLIP_NEED_PULL &&
+                    (!best || clip_compare_pull(c->flags, c->index, best->flags, best->index) < 0))
+                        best = c;
+        }
+        return best;
 }
 
 void docking_pull(Docking *d) {

@@ -44,6 +44,10 @@ const Settings *manager_settings(const Manager *m) {
         return m->settings;
 }
 
+const Models *manager_models(const Manager *m) {
+        return m->models;
+}
+
 Store *manager_store(Manager *m) {
         return m->store;
 }

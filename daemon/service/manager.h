@@ -40,6 +40,8 @@ void manager_set_observer(Manager *m, const ManagerObserver *observer, void *use
 
 const Settings *manager_settings(const Manager *m);
 Store *manager_store(Manager *m);
+/* The camera models that it goes by. */
+const Models *manager_models(const Manager *m);
 bool manager_clock_synchronised(const Manager *m);
 
 /* "running", "degraded", "stopping"; the reason is "" when running. */

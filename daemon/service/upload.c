@@ -244,9 +244,12 @@ static int manifest_facts(const Clip *c, char **ret) {
         r = store_copy_evidence(c->manager->store, c->id, &evidence);
         if (r < 0)
                 return r == -ENOENT ? -EBADMSG : r;
-        facts = json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o}", "dock", c->manager->settings->name, "clip_id", (json_int_t) c->id,
-                          "first_seen", utc_text(c->seen_unix_sec * (int64_t) USEC_PER_SEC, seen), "camera", camera_facts(c, camera),
-                          "clock", clock_facts(&evidence), "custody", custody_facts(&evidence),
+        facts = json_pack("{s:s, s:b, s:s, s:I, s:s, s:o, s:o, s:o, s:o}",
+                          "kind", c->flags & CLIP_FLAG_COMPANION ? "companion" : "footage",
+                          "priority", (int) ((c->flags & CLIP_FLAG_PRIORITY) != 0),
+                          "dock", c->manager->settings->name, "clip_id", (json_int_t) c->id,
+                          "first_seen", utc_text(c->seen_unix_sec * (int64_t) USEC_PER_SEC, seen),
+                          "camera", camera_facts(c, camera), "clock", clock_facts(&evidence), "custody", custody_facts(&evidence),
                           "container", container_facts(&c->container));
         text = facts ? json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         json_decref(facts);

@@ -53,6 +53,8 @@ static void facts_of(Clip *c, int64_t now_unix_sec, UploadFacts *ret) {
         *ret = (UploadFacts){
                 .clip_id = c->id,
                 .urgent = c->urgent,
+                .priority = (c->flags & CLIP_FLAG_PRIORITY) != 0,
+                .companion = (c->flags & CLIP_FLAG_COMPANION) != 0,
                 .overdue = now_unix_sec > c->seen_unix_sec && (uint64_t) (now_unix_sec - c->seen_unix_sec) > within_sec,
                 .owner_waits = c->docking != NULL,
                 .since_unix_sec = c->seen_unix_sec,

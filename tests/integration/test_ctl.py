@@ -198,7 +198,8 @@ def test_clips_json_has_what_the_manual_promises():
         assert d["schema"] == "org.berth.ctl.clips/1" and d["more"] is True, d
         assert d["clips"] == [{
             "id": 2, "serial": "BC-1", "path": "DCIM/100/0002.MP4", "size_bytes": 2 * MIB, "modified_sec": 1763889300,
-            "ordinal": 0, "state": "copied", "seen_usec": 1700000000000000, "durable_bytes": 2 * MIB, "digest": "ab" * 32,
+            "ordinal": 0, "state": "copied", "kind": "footage", "priority": False,
+            "seen_usec": 1700000000000000, "durable_bytes": 2 * MIB, "digest": "ab" * 32,
             "object_key": "k", "manifest_key": "m", "receipt_strength": "digest", "receipt_sec": 1763889400,
             "reason": HOSTILE, "container": "mp4", "container_state": "incomplete", "container_reason": HOSTILE,
             "container_offset": 36, "recorded_sec": 1763889000, "duration_msec": 60000, "unreadable": None}], d
@@ -275,9 +276,10 @@ def test_refused_tells_what_lies_untouched():
         assert w.json("refused") == {"schema": "org.berth.ctl.refused/1", "refused": []}
         w.dock.bay(2, State="refused", Reason="No model fits 1234:5678")
         w.dock.bay(4, State="quarantined", Reason="two devices show this serial", Serial="BC-4", Model="Guard")
-        lines = w.run("refused").stdout.splitlines()
+        lines = w.run("refused").stdout.split("\n\n")[0].splitlines()
         assert len(lines) == 3 and lines[1].endswith("No model fits 1234:5678"), lines
-        assert w.json("refused")["refused"] == [
+        assert [{key: entry[key] for key in ("bay", "port_path", "state", "reason", "serial", "model")}
+                for entry in w.json("refused")["refused"]] == [
             {"bay": 2, "port_path": "1-1.2", "state": "refused", "reason": "No model fits 1234:5678", "serial": None, "model": None},
             {"bay": 4, "port_path": "1-1.4", "state": "quarantined", "reason": "two devices show this serial", "serial": "BC-4",
              "model": "Guard"}]
@@ -324,7 +326,7 @@ def test_exit_code_says_that_the_output_was_lost():
 def test_help_and_version_need_no_bus():
     with world() as w:
         text = w.run("--help", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent").stdout
-        for word in ("status", "watch", "clips", "log", "refused", "--until", "Exit code"):
+        for word in ("status", "watch", "clips", "log", "refused", "models", "model-check", "--until", "Exit code"):
             assert word in text, text
         assert re.fullmatch(r"berthctl [0-9.]+\n", w.run("--version").stdout)
 

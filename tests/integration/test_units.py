@@ -215,7 +215,8 @@ def test_anyone_may_read_and_nobody_may_do_more(root):
             "s", manager),
                  (daemon, path, manager, "ListClips", "sstu", "", "", "0", "1"),
                  (daemon, path, manager, "ListEvents", "tstu", "0", "", "0", "1"),
-                 (daemon, path, manager, "LastEvents", "stu", "", "0", "1"), (daemon, path, manager, "ListRefused")]:
+                 (daemon, path, manager, "LastEvents", "stu", "", "0", "1"), (daemon, path, manager, "ListRefused"),
+                 (daemon, path, manager, "ListModels")]:
         said = on_bus(root, "berth", "nobody", *call)
         assert "holder: owned" in said and "Access denied" not in said, (call, said)
         # The holder has no such object: that this is what it said shows that the call reached it.

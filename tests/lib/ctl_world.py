@@ -126,7 +126,8 @@ def pulling(**more):
 
 def clip(number, **more):
     return dict({"Id": number, "Serial": "BC-1", "Path": f"DCIM/100/{number:04}.MP4", "SizeBytes": number * MIB, "Ordinal": 0,
-                 "State": "copied", "SeenUsec": 1700000000000000, "DurableBytes": number * MIB}, **more)
+                 "State": "copied", "SeenUsec": 1700000000000000, "DurableBytes": number * MIB, "Kind": "footage",
+                 "Priority": False}, **more)
 
 
 def event(seq, kind, **more):

@@ -115,7 +115,7 @@ def serve(address):
              "b": dbus.Boolean}
     empty = {"s": "", "o": "/", "u": 0, "i": -1, "t": 0, "x": 0, "b": False}
     clip_types = {"Id": "t", "SizeBytes": "t", "DurableBytes": "t", "Ordinal": "u", "ModifiedSec": "x", "SeenUsec": "x",
-                  "ReceiptSec": "x", "ContainerOffset": "t", "RecordedSec": "x", "DurationMsec": "t"}
+                  "ReceiptSec": "x", "Priority": "b", "ContainerOffset": "t", "RecordedSec": "x", "DurationMsec": "t"}
     objects, clips, events = {}, [], []
 
     dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
@@ -196,8 +196,16 @@ def serve(address):
             found = [o for p, o in sorted(objects.items()) if o.get("State") in ("refused", "quarantined")]
             return "aa{sv}", dbus.Array([dbus.Dictionary(
                 dict({"Bay": o["Number"], "PortPath": o["PortPath"], "State": o["State"], "Reason": o["Reason"]},
-                     **({"Serial": o["Serial"], "Model": o["Model"]} if o["Serial"] else {})), signature="sv") for o in found],
+                     **({"Serial": o["Serial"], "Model": o["Model"]} if o["Serial"] else
+                        {"UsbId": "046d:c31c", "Product": "Key\x1b[31mboard", "Interfaces": dbus.Array(
+                            ["03/01/01", "03/01/01", "03/00/00"], signature="s")})), signature="sv") for o in found],
                 signature="a{sv}")
+        if member == "ListModels":
+            return "aa{sv}", dbus.Array([dbus.Dictionary({"Id": "acme", "Description": "Acme 1", "Tested": "not at all", "Plugin": "mtp",
+                                                          "File": "/etc/berth/cameras.d/acme.conf", "Local": dbus.Boolean(True),
+                                                          "Match": dbus.Array(["1234:5678", "1234:5679"], signature="s"),
+                                                          "MatchProduct": "Cam*", "ChargeMa": dbus.UInt32(900), "FileTimes": "local",
+                                                          "Erase": "never", "Firmware": "none"}, signature="sv")], signature="a{sv}")
         return "org.freedesktop.DBus.Error.UnknownMethod", f"{path} does not do {member}"
 
     def on_message(_, message):

@@ -154,6 +154,19 @@ void bay_progress(const Bay *b, BayProgress *ret) {
         if (!ret->current_clip)
                 ret->current_clip = "";
 }
+const HotplugDevice *bay_device(const Bay *b, const UsbShape **ret_shape) {
+        (void) b;
+        (void) ret_shape;
+        return NULL;
+}
+
+const Models *manager_models(const Manager *m) {
+        static const Models none;
+
+        (void) m;
+        return &none;
+}
+
 Bay *bay_next_in_order(Bay *b) {
         (void) b;
         return NULL;

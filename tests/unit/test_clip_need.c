@@ -80,6 +80,22 @@ static void test_clip_is_not_erased_without_all_of_its_license(void **state) {
         }
 }
 
+static void test_what_matters_most_is_pulled_first(void **state) {
+        /* Each before all that follow it. */
+        static const struct {
+                uint32_t flags, index;
+        } order[] = {
+                { CLIP_FLAG_PRIORITY, 5 }, { CLIP_FLAG_PRIORITY | 3, 9 }, { 0, 0 }, { 1, 2 }, { 0, 7 },
+                { CLIP_FLAG_COMPANION, 1 }, { CLIP_FLAG_COMPANION | CLIP_FLAG_PRIORITY, 4 },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(order); i++)
+                for (size_t k = 0; k < ELEMENTSOF(order); k++)
+                        assert_int_equal(clip_compare_pull(order[i].flags, order[i].index, order[k].flags, order[k].index),
+                                         i < k ? -1 : i > k);
+}
+
 static void test_samples_hold_the_first_and_the_last_block_and_never_repeat(void **state) {
         static const uint32_t kept[] = { 0, 1, 2, 5, 6, 7, 8, 13, 100, 4125, 131072 };
 
@@ -139,6 +155,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_clip_needs_what_its_facts_ask_for),
                 cmocka_unit_test(test_clip_is_not_erased_without_all_of_its_license),
+                cmocka_unit_test(test_what_matters_most_is_pulled_first),
                 cmocka_unit_test(test_samples_hold_the_first_and_the_last_block_and_never_repeat),
                 cmocka_unit_test(test_samples_differ_from_seed_to_seed),
                 cmocka_unit_test(test_placeholder_serials_are_not_identities),

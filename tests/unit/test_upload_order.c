@@ -23,6 +23,7 @@ static void test_what_matters_goes_before_what_is_fair(void **state) {
                 { .clip_id = 2, .since_unix_sec = 50 },
                 { .clip_id = 3, .since_unix_sec = 50 },
                 { .clip_id = 1, .since_unix_sec = 51 },
+                { .clip_id = 0, .companion = true, .owner_waits = true, .since_unix_sec = 1 },
         };
         (void) state;
 

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * `berthctl model-check FILE…`: would the daemon take these files into its folder of models? Read by the daemon's own parser,
+ * beside the models that are installed; no daemon needs to run.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ctl/ctl.h"
+#include "model/model.h"
+
+#define LINE_SIZE 4096u
+
+static const char *const rules_dirs[] = { "/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d",
+                                          "/lib/udev/rules.d" };
+
+static const char *file_name(const char *path) {
+        const char *slash = strrchr(path, '/');
+        return slash ? slash + 1 : path;
+}
+
+/* ---- udev ------------------------------------------------------------------------------------------------------- */
+
+typedef struct Rules {
+        bool any;    /* rules that make cameras were found: there is something to say */
+        bool *given; /* by a rule, for each id of the model */
+} Rules;
+
+/* A line of a rules file that makes a device a camera. */
+static void look_at_line(const char *line, const Model *m, Rules *rules) {
+        if (line[strspn(line, " \t")] == '#' || !strstr(line, "ENV{BERTH_CAMERA}=\"1\""))
+                return;
+        rules->any = true;
+        for (size_t i = 0; i < m->n_ids; i++) {
+                char vendor[32], product[32];
+                (void) snprintf(vendor, sizeof(vendor), "{idVendor}==\"%04x\"", m->ids[i].vid);
+                (void) snprintf(product, sizeof(product), "{idProduct}==\"%04x\"", m->ids[i].pid);
+                if (strstr(line, vendor) && strstr(line, product))
+                        rules->given[i] = true;
+        }
+}
+
+static void look_at_file(const char *path, const Model *m, Rules *rules) {
+        FILE *f = fopen(path, "re");
+        char line[LINE_SIZE];
+        if (!f)
+                return;
+        while (fgets(line, sizeof(line), f))
+                look_at_line(line, m, rules);
+        (void) fclose(f);
+}
+
+static void look_at_dir(const char *dir, const Model *m, Rules *rules) {
+        DIR *d = opendir(dir);
+        if (!d)
+                return;
+        for (struct dirent *entry; (entry = readdir(d));) {
+                size_t n = strlen(entry->d_name);
+                if (n < 6 || !text_equal(entry->d_name + n - 6, ".rules"))
+                        continue;
+                _cleanup_(freep) char *path = text_format("%s/%s", dir, entry->d_name);
+                if (path)
+                        look_at_file(path, m, rules);
+        }
+        (void) closedir(d);
+}
+
+/* Without a rule the daemon may match the device, and cannot open it. */
+static void warn_of_udev(const Options *options, const Model *m) {
+        _cleanup_(freep) bool *given = calloc(m->n_ids ? m->n_ids : 1, sizeof(bool));
+        Rules rules = { .given = given };
+        if (!given)
+                return;
+        if (options->rules_dir)
+                look_at_dir(options->rules_dir, m, &rules);
+        for (size_t i = 0; !options->rules_dir && i < ELEMENTSOF(rules_dirs); i++)
+                look_at_dir(rules_dirs[i], m, &rules);
+        for (size_t i = 0; rules.any && i < m->n_ids; i++)
+                if (!given[i])
+                        fprintf(stderr,
+                                "%s:%u: warning: [model %s] no udev rule gives %04x:%04x to the group berth; add to "
+                                "/etc/udev/rules.d/67-berth-local.rules:\n"
+                                "  SUBSYSTEM==\"usb\", ENV{DEVTYPE}==\"usb_device\", ATTR{idVendor}==\"%04x\", ATTR{idProduct}==\"%04x\", "
+                                "ENV{BERTH_CAMERA}=\"1\"\n",
+                                m->file, m->line, m->id, m->ids[i].vid, m->ids[i].pid, m->ids[i].vid, m->ids[i].pid);
+}
+
+/* ---- The check ---------------------------------------------------------------------------------------------------- */
+
+static int fail(const ConfError *error, int r) {
+        return ctl_fail(CTL_FAILURE, "%s", error->text[0] ? error->text : strerror(-r));
+}
+
+/* What is installed, without the files that the checked ones would replace. */
+static int load_installed(const Options *options, Models *models) {
+        ConfError error = { 0 };
+        int r = models_add_dir(models, options->models_dir ? options->models_dir : BERTH_DATADIR "/cameras.d", MODEL_SHIPPED, &error);
+        if (r >= 0)
+                r = models_add_dir(models, options->local_models_dir ? options->local_models_dir : BERTH_SYSCONFDIR "/cameras.d",
+                                   MODEL_LOCAL, &error);
+        /* One that is to be replaced may be the one that is broken. */
+        for (unsigned i = 0; i < options->n_args && r < 0; i++)
+                if (strstr(error.text, file_name(options->args[i])))
+                        return CTL_OK;
+        if (r < 0)
+                return fail(&error, r);
+        for (unsigned i = 0; i < options->n_args; i++)
+                models_drop_file(models, file_name(options->args[i]), MODEL_LOCAL);
+        return CTL_OK;
+}
+
+static int add_candidates(const Options *options, Models *models) {
+        int exit_code = CTL_OK;
+        for (unsigned i = 0; i < options->n_args; i++) {
+                ConfError error = { 0 };
+                int r = models_add_file(models, options->args[i], MODEL_CANDIDATE, &error);
+                if (r < 0)
+                        exit_code = fail(&error, r);
+        }
+        return exit_code;
+}
+
+static void report(const Options *options, const Models *models) {
+        for (unsigned i = 0; i < options->n_args; i++) {
+                size_t n = 0;
+                for (size_t k = 0; k < models->n; k++)
+                        n += models->models[k]->source == MODEL_CANDIDATE && text_equal(models->models[k]->file, options->args[i]);
+                printf("%s: %zu model%s, nothing wrong\n", options->args[i], n, n == 1 ? "" : "s");
+        }
+}
+
+int verb_model_check(const Options *options) {
+        _cleanup_(models_freep) Models *models = NULL;
+        ConfError error = { 0 };
+        if (options->n_args == 0)
+                return ctl_fail(CTL_USAGE, "model-check takes the model files to check");
+        if (models_new(&models) < 0)
+                return ctl_fail(CTL_FAILURE, "out of memory");
+        int exit_code = load_installed(options, models);
+        if (exit_code == CTL_OK)
+                exit_code = add_candidates(options, models);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        int r = models_check(models, &error);
+        if (r < 0)
+                return fail(&error, r);
+        report(options, models);
+        for (size_t i = 0; i < models->n; i++)
+                if (models->models[i]->source == MODEL_CANDIDATE)
+                        warn_of_udev(options, models->models[i]);
+        return CTL_OK;
+}

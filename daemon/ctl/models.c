@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* `berthctl models`: the camera models that the running daemon goes by. */
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "ctl/bus_client.h"
+#include "ctl/json_out.h"
+#include "ctl/property.h"
+#include "ctl/table.h"
+#include "ctl/term.h"
+
+typedef struct CameraModel {
+        char *id, *description, *tested, *file, *plugin, *file_times, *erase, *firmware;
+        char *match_manufacturer, *match_product, *match_serial;
+        char **match, **options, **interfaces, **other_interfaces, **footage, **priority, **companions_taken, **companions_ignored;
+        char **charge_curve;
+        bool local;
+        uint32_t charge_ma, battery_mah, battery_floor_percent;
+} CameraModel;
+
+static const Property model_properties[] = {
+        PROPERTY(CameraModel, "Id", "id", STRING, id),
+        PROPERTY(CameraModel, "Description", "description", STRING, description),
+        PROPERTY(CameraModel, "Tested", "tested", STRING, tested),
+        PROPERTY(CameraModel, "File", "file", STRING, file),
+        PROPERTY(CameraModel, "Local", "local", BOOL, local),
+        PROPERTY(CameraModel, "Plugin", "plugin", STRING, plugin),
+        PROPERTY(CameraModel, "Options", "options", LIST, options),
+        PROPERTY(CameraModel, "Match", "match", LIST, match),
+        PROPERTY(CameraModel, "MatchManufacturer", "match_manufacturer", MAYBE, match_manufacturer),
+        PROPERTY(CameraModel, "MatchProduct", "match_product", MAYBE, match_product),
+        PROPERTY(CameraModel, "MatchSerial", "match_serial", MAYBE, match_serial),
+        PROPERTY(CameraModel, "Interfaces", "interfaces", LIST, interfaces),
+        PROPERTY(CameraModel, "OtherInterfaces", "other_interfaces", LIST, other_interfaces),
+        PROPERTY(CameraModel, "Footage", "footage", LIST, footage),
+        PROPERTY(CameraModel, "Priority", "priority", LIST, priority),
+        PROPERTY(CameraModel, "CompanionsTaken", "companions_taken", LIST, companions_taken),
+        PROPERTY(CameraModel, "CompanionsIgnored", "companions_ignored", LIST, companions_ignored),
+        PROPERTY(CameraModel, "FileTimes", "file_times", STRING, file_times),
+        PROPERTY(CameraModel, "Erase", "erase", STRING, erase),
+        PROPERTY(CameraModel, "ChargeMa", "charge_ma", UINT32, charge_ma),
+        PROPERTY(CameraModel, "BatteryMah", "battery_mah", UINT32, battery_mah),
+        PROPERTY(CameraModel, "BatteryFloorPercent", "battery_floor_percent", UINT32, battery_floor_percent),
+        PROPERTY(CameraModel, "ChargeCurve", "charge_curve", LIST, charge_curve),
+        PROPERTY(CameraModel, "Firmware", "firmware", STRING, firmware),
+};
+
+static const Column columns[] = {
+        { .title = "MODEL" },
+        { .title = "PLUGIN", .drop_rank = 1 },
+        { .title = "MATCH", .min_width = 9 },
+        { .title = "DESCRIPTION", .min_width = 12, .drop_rank = 3 },
+        { .title = "TESTED", .min_width = 12 },
+        { .title = "FILE", .min_width = 12, .drop_rank = 2, .keep_end = true },
+};
+
+/* "1234:5678 1234:5679 Cam*" */
+static void add_match(Table *table, const CameraModel *m) {
+        char text[256] = "";
+        size_t n = 0;
+        for (size_t i = 0; m->match && m->match[i] && n < sizeof(text); i++)
+                n += (size_t) snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "", m->match[i]);
+        if (m->match_product && n < sizeof(text))
+                (void) snprintf(text + n, sizeof(text) - n, " '%s'", m->match_product);
+        table_cell(table, STYLE_PLAIN, text);
+}
+
+static void add_row(Table *table, const CameraModel *m) {
+        table_row(table);
+        table_cell(table, STYLE_PLAIN, m->id);
+        table_cell(table, STYLE_PLAIN, m->plugin);
+        add_match(table, m);
+        table_cell(table, STYLE_PLAIN, m->description);
+        table_cell(table, STYLE_PLAIN, *m->tested ? m->tested : "its file does not say");
+        table_cell(table, m->local ? STYLE_GOOD : STYLE_PLAIN, m->file);
+}
+
+/* Reads one entry into the table, or into the JSON array when there is one. */
+static int take_entry(sd_bus_message *reply, Table *table, json_t *array) {
+        CameraModel m = { 0 };
+        int r = properties_init(model_properties, ELEMENTSOF(model_properties), &m);
+        if (r >= 0)
+                r = properties_read(model_properties, ELEMENTSOF(model_properties), &m, reply);
+        if (r >= 0 && array) {
+                json_t *entry = json_object();
+                if (!entry || properties_to_json(model_properties, ELEMENTSOF(model_properties), &m, entry) < 0 ||
+                    json_array_append(array, entry) < 0)
+                        r = -ENOMEM;
+                json_decref(entry);
+        } else if (r >= 0)
+                add_row(table, &m);
+        properties_clear(model_properties, ELEMENTSOF(model_properties), &m);
+        return r;
+}
+
+static int take_all(sd_bus_message *reply, Table *table, json_t *array) {
+        int r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "a{sv}");
+        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0)
+                r = take_entry(reply, table, array);
+        return r < 0 ? r : 0;
+}
+
+static int print_table(Table *table) {
+        Lines lines = { 0 };
+        Look look;
+        term_look(&look);
+        int r = table_render(table, &look, &lines);
+        for (size_t i = 0; i < lines.n && r >= 0; i++)
+                puts(lines.lines[i]);
+        lines_clear(&lines);
+        return r < 0 ? ctl_fail(CTL_FAILURE, "out of memory") : CTL_OK;
+}
+
+int verb_models(const Options *options) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(table_freep) Table *table = NULL;
+        _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListModels", &reply, "");
+        if (exit_code != CTL_OK)
+                return exit_code;
+        int r = table_new(columns, ELEMENTSOF(columns), &table);
+        if (r >= 0 && options->json && !array)
+                r = -ENOMEM;
+        if (r >= 0)
+                r = take_all(reply, table, array);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        if (options->json)
+                return json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("models"), "models", array), false);
+        return print_table(table);
+}
