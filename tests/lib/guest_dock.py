@@ -24,11 +24,10 @@ done
 tar -xf /dev/disk/by-id/virtio-berth -C / --no-overwrite-dir
 systemd-sysusers
 systemd-tmpfiles --create 2>&1
-udevadm control --reload
 systemctl daemon-reload
 systemctl reload dbus
-# A bus that was coldplugged before the rules were there: what a reboot would do.
-udevadm trigger --action=add --subsystem-match=module --subsystem-match=usb --settle
+udevadm control --reload
+udevadm trigger --type=all --action=add --subsystem-match=usb --subsystem-match=module --settle
 chown berth-uplink: {STORE}
 chown berth: {STATE}
 chmod 700 {STATE}

@@ -33,19 +33,6 @@ def make_footage(folder, sizes):
     return digests
 
 
-def test_daemon_is_its_own_user_and_has_no_power(dock):
-    """What the unit promises, as the kernel sees it."""
-    pid = dock.guest.run("systemctl show -P MainPID berthd").strip()
-    status = dict(line.split(":", 1) for line in dock.guest.run(f"cat /proc/{pid}/status").splitlines())
-    berth = dock.guest.run("id -u berth").strip()
-    assert berth != "0" and status["Uid"].split() == [berth] * 4, status["Uid"]
-    for kind in ("CapEff", "CapPrm", "CapBnd", "CapAmb"):
-        assert int(status[kind], 16) == 0, f"{kind} is {status[kind]}"
-    assert status["NoNewPrivs"].strip() == "1" and status["Seccomp"].strip() == "2", status
-    uplink = dock.guest.run("ps -o user:20= -p $(systemctl show -P MainPID berth-uplink)", check=False).strip()
-    assert uplink in ("berth-uplink", ""), uplink
-
-
 def test_main_job_on_qemus_mtp_device(dock):
     with tempfile.TemporaryDirectory(prefix="berth-mtp-") as folder:
         digests = make_footage(folder, [5 * MIB + 17, 0, 512, 64 * 1024, 1, 9 * MIB, 300_000])

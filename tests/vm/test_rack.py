@@ -1,0 +1,64 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The dock's place in the system: who it is to the kernel, what it may, and that no kernel driver meets a stranger's device."""
+
+import hashlib
+import os
+import random
+import sys
+import tempfile
+
+SRC = os.environ["BERTH_SRC"]
+sys.path[:0] = [os.path.join(SRC, "tests"), os.path.join(SRC, "tests", "lib")]
+import guest_dock  # noqa: E402
+from guest_dock import MIB  # noqa: E402
+
+QEMU_SERIAL = "0123456789abcdef0123456789abcdef"
+
+
+def with_qemu_camera(dock, port, use):
+    """Plugs a small MTP camera in, and takes it out when it was used."""
+    with tempfile.TemporaryDirectory(prefix="berth-mtp-") as folder:
+        data = random.randbytes(2 * MIB + 5)
+        with open(os.path.join(folder, "A.MP4"), "wb") as f:
+            f.write(data)
+        dock.guest.plug("usb-mtp", "mtp", port, rootdir=folder, readonly=False)
+        try:
+            use({"A.MP4": hashlib.sha256(data).hexdigest()})
+        finally:
+            dock.guest.unplug("mtp")
+
+
+def test_daemon_is_its_own_user_and_has_no_power(dock):
+    """What the unit promises, as the kernel sees it."""
+    pid = dock.guest.run("systemctl show -P MainPID berthd").strip()
+    status = dict(line.split(":", 1) for line in dock.guest.run(f"cat /proc/{pid}/status").splitlines())
+    berth = dock.guest.run("id -u berth").strip()
+    assert berth != "0" and status["Uid"].split() == [berth] * 4, status["Uid"]
+    for kind in ("CapEff", "CapPrm", "CapBnd", "CapAmb"):
+        assert int(status[kind], 16) == 0, f"{kind} is {status[kind]}"
+    assert status["NoNewPrivs"].strip() == "1" and status["Seccomp"].strip() == "2", status
+
+
+def test_limit_of_usb_memory_is_raised_unless_somebody_chose_one(dock):
+    limit = "/sys/module/usbcore/parameters/usbfs_memory_mb"
+    trigger = "udevadm trigger --type=all --action=add --subsystem-match=module --settle"
+    assert dock.guest.run(f"cat {limit}") == "128\n"
+    assert dock.guest.run(f"echo 40 > {limit} && {trigger} && cat {limit}") == "40\n"
+    assert dock.guest.run(f"echo 16 > {limit} && {trigger} && cat {limit}") == "128\n"
+
+
+def test_daemon_that_started_before_the_kernel_had_usb_gets_its_cameras(dock):
+    """As at boot, where usbcore is loaded when udev finds a controller."""
+    dock.guest.run("systemctl stop berthd && rmmod xhci_pci xhci_hcd usbcore && systemctl start berthd && modprobe xhci_pci && "
+                   "udevadm settle")
+    assert dock.guest.run("cat /sys/module/usbcore/parameters/usbfs_memory_mb") == "128\n"
+
+    def use(_digests):
+        dock.wait_state(1, "ready", deadline=60)
+    with_qemu_camera(dock, 3, use)
+    dock.wait_state(1, "empty")
+
+
+if __name__ == "__main__":
+    guest_dock.main(["1-3", "1-4"])
