@@ -37,12 +37,15 @@ typedef struct ClipFacts {
         bool erase_allowed;               /* by the site's policy and the camera's model */
         unsigned failures;                /* failed attempts of the current kind in this docking */
         unsigned unreadable;              /* readings in this docking that ended at bytes which the medium does not give */
+        bool medium_fails;                /* CLIP_MEDIUM_FAILS or more such readings of all clips together */
 } ClipFacts;
 
 /* After so many failed attempts in one docking a clip waits for a person. */
 #define CLIP_FAILURES_MAX 3u
 /* A medium that does not give some bytes may give them when it has rested: so often it is tried in one docking. */
 #define CLIP_UNREADABLE_MAX 4u
+/* After so many such readings in a docking a medium fails as a whole: from then on each clip gets one try. */
+#define CLIP_MEDIUM_FAILS 256u
 
 ClipNeed clip_next(const ClipFacts *facts);
 

@@ -244,6 +244,7 @@ void clip_facts(const Clip *c, ClipFacts *ret) {
                                  !(c->docking && c->docking->model && c->docking->model->erase == MODEL_ERASE_NEVER),
                 .failures = c->failures,
                 .unreadable = c->unreadable,
+                .medium_fails = c->docking && c->docking->unreadable >= CLIP_MEDIUM_FAILS,
         };
 }
 

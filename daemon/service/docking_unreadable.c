@@ -34,17 +34,19 @@ void docking_unreadable(Docking *d, Clip *c, const char *text) {
         LogAbout about = docking_about(d);
 
         c->unreadable++;
+        d->unreadable++;
         reason = text_format("%s (attempt %u of %u in this docking)", text, c->unreadable, CLIP_UNREADABLE_MAX);
         record(d, c, reason ?: text);
         clip_set_state(c, c->state, reason ?: text);
-        c->reread_at_usec = clock_boottime_usec() + backoff_usec(c->unreadable, s->backoff_min_usec, s->backoff_max_usec);
         about.clip = c->path;
-        if (c->unreadable < CLIP_UNREADABLE_MAX)
-                log_warning(&about, "%s; trying again in %" PRIu64 " s", reason ?: text,
-                            (c->reread_at_usec - clock_boottime_usec()) / USEC_PER_SEC);
-        else {
-                c->reread_at_usec = 0;
+        c->reread_at_usec = 0;
+        if (clip_need(c) == CLIP_NEED_PERSON)
                 log_error(&about, "%s; the clip waits for somebody to decide", reason ?: text);
+        else {
+                uint64_t rest = backoff_usec(c->unreadable, s->backoff_min_usec, s->backoff_max_usec);
+
+                c->reread_at_usec = clock_boottime_usec() + rest;
+                log_warning(&about, "%s; trying again in %" PRIu64 " s", reason ?: text, rest / USEC_PER_SEC);
         }
         docking_step_done(d);
 }

@@ -59,7 +59,8 @@ def test_sector_that_recovers_on_the_third_try(sim, dock):
     begun = [(e["path"], e["offset_bytes"]) for e in d.events("pull-begun")]
     assert begun == [("many/0.MP4", 0), (BAD, 0), ("many/2.MP4", 0), (BAD, 8 * MIB), (BAD, 8 * MIB)], begun
     assert not d.events("fault") and d.bay(1)["Faults"] == 0, "the medium's fault is not the camera's"
-    assert len(d.events("erased")) == 3 and len(d.objects()) == 3
+    d.wait(lambda: len(d.events("erased")) == 3, "the erases on record")
+    assert len(d.objects()) == 3
     assert "Reason" not in list_clips(d)[BAD] and "Unreadable" not in list_clips(d)[BAD]
     d.check_chain()
 

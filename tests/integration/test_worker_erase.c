@@ -150,6 +150,20 @@ static void test_camera_that_only_says_so_is_caught(void **state) {
         assert_left(rig, "A B ");
 }
 
+/* What cannot be compared is not erased. */
+static void test_clip_whose_edges_cannot_be_read_stays(void **state) {
+        Rig *rig = *state;
+        WorkerCopy copy = copy_of(1, 1000);
+        const ByteRange *ranges;
+        size_t n;
+
+        rig_start(rig, "memory", "clip=A:1000:1", "bad=A:900:50:0");
+        assert_result(rig, rig_erase(rig, "A", &copy, MTIME), WORKER_UNREADABLE);
+        ranges = worker_unreadable(rig->worker, &n);
+        assert_true(n == 1 && ranges[0].offset == 900 && ranges[0].length == 50);
+        assert_left(rig, "A ");
+}
+
 static void test_refusal_of_the_camera_is_told(void **state) {
         WorkerCopy copy = copy_of(1, SIZE);
         Rig *rig = *state;
@@ -183,6 +197,7 @@ int main(void) {
                 RIG_TEST(test_empty_clips_are_counted_when_one_is_erased),
                 RIG_TEST(test_clip_of_unknown_size_is_compared_as_a_whole),
                 RIG_TEST(test_camera_that_only_says_so_is_caught),
+                RIG_TEST(test_clip_whose_edges_cannot_be_read_stays),
                 RIG_TEST(test_refusal_of_the_camera_is_told),
                 RIG_TEST(test_listing_after_an_erase_is_new),
         };

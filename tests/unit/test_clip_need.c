@@ -40,6 +40,8 @@ static const struct {
         { "a clip with unreadable bytes is tried again", { ON, .unreadable = CLIP_UNREADABLE_MAX - 1 }, CLIP_NEED_PULL },
         { "but not for ever", { ON, .unreadable = CLIP_UNREADABLE_MAX }, CLIP_NEED_PERSON },
         { "also when it was to be read again", { COPY, .unreadable = CLIP_UNREADABLE_MAX }, CLIP_NEED_PERSON },
+        { "on a medium that fails as a whole each clip gets one try", { ON, .unreadable = 1, .medium_fails = true }, CLIP_NEED_PERSON },
+        { "but that one it gets", { ON, .medium_fails = true }, CLIP_NEED_PULL },
         { "unreadable bytes are not counted with other failures",
           { ON, .unreadable = CLIP_UNREADABLE_MAX - 1, .failures = CLIP_FAILURES_MAX - 1 },
           CLIP_NEED_PULL },
