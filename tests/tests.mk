@@ -80,6 +80,8 @@ EXTRA_fuzz_ptp := $(MTP_OBJECTS)
 # The file systems of the msc plugin, without USB; fs_image tries them on image files.
 FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/msc/fs*.c plugins/msc/fat*.c plugins/msc/exfat*.c))
 EXTRA_fs_image := $(FS_OBJECTS)
+EXTRA_fuzz_fat := $(BUILD)/tests/fuzz/fs_subject.o $(FS_OBJECTS)
+EXTRA_fuzz_exfat := $(EXTRA_fuzz_fat)
 # The transport of the msc plugin, on its own.
 MSC_TRANSPORT := $(addprefix $(BUILD)/plugins/msc/,bot.o scsi.o scsi_io.o scsi_do.o sense.o)
 EXTRA_msc_bot := $(MSC_TRANSPORT) $(BUILD)/tests/unit/fake_host.o

@@ -198,7 +198,8 @@ int fs_claims_build(Fs *fs) {
                 r = claim_entries(fs);
         fs->claims = NULL;
         if (r >= 0 && fs->claims_state == FS_CLAIMS_NONE) {
-                qsort(claims.items, claims.n, sizeof(*claims.items), by_first);
+                if (claims.n > 0)
+                        qsort(claims.items, claims.n, sizeof(*claims.items), by_first);
                 mark_shared(fs, &claims);
                 fs->claims_state = FS_CLAIMS_KNOWN;
         } else if (r < 0) {
