@@ -86,6 +86,7 @@ EXTRA_fuzz_exfat := $(EXTRA_fuzz_fat)
 MSC_TRANSPORT := $(addprefix $(BUILD)/plugins/msc/,bot.o scsi.o scsi_io.o scsi_do.o sense.o)
 EXTRA_msc_bot := $(MSC_TRANSPORT) $(BUILD)/tests/unit/fake_host.o
 EXTRA_msc_scsi := $(EXTRA_msc_bot)
+EXTRA_fuzz_msc := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/msc/*.c))
 EXTRA_msc_partition := $(addprefix $(BUILD)/plugins/msc/,partition.o gpt.o)
 
 # What tests of the ambarella plugin are linked with: its own objects, and a host that plays a script.

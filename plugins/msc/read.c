@@ -230,9 +230,9 @@ static int find_extents(Msc *msc, const MscFile *file, uint64_t handle) {
 }
 
 static int explain(const Reader *rd, int r) {
-        if (r == -ESTALE)
-                berth_host_log(rd->msc->host, BERTH_LOG_ERR, "the card in the camera may have been changed while %s was read",
-                               rd->clip->path);
+        if (r == -ESTALE || r == -EAGAIN || r == -EBUSY)
+                berth_host_log(rd->msc->host, BERTH_LOG_ERR, "the camera broke off the reading of %s: %s", rd->clip->path,
+                               scsi_error_text(rd->volume->unit, r));
         return r;
 }
 

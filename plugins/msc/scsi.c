@@ -30,6 +30,19 @@ static void take_text(const uint8_t *data, size_t size, char *ret, size_t ret_si
         memmove(ret, ret + n, strlen(ret + n) + 1);
 }
 
+const char *scsi_error_text(const ScsiUnit *unit, int error) {
+        switch (error) {
+        case -ESTALE:
+                return "another card may be in it now";
+        case -EBUSY:
+        case -EAGAIN:
+        case -EREMOTEIO:
+                return sense_text(&unit->sense);
+        default:
+                return strerror(-error);
+        }
+}
+
 int scsi_inquire(ScsiUnit *unit) {
         uint8_t data[INQUIRY_SIZE] = { 0 };
         const ScsiCommand c = {
@@ -38,7 +51,7 @@ int scsi_inquire(ScsiUnit *unit) {
         uint32_t moved = 0;
         int r;
 
-        r = scsi_do(unit, &c, &moved);
+        r = scsi_must(unit, &c, &moved);
         if (r < 0)
                 return r;
         if (moved < 8)
@@ -55,7 +68,7 @@ int scsi_inquire(ScsiUnit *unit) {
 int scsi_test(ScsiUnit *unit) {
         const ScsiCommand c = { .cdb = { 0x00 }, .cdb_size = 6 };
 
-        return scsi_do(unit, &c, NULL);
+        return scsi_must(unit, &c, NULL);
 }
 
 static int ask_capacity16(ScsiUnit *unit, uint64_t *ret_last, uint32_t *ret_bytes) {
@@ -66,7 +79,7 @@ static int ask_capacity16(ScsiUnit *unit, uint64_t *ret_last, uint32_t *ret_byte
         uint32_t moved = 0;
         int r;
 
-        r = scsi_do(unit, &c, &moved);
+        r = scsi_must(unit, &c, &moved);
         if (r < 0)
                 return r;
         if (moved < 12)
@@ -85,7 +98,7 @@ static int ask_capacity(ScsiUnit *unit) {
         uint32_t bytes;
         int r;
 
-        r = scsi_do(unit, &c, NULL);
+        r = scsi_must(unit, &c, NULL);
         if (r < 0)
                 return r;
         last = get_be32(data);

@@ -37,6 +37,8 @@ typedef struct ScsiUnit {
         Sense sense;              /* of the last command that failed */
 } ScsiUnit;
 
+/* What an errno of these functions means, in a few words. */
+const char *scsi_error_text(const ScsiUnit *unit, int error);
 /* INQUIRY: what it is. */
 int scsi_inquire(ScsiUnit *unit);
 /*

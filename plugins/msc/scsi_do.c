@@ -147,3 +147,9 @@ int scsi_do(ScsiUnit *unit, const ScsiCommand *command, uint32_t *ret_moved) {
                 *ret_moved = result.moved;
         return 0;
 }
+
+int scsi_must(ScsiUnit *unit, const ScsiCommand *command, uint32_t *ret_moved) {
+        int r = scsi_do(unit, command, ret_moved);
+
+        return r == -EOPNOTSUPP || r == -EINVAL || r == -ERANGE ? -EPROTO : r;
+}

@@ -21,3 +21,5 @@ typedef struct ScsiCommand {
  * bot_command(). `ret_moved` may be NULL.
  */
 int scsi_do(ScsiUnit *unit, const ScsiCommand *command, uint32_t *ret_moved);
+/* The same for what every unit must know how to do: a refusal is the unit's fault, -EPROTO. */
+int scsi_must(ScsiUnit *unit, const ScsiCommand *command, uint32_t *ret_moved);

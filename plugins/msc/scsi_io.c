@@ -32,7 +32,7 @@ static int read_once(ScsiUnit *unit, uint64_t sector, uint32_t n, void *ret) {
         ScsiCommand c = { .direction = BOT_IN, .size = n * unit->sector_bytes, .receive = ret, .exact = true };
 
         fill_cdb(&c, 0x28, 0x88, sector, n);
-        return scsi_do(unit, &c, NULL);
+        return scsi_must(unit, &c, NULL);
 }
 
 int scsi_read(ScsiUnit *unit, uint64_t sector, uint32_t n, void *ret) {
@@ -71,7 +71,8 @@ int scsi_try_larger(ScsiUnit *unit, uint64_t sector, uint64_t n) {
                 berth_host_log(unit->link->host, BERTH_LOG_INFO, "the device does not read %u KiB at once; it goes on with %u",
                                larger >> 10, unit->transfer_bytes >> 10);
         }
-        return 0;
+        /* What was done to bring it back it will want to tell before anything else. */
+        return scsi_test(unit);
 }
 
 int scsi_deliver(ScsiUnit *unit, uint64_t sector, uint32_t n) {
@@ -88,7 +89,7 @@ int scsi_deliver(ScsiUnit *unit, uint64_t sector, uint32_t n) {
                 c.deliver = (c.size - tail) / packet * packet;
         c.receive = held;
         c.once = c.deliver > 0;
-        r = scsi_do(unit, &c, NULL);
+        r = scsi_must(unit, &c, NULL);
         if (r < 0)
                 return r;
         return berth_host_deliver(unit->link->host, held, c.size - c.deliver);
@@ -110,7 +111,7 @@ int scsi_write(ScsiUnit *unit, uint64_t sector, uint32_t n, const void *data) {
                         return -EREMOTEIO;
                 berth_host_alive(unit->link->host);
                 fill_cdb(&c, 0x2A, 0x8A, sector + done, step);
-                r = scsi_do(unit, &c, NULL);
+                r = scsi_must(unit, &c, NULL);
                 unit->unflushed = true;
                 done += step;
         }
@@ -129,7 +130,7 @@ int scsi_flush(ScsiUnit *unit) {
                 r = 0;
         }
         if (r < 0)
-                return r;
+                return r == -EINVAL ? -EPROTO : r;
         if (unit->lost_writes)
                 return -EREMOTEIO;
         unit->unflushed = false;

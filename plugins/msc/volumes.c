@@ -116,14 +116,16 @@ static int mount_unit(Msc *msc, ScsiUnit *unit, bool *ret_medium) {
         if (r == -ENOMEDIUM)
                 return 0;
         if (r < 0) {
-                berth_host_log(msc->host, BERTH_LOG_ERR, "unit %u does not become ready: %s", unit->lun, strerror(-r));
+                berth_host_log(msc->host, BERTH_LOG_ERR, "unit %u does not become ready: %s", unit->lun,
+                               scsi_error_text(unit, r));
                 return r;
         }
         *ret_medium = true;
         volume_init(&whole, unit, 0, 0, unit->n_sectors);
         r = partitions_read(&whole.disk, &partitions, &why);
         if (r < 0) {
-                berth_host_log(msc->host, BERTH_LOG_ERR, "the medium in unit %u cannot be used: %s (%s)", unit->lun, why, strerror(-r));
+                berth_host_log(msc->host, BERTH_LOG_ERR, "the medium in unit %u cannot be used: %s (%s)", unit->lun, why,
+                               scsi_error_text(unit, r));
                 return r;
         }
         for (size_t i = 0; r == 0 && i < partitions.n; i++)

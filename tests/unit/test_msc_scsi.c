@@ -430,6 +430,7 @@ static void test_larger_transfers_are_tried_before_a_clip_depends_on_them(void *
         expect("28000000000000020000", true, 256 << 10);
         fake_in_error(-EPIPE);
         status(2, 0);
+        good(TEST_READY);
         assert_int_equal(scsi_try_larger(&unit, 0, 1000), 0);
         assert_int_equal(scsi_try_larger(&unit, 0, 1000), 0);
         assert_int_equal(unit.transfer_bytes, 128 << 10);
@@ -438,6 +439,7 @@ static void test_larger_transfers_are_tried_before_a_clip_depends_on_them(void *
         /* A bad sector says nothing about sizes. */
         unit = unit_new();
         fails_in("28000000000000010000", 128 << 10, 3, 0x11, 0);
+        good(TEST_READY);
         assert_int_equal(scsi_try_larger(&unit, 0, 1000), 0);
         assert_int_equal(unit.transfer_limit, 1 << 20);
         fake_done();
