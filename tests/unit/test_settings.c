@@ -70,7 +70,7 @@ static void test_settings_refuse_every_mistake_with_its_line(void **state) {
                 { "[dock]\nstate_dir = relative\n", "berthd.conf:2:" },
                 { "[dock]\nstatedir = /x\n", "unknown key" },
                 { "[dock here]\nname = x\n", "takes no name" },
-                { "[rack]\nx = 1\n", "unknown section" },
+                { "[shelf]\nx = 1\n", "unknown section" },
                 { "[policy]\nerase = sometimes\n", "neither after-receipt nor never" },
                 { "[policy]\naccept = digest,maybe\n", "'maybe' is not a receipt strength" },
                 { "[policy]\naccept =\n", "berthd.conf:2:" },
