@@ -29,6 +29,10 @@ static const char *const bay_step_table[_BAY_STEP_MAX] = {
         [BAY_STEP_VERIFY] = "verify",
         [BAY_STEP_CLOSE] = "close",
         [BAY_STEP_ERASE] = "erase",
+        [BAY_STEP_SWITCH] = "switch",
+        [BAY_STEP_LOST] = "lost",
+        [BAY_STEP_EJECT] = "eject",
+        [BAY_STEP_CYCLE] = "cycle",
 };
 const char *bay_step_to_string(BayStep s) {
         return (size_t) s < ELEMENTSOF(bay_step_table) ? bay_step_table[s] : NULL;
@@ -51,8 +55,42 @@ static BayDecision next_reading(const BayFacts *f) {
 static BayDecision next_settled(const BayFacts *f) {
         if (f->erasable > 0 && (f->awaiting_store == 0 || f->store_waiting))
                 return (BayDecision){ BAY_SETTLED, BAY_STEP_ERASE, 0 };
-        if (f->awaiting_store > 0 || f->erasable > 0 || f->erase_retry_at_usec > 0)
+        if (f->awaiting_store > 0 || f->erasable > 0 || f->held > 0 || f->erase_retry_at_usec > 0)
                 return (BayDecision){ BAY_SETTLED, BAY_STEP_CLOSE, f->erase_retry_at_usec };
+        return (BayDecision){ BAY_READY, BAY_STEP_CLOSE, 0 };
+}
+
+/* Off the bus, or about to leave it: nothing can be asked of it, it can only be waited for. */
+static BayDecision next_away(const BayFacts *f, uint64_t now_usec) {
+        if (now_usec < f->back_by_usec)
+                return (BayDecision){ BAY_SWITCHING, BAY_STEP_WAIT, f->back_by_usec };
+        if (!f->lost)
+                return (BayDecision){ BAY_SWITCHING, BAY_STEP_LOST, 0 };
+        if (f->port_power && !f->cycled)
+                return (BayDecision){ BAY_SWITCHING, BAY_STEP_CYCLE, 0 };
+        return (BayDecision){ BAY_FAULT, BAY_STEP_WAIT, 0 };
+}
+
+/*
+ * Nothing is left to do in the storage mode. Back in its command mode it can tell its battery again; where the port's power
+ * cannot be switched, and the camera does not go back by itself, it stays as it is. A clip that somebody must still
+ * confirm keeps it here: its erase is done in this mode.
+ */
+static BayDecision next_behind(const BayFacts *f, uint64_t now_usec) {
+        if (f->held > 0)
+                return (BayDecision){ BAY_SETTLED, BAY_STEP_CLOSE, 0 };
+        if (!f->ejected)
+                return (BayDecision){ BAY_SETTLED, BAY_STEP_EJECT, 0 };
+        if (f->port_power)
+                return (BayDecision){ BAY_SETTLED, BAY_STEP_CYCLE, 0 };
+        if (now_usec < f->back_by_usec)
+                return (BayDecision){ BAY_SETTLED, BAY_STEP_CLOSE, f->back_by_usec };
+        return (BayDecision){ BAY_READY, BAY_STEP_CLOSE, 0 };
+}
+
+static BayDecision next_in_command_mode(const BayFacts *f) {
+        if (!f->emptied)
+                return (BayDecision){ BAY_SWITCHING, BAY_STEP_SWITCH, 0 };
         return (BayDecision){ BAY_READY, BAY_STEP_CLOSE, 0 };
 }
 
@@ -68,16 +106,25 @@ BayDecision bay_next(const BayFacts *f, uint64_t now_usec) {
         if (f->retry_at_usec > now_usec)
                 return (BayDecision){ BAY_FAULT, BAY_STEP_WAIT, f->retry_at_usec };
 
-        if (!f->identified)
+        if (f->away)
+                d = next_away(f, now_usec);
+        /* Let go of: a new session would take it up again for nothing. */
+        else if (f->behind && f->ejected)
+                d = next_behind(f, now_usec);
+        else if (!f->identified)
                 d = (BayDecision){ BAY_IDENTIFYING, BAY_STEP_IDENTIFY, 0 };
         else if (!f->checked)
                 d = (BayDecision){ BAY_CHECKING, BAY_STEP_CHECK, 0 };
+        else if (f->switches)
+                d = next_in_command_mode(f);
         else if (!f->listed)
                 d = (BayDecision){ BAY_CHECKING, BAY_STEP_LIST, 0 };
         else if (f->to_pull > 0 || f->to_verify > 0 || f->being_settled > 0 || f->reread_at_usec > 0)
                 d = next_reading(f);
         else
                 d = next_settled(f);
+        if (d.state == BAY_READY && f->behind)
+                d = next_behind(f, now_usec);
 
         if (f->worker_busy)
                 d.step = BAY_STEP_WAIT;

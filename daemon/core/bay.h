@@ -44,6 +44,18 @@ typedef struct BayFacts {
         bool spool_full;
         bool store_waiting; /* the store takes nothing now: do not wait with what is erasable */
         bool worker_busy;   /* a step is under way */
+
+        /* Cameras that show their footage only as another device. */
+        bool switches;  /* it is in its command mode: the footage is behind a change of mode */
+        bool behind;    /* it is in its storage mode, from which it should go back */
+        size_t held;    /* clips kept from the erase until somebody confirms whose they are */
+        bool emptied;   /* in this docking the storage mode has nothing left to do */
+        bool ejected;   /* its storage was let go of */
+        bool port_power; /* the bay's port can be switched off and on */
+        bool away;      /* it was sent into the other mode, and is off the bus or about to leave it … */
+        uint64_t back_by_usec; /* … or might leave by itself after the eject: not after this */
+        bool lost;      /* it did not come back in time */
+        bool cycled;    /* and its port was switched off and on for that */
 } BayFacts;
 
 typedef enum BayStep {
@@ -55,6 +67,10 @@ typedef enum BayStep {
         BAY_STEP_VERIFY,
         BAY_STEP_CLOSE, /* nothing is left to read: let the camera go */
         BAY_STEP_ERASE,
+        BAY_STEP_SWITCH, /* send it into its storage mode */
+        BAY_STEP_LOST,   /* it did not come back: say so */
+        BAY_STEP_EJECT,
+        BAY_STEP_CYCLE,  /* switch its port off and on, so that it begins anew in its first mode */
         _BAY_STEP_MAX,
 } BayStep;
 const char *bay_step_to_string(BayStep s);

@@ -32,6 +32,16 @@ static int camera_seen(Writer *w, const Fact *f) {
         return writer_check(w, r);
 }
 
+static int camera_owned(Writer *w, uint64_t camera_id, const FactOwner *o) {
+        int r = db_run(w->db, "UPDATE cameras SET officer_id = ?2, officer_name = ?3, unit_id = ?4, unit_name = ?5 WHERE id = ?1",
+                       DB_ARGS(DB_INT(camera_id), DB_TEXT(o->officer_id), DB_TEXT(o->officer_name), DB_TEXT(o->unit_id),
+                               DB_TEXT(o->unit_name)));
+
+        if (r == 0)
+                return writer_refuse(w, -ENOENT, "camera %" PRIu64 " is not known", camera_id);
+        return writer_check(w, r);
+}
+
 static int camera_checked(Writer *w, const Fact *f) {
         uint64_t camera_id = f->camera_id;
         int64_t id = 0;
@@ -44,12 +54,19 @@ static int camera_checked(Writer *w, const Fact *f) {
                         return writer_refuse(w, r, "docking %" PRIu64 " has no camera to check", f->docking_id);
                 camera_id = (uint64_t) id;
         }
+        /* What it told of these before it went into this mode stands. */
+        if (f->check.behind)
+                return 0;
         r = db_run(w->db, "UPDATE cameras SET battery_percent = ?2, drift_usec = ?3 WHERE id = ?1",
                    DB_ARGS(DB_INT(camera_id), DB_INT(f->check.battery_percent),
                            f->check.drift_known ? DB_INT(f->check.drift_usec) : DB_NULL()));
-        return writer_check(w, r);
+        if (r < 0)
+                return writer_check(w, r);
+        return f->check.owner_known ? camera_owned(w, camera_id, &f->check.owner) : 0;
 }
 
 int camera_apply(Writer *w, const Fact *f) {
+        if (f->kind == FACT_OWNER_SET)
+                return camera_owned(w, f->camera_id, &f->owner);
         return f->kind == FACT_CAMERA_SEEN ? camera_seen(w, f) : camera_checked(w, f);
 }

@@ -179,6 +179,18 @@ int custody_find(Db *db, uint64_t clip_id, const char *kind, uint64_t *ret_seq) 
         return 0;
 }
 
+int custody_find_identity(Db *db, uint64_t docking_id, uint64_t *ret_seq) {
+        int64_t seq = 0;
+        int r;
+
+        r = db_number(db, "SELECT seq FROM custody WHERE docking_id = ?1 AND kind IN ('storage-identified', 'identity-confirmed')"
+                          " ORDER BY seq DESC LIMIT 1", DB_ARGS(DB_INT(docking_id)), &seq);
+        if (r < 0)
+                return r;
+        *ret_seq = (uint64_t) seq;
+        return 0;
+}
+
 int custody_hash(Db *db, uint64_t seq, Digest *ret) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
         int r;

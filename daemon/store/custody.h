@@ -36,6 +36,8 @@ void custody_event_done(CustodyEvent *e);
 int custody_read_checked(Db *db, const ChainHead *head, uint64_t seq, CustodyEvent *ret);
 /* The newest event of this kind about this clip: its seq, or -ENOENT. */
 int custody_find(Db *db, uint64_t clip_id, const char *kind, uint64_t *ret_seq);
+/* The newest event about who the camera of a docking is that came back as another device: its seq, or -ENOENT. */
+int custody_find_identity(Db *db, uint64_t docking_id, uint64_t *ret_seq);
 
 /* Checks all events from `from_seq` on and returns the last: -EBADE, with `ret_bad` the first event that is wrong. */
 int custody_verify(Db *db, uint64_t from_seq, ChainHead *ret, uint64_t *ret_bad);

@@ -46,6 +46,9 @@ static int docking_ended(Writer *w, const Fact *f) {
                    DB_ARGS(DB_INT(f->docking_id), DB_INT(f->at.wall_usec), DB_TEXT(f->text)));
         if (r == 0)
                 return writer_refuse(w, -EINVAL, "docking %" PRIu64 " is over or not known", f->docking_id);
+        if (r < 0 || f->end.stays)
+                return writer_check(w, r);
+        r = db_run(w->db, "DELETE FROM switches WHERE bay = (SELECT bay FROM dockings WHERE id = ?1)", DB_ARGS(DB_INT(f->docking_id)));
         return writer_check(w, r);
 }
 

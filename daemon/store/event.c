@@ -71,6 +71,17 @@ static void put_usb(Builder *b, const Fact *f) {
         put_text(b, "usb_product", f->usb.usb_product);
         if (f->kind == FACT_REFUSED)
                 put_text(b, "descriptors", f->usb.descriptors_hex);
+        if (f->kind == FACT_RETURNED) {
+                put_text(b, "model_id", f->usb.model_id);
+                put_bool(b, "storage_mode", f->usb.behind);
+        }
+}
+
+static void put_owner(Builder *b, const FactOwner *o) {
+        put_text(b, "officer_id", o->officer_id);
+        put_text(b, "officer_name", o->officer_name);
+        put_text(b, "unit_id", o->unit_id);
+        put_text(b, "unit_name", o->unit_name);
 }
 
 static void put_check(Builder *b, const Fact *f) {
@@ -83,6 +94,16 @@ static void put_check(Builder *b, const Fact *f) {
         }
         if (f->check.drift_known)
                 put_int(b, "drift_usec", f->check.drift_usec);
+        if (f->check.volume_known)
+                put_bool(b, "volume_dirty", f->check.volume_dirty);
+        if (f->check.owner_known)
+                put_owner(b, &f->check.owner);
+}
+
+static void put_storage(Builder *b, const Fact *f) {
+        put_text(b, "identity", docking_identity_to_string(f->storage.identity));
+        put_text(b, "storage_id", f->storage.storage_id);
+        put_id(b, "switch_docking_id", f->storage.switch_docking_id);
 }
 
 static void put_clip(Builder *b, const Fact *f) {
@@ -151,7 +172,18 @@ static void put_own_members(Builder *b, const Fact *f) {
                 break;
         case FACT_DOCKED:
         case FACT_REFUSED:
+        case FACT_RETURNED:
                 put_usb(b, f);
+                break;
+        case FACT_SWITCH_BEGUN:
+                put_uint(b, "until_boottime_usec", f->change.until_boottime_usec);
+                put_text(b, "model_id", f->change.model_id);
+                break;
+        case FACT_STORAGE_IDENTIFIED:
+                put_storage(b, f);
+                break;
+        case FACT_OWNER_SET:
+                put_owner(b, &f->owner);
                 break;
         case FACT_CHECKED:
                 put_check(b, f);
@@ -186,7 +218,17 @@ static void put_own_members(Builder *b, const Fact *f) {
 }
 
 static const char *text_key(FactKind kind) {
-        return kind == FACT_DAEMON_STARTED ? "version" : kind == FACT_ERASE_BEGUN ? "accepted_strengths" : "reason";
+        switch (kind) {
+        case FACT_DAEMON_STARTED:
+                return "version";
+        case FACT_ERASE_BEGUN:
+                return "accepted_strengths";
+        case FACT_IDENTITY_CONFIRMED:
+        case FACT_OWNER_SET:
+                return "by";
+        default:
+                return "reason";
+        }
 }
 
 int event_new(Writer *w, const Fact *f, const Subject *s, json_t **ret) {

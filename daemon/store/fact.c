@@ -16,6 +16,13 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_CHECKED] = "checked",
         [FACT_CLOCK_SET] = "clock-set",
         [FACT_UNDOCKED] = "undocked",
+        [FACT_SWITCH_BEGUN] = "switch-begun",
+        [FACT_LEFT] = "left",
+        [FACT_RETURNED] = "returned",
+        [FACT_STORAGE_IDENTIFIED] = "storage-identified",
+        [FACT_IDENTITY_CONFIRMED] = "identity-confirmed",
+        [FACT_EJECTED] = "ejected",
+        [FACT_OWNER_SET] = "owner-set",
         [FACT_REFUSED] = "refused",
         [FACT_FAULT] = "fault",
         [FACT_QUARANTINED] = "quarantined",
@@ -44,7 +51,23 @@ const char *fact_kind_to_string(FactKind kind) {
         return (size_t) kind < ELEMENTSOF(fact_kind_table) ? fact_kind_table[(size_t) kind] : NULL;
 }
 
+static const char *const docking_identity_table[_IDENTITY_MAX] = {
+        [IDENTITY_OWN] = "own",
+        [IDENTITY_PORT] = "port",
+        [IDENTITY_OTHER] = "other",
+        [IDENTITY_STORAGE] = "storage",
+};
+DEFINE_STRING_TABLE(docking_identity, DockingIdentity, docking_identity_table)
+
 #define FACT_STRINGS_MAX 9u
+
+static size_t owner_strings(FactOwner *o, const char **ret[static 4]) {
+        ret[0] = &o->officer_id;
+        ret[1] = &o->officer_name;
+        ret[2] = &o->unit_id;
+        ret[3] = &o->unit_name;
+        return 4;
+}
 
 /* The string members that this kind uses. */
 static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
@@ -68,6 +91,24 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 ret[n++] = &f->usb.usb_manufacturer;
                 ret[n++] = &f->usb.usb_product;
                 ret[n++] = &f->usb.descriptors_hex;
+                break;
+        case FACT_RETURNED:
+                ret[n++] = &f->usb.usb_serial;
+                ret[n++] = &f->usb.usb_manufacturer;
+                ret[n++] = &f->usb.usb_product;
+                ret[n++] = &f->usb.model_id;
+                break;
+        case FACT_CHECKED:
+                n += owner_strings(&f->check.owner, ret + n);
+                break;
+        case FACT_OWNER_SET:
+                n += owner_strings(&f->owner, ret + n);
+                break;
+        case FACT_SWITCH_BEGUN:
+                ret[n++] = &f->change.model_id;
+                break;
+        case FACT_STORAGE_IDENTIFIED:
+                ret[n++] = &f->storage.storage_id;
                 break;
         case FACT_CLIP_SEEN:
                 ret[n++] = &f->clip.path;
@@ -108,6 +149,10 @@ static bool fact_numbers_fit(const Fact *f) {
         switch (f->kind) {
         case FACT_CHECKED:
                 return fits(f->check.storage_total_bytes) && fits(f->check.storage_free_bytes);
+        case FACT_SWITCH_BEGUN:
+                return fits(f->change.until_boottime_usec);
+        case FACT_STORAGE_IDENTIFIED:
+                return fits(f->storage.switch_docking_id) && docking_identity_to_string(f->storage.identity);
         case FACT_CLIP_SEEN:
                 return fits(f->clip.size_bytes);
         case FACT_PULL_BEGUN:

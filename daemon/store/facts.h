@@ -24,6 +24,13 @@ typedef enum FactKind {
         FACT_CHECKED,           /* battery, storage, clock drift, measured before the clock is set */
         FACT_CLOCK_SET,         /* or left, and why */
         FACT_UNDOCKED,
+        FACT_SWITCH_BEGUN,      /* the camera is about to be sent into its storage mode, where its footage is */
+        FACT_LEFT,              /* it left the bus for that, or for its port's power: its docking goes on; text: what for */
+        FACT_RETURNED,          /* a device that it may be is at the bay again */
+        FACT_STORAGE_IDENTIFIED, /* … and this is how far it is known to be the same camera; text: in words */
+        FACT_IDENTITY_CONFIRMED, /* somebody vouches for it; text: who */
+        FACT_EJECTED,           /* its storage was let go of, all footage being settled */
+        FACT_OWNER_SET,         /* written to the camera; text: on whose word */
         FACT_REFUSED,           /* a stranger's device */
         FACT_FAULT,             /* the worker died, stalled, or broke a rule */
         FACT_QUARANTINED,
@@ -55,6 +62,23 @@ typedef enum FactKind {
 const char *fact_kind_to_string(FactKind kind); /* "docked", "clip-seen": the custody event's "event" */
 
 #define FACT_UNKNOWN_TIME INT64_MIN
+
+/* How a docking's camera is known. Erasing needs the first or the last. */
+typedef enum DockingIdentity {
+        IDENTITY_OWN,     /* the device says it itself */
+        IDENTITY_PORT,    /* by the port alone: it came where a camera had left to come back as another device */
+        IDENTITY_OTHER,   /* its storage is not the one that is recorded for that camera */
+        IDENTITY_STORAGE, /* its storage is the one that is recorded, or somebody vouches for it */
+        _IDENTITY_MAX,
+        _IDENTITY_INVALID = -22,
+} DockingIdentity;
+const char *docking_identity_to_string(DockingIdentity i);
+DockingIdentity docking_identity_from_string(const char *s);
+
+/* As the camera holds it. */
+typedef struct FactOwner {
+        const char *officer_id, *officer_name, *unit_id, *unit_name;
+} FactOwner;
 /* What a fact's strings may hold, in bytes: longer ones are refused (-EMSGSIZE) before anything is written. */
 #define FACT_TEXT_MAX 8192u
 #define FACT_DESCRIPTORS_MAX 131072u
@@ -83,10 +107,16 @@ typedef struct Fact {
                         uint16_t vid, pid, bcd_device;
                         const char *usb_serial, *usb_manufacturer, *usb_product;
                         const char *descriptors_hex; /* REFUSED */
-                } usb; /* DOCKED, REFUSED */
+                        const char *model_id;        /* RETURNED */
+                        bool behind;                 /* RETURNED: in its storage mode */
+                } usb; /* DOCKED, REFUSED, RETURNED */
                 struct {
                         int battery_percent; /* -1 unknown */
                         bool storage_known, read_only, drift_known;
+                        bool volume_known, volume_dirty;
+                        bool behind;      /* in storage mode: battery, clock and owner were not to be asked for */
+                        bool owner_known;
+                        FactOwner owner;
                         uint64_t storage_total_bytes, storage_free_bytes;
                         int64_t drift_usec; /* camera minus dock */
                 } check; /* CHECKED */
@@ -94,6 +124,19 @@ typedef struct Fact {
                         bool set;
                         int64_t to_unix_sec;
                 } clock; /* CLOCK_SET */
+                struct {
+                        uint64_t until_boottime_usec; /* what appears later is not it */
+                        const char *model_id;         /* of its command mode */
+                } change; /* SWITCH_BEGUN */
+                struct {
+                        DockingIdentity identity;
+                        const char *storage_id;     /* as found; "" when it has none that tells it from others */
+                        uint64_t switch_docking_id; /* in which it was sent into its storage mode */
+                } storage; /* STORAGE_IDENTIFIED */
+                struct {
+                        bool stays; /* the daemon ends, and the camera does not leave */
+                } end; /* UNDOCKED */
+                FactOwner owner; /* OWNER_SET */
                 struct {
                         const char *path;
                         uint64_t size_bytes;

@@ -66,17 +66,43 @@ static int check_state(Writer *w, const Fact *f, const ClipNow *clip) {
         return 0;
 }
 
-static int check_docking(Writer *w, const Fact *f, const ClipNow *clip) {
-        int64_t camera_id = 0;
+/* A camera that came back as another device must be known by more than the port: by row, and by the chain's last word. */
+static int check_identity(Writer *w, const Fact *f, const char *identity) {
+        CustodyEvent e = { 0 };
+        bool doubtful;
+        uint64_t seq;
         int r;
 
-        r = db_number(w->db, "SELECT camera_id FROM dockings WHERE id = ?1 AND undocked_usec IS NULL",
-                      DB_ARGS(DB_INT(f->docking_id)), &camera_id);
+        if (!text_equal(identity, "own") && !text_equal(identity, "storage"))
+                return reject(w, f, "its camera is known by the port only, and nobody has confirmed it");
+        r = custody_find_identity(w->db, f->docking_id, &seq);
         if (r == -ENOENT)
-                return reject(w, f, "its docking is over or without an identity");
+                return text_equal(identity, "own") ? 0 : reject(w, f, "no custody event says how its camera was recognised");
+        if (r >= 0)
+                r = custody_read_checked(w->db, &w->head, seq, &e);
+        if (r == -EBADE)
+                return reject(w, f, "the custody event about its camera's identity does not stand");
         if (r < 0)
                 return writer_check(w, r);
-        return (uint64_t) camera_id == clip->camera_id ? 0 : reject(w, f, "the docking is of another camera");
+        doubtful = e.docking_id != f->docking_id ||
+                   !(text_equal(e.kind, fact_kind_to_string(FACT_IDENTITY_CONFIRMED)) || member_is(&e, "identity", "storage"));
+        custody_event_done(&e);
+        return doubtful ? reject(w, f, "its camera is known by the port only, and nobody has confirmed it") : 0;
+}
+
+static int check_docking(Writer *w, const Fact *f, const ClipNow *clip) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        int r;
+
+        r = db_query(w->db, "SELECT ifnull(camera_id, 0), identity FROM dockings WHERE id = ?1 AND undocked_usec IS NULL",
+                     DB_ARGS(DB_INT(f->docking_id)), &row);
+        if (r < 0)
+                return writer_check(w, r);
+        if (r == 0 || db_column_uint(row, 0) == 0)
+                return reject(w, f, "its docking is over or without an identity");
+        if (db_column_uint(row, 0) != clip->camera_id)
+                return reject(w, f, "the docking is of another camera");
+        return check_identity(w, f, (const char *) sqlite3_column_text(row, 1));
 }
 
 /* Read from this very device, in this docking, to the last byte. */

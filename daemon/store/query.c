@@ -73,7 +73,8 @@ static void take_digest(sqlite3_stmt *row, int column, Digest *ret, int *r) {
 
 #define CAMERA_COLUMNS                                                                                            \
         "id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous, first_seen_usec,"            \
-        " last_docked_usec, battery_percent, drift_usec"
+        " last_docked_usec, battery_percent, drift_usec, behind_id, behind_docking_id, behind_confirmed, officer_id,"  \
+        " officer_name, unit_id, unit_name"
 
 static int camera_make(sqlite3_stmt *row, void **ret) {
         _cleanup_(camera_row_freep) CameraRow *c = calloc(1, sizeof(*c));
@@ -88,8 +89,15 @@ static int camera_make(sqlite3_stmt *row, void **ret) {
         take_text(row, 4, &c->firmware, &r);
         take_text(row, 5, &c->storage_id, &r);
         take_text(row, 6, &c->model_id, &r);
+        take_text(row, 12, &c->behind_id, &r);
+        take_text(row, 15, &c->officer_id, &r);
+        take_text(row, 16, &c->officer_name, &r);
+        take_text(row, 17, &c->unit_id, &r);
+        take_text(row, 18, &c->unit_name, &r);
         if (r < 0)
                 return r;
+        c->behind_docking_id = db_column_uint(row, 13);
+        c->behind_confirmed = sqlite3_column_int(row, 14) != 0;
         c->ambiguous = sqlite3_column_int(row, 7) != 0;
         c->first_seen_usec = sqlite3_column_int64(row, 8);
         c->last_docked_usec = sqlite3_column_int64(row, 9);
@@ -104,13 +112,12 @@ static void camera_free_rows(void *rows, size_t n) {
         camera_rows_free(rows, n);
 }
 
-int store_camera_by_serial(Store *s, const char *serial, CameraRow **ret) {
+static int one_camera(Store *s, const char *sql, DbValue key, CameraRow **ret) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
         void *camera = NULL;
         int r;
 
-        r = db_query(s->reader, "SELECT " CAMERA_COLUMNS " FROM cameras WHERE serial = ?1", DB_ARGS(DB_TEXT(serial)),
-                     &row);
+        r = db_query(s->reader, sql, DB_ARGS(key), &row);
         if (r < 0)
                 return r;
         if (r == 0)
@@ -119,6 +126,53 @@ int store_camera_by_serial(Store *s, const char *serial, CameraRow **ret) {
         if (r < 0)
                 return r;
         *ret = camera;
+        return 0;
+}
+
+int store_camera_by_serial(Store *s, const char *serial, CameraRow **ret) {
+        return one_camera(s, "SELECT " CAMERA_COLUMNS " FROM cameras WHERE serial = ?1", DB_TEXT(serial), ret);
+}
+
+int store_camera(Store *s, uint64_t camera_id, CameraRow **ret) {
+        return one_camera(s, "SELECT " CAMERA_COLUMNS " FROM cameras WHERE id = ?1", DB_INT(camera_id), ret);
+}
+
+int store_behind_of_other(Store *s, const char *behind_id, uint64_t camera_id) {
+        int64_t n = 0;
+        int r;
+
+        r = db_number(s->reader, "SELECT count(*) FROM cameras WHERE behind_id = ?1 AND behind_id <> '' AND id <> ?2",
+                      DB_ARGS(DB_TEXT(behind_id), DB_INT(camera_id)), &n);
+        return r < 0 ? r : n > 0;
+}
+
+int store_switch(Store *s, const char *bay, SwitchRow **ret) {
+        _cleanup_(switch_row_freep) SwitchRow *found = NULL;
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        const char *boot_id;
+        int r;
+
+        r = db_query(s->reader,
+                     "SELECT camera_id, docking_id, begun_boottime_usec, until_boottime_usec, boot_id, model_id FROM switches"
+                     " WHERE bay = ?1",
+                     DB_ARGS(DB_TEXT(bay)), &row);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return -ENOENT;
+        found = calloc(1, sizeof(*found));
+        if (!found)
+                return -ENOMEM;
+        found->camera_id = db_column_uint(row, 0);
+        found->docking_id = db_column_uint(row, 1);
+        found->begun_boottime_usec = db_column_uint(row, 2);
+        found->until_boottime_usec = db_column_uint(row, 3);
+        boot_id = (const char *) sqlite3_column_text(row, 4);
+        (void) snprintf(found->boot_id, sizeof(found->boot_id), "%s", boot_id ? boot_id : "");
+        r = db_column_text(row, 5, &found->model_id);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(found);
         return 0;
 }
 
@@ -137,7 +191,9 @@ int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, siz
         " c.seen_usec, c.digest, c.head, c.tail, c.spool_name,"                                                   \
         " r.object_key, r.manifest_key, r.strength, r.digest, r.size_bytes, r.time_unix_sec, c.reason,"           \
         " c.container, c.container_state, c.container_offset, c.recorded_unix_sec, c.duration_msec,"               \
-        " c.container_reason, c.urgent"                                                                           \
+        " c.container_reason, c.urgent,"                                                                          \
+        " ifnull((SELECT d.identity IN ('port', 'other') FROM dockings d WHERE d.id ="                            \
+        "  CASE c.last_docking_id WHEN 0 THEN c.first_docking_id ELSE c.last_docking_id END), 0)"                 \
         " FROM clips c JOIN cameras k ON k.id = c.camera_id LEFT JOIN receipts r ON r.clip_id = c.id"
 
 static void clip_take_receipt(sqlite3_stmt *row, ClipRow *c, int *r) {
@@ -198,6 +254,7 @@ static int clip_make(sqlite3_stmt *row, void **ret) {
         if (r >= 0)
                 r = clip_take_container(row, &c->container);
         c->urgent = sqlite3_column_int(row, 31) != 0;
+        c->by_port = sqlite3_column_int(row, 32) != 0;
         if (r < 0)
                 return r;
         if (c->state < 0)

@@ -13,7 +13,20 @@ CameraRow *camera_row_free(CameraRow *c) {
         free(c->firmware);
         free(c->storage_id);
         free(c->model_id);
+        free(c->behind_id);
+        free(c->officer_id);
+        free(c->officer_name);
+        free(c->unit_id);
+        free(c->unit_name);
         free(c);
+        return NULL;
+}
+
+SwitchRow *switch_row_free(SwitchRow *s) {
+        if (!s)
+                return NULL;
+        free(s->model_id);
+        free(s);
         return NULL;
 }
 

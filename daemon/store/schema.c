@@ -146,11 +146,40 @@ static const char step_4[] =
         " docking_id INTEGER NOT NULL,"
         " PRIMARY KEY (clip_id, event_seq, start_bytes)) WITHOUT ROWID;";
 
+/* Cameras that come back as another device, and whom a camera is issued to. */
+static const char step_5[] =
+        /* What the storage behind a camera's change of mode is known by, and in which docking's change that was first seen. */
+        "ALTER TABLE cameras ADD COLUMN behind_id TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE cameras ADD COLUMN behind_docking_id INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE cameras ADD COLUMN behind_confirmed INTEGER NOT NULL DEFAULT 0;"
+        "CREATE INDEX cameras_behind ON cameras (behind_id) WHERE behind_id <> '';"
+        "ALTER TABLE cameras ADD COLUMN officer_id TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE cameras ADD COLUMN officer_name TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE cameras ADD COLUMN unit_id TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE cameras ADD COLUMN unit_name TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE dockings ADD COLUMN identity TEXT NOT NULL DEFAULT 'own'"
+        " CHECK (identity IN ('own', 'port', 'other', 'storage'));"
+        "ALTER TABLE dockings ADD COLUMN behind_id TEXT NOT NULL DEFAULT '';"
+        "CREATE INDEX dockings_by_port ON dockings (camera_id) WHERE identity = 'port';"
+
+        /* The camera that was sent into its storage mode at a bay, until it leaves or goes back. */
+        "CREATE TABLE switches ("
+        " bay TEXT PRIMARY KEY,"
+        " camera_id INTEGER NOT NULL REFERENCES cameras (id),"
+        " docking_id INTEGER NOT NULL,"
+        " model_id TEXT NOT NULL,"
+        " boot_id TEXT NOT NULL,"
+        " begun_boottime_usec INTEGER NOT NULL, until_boottime_usec INTEGER NOT NULL) WITHOUT ROWID;"
+
+        "CREATE INDEX custody_of_identity ON custody (docking_id, seq)"
+        " WHERE kind IN ('storage-identified', 'identity-confirmed');";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
         { 3, step_3 },
         { 4, step_4 },
+        { 5, step_5 },
 };
 
 int schema_version(void) {

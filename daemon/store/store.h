@@ -66,6 +66,8 @@ size_t store_pending(const Store *s);
  * `text` (a comma-separated list that the site's policy accepts, "digest" by default); every block of the
  * clip was last read from the camera in the fact's own docking; the clip has no conflict; and the chained
  * bytes of the custody events behind the copy and the receipt hash to what the chain says and name that digest.
+ * A camera that came back as another device must be known by its recorded storage, or confirmed by somebody, in the row and by
+ * the chain's last event about it.
  * Nor may the docking be over or of another camera, and the chain must not know of a conflict, or of a refusal by the
  * store after the receipt. Else -EKEYREJECTED, nothing is written, and store_last_refusal() says which of these failed.
  */
@@ -82,12 +84,32 @@ typedef struct CameraRow {
         int battery_percent;                       /* of the last check, -1 unknown */
         bool drift_known;
         int64_t drift_usec; /* camera minus dock, of the last check */
+        /* Of the storage that it turns into; "" when none is recorded. */
+        char *behind_id;
+        uint64_t behind_docking_id; /* in whose change of mode that was first seen */
+        bool behind_confirmed;
+        char *officer_id, *officer_name, *unit_id, *unit_name; /* as the camera last told */
 } CameraRow;
 CameraRow *camera_row_free(CameraRow *c);
 DEFINE_CLEANUP(CameraRow, camera_row_free);
 
 /* 0, or -ENOENT. */
 int store_camera_by_serial(Store *s, const char *serial, CameraRow **ret);
+int store_camera(Store *s, uint64_t camera_id, CameraRow **ret);
+/* Is this storage recorded for a camera other than that one? 0 or 1, -errno. */
+int store_behind_of_other(Store *s, const char *behind_id, uint64_t camera_id);
+
+/* The camera that was sent into its storage mode at a bay and has not left nor gone back since. */
+typedef struct SwitchRow {
+        uint64_t camera_id, docking_id;
+        char *model_id; /* of its command mode */
+        char boot_id[BOOT_ID_SIZE];
+        uint64_t begun_boottime_usec, until_boottime_usec;
+} SwitchRow;
+SwitchRow *switch_row_free(SwitchRow *s);
+DEFINE_CLEANUP(SwitchRow, switch_row_free);
+/* 0, or -ENOENT. */
+int store_switch(Store *s, const char *bay, SwitchRow **ret);
 /* Cameras with id > after, in order of id, at most `max`. */
 int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, size_t *ret_n);
 
@@ -130,6 +152,7 @@ typedef struct ClipRow {
         char *reason; /* of a conflict, or the last refusal; else NULL */
         Container container; /* from COPIED on; of "no container" before, and of what an earlier version copied */
         bool urgent;  /* an operator wants it in the store before anything else */
+        bool by_port; /* last read from a device that was known to be its camera by the port alone */
 } ClipRow;
 ClipRow *clip_row_free(ClipRow *c);
 DEFINE_CLEANUP(ClipRow, clip_row_free);

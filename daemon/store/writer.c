@@ -109,7 +109,13 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         switch (f->kind) {
         case FACT_CAMERA_SEEN:
         case FACT_CHECKED:
+        case FACT_OWNER_SET:
                 return camera_apply(w, f);
+        case FACT_SWITCH_BEGUN:
+        case FACT_RETURNED:
+        case FACT_STORAGE_IDENTIFIED:
+        case FACT_IDENTITY_CONFIRMED:
+                return change_apply(w, f);
         case FACT_DAEMON_STARTED:
         case FACT_DOCKED:
         case FACT_IDENTIFIED:

@@ -33,6 +33,7 @@ int writer_apply(Writer *w, const Fact *f);
 
 int camera_apply(Writer *w, const Fact *f);
 int docking_apply(Writer *w, const Fact *f);
+int change_apply(Writer *w, const Fact *f);
 int clip_apply(Writer *w, const Fact *f);
 int block_apply(Writer *w, const Fact *f);
 int receipt_apply(Writer *w, const Fact *f);

@@ -17,6 +17,7 @@
 #define KNOWN DOCKED, .identified = true
 #define CHECKED KNOWN, .checked = true
 #define LISTED CHECKED, .listed = true
+#define AWAY DOCKED, .away = true
 
 typedef struct Row {
         const char *promise;
@@ -59,6 +60,41 @@ static const Row rows[] = {
           { BAY_PULLING, BAY_STEP_WAIT, NOW + 9 } },
         { "a fault comes before it", { LISTED, .retry_at_usec = NOW + 5, .reread_at_usec = NOW + 9 }, { BAY_FAULT, BAY_STEP_WAIT,
                 NOW + 5 } },
+        { "a camera with footage behind a switch is identified first", { DOCKED, .switches = true }, { BAY_IDENTIFYING,
+                BAY_STEP_IDENTIFY, 0 } },
+        { "and checked, before it goes", { KNOWN, .switches = true }, { BAY_CHECKING, BAY_STEP_CHECK, 0 } },
+        { "then it is sent into its storage mode", { CHECKED, .switches = true }, { BAY_SWITCHING, BAY_STEP_SWITCH, 0 } },
+        { "nothing is listed in command mode", { LISTED, .switches = true, .to_pull = 3 }, { BAY_SWITCHING, BAY_STEP_SWITCH, 0 } },
+        { "it is waited for", { AWAY, .back_by_usec = NOW + 9 }, { BAY_SWITCHING, BAY_STEP_WAIT, NOW + 9 } },
+        { "and nothing is asked of it meanwhile", { AWAY, .to_pull = 1, .erasable = 1, .back_by_usec = NOW + 9 }, { BAY_SWITCHING,
+                BAY_STEP_WAIT, NOW + 9 } },
+        { "but not for ever", { AWAY, .back_by_usec = NOW }, { BAY_SWITCHING, BAY_STEP_LOST, 0 } },
+        { "a lost one backs off", { AWAY, .back_by_usec = NOW, .lost = true, .retry_at_usec = NOW + 3 }, { BAY_FAULT,
+                BAY_STEP_WAIT, NOW + 3 } },
+        { "then its port is switched off and on", { AWAY, .back_by_usec = NOW, .lost = true, .port_power = true }, { BAY_SWITCHING,
+                BAY_STEP_CYCLE, 0 } },
+        { "once", { AWAY, .back_by_usec = NOW, .lost = true, .port_power = true, .cycled = true }, { BAY_FAULT, BAY_STEP_WAIT, 0 } },
+        { "without port power a person must look", { AWAY, .back_by_usec = NOW, .lost = true }, { BAY_FAULT, BAY_STEP_WAIT, 0 } },
+        { "in storage mode it is identified anew", { DOCKED, .behind = true }, { BAY_IDENTIFYING, BAY_STEP_IDENTIFY, 0 } },
+        { "and pulled like any other", { LISTED, .behind = true, .to_pull = 1 }, { BAY_PULLING, BAY_STEP_PULL, 0 } },
+        { "and erased like any other", { LISTED, .behind = true, .erasable = 1 }, { BAY_SETTLED, BAY_STEP_ERASE, 0 } },
+        { "it stays while receipts are awaited", { LISTED, .behind = true, .awaiting_store = 1 }, { BAY_SETTLED, BAY_STEP_CLOSE, 0 } },
+        { "it stays while its identity is to be confirmed", { LISTED, .behind = true, .held = 1, .port_power = true }, { BAY_SETTLED,
+                BAY_STEP_CLOSE, 0 } },
+        { "then it is ejected", { LISTED, .behind = true, .port_power = true }, { BAY_SETTLED, BAY_STEP_EJECT, 0 } },
+        { "and its port switched off and on", { LISTED, .behind = true, .ejected = true, .port_power = true }, { BAY_SETTLED,
+                BAY_STEP_CYCLE, 0 } },
+        { "an ejected camera is not identified again", { DOCKED, .behind = true, .ejected = true, .port_power = true }, { BAY_SETTLED,
+                BAY_STEP_CYCLE, 0 } },
+        { "without port power it may go back by itself", { LISTED, .behind = true, .ejected = true, .back_by_usec = NOW + 4 },
+          { BAY_SETTLED, BAY_STEP_CLOSE, NOW + 4 } },
+        { "or stays as it is", { LISTED, .behind = true, .ejected = true, .back_by_usec = NOW }, { BAY_READY, BAY_STEP_CLOSE, 0 } },
+        { "back in command mode it is identified", { DOCKED, .switches = true, .emptied = true }, { BAY_IDENTIFYING,
+                BAY_STEP_IDENTIFY, 0 } },
+        { "and checked, for its battery", { KNOWN, .switches = true, .emptied = true }, { BAY_CHECKING, BAY_STEP_CHECK, 0 } },
+        { "and is ready", { CHECKED, .switches = true, .emptied = true }, { BAY_READY, BAY_STEP_CLOSE, 0 } },
+        { "a quarantined one is not switched", { CHECKED, .switches = true, .quarantined = true }, { BAY_QUARANTINED,
+                BAY_STEP_CLOSE, 0 } },
         { "one step at a time", { LISTED, .to_pull = 1, .worker_busy = true }, { BAY_PULLING, BAY_STEP_WAIT, 0 } },
 };
 
@@ -113,10 +149,51 @@ static void test_bay_states_have_names_both_ways(void **state) {
         assert_int_equal(bay_state_from_string("nonsense"), _BAY_STATE_INVALID);
 }
 
+/* Over all combinations of what a switching camera can be. */
+static void test_camera_is_sent_away_only_with_nothing_under_way(void **state) {
+        (void) state;
+        for (unsigned bits = 0; bits < 1u << 17; bits++) {
+                BayFacts f = {
+                        .occupied = true,
+                        .identified = bits & 1,
+                        .checked = bits & 2,
+                        .listed = bits & 4,
+                        .to_pull = (bits >> 3) & 1,
+                        .to_verify = (bits >> 4) & 1,
+                        .being_settled = (bits >> 5) & 1,
+                        .erasable = (bits >> 6) & 1,
+                        .awaiting_store = (bits >> 7) & 1,
+                        .held = (bits >> 8) & (bits >> 10) & 1,
+                        .switches = (bits >> 9 & 3) == 1,
+                        .behind = (bits >> 9 & 3) == 2,
+                        .emptied = bits & 1u << 11,
+                        .ejected = bits & 1u << 12,
+                        .port_power = bits & 1u << 13,
+                        .away = bits & 1u << 14,
+                        .lost = bits & 1u << 15,
+                        .worker_busy = bits & 1u << 16,
+                };
+                BayDecision d = bay_next(&f, NOW);
+                bool busy = f.to_pull || f.to_verify || f.being_settled || f.erasable || f.awaiting_store || f.held;
+
+                if (d.step == BAY_STEP_SWITCH)
+                        assert_true(f.switches && f.identified && f.checked && !f.emptied && !f.away && !f.worker_busy);
+                if (d.step == BAY_STEP_EJECT)
+                        assert_true(f.behind && f.listed && !busy && !f.away && !f.worker_busy);
+                if (d.step == BAY_STEP_CYCLE)
+                        assert_true(f.port_power && !f.worker_busy && (f.away ? f.lost : f.ejected && !f.held));
+                if (f.away || (f.behind && f.ejected))
+                        assert_true(d.step != BAY_STEP_PULL && d.step != BAY_STEP_ERASE && d.step != BAY_STEP_IDENTIFY);
+                if (d.state == BAY_READY)
+                        assert_true(!f.away && !f.held && (!f.switches || f.emptied));
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_bay_does_what_its_facts_ask_for),
                 cmocka_unit_test(test_bay_is_never_ready_with_footage_left),
+                cmocka_unit_test(test_camera_is_sent_away_only_with_nothing_under_way),
                 cmocka_unit_test(test_bay_states_have_names_both_ways),
         };
 

@@ -114,6 +114,67 @@ static void weak_receipt_not_quite_accepted(Rig *rig, Fact *erase) {
         erase->text = "digest,sizes,siz";
 }
 
+static Fact in_docking(FactKind kind) {
+        Fact f = rig_fact(kind);
+
+        f.docking_id = f.camera_id = 1;
+        return f;
+}
+
+static void come_back(Rig *rig, DockingIdentity identity, const char *storage_id, uint64_t switch_docking_id) {
+        Fact back = in_docking(FACT_RETURNED), known = in_docking(FACT_STORAGE_IDENTIFIED);
+
+        back.usb.behind = true;
+        back.usb.model_id = "storage";
+        known.storage.identity = identity;
+        known.storage.storage_id = storage_id;
+        known.storage.switch_docking_id = switch_docking_id;
+        rig_must(rig, &back);
+        rig_must(rig, &known);
+}
+
+static void came_back_unseen(Rig *rig, Fact *erase) {
+        Fact back = in_docking(FACT_RETURNED);
+
+        (void) erase;
+        back.usb.behind = true;
+        back.usb.model_id = "storage";
+        rig_must(rig, &back);
+}
+
+static void by_port_only(Rig *rig, Fact *erase) {
+        (void) erase;
+        come_back(rig, IDENTITY_PORT, "VOL-1", 1);
+}
+
+static void by_port_and_hidden(Rig *rig, Fact *erase) {
+        by_port_only(rig, erase);
+        rig_spoil(rig, "UPDATE dockings SET identity = 'storage'");
+}
+
+static void by_port_and_called_its_own(Rig *rig, Fact *erase) {
+        by_port_only(rig, erase);
+        rig_spoil(rig, "UPDATE dockings SET identity = 'own'");
+}
+
+static void other_storage(Rig *rig, Fact *erase) {
+        (void) erase;
+        come_back(rig, IDENTITY_OTHER, "VOL-2", 1);
+}
+
+static void by_port_confirmed(Rig *rig, Fact *erase) {
+        Fact f = in_docking(FACT_IDENTITY_CONFIRMED);
+
+        by_port_only(rig, erase);
+        f.text = "uid 0 (root)";
+        rig_must(rig, &f);
+}
+
+static void confirmed_before_another_came(Rig *rig, Fact *erase) {
+        by_port_confirmed(rig, erase);
+        other_storage(rig, erase);
+}
+
 static void nothing_said(Rig *rig, Fact *erase) {
         (void) rig;
         erase->text = NULL;
@@ -162,6 +223,18 @@ static const Row rows[] = {
         { "no receipt row", "DELETE FROM receipts", NULL, "no receipt" },
         { "no digest", "UPDATE clips SET digest = NULL", NULL, "not copied whole" },
 
+        { "known by port, and confirmed", NULL, by_port_confirmed, NULL },
+        { "in its storage mode, nobody looked at it yet", NULL, came_back_unseen, "by the port only" },
+        { "known by the port alone", NULL, by_port_only, "by the port only" },
+        { "known by the port alone, which somebody hid", NULL, by_port_and_hidden, "by the port only" },
+        { "known by the port alone, and called its own", NULL, by_port_and_called_its_own, "by the port only" },
+        { "another storage than the recorded one", NULL, other_storage, "by the port only" },
+        { "confirmed, then another storage came", NULL, confirmed_before_another_came, "by the port only" },
+        { "called recognised, and no event says so", "UPDATE dockings SET identity = 'storage'", NULL, "no custody event says" },
+        { "a changed byte in the event of its recognition",
+          "UPDATE custody SET bytes = CAST(replace(bytes, 'VOL-1', 'VOL-2') AS BLOB) WHERE kind = 'identity-confirmed'",
+          by_port_confirmed, "identity does not stand" },
+
         { "a flipped digest of the clip", "UPDATE clips SET " FLIP("digest"), NULL, "custody event of the copy" },
         { "a flipped digest of the receipt", "UPDATE receipts SET " FLIP("digest"), NULL, "other content" },
         { "the same flip in both", "UPDATE clips SET " FLIP("digest") "; UPDATE receipts SET " FLIP("digest"), NULL,
@@ -182,7 +255,8 @@ static const Row rows[] = {
         { "another manifest", "UPDATE receipts SET manifest_key = 'manifest/else'", NULL,
           "custody event of the receipt" },
         { "another camera",
-          "INSERT INTO cameras SELECT 7, 'X7', '', '', '', '', '', 0, 0, 0, 0, 0 FROM cameras;"
+          "INSERT INTO cameras (id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous, first_seen_usec)"
+          " VALUES (7, 'X7', '', '', '', '', '', 0, 0);"
           "UPDATE clips SET camera_id = 7; UPDATE dockings SET camera_id = 7",
           NULL, "custody event of the copy" },
 
