@@ -86,6 +86,8 @@ typedef struct Model {
 
         char *plugin;      /* "mtp" */
         ModelList options; /* "key=value" */
+        ModelList returns_as; /* ids of the models that it may be after a change of mode: its footage is there */
+        uint64_t returns_within_usec; /* 0: the default */
 
         ModelList footage;  /* globs over clip paths; none: every file */
         ModelList priority; /* globs: which footage goes first */
@@ -124,6 +126,7 @@ int models_load(const char *shipped_dir, const char *local_dir, Models **ret, Co
 /* One line of a section, and its end, for the parser. */
 int model_parse_key(Model *m, const ConfLine *line, ConfError *error);
 int model_finish(Model *m, ConfError *error);
+int model_list_append(const ConfLine *line, ModelList *list, const char *value, ConfError *error);
 Model *model_free(Model *m);
 DEFINE_CLEANUP(Model, model_free);
 
@@ -138,10 +141,21 @@ typedef struct UsbWords {
 const Model *models_match(const Models *m, const UsbShape *shape, const UsbWords *words);
 /* Is this interface one that the plugin works with? */
 bool model_needs_interface(const Model *m, const UsbClass *class);
-/* Could one device fit two models equally well? -EEXIST with both named. */
+/* Could one device fit two models equally well (-EEXIST with both named)? Does each returns_as name a model (-EINVAL)? */
 int models_check(const Models *m, ConfError *error);
 /* Is there a text that matches both patterns? At worst says so although there is none. */
 bool glob_overlaps(const char *a, const char *b);
+
+/* ---- Cameras that come back as another device: model_returns.c ---------------------------------------------------- */
+
+#define MODEL_RETURNS_WITHIN_USEC (30 * USEC_PER_SEC)
+/* -ENOENT for a key that is not about that. */
+int model_parse_returns(Model *m, const ConfLine *line, ConfError *error);
+bool model_returns_as(const Model *m, const char *id);
+uint64_t model_returns_within_usec(const Model *m);
+/* By its id, or NULL. */
+const Model *models_find(const Models *m, const char *id);
+int models_check_returns(const Models *m, ConfError *error);
 
 /* ---- Files: model_file.c ------------------------------------------------------------------------------------------ */
 

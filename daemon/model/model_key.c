@@ -37,6 +37,7 @@ Model *model_free(Model *m) {
         free(m->others.items);
         free(m->plugin);
         list_done(&m->options);
+        list_done(&m->returns_as);
         list_done(&m->footage);
         list_done(&m->priority);
         list_done(&m->companions_taken);
@@ -46,7 +47,7 @@ Model *model_free(Model *m) {
         return NULL;
 }
 
-static int append(const ConfLine *line, ModelList *list, const char *value, ConfError *error) {
+int model_list_append(const ConfLine *line, ModelList *list, const char *value, ConfError *error) {
         char **grown;
 
         if (list->n >= LIST_MAX)
@@ -177,7 +178,7 @@ static int parse_option(Model *m, const ConfLine *line, ConfError *error) {
         for (size_t i = 0; i < m->options.n; i++)
                 if (strncmp(m->options.items[i], option, strlen(key) + 1) == 0)
                         return conf_error(line, error, "is there twice");
-        return append(line, &m->options, option, error);
+        return model_list_append(line, &m->options, option, error);
 }
 
 static int parse_speaker(Model *m, const ConfLine *line, ConfError *error) {
@@ -194,7 +195,7 @@ static int parse_pattern(const ConfLine *line, ModelList *list, ConfError *error
         int r;
 
         r = check_pattern(line, error);
-        return r < 0 ? r : append(line, list, line->value, error);
+        return r < 0 ? r : model_list_append(line, list, line->value, error);
 }
 
 /* "SOS/": the folder anywhere on the camera, as two patterns. */
@@ -214,8 +215,8 @@ static int parse_priority_folder(Model *m, const ConfLine *line, ConfError *erro
         inner = text_format("*/%.*s/*", (int) n, v);
         if (!top || !inner)
                 return -ENOMEM;
-        r = append(line, &m->priority, top, error);
-        return r < 0 ? r : append(line, &m->priority, inner, error);
+        r = model_list_append(line, &m->priority, top, error);
+        return r < 0 ? r : model_list_append(line, &m->priority, inner, error);
 }
 
 /* "*.gpx take", "*.thm ignore" */
@@ -238,7 +239,7 @@ static int parse_companion(Model *m, const ConfLine *line, ConfError *error) {
         pattern = strndup(line->value, n);
         if (!pattern)
                 return -ENOMEM;
-        return append(line, text_equal(space + 1, "take") ? &m->companions_taken : &m->companions_ignored, pattern, error);
+        return model_list_append(line, text_equal(space + 1, "take") ? &m->companions_taken : &m->companions_ignored, pattern, error);
 }
 
 /* "utc", "local", "+05:30" */
@@ -375,7 +376,8 @@ static int parse_body(Model *m, const ConfLine *line, ConfError *error) {
 }
 
 int model_parse_key(Model *m, const ConfLine *line, ConfError *error) {
-        int (*const parts[])(Model *, const ConfLine *, ConfError *) = { parse_device, parse_speaker, parse_files, parse_body };
+        int (*const parts[])(Model *, const ConfLine *, ConfError *) = { parse_device, parse_speaker, model_parse_returns,
+                                                                               parse_files, parse_body };
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(parts); i++) {

@@ -127,5 +127,5 @@ int models_check(const Models *m, ConfError *error) {
                                          b->file, b->line, b->id, a->id, a->file, a->line);
                         return -EEXIST;
                 }
-        return 0;
+        return models_check_returns(m, error);
 }

@@ -429,6 +429,53 @@ static int teardown(void **state) {
         return 0;
 }
 
+/* ---- Coming back as another device ------------------------------------------------------------------------------- */
+
+#define STORAGE(id, pid) "[model " id "]\nmatch = 1234:" pid "\ninterface = 08/06/50\nplugin = msc\n"
+
+static void test_a_camera_may_come_back_as_one_of_the_named_models(void **state) {
+        Models *m = NULL;
+        ConfError error;
+        const Model *command;
+
+        (void) state;
+        /* The named models may be described later, and elsewhere. */
+        if (load_models(EXACT("command", "returns_as = disk\nreturns_as = disk-2\nreturns_within = 45s\n"),
+                        STORAGE("disk", "0001") STORAGE("disk-2", "0002"), &m, &error) < 0)
+                fail_msg("%s", error.text);
+        command = models_find(m, "command");
+        assert_non_null(command);
+        assert_true(model_returns_as(command, "disk") && model_returns_as(command, "disk-2"));
+        assert_false(model_returns_as(command, "command"));
+        assert_int_equal(model_returns_within_usec(command), 45 * USEC_PER_SEC);
+        assert_int_equal(model_returns_within_usec(models_find(m, "disk")), 30 * USEC_PER_SEC);
+        assert_null(models_find(m, "nobody"));
+        models_free(m);
+}
+
+static void test_mistakes_about_coming_back_are_named(void **state) {
+        static const struct {
+                const char *text, *reason;
+        } bad[] = {
+                { EXACT("command", "returns_as = disk\n"), "a.conf:1: [model command] returns_as: there is no model 'disk'" },
+                { EXACT("command", "returns_as = command\n"), "another model than this one" },
+                { EXACT("command", "returns_as = disk\nreturns_as = disk\n") STORAGE("disk", "0001"), "twice" },
+                { EXACT("command", "returns_within = 30s\n"), "no returns_as" },
+                { EXACT("command", "returns_as = disk\nreturns_within = 0s\n") STORAGE("disk", "0001"), "between 1s and 10min" },
+                { EXACT("command", "returns_as = disk\n") STORAGE("disk", "0001") "returns_as = end\n" STORAGE("end", "0002"),
+                  "has a returns_as itself" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                Models *m = NULL;
+                ConfError error;
+
+                if (load_models(bad[i].text, "", &m, &error) >= 0 || !strstr(error.text, bad[i].reason))
+                        fail_msg("%s: %s", bad[i].reason, error.text);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_model_with_the_exact_id_comes_before_the_generic_one),
@@ -447,6 +494,8 @@ int main(void) {
                 cmocka_unit_test(test_a_candidate_beside_a_local_file_of_the_same_model_is_an_error),
                 cmocka_unit_test(test_models_that_could_be_one_device_are_an_error),
                 cmocka_unit_test(test_overlap_of_patterns_is_seen),
+                cmocka_unit_test(test_a_camera_may_come_back_as_one_of_the_named_models),
+                cmocka_unit_test(test_mistakes_about_coming_back_are_named),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
