@@ -19,6 +19,7 @@ typedef struct BayView {
         char *current_clip;
         uint32_t faults;
         uint64_t retry_at_usec;
+        char *identity;
 } BayView;
 
 struct BusBay {
@@ -55,6 +56,7 @@ static const sd_bus_vtable vtable[] = {
         BAY("CurrentClip", "s", EMITS_CHANGE, current_clip),
         BAY("Faults", "u", EMITS_CHANGE, faults),
         BAY("RetryAtUsec", "t", EMITS_CHANGE, retry_at_usec),
+        BAY("Identity", "s", EMITS_CHANGE, identity),
         SD_BUS_VTABLE_END,
 };
 
@@ -77,6 +79,7 @@ static const ViewMember members[] = {
         { "CurrentClip", VIEW_TEXT, offsetof(BayView, current_clip) },
         { "Faults", VIEW_U32, offsetof(BayView, faults) },
         { "RetryAtUsec", VIEW_U64, offsetof(BayView, retry_at_usec) },
+        { "Identity", VIEW_TEXT, offsetof(BayView, identity) },
 };
 
 const char *bay_bus_path(const Bay *bay, char ret[static BAY_PATH_SIZE]) {
@@ -101,7 +104,7 @@ static int view_standing(const Bay *bay, BayView *v) {
                 return r;
         if ((r = view_text(&v->port_path, bay_port_path(bay))) < 0 ||
             (r = view_text(&v->state, bay_state_to_string(bay_state(bay)))) < 0 ||
-            (r = view_text(&v->reason, bay_reason(bay))) < 0 ||
+            (r = view_text(&v->reason, bay_reason(bay))) < 0 || (r = view_text(&v->identity, bay_identity(bay))) < 0 ||
             (r = view_text(&v->serial, camera ? camera_serial(camera) : "")) < 0)
                 return r;
         return view_text(&v->model, camera ? camera_model(camera) : "");

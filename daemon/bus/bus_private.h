@@ -17,6 +17,7 @@
 #define BUS_E_NOT_AUTHORISED "org.berth.Dock1.Error.NotAuthorised"
 #define BUS_E_NO_SUCH_CLIP "org.berth.Dock1.Error.NoSuchClip"
 #define BUS_E_TOO_LATE "org.berth.Dock1.Error.TooLate"
+#define BUS_E_BUSY "org.berth.Dock1.Error.Busy"
 
 typedef struct BusManager BusManager;
 typedef struct BusBay BusBay;

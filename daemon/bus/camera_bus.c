@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "bus/bus_private.h"
+#include "bus/camera_methods.h"
 #include "bus/view.h"
 
 typedef struct CameraView {
@@ -17,11 +18,12 @@ typedef struct CameraView {
         int clock_drift_known;
         uint64_t last_docked_usec;
         int ambiguous;
+        char *officer_id, *officer_name, *unit_id, *unit_name;
 } CameraView;
 
 struct BusCamera {
         BusCamera *next;
-        const Camera *camera;
+        Camera *camera;
         char *path;
         sd_bus_slot *slot;
         CameraView view;
@@ -31,6 +33,18 @@ struct BusCamera {
 #define CAMERA(name, type, kind, member)                                                                          \
         SD_BUS_PROPERTY(name, type, NULL, offsetof(BusCamera, view) + offsetof(CameraView, member),               \
                         SD_BUS_VTABLE_PROPERTY_##kind)
+
+static int set_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const BusCamera *o = userdata;
+
+        return camera_bus_set_owner(m, o->camera, ret_error);
+}
+
+static int confirm_identity(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const BusCamera *o = userdata;
+
+        return camera_bus_confirm_identity(m, o->camera, ret_error);
+}
 
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
@@ -45,6 +59,15 @@ static const sd_bus_vtable vtable[] = {
         CAMERA("ClockDriftKnown", "b", EMITS_CHANGE, clock_drift_known),
         CAMERA("LastDockedUsec", "t", EMITS_CHANGE, last_docked_usec),
         CAMERA("Ambiguous", "b", EMITS_CHANGE, ambiguous),
+        CAMERA("OfficerId", "s", EMITS_CHANGE, officer_id),
+        CAMERA("OfficerName", "s", EMITS_CHANGE, officer_name),
+        CAMERA("UnitId", "s", EMITS_CHANGE, unit_id),
+        CAMERA("UnitName", "s", EMITS_CHANGE, unit_name),
+        SD_BUS_METHOD_WITH_ARGS("SetOwner",
+                                SD_BUS_ARGS("s", officer_id, "s", officer_name, "s", unit_id, "s", unit_name), SD_BUS_NO_RESULT,
+                                set_owner, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ConfirmIdentity", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, confirm_identity,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 
@@ -60,6 +83,10 @@ static const ViewMember members[] = {
         { "ClockDriftKnown", VIEW_BOOL, offsetof(CameraView, clock_drift_known) },
         { "LastDockedUsec", VIEW_U64, offsetof(CameraView, last_docked_usec) },
         { "Ambiguous", VIEW_BOOL, offsetof(CameraView, ambiguous) },
+        { "OfficerId", VIEW_TEXT, offsetof(CameraView, officer_id) },
+        { "OfficerName", VIEW_TEXT, offsetof(CameraView, officer_name) },
+        { "UnitId", VIEW_TEXT, offsetof(CameraView, unit_id) },
+        { "UnitName", VIEW_TEXT, offsetof(CameraView, unit_name) },
 };
 
 int camera_bus_path(const Camera *camera, char **ret) {
@@ -70,6 +97,7 @@ int camera_bus_path(const Camera *camera, char **ret) {
 }
 
 static int view_camera(const Camera *c, CameraView *v) {
+        WorkerOwner owner = camera_owner(c);
         char bay[BAY_PATH_SIZE];
         int r;
 
@@ -82,7 +110,9 @@ static int view_camera(const Camera *c, CameraView *v) {
         if ((r = view_text(&v->serial, camera_serial(c))) < 0 ||
             (r = view_text(&v->manufacturer, camera_manufacturer(c))) < 0 ||
             (r = view_text(&v->model, camera_model(c))) < 0 || (r = view_text(&v->firmware, camera_firmware(c))) < 0 ||
-            (r = view_text(&v->model_id, camera_model_id(c))) < 0)
+            (r = view_text(&v->model_id, camera_model_id(c))) < 0 || (r = view_text(&v->officer_id, owner.officer_id)) < 0 ||
+            (r = view_text(&v->officer_name, owner.officer_name)) < 0 || (r = view_text(&v->unit_id, owner.unit_id)) < 0 ||
+            (r = view_text(&v->unit_name, owner.unit_name)) < 0)
                 return r;
         return view_text(&v->bay, bay_bus_path(camera_bay(c), bay));
 }

@@ -406,5 +406,5 @@ int model_finish(Model *m, ConfError *error) {
                                                text_format("utc-offset-minutes=%d", m->zone_minutes);
         if (!option)
                 return -ENOMEM;
-        return append(&line, &m->options, option, error);
+        return model_list_append(&line, &m->options, option, error);
 }

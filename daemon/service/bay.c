@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "service/docking.h"
+#include "service/hubport.h"
 #include "service/manager_private.h"
 
 struct Bay {
@@ -19,6 +20,7 @@ struct Bay {
         BayState state;
         char *reason;
         Docking *docking;
+        bool said_no_power;
 };
 
 unsigned bay_number(const Bay *b) {
@@ -128,11 +130,35 @@ void bay_changed(Bay *b) {
         manager_tell_bay(b->manager, b);
 }
 
+const char *bay_identity(const Bay *b) {
+        return bay_camera(b) ? docking_identity_to_string(b->docking->identity) : "";
+}
+
+bool bay_has_port_power(Bay *b) {
+        int r = hubport_usable(b->port_path);
+
+        if (r < 0 && !b->said_no_power) {
+                log_notice(&(LogAbout){ .bay = b->name }, "The power of port %s cannot be switched (%s): cameras that change their mode "
+                           "stay in their storage mode here", b->port_path,
+                           r == -ENOENT ? "its hub, or the kernel, has no 'disable' file for it" :
+                                          "its 'disable' file may not be written; see 68-berth.rules");
+                b->said_no_power = true;
+        }
+        return r >= 0;
+}
+
+void bay_vacated(Bay *b, const char *reason) {
+        b->docking = docking_end(b->docking, reason);
+        bay_set_state(b, BAY_EMPTY, NULL);
+}
+
 void bay_plugged(Bay *b, HotplugDevice *device) {
         int r;
 
+        if (b->docking && docking_device_came(b->docking, device))
+                return;
         if (b->docking)
-                bay_unplugged(b);
+                bay_vacated(b, docking_away_reason(b->docking));
         r = docking_new(b, device, &b->docking);
         if (r < 0) {
                 hotplug_device_free(device);
@@ -141,8 +167,8 @@ void bay_plugged(Bay *b, HotplugDevice *device) {
 }
 
 void bay_unplugged(Bay *b) {
-        b->docking = docking_end(b->docking, "taken out");
-        bay_set_state(b, BAY_EMPTY, NULL);
+        if (!b->docking || !docking_device_left(b->docking))
+                bay_vacated(b, "taken out");
 }
 
 void bay_progress(const Bay *b, BayProgress *ret) {

@@ -21,6 +21,8 @@ const char *bay_reason(const Bay *b);
 /* The identified camera, or NULL. */
 Camera *bay_camera(const Bay *b);
 unsigned bay_faults(const Bay *b);
+/* How its camera is known: "own", "port", "other", "storage" (docking_identity_to_string()); "" without one. */
+const char *bay_identity(const Bay *b);
 /* CLOCK_BOOTTIME, 0 when no retry is due. */
 uint64_t bay_retry_at_usec(const Bay *b);
 
@@ -44,6 +46,10 @@ const char *bay_name(const Bay *b);
 /* A device came (taken over) or went. */
 void bay_plugged(Bay *b, HotplugDevice *device);
 void bay_unplugged(Bay *b);
+/* Nothing is in it any more: ends its docking. */
+void bay_vacated(Bay *b, const char *reason);
+/* Can its port be switched off and on? Says once why not. */
+bool bay_has_port_power(Bay *b);
 Docking *bay_docking(const Bay *b);
 /* The one place that changes the state: logs and tells the observer. */
 void bay_set_state(Bay *b, BayState state, const char *reason);

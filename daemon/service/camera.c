@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "service/docking.h"
 #include "service/manager_private.h"
 
 struct Camera {
@@ -13,6 +14,7 @@ struct Camera {
         Camera *next;
         uint64_t id;
         char *serial, *manufacturer, *model, *firmware, *storage_id, *model_id;
+        char *officer_id, *officer_name, *unit_id, *unit_name;
         bool ambiguous, drift_known;
         int battery_percent;
         int64_t drift_usec, last_docked_usec;
@@ -109,6 +111,10 @@ Camera *camera_free(Camera *c) {
         free(c->firmware);
         free(c->storage_id);
         free(c->model_id);
+        free(c->officer_id);
+        free(c->officer_name);
+        free(c->unit_id);
+        free(c->unit_name);
         free(c);
         return NULL;
 }
@@ -153,4 +159,42 @@ void camera_set_bay(Camera *c, Bay *bay) {
         if (bay)
                 c->last_docked_usec = clock_wall_usec();
         manager_tell_camera(c->manager, c, false);
+}
+
+WorkerOwner camera_owner(const Camera *c) {
+        char *const none = (char *) "";
+
+        return (WorkerOwner){ c->officer_id ?: none, c->officer_name ?: none, c->unit_id ?: none, c->unit_name ?: none };
+}
+
+int camera_set_owner(Camera *c, const WorkerOwner *o) {
+        if (replace(&c->officer_id, o->officer_id) < 0 || replace(&c->officer_name, o->officer_name) < 0 ||
+            replace(&c->unit_id, o->unit_id) < 0 || replace(&c->unit_name, o->unit_name) < 0)
+                return -ENOMEM;
+        manager_tell_camera(c->manager, c, false);
+        return 0;
+}
+
+/* ---- Orders ------------------------------------------------------------------------------------------------------- */
+
+static Docking *docking_of(const Camera *c, const char **ret_why) {
+        Docking *d = c->bay ? bay_docking(c->bay) : NULL;
+
+        if (!d || d->camera != c) {
+                *ret_why = "the camera is in no bay of this dock";
+                return NULL;
+        }
+        return d;
+}
+
+int camera_order_owner(Camera *c, const WorkerOwner *owner, const Operator *by, CameraDone done, void *userdata, const char **ret_why) {
+        Docking *d = docking_of(c, ret_why);
+
+        return d ? docking_set_owner(d, owner, by, done, userdata, ret_why) : -ENODEV;
+}
+
+int camera_order_confirm(Camera *c, const Operator *by, CameraDone done, void *userdata, const char **ret_why) {
+        Docking *d = docking_of(c, ret_why);
+
+        return d ? docking_confirm(d, by, done, userdata, ret_why) : -ENODEV;
 }

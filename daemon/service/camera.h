@@ -7,6 +7,9 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "service/operator.h"
+#include "service/worker.h"
+#include "store/store.h"
 
 typedef struct Camera Camera;
 typedef struct Bay Bay;
@@ -26,6 +29,16 @@ bool camera_clock_drift(const Camera *c, int64_t *ret_usec);
 int64_t camera_last_docked_usec(const Camera *c);
 /* NULL when it is away. */
 Bay *camera_bay(const Camera *c);
+/* Whom it is issued to, as it last told; never NULL members, "" where it tells nothing. */
+WorkerOwner camera_owner(const Camera *c);
+
+/*
+ * Orders about a docked camera. 0: `done` is called later, once, with 0 or -errno and a sentence. Else -ENODEV (it is in no bay),
+ * -EBUSY, -EINVAL, and `*ret_why` is a sentence. `by` is on whose word, for the custody log.
+ */
+typedef void (*CameraDone)(void *userdata, int result, const char *text);
+int camera_order_owner(Camera *c, const WorkerOwner *owner, const Operator *by, CameraDone done, void *userdata, const char **ret_why);
+int camera_order_confirm(Camera *c, const Operator *by, CameraDone done, void *userdata, const char **ret_why);
 Camera *camera_next_in_order(Camera *camera);
 
 /* ---- For the service layer ---- */
@@ -46,3 +59,7 @@ void camera_set_ambiguous(Camera *c);
 void camera_set_battery(Camera *c, int percent);
 void camera_set_drift(Camera *c, int64_t usec);
 void camera_set_bay(Camera *c, Bay *bay);
+/* As read from the camera, or written to it. -ENOMEM. */
+int camera_set_owner(Camera *c, const WorkerOwner *owner);
+/* The camera of a row, with what the row knows. */
+int camera_from_row(Manager *m, const CameraRow *row, Camera **ret);

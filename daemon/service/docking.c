@@ -140,6 +140,15 @@ void docking_facts(const Docking *d, uint64_t now, BayFacts *ret) {
                 .spool_full = d->spool_waits,
                 .store_waiting = !text_equal(store_state, WIRE_STORE_READY),
                 .worker_busy = d->busy || !d->recorded,
+                .switches = d->model && d->model->returns_as.n > 0,
+                .behind = d->behind,
+                .emptied = d->emptied,
+                .ejected = d->ejected,
+                .port_power = d->port_power,
+                .away = d->away,
+                .back_by_usec = d->back_by_usec,
+                .lost = d->lost,
+                .cycled = d->cycled,
         };
 
         for (size_t i = 0; i < d->n_clips; i++) {
@@ -168,7 +177,9 @@ void docking_facts(const Docking *d, uint64_t now, BayFacts *ret) {
                         f.awaiting_store++;
                         break;
                 case CLIP_NEED_ERASE:
-                        if (d->erase_not_before_usec > now)
+                        if (docking_is_by_port(d))
+                                f.held++;
+                        else if (d->erase_not_before_usec > now)
                                 f.erase_retry_at_usec = d->erase_not_before_usec;
                         else
                                 f.erasable++;
@@ -197,9 +208,17 @@ static const Clip *clip_that_rests(const Docking *d) {
         return NULL;
 }
 
-static void show_state(Docking *d, const BayDecision *decision) {
+static void show_state(Docking *d, const BayDecision *decision, const BayFacts *facts) {
         const Clip *held = clip_for_a_person(d), *resting = clip_that_rests(d);
         _cleanup_(freep) char *text = NULL;
+
+        if (decision->state == BAY_SETTLED && facts->held > 0 && facts->awaiting_store == 0) {
+                text = text_format("do not issue: whose footage this is, only the port says, so its clips stay on the camera; when it is "
+                                   "certain that this is camera %s: berthctl camera confirm %s", camera_serial(d->camera),
+                                   camera_serial(d->camera));
+                bay_set_state(d->bay, BAY_QUARANTINED, text);
+                return;
+        }
 
         if (decision->state == BAY_PULLING && d->spool_waits) {
                 bay_set_state(d->bay, BAY_PULLING, "the spool is full; pulling goes on when the store has taken footage and space returns");
@@ -252,10 +271,10 @@ static void docking_close(Docking *d) {
 }
 
 static void record(Docking *d);
-static void forget_session(Docking *d);
 
 static bool step_reads(BayStep step) {
-        return step == BAY_STEP_CHECK || step == BAY_STEP_LIST || step == BAY_STEP_PULL || step == BAY_STEP_VERIFY;
+        return step == BAY_STEP_CHECK || step == BAY_STEP_LIST || step == BAY_STEP_PULL || step == BAY_STEP_VERIFY ||
+               step == BAY_STEP_SWITCH;
 }
 
 static int on_decide(sd_event_source *source, void *userdata) {
@@ -271,14 +290,14 @@ static int on_decide(sd_event_source *source, void *userdata) {
         decision = bay_next(&facts, now);
         if (decision.state != BAY_FAULT)
                 d->retry_at_usec = 0;
-        show_state(d, &decision);
+        show_state(d, &decision, &facts);
         if (decision.wake_at_usec > 0) {
                 (void) sd_event_source_set_time(d->wake, decision.wake_at_usec);
                 (void) sd_event_source_set_enabled(d->wake, SD_EVENT_ONESHOT);
         }
         if (step_reads(decision.step) && (!d->worker || d->worker_erases)) {
                 /* The reader was let go and something is to be read after all: a session begins anew. */
-                forget_session(d);
+                docking_forget_session(d);
                 docking_kick(d);
                 return 0;
         }
@@ -303,6 +322,18 @@ static int on_decide(sd_event_source *source, void *userdata) {
                 break;
         case BAY_STEP_ERASE:
                 docking_erase(d);
+                break;
+        case BAY_STEP_SWITCH:
+                docking_switch(d);
+                break;
+        case BAY_STEP_LOST:
+                docking_lost(d); /* it may be gone */
+                break;
+        case BAY_STEP_EJECT:
+                docking_eject(d);
+                break;
+        case BAY_STEP_CYCLE:
+                docking_cycle(d);
                 break;
         default:
                 break;
@@ -335,10 +366,10 @@ static void set_reason(Docking *d, char *text) {
         d->reason = text;
 }
 
-/* The worker's session is over: what it said of the camera is asked again. */
-static void forget_session(Docking *d) {
+void docking_forget_session(Docking *d) {
+        docking_order_abort(d, d->reason ? d->reason : "the camera's session ended");
         d->worker = worker_free(d->worker);
-        d->identified = d->checked = d->listed = d->busy = false;
+        d->identified = d->checked = d->listed = d->busy = d->sending = false;
         d->current = NULL;
         d->erase_waits = 0;
         for (size_t i = 0; i < d->n_clips; i++)
@@ -385,7 +416,7 @@ void docking_fault(Docking *d, WorkerResult why, const char *text) {
         set_reason(d, reason);
         fact.text = d->reason;
         (void) docking_commit_fact(d, &fact, NULL, NULL);
-        forget_session(d);
+        docking_forget_session(d);
         back_off(d);
         log_warning(&about, "Fault %u in this docking: %s; trying again in %" PRIu64 " s", d->faults, d->reason ?: text,
                     (d->retry_at_usec - clock_boottime_usec()) / USEC_PER_SEC);
@@ -394,7 +425,7 @@ void docking_fault(Docking *d, WorkerResult why, const char *text) {
 
 void docking_trouble(Docking *d, int error, const char *what) {
         set_reason(d, text_format("%s: %s", what, strerror(error < 0 ? -error : error)));
-        forget_session(d);
+        docking_forget_session(d);
         back_off(d);
         docking_kick(d);
 }
@@ -412,7 +443,7 @@ void docking_quarantine(Docking *d, const char *format, ...) {
         fact.text = reason;
         (void) docking_commit_fact(d, &fact, NULL, NULL);
         d->quarantined = true;
-        forget_session(d);
+        docking_forget_session(d);
         docking_kick(d);
 }
 
@@ -455,6 +486,26 @@ static void descriptors_to_hex(const Docking *d, char *ret_hex, size_t size) {
                 snprintf(ret_hex + i * 2, 3, "%02x", d->device->descriptors[i]);
 }
 
+const Model *docking_match(const Docking *d, const HotplugDevice *device, UsbShape *ret_shape) {
+        if (usb_shape_parse(device->descriptors, device->n_descriptors, ret_shape) < 0)
+                *ret_shape = (UsbShape){ .problem = "it has no device descriptor" };
+        return models_match(d->manager->models, ret_shape,
+                            &(UsbWords){ device->usb_manufacturer, device->usb_product, device->usb_serial });
+}
+
+void docking_device_fact(const Docking *d, FactKind kind, Fact *ret) {
+        *ret = docking_fact(d, kind, NULL);
+        ret->usb.vid = d->shape.vid;
+        ret->usb.pid = d->shape.pid;
+        ret->usb.bcd_device = d->shape.bcd_device;
+        ret->usb.usb_serial = d->device->usb_serial;
+        ret->usb.usb_manufacturer = d->device->usb_manufacturer;
+        ret->usb.usb_product = d->device->usb_product;
+        ret->usb.descriptors_hex = "";
+        ret->usb.model_id = d->model ? d->model->id : NULL;
+        ret->usb.behind = d->behind;
+}
+
 static void recorded(Docking *d, Clip *clip, int result);
 
 static void record(Docking *d) {
@@ -463,23 +514,20 @@ static void record(Docking *d) {
         Fact fact;
         int r;
 
-        r = usb_shape_parse(d->device->descriptors, d->device->n_descriptors, &d->shape);
-        if (r < 0)
-                d->shape = (UsbShape){ .problem = "it has no device descriptor" };
-        d->model = models_match(d->manager->models, &d->shape,
-                                &(UsbWords){ d->device->usb_manufacturer, d->device->usb_product, d->device->usb_serial });
+        d->model = docking_match(d, d->device, &d->shape);
         if (store_batch_new(&batch) < 0)
                 return docking_trouble(d, -ENOMEM, "the docking cannot be recorded");
-
-        fact = docking_fact(d, FACT_DOCKED, NULL);
-        fact.usb.vid = d->shape.vid;
-        fact.usb.pid = d->shape.pid;
-        fact.usb.bcd_device = d->shape.bcd_device;
-        fact.usb.usb_serial = d->device->usb_serial;
-        fact.usb.usb_manufacturer = d->device->usb_manufacturer;
-        fact.usb.usb_product = d->device->usb_product;
-        fact.usb.descriptors_hex = "";
+        if (d->model && !d->behind) {
+                r = docking_inherit(d);
+                if (r < 0)
+                        return docking_trouble(d, r, "a change of mode at this bay cannot be looked up in the database");
+        }
+        docking_device_fact(d, FACT_DOCKED, &fact);
         r = store_batch_add(batch, &fact);
+        if (r >= 0 && d->behind) {
+                docking_device_fact(d, FACT_RETURNED, &fact);
+                r = store_batch_add(batch, &fact);
+        }
         if (r >= 0 && !d->model) {
                 descriptors_to_hex(d, hex, sizeof(hex));
                 set_reason(d, refusal(d));
@@ -562,12 +610,14 @@ static void leave_clips(Docking *d) {
 Docking *docking_end(Docking *d, const char *reason) {
         if (!d)
                 return NULL;
-        if (reason && d->device) {
+        docking_order_abort(d, reason ? reason : "the docking ended");
+        if (reason && (d->device || d->away)) {
                 Fact fact = docking_fact(d, FACT_UNDOCKED, NULL);
                 LogAbout about = docking_about(d);
                 bool early = d->camera && bay_state(d->bay) != BAY_READY && bay_state(d->bay) != BAY_SETTLED;
 
                 record_interruption(d, reason);
+                fact.end.stays = d->manager->stopping;
                 fact.text = early ? text_format("%s while %s", reason, bay_state_to_string(bay_state(d->bay))) : strdup(reason);
                 if (d->recorded)
                         (void) docking_commit_fact(d, &fact, NULL, NULL);

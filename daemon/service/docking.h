@@ -6,6 +6,7 @@
  * facts; each step ends in a call of docking_kick(), which asks again. The steps are in docking_<step>.c.
  */
 
+#include <berth/plugin.h>
 #include <systemd/sd-event.h>
 
 #include "core/bay.h"
@@ -13,10 +14,22 @@
 #include "service/clip.h"
 #include "service/hotplug.h"
 #include "model/model.h"
+#include "service/operator.h"
 #include "service/worker.h"
 #include "store/store.h"
 
 typedef struct DockingPending DockingPending;
+
+/* What people ask for about a docked camera. */
+typedef enum DockingOrder {
+        DOCKING_ORDER_NONE,
+        DOCKING_ORDER_OWNER,
+        DOCKING_ORDER_CONFIRM,
+} DockingOrder;
+/* 0 when it is done and on record, else -errno and a sentence. Called once. */
+typedef void (*DockingOrderDone)(void *userdata, int result, const char *text);
+
+#define DOCKING_STORAGE_ID_SIZE (2u * BERTH_TEXT_MAX)
 
 typedef struct Listing {
         WorkerClip *clips; /* owned, footage only */
@@ -49,6 +62,28 @@ struct Docking {
         bool identified, checked, listed, busy;
 
         WorkerHealth health;
+
+        /* Cameras that come back as another device: docking_switch.c, docking_return.c. */
+        const Model *command_model; /* of the mode in which it came, once it is sent away; or NULL */
+        uint64_t switch_docking_id; /* in which it was: an earlier one when the daemon was restarted meanwhile */
+        bool sending; /* it is being told to change its mode */
+        bool away;    /* off the bus, or about to leave it; `device` is NULL once it did */
+        bool home;    /* … to come back in its command mode */
+        bool cycling; /* its port is off, or about to be on again */
+        bool behind, emptied, ejected, lost, cycled, port_power; /* as in BayFacts */
+        uint64_t away_since_usec, back_by_usec;
+        DockingIdentity identity;
+        bool identity_known; /* of the device that is here now */
+        char storage_id[DOCKING_STORAGE_ID_SIZE]; /* what its storage is known by */
+
+        struct {
+                DockingOrder kind;
+                DockingOrderDone done;
+                void *userdata;
+                uint32_t uid; /* on whose word */
+                char *name, *words[4];
+        } order;
+
         Listing listing;
         Clip **clips; /* on this camera, as listed, and those erased since */
         size_t n_clips;
@@ -101,6 +136,12 @@ void docking_trouble(Docking *d, int error, const char *what);
 void docking_quarantine(Docking *d, const char *format, ...) _printf_(2, 3);
 /* A step ended well. */
 void docking_step_done(Docking *d);
+/* The worker's session is over: what it said of the camera is asked again. */
+void docking_forget_session(Docking *d);
+/* The model of a device, or NULL, and its shape. */
+const Model *docking_match(const Docking *d, const HotplugDevice *device, UsbShape *ret_shape);
+/* A fact with what USB tells of the device that is here. */
+void docking_device_fact(const Docking *d, FactKind kind, Fact *ret);
 
 /* The steps. Each is called with no step under way. */
 int docking_spawn(Docking *d, WorkerDone opened);
@@ -110,6 +151,35 @@ void docking_list(Docking *d);
 void docking_pull(Docking *d);
 void docking_verify(Docking *d);
 void docking_erase(Docking *d);
+void docking_switch(Docking *d);
+void docking_lost(Docking *d); /* may end the docking */
+void docking_eject(Docking *d);
+void docking_cycle(Docking *d);
+
+/* The device left the bus: true when that was expected, and the docking goes on without it. */
+bool docking_device_left(Docking *d);
+/* A device is at the bay of a docking without one: true when it was taken over as the camera that was away. */
+bool docking_device_came(Docking *d, HotplugDevice *device);
+/* How a docking ended whose camera was away. */
+const char *docking_away_reason(const Docking *d);
+/* A new docking may be of a camera that an earlier run sent into its storage mode: 1 when it is. */
+int docking_inherit(Docking *d);
+void docking_storage_known(Docking *d, const WorkerIdentity *id);
+/* Its camera is known by the port alone: nothing is erased. */
+bool docking_is_by_port(const Docking *d);
+/* Another docking in which a device shows that serial now, or NULL; and what follows from it. */
+Docking *docking_twin(Docking *d, const char *serial);
+void docking_twins(Docking *d, Docking *other, Camera *camera);
+
+/* Orders: -EBUSY, -EINVAL with a sentence; else `done` is called later. `by` says on whose word. */
+int docking_set_owner(Docking *d, const WorkerOwner *owner, const Operator *by, DockingOrderDone done, void *userdata,
+                      const char **ret_why);
+int docking_confirm(Docking *d, const Operator *by, DockingOrderDone done, void *userdata, const char **ret_why);
+int docking_order_new(Docking *d, DockingOrder kind, DockingOrderDone done, void *userdata, const char **ret_why);
+void docking_order_cancel(Docking *d);
+void docking_order_done(Docking *d, DockingOrder kind, int result, const char *text);
+/* The session, or the docking, ended first. */
+void docking_order_abort(Docking *d, const char *text);
 
 /* Used by pull and verify: reads blocks again and compares them with their facts. */
 int docking_read_again(Docking *d, Clip *clip, bool sample);

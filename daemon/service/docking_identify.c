@@ -84,7 +84,7 @@ int docking_spawn(Docking *d, WorkerDone opened) {
 /* ---- Identify -------------------------------------------------------------------------------------------------- */
 
 /* Another bay holds a device of this serial right now: which of the two is the camera cannot be known. */
-static Docking *twin_of(Docking *d, const char *serial) {
+Docking *docking_twin(Docking *d, const char *serial) {
         for (Bay *b = d->manager->bays; b; b = bay_next_in_order(b)) {
                 Docking *other = bay_docking(b);
 
@@ -112,7 +112,7 @@ static void quarantine_twin(Docking *d, const Docking *other) {
         d->twin = true;
 }
 
-static void twins(Docking *d, Docking *other, Camera *camera) {
+void docking_twins(Docking *d, Docking *other, Camera *camera) {
         Fact fact;
 
         camera_set_ambiguous(camera);
@@ -133,6 +133,25 @@ static void identified(Docking *d, Clip *clip, int result) {
         docking_step_done(d);
 }
 
+int camera_from_row(Manager *m, const CameraRow *row, Camera **ret) {
+        int r;
+
+        r = camera_get(m, row->id, row->serial, ret);
+        if (r < 0)
+                return r;
+        r = camera_set_words(*ret, &(CameraWords){ row->manufacturer, row->model, row->firmware, row->storage_id, row->model_id });
+        if (r >= 0)
+                r = camera_set_owner(*ret, &(WorkerOwner){ row->officer_id, row->officer_name, row->unit_id, row->unit_name });
+        if (r < 0)
+                return r;
+        if (row->ambiguous)
+                camera_set_ambiguous(*ret);
+        camera_set_battery(*ret, row->battery_percent);
+        if (row->drift_known)
+                camera_set_drift(*ret, row->drift_usec);
+        return 0;
+}
+
 static int find_camera(Docking *d, const char *serial, Camera **ret, char **ret_known_as) {
         _cleanup_(camera_row_freep) CameraRow *row = NULL;
         uint64_t id;
@@ -145,13 +164,9 @@ static int find_camera(Docking *d, const char *serial, Camera **ret, char **ret_
                 if (r < 0 && r != -ENOENT)
                         return r;
                 id = row ? row->id : store_next_id(d->manager->store, STORE_ID_CAMERA);
-                r = camera_get(d->manager, id, serial, ret);
+                r = row ? camera_from_row(d->manager, row, ret) : camera_get(d->manager, id, serial, ret);
                 if (r < 0)
                         return r;
-                if (row && row->ambiguous)
-                        camera_set_ambiguous(*ret);
-                if (row)
-                        camera_set_battery(*ret, row->battery_percent);
                 if (row && !text_equal(row->model_id, d->model->id) && !(*ret_known_as = strdup(row->model_id)))
                         return -ENOMEM;
         } else if (!text_equal(camera_model_id(*ret), d->model->id) && !(*ret_known_as = strdup(camera_model_id(*ret))))
@@ -170,6 +185,8 @@ static void identity_known(void *userdata, WorkerResult result, const char *text
 
         if (result != WORKER_OK)
                 return docking_fault(d, result, text);
+        if (d->behind)
+                return docking_storage_known(d, id);
         serial = *id->serial ? id->serial : d->device->usb_serial;
         problem = serial_problem(serial);
         if (problem)
@@ -179,15 +196,16 @@ static void identity_known(void *userdata, WorkerResult result, const char *text
         if (r < 0)
                 return docking_trouble(d, r, "the camera cannot be looked up in the database");
         if (d->camera && d->camera != camera)
-                return docking_quarantine(d, "it now says that its serial is %s, before it said %s, without having left the bay", serial,
-                                          camera_serial(d->camera));
+                return docking_quarantine(d, "it now says that its serial is %s, before it said %s, %s; take it out and put it in "
+                                          "again", serial, camera_serial(d->camera),
+                                          d->command_model ? "and only came back from its other mode" : "without having left the bay");
         if (known_as)
                 return docking_quarantine(d, "the serial %s is known of a camera of the model %s, and this is a %s; the two cannot be "
                                              "told apart", serial, known_as, d->model->id);
-        other = twin_of(d, serial);
+        other = docking_twin(d, serial);
         d->camera = camera;
         if (other)
-                return twins(d, other, camera);
+                return docking_twins(d, other, camera);
         camera_set_bay(camera, d->bay);
         r = camera_set_words(camera, &(CameraWords){ id->manufacturer, id->model, id->firmware, id->storage_id, d->model->id });
         if (r < 0 || store_batch_new(&batch) < 0)
@@ -297,9 +315,59 @@ static void drift_recorded(Docking *d, Clip *clip, int result) {
                 docking_trouble(d, r, "the worker cannot be called");
 }
 
+/* In its storage mode a camera does not tell its battery, its clock or its owner: it was asked before. */
+static void check_recorded(Docking *d, Clip *clip, int result) {
+        if (d && d->behind)
+                clock_recorded(d, clip, result);
+        else
+                drift_recorded(d, clip, result);
+}
+
+static void record_check(Docking *d, const WorkerOwner *owner) {
+        Fact fact = docking_fact(d, FACT_CHECKED, NULL);
+        int r;
+
+        fact.check.behind = d->behind;
+        fact.check.volume_known = d->health.volume_known;
+        fact.check.volume_dirty = d->health.volume_dirty;
+        fact.check.owner_known = owner != NULL;
+        if (owner)
+                fact.check.owner = (FactOwner){ owner->officer_id, owner->officer_name, owner->unit_id, owner->unit_name };
+        fact.check.battery_percent = d->health.battery_percent;
+        fact.check.storage_known = d->health.storage_known;
+        fact.check.read_only = d->health.read_only;
+        fact.check.storage_total_bytes = d->health.storage_total_bytes;
+        fact.check.storage_free_bytes = d->health.storage_free_bytes;
+        fact.check.drift_known = d->health.clock_known && !d->behind;
+        if (fact.check.drift_known) {
+                /* What the dock's clock showed when the camera's was read. The camera tells whole seconds. */
+                int64_t then = fact.at.wall_usec - (int64_t) (fact.at.boottime_usec - d->health.clock_boottime_usec);
+
+                fact.check.drift_usec = d->health.clock_unix_sec * (int64_t) USEC_PER_SEC - then;
+                camera_set_drift(d->camera, fact.check.drift_usec);
+        }
+        if (!d->behind)
+                camera_set_battery(d->camera, d->health.battery_percent);
+        r = owner ? camera_set_owner(d->camera, owner) : 0;
+        if (r >= 0)
+                r = docking_commit_fact(d, &fact, NULL, check_recorded);
+        if (r < 0)
+                docking_trouble(d, r, "the check cannot be recorded");
+}
+
+static void owner_known(void *userdata, WorkerResult result, const char *text, const WorkerOwner *owner) {
+        Docking *d = userdata;
+
+        /* Many cameras hold none, and some do not tell. */
+        if (result == WORKER_UNSUPPORTED || result == WORKER_DENIED)
+                return record_check(d, NULL);
+        if (result != WORKER_OK)
+                return docking_fault(d, result, text);
+        record_check(d, owner);
+}
+
 static void health_known(void *userdata, WorkerResult result, const char *text, const WorkerHealth *health) {
         Docking *d = userdata;
-        Fact fact = docking_fact(d, FACT_CHECKED, NULL);
         int r;
 
         if (result == WORKER_UNSUPPORTED)
@@ -308,23 +376,11 @@ static void health_known(void *userdata, WorkerResult result, const char *text, 
                 return docking_fault(d, result, text);
         else
                 d->health = *health;
-        fact.check.battery_percent = d->health.battery_percent;
-        fact.check.storage_known = d->health.storage_known;
-        fact.check.read_only = d->health.read_only;
-        fact.check.storage_total_bytes = d->health.storage_total_bytes;
-        fact.check.storage_free_bytes = d->health.storage_free_bytes;
-        fact.check.drift_known = d->health.clock_known;
-        if (d->health.clock_known) {
-                /* What the dock's clock showed when the camera's was read. The camera tells whole seconds. */
-                int64_t then = fact.at.wall_usec - (int64_t) (fact.at.boottime_usec - d->health.clock_boottime_usec);
-
-                fact.check.drift_usec = d->health.clock_unix_sec * (int64_t) USEC_PER_SEC - then;
-                camera_set_drift(d->camera, fact.check.drift_usec);
-        }
-        camera_set_battery(d->camera, d->health.battery_percent);
-        r = docking_commit_fact(d, &fact, NULL, drift_recorded);
+        if (d->behind)
+                return record_check(d, NULL);
+        r = worker_get_owner(d->worker, owner_known);
         if (r < 0)
-                docking_trouble(d, r, "the check cannot be recorded");
+                docking_trouble(d, r, "the worker cannot be called");
 }
 
 void docking_check(Docking *d) {

@@ -112,6 +112,7 @@ static int device_new(struct udev_device *dev, HotplugDevice **ret) {
                 return -ENOMEM;
         if ((r = number_attr(dev, "busnum", &d->busnum)) < 0 || (r = number_attr(dev, "devnum", &d->devnum)) < 0)
                 return r;
+        d->appeared_usec = clock_boottime_usec() - udev_device_get_usec_since_initialized(dev);
         d->port_path = strdup(udev_device_get_sysname(dev));
         d->sys_path = strdup(udev_device_get_syspath(dev));
         d->node_path = strdup(node);

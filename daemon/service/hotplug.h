@@ -20,6 +20,7 @@ typedef struct HotplugDevice {
         char *sys_path;  /* "/sys/devices/…/1-1.4" */
         char *node_path; /* "/dev/bus/usb/001/007" */
         unsigned busnum, devnum;
+        uint64_t appeared_usec; /* CLOCK_BOOTTIME, as udev tells */
         char *usb_serial, *usb_manufacturer, *usb_product; /* printable; "" when absent */
         uint8_t *descriptors; /* as many as there are, or one more than HOTPLUG_DESCRIPTORS_MAX: then it has too many */
         size_t n_descriptors;

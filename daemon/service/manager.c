@@ -165,7 +165,7 @@ static void on_removed(void *userdata, const char *port_path) {
         const Camera *camera = bay_camera(b);
 
         bay_unplugged(b);
-        if (camera)
+        if (camera && !bay_docking(b))
                 release_twins(m, b, camera);
 }
 
@@ -220,6 +220,16 @@ static int record_start(Manager *m) {
         return store_put(m->store, &fact, NULL, NULL);
 }
 
+/* A daemon that was killed may have left a port without power: nobody else would give it back. */
+static void restore_power(const BaySetting *bay) {
+        int r = hubport_restore(bay->port_path);
+
+        if (r > 0)
+                log_notice(NULL, "Port %s was switched off; it has its power again", bay->port_path);
+        else if (r < 0 && r != -ENOENT && r != -EACCES)
+                log_warning(NULL, "It cannot be seen whether port %s has power: %s", bay->port_path, strerror(-r));
+}
+
 static int make_bays(Manager *m) {
         for (size_t i = 0; i < m->settings->n_bays; i++) {
                 Bay *b;
@@ -228,6 +238,7 @@ static int make_bays(Manager *m) {
                 r = bay_new(m, &m->settings->bays[i], &b);
                 if (r < 0)
                         return r;
+                restore_power(&m->settings->bays[i]);
         }
         return 0;
 }
@@ -278,6 +289,9 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         r = open_state(m, error);
         if (r < 0)
                 return r;
+        r = hubports_new(event, &m->hubports);
+        if (r < 0)
+                return r;
         if ((r = clocksync_new(event, on_clock_changed, m, &m->clock)) < 0 || (r = start_timers(m)) < 0 ||
             (r = uplink_new(event, settings->uplink_socket, &upload_uplink_ops, m, &m->uplink)) < 0 || (r = make_bays(m)) < 0)
                 return r;
@@ -316,6 +330,7 @@ Manager *manager_free(Manager *m) {
                 return NULL;
         m->stopping = true;
         hotplug_free(m->hotplug);
+        m->hubports = hubports_free(m->hubports);
         while (m->bays)
                 bay_free(m->bays);
         /* Seals that are under way are finished and recorded: the spool's completions hand their facts to the store. */

@@ -8,6 +8,7 @@
 
 #include "service/bay.h"
 #include "service/camera.h"
+#include "service/operator.h"
 #include "service/clip.h"
 #include "model/model.h"
 #include "service/settings.h"
@@ -66,10 +67,6 @@ Camera *manager_camera_by_serial(Manager *m, const char *serial);
 
 /* ---- What operators order ---- */
 
-typedef struct Operator {
-        uint32_t uid;
-        const char *name; /* NULL when this machine knows none */
-} Operator;
 /* Once, on the loop, when the order is on record and carried out; else `text` says why not. */
 typedef void (*ManagerDone)(void *userdata, int result, const char *text);
 /* No new upload is begun until resumed, over restarts too; those under way are finished. -EALREADY. */

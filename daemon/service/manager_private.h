@@ -6,6 +6,7 @@
 #include "core/upload.h"
 #include "service/clocksync.h"
 #include "service/hotplug.h"
+#include "service/hubport.h"
 #include "service/manager.h"
 #include "service/spool.h"
 #include "service/uplink.h"
@@ -38,6 +39,7 @@ struct Manager {
         Spool *spool;
         Uplink *uplink;
         Hotplug *hotplug;
+        Hubports *hubports;
         ClockSync *clock;
 
         Bay *bays;

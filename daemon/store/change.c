@@ -91,6 +91,8 @@ static int confirmed(Writer *w, const Fact *f) {
         _cleanup_(freep) char *id = NULL;
         int r;
 
+        if (!f->by_operator)
+                return writer_refuse(w, -EINVAL, "nobody vouches for the camera of docking %" PRIu64, f->docking_id);
         r = db_query(w->db, "SELECT behind_id FROM dockings WHERE id = ?1 AND camera_id = ?2 AND identity IN ('port', 'other')"
                             " AND undocked_usec IS NULL", DB_ARGS(DB_INT(f->docking_id), DB_INT(f->camera_id)), &row);
         if (r < 0)

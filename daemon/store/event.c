@@ -223,9 +223,6 @@ static const char *text_key(FactKind kind) {
                 return "version";
         case FACT_ERASE_BEGUN:
                 return "accepted_strengths";
-        case FACT_IDENTITY_CONFIRMED:
-        case FACT_OWNER_SET:
-                return "by";
         default:
                 return "reason";
         }

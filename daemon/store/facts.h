@@ -28,9 +28,9 @@ typedef enum FactKind {
         FACT_LEFT,              /* it left the bus for that, or for its port's power: its docking goes on; text: what for */
         FACT_RETURNED,          /* a device that it may be is at the bay again */
         FACT_STORAGE_IDENTIFIED, /* … and this is how far it is known to be the same camera; text: in words */
-        FACT_IDENTITY_CONFIRMED, /* somebody vouches for it; text: who */
+        FACT_IDENTITY_CONFIRMED, /* an operator vouches for it */
         FACT_EJECTED,           /* its storage was let go of, all footage being settled */
-        FACT_OWNER_SET,         /* written to the camera; text: on whose word */
+        FACT_OWNER_SET,         /* written to the camera */
         FACT_REFUSED,           /* a stranger's device */
         FACT_FAULT,             /* the worker died, stalled, or broke a rule */
         FACT_QUARANTINED,

@@ -167,6 +167,10 @@ const Models *manager_models(const Manager *m) {
         return &none;
 }
 
+const char *bay_identity(const Bay *b) {
+        (void) b;
+        return "";
+}
 Bay *bay_next_in_order(Bay *b) {
         (void) b;
         return NULL;
@@ -201,6 +205,22 @@ bool camera_clock_drift(const Camera *c, int64_t *ret_usec) {
         (void) c;
         (void) ret_usec;
         return false;
+}
+WorkerOwner camera_owner(const Camera *c) {
+        (void) c;
+        return (WorkerOwner){ (char *) "", (char *) "", (char *) "", (char *) "" };
+}
+int camera_order_owner(Camera *c, const WorkerOwner *owner, const Operator *by, CameraDone done, void *userdata, const char **ret_why) {
+        (void) c;
+        (void) owner;
+        (void) by;
+        (void) done;
+        (void) userdata;
+        *ret_why = "no camera";
+        return -ENODEV;
+}
+int camera_order_confirm(Camera *c, const Operator *by, CameraDone done, void *userdata, const char **ret_why) {
+        return camera_order_owner(c, NULL, by, done, userdata, ret_why);
 }
 int64_t camera_last_docked_usec(const Camera *c) {
         (void) c;

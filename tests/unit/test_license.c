@@ -166,7 +166,7 @@ static void by_port_confirmed(Rig *rig, Fact *erase) {
         Fact f = in_docking(FACT_IDENTITY_CONFIRMED);
 
         by_port_only(rig, erase);
-        f.text = "uid 0 (root)";
+        f.by_operator = true;
         rig_must(rig, &f);
 }
 

@@ -155,7 +155,7 @@ static void test_storage_that_two_cameras_show_recognises_neither(void **state) 
         leave(rig, 1, false);
         go_behind(rig, 2, 2, "SN-2");
         rig_must(rig, &second);
-        vouch.text = "uid 0 (root)";
+        vouch.by_operator = true;
         rig_must(rig, &vouch);
         leave(rig, 2, false);
         go_behind(rig, 3, 1, "SN-1");
@@ -176,7 +176,7 @@ static void test_confirmation_records_the_storage_and_takes_the_marks_away(void 
         rig_must(rig, &card);
         rig_must(rig, &later);
         assert_true(is_by_port(rig, 1) && is_by_port(rig, 2));
-        vouch.text = "uid 0 (root)";
+        vouch.by_operator = true;
         rig_must(rig, &vouch);
         row = camera(rig, 1);
         assert_string_equal(row->behind_id, "VOL-2");
@@ -209,7 +209,6 @@ static void test_check_in_storage_mode_leaves_what_the_command_mode_told(void **
         assert_string_equal(told->officer_id, "P-1");
         assert_string_equal(told->unit_name, "Night");
         owner.owner = (FactOwner){ "P-2", "B. Officer", "", "" };
-        owner.text = "uid 0 (root)";
         rig_must(rig, &owner);
         set = camera(rig, 1);
         assert_string_equal(set->officer_id, "P-2");

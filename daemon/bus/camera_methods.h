@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The methods of org.berth.Dock1.Camera. `userdata` is a Camera *. */
+
+#include <systemd/sd-bus.h>
+
+int camera_bus_set_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int camera_bus_confirm_identity(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

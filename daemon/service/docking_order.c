@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What somebody asked for about a docked camera: one order at a time, answered when it is on record. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "service/docking.h"
+#include "service/manager_private.h"
+
+int docking_order_new(Docking *d, DockingOrder kind, DockingOrderDone done, void *userdata, const char **ret_why) {
+        if (d->order.kind != DOCKING_ORDER_NONE) {
+                *ret_why = "another order for this camera is under way; try again when it is done";
+                return -EBUSY;
+        }
+        d->order.kind = kind;
+        d->order.done = done;
+        d->order.userdata = userdata;
+        return 0;
+}
+
+static void clear(Docking *d) {
+        for (size_t i = 0; i < ELEMENTSOF(d->order.words); i++)
+                free(d->order.words[i]);
+        free(d->order.name);
+        memset(&d->order, 0, sizeof(d->order));
+}
+
+void docking_order_cancel(Docking *d) {
+        clear(d);
+}
+
+void docking_order_done(Docking *d, DockingOrder kind, int result, const char *text) {
+        DockingOrderDone done = d->order.done;
+        void *userdata = d->order.userdata;
+
+        if (d->order.kind == DOCKING_ORDER_NONE || d->order.kind != kind)
+                return;
+        clear(d);
+        if (done)
+                done(userdata, result, text ? text : "");
+}
+
+void docking_order_abort(Docking *d, const char *text) {
+        docking_order_done(d, d->order.kind, -ECANCELED, text);
+}
+
+/* ---- Owner ------------------------------------------------------------------------------------------------------- */
+
+static WorkerOwner owner_of(const Docking *d) {
+        return (WorkerOwner){ d->order.words[0], d->order.words[1], d->order.words[2], d->order.words[3] };
+}
+
+static void closed(void *userdata, WorkerResult result, const char *text) {
+        Docking *d = userdata;
+
+        (void) result;
+        (void) text;
+        d->worker = worker_free(d->worker);
+        docking_step_done(d);
+}
+
+static void end_session(Docking *d) {
+        if (worker_close(d->worker, closed) < 0)
+                closed(d, WORKER_OK, NULL);
+}
+
+static void owner_recorded(Docking *d, Clip *clip, int result) {
+        WorkerOwner owner;
+
+        (void) clip;
+        if (!d || d->order.kind != DOCKING_ORDER_OWNER)
+                return;
+        owner = owner_of(d);
+        if (result >= 0)
+                (void) camera_set_owner(d->camera, &owner);
+        docking_order_done(d, DOCKING_ORDER_OWNER, result, result < 0 ? "it is written to the camera, but could not be recorded" : NULL);
+}
+
+static void owner_written(void *userdata, WorkerResult result, const char *text) {
+        Docking *d = userdata;
+        WorkerOwner owner = owner_of(d);
+        Fact fact = docking_fact(d, FACT_OWNER_SET, NULL);
+        int r;
+
+        if (result == WORKER_DENIED || result == WORKER_UNSUPPORTED) {
+                docking_order_done(d, DOCKING_ORDER_OWNER, result == WORKER_DENIED ? -EACCES : -EOPNOTSUPP, text);
+                return end_session(d);
+        }
+        if (result != WORKER_OK)
+                return docking_fault(d, result, text);
+        fact.owner = (FactOwner){ owner.officer_id, owner.officer_name, owner.unit_id, owner.unit_name };
+        fact.by_operator = true;
+        fact.operator_uid = d->order.uid;
+        fact.operator_name = d->order.name;
+        r = docking_commit_fact(d, &fact, NULL, owner_recorded);
+        if (r < 0)
+                owner_recorded(d, NULL, r);
+        end_session(d);
+}
+
+static void opened(void *userdata, WorkerResult result, const char *text) {
+        Docking *d = userdata;
+        WorkerOwner owner = owner_of(d);
+
+        if (result != WORKER_OK)
+                return docking_fault(d, result, text);
+        if (worker_set_owner(d->worker, &owner, owner_written) < 0)
+                docking_trouble(d, -EIO, "the worker cannot be called");
+}
+
+static const char *owner_obstacle(const Docking *d) {
+        if (d->refused || d->quarantined)
+                return "the camera is quarantined";
+        if (d->behind || d->away || !d->device)
+                return "the camera is not in the mode in which its owner can be written; try again when its footage is taken";
+        if (d->busy || !d->identified || !d->checked || d->worker || d->retry_at_usec > 0)
+                return "the dock is at work with the camera; try again when it is ready";
+        return NULL;
+}
+
+int docking_set_owner(Docking *d, const WorkerOwner *owner, const Operator *by, DockingOrderDone done, void *userdata,
+                      const char **ret_why) {
+        const char *const words[] = { owner->officer_id, owner->officer_name, owner->unit_id, owner->unit_name };
+        int r;
+
+        *ret_why = owner_obstacle(d);
+        if (*ret_why)
+                return -EBUSY;
+        r = docking_order_new(d, DOCKING_ORDER_OWNER, done, userdata, ret_why);
+        if (r < 0)
+                return r;
+        d->order.uid = by->uid;
+        d->order.name = by->name ? strdup(by->name) : NULL;
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                d->order.words[i] = strdup(words[i]);
+        if ((by->name && !d->order.name) || !d->order.words[0] || !d->order.words[1] || !d->order.words[2] || !d->order.words[3]) {
+                docking_order_cancel(d);
+                *ret_why = "out of memory";
+                return -ENOMEM;
+        }
+        /* Its failure ends the order by docking_order_abort(). */
+        (void) docking_spawn(d, opened);
+        return 0;
+}
