@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad sectors on a camera's medium: one clip rests and is tried again, the others go on, and in the end a person knows which bytes."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import rack  # noqa: E402
+from cards import FatCard  # noqa: E402
 
 from gi.repository import GLib  # noqa: E402
 
@@ -114,6 +117,27 @@ def test_clip_that_cannot_be_read_again_is_not_erased(sim, dock):
     assert BAD in d.bay(1)["Reason"] and f"bytes {OFFSET} to" in d.bay(1)["Reason"], d.bay(1)
     assert BAD not in [e["path"] for e in d.events("erased")] and not d.events("fault")
     assert [e["attempt"] for e in d.events("pull-unreadable")] == [1, 2, 3, 4]
+    d.check_chain()
+
+
+def test_sector_of_a_card_that_recovers_on_the_third_try(sim, dock):
+    """The same through the storage plugin and its SCSI: what a card says of a sector once is not for ever."""
+    d = dock(["1-1.1"], timeouts={"backoff_min": "2s", "backoff_max": "4s"}).start()
+    card = FatCard(tempfile.mkdtemp(prefix="card-", dir=d.folder), size=64 * MIB, bits=16).fill(1000, 12 * MIB, 2000)
+    paths = [path for path, _ in sorted(card.files.items(), key=lambda item: len(item[1]))]
+    with open(card.image, "rb") as f:
+        sector = f.read().index(card.files[paths[-1]][:512]) // 512
+    sim("camera", name="c", type="msc", image=card.image, serial="SN-c")
+    sim("set", camera="c", bad=[[sector + 20000, 1]])
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: len(d.events("pull-unreadable")) == 2, "two tries")
+    sim("set", camera="c", bad=[])
+    d.wait_state(1, "ready")
+    told = d.events("pull-unreadable")
+    assert all(e["ranges"] == [[20000 * 512, 512]] and e["offset_bytes"] == 8 * MIB for e in told) and len(told) in (2, 3), told
+    assert not d.events("fault") and d.events("pull-begun")[-1]["offset_bytes"] == 8 * MIB
+    stored = d.stored()
+    assert {path: stored[("SN-c", path)] for path in paths} == {path: [hashlib.sha256(card.files[path]).hexdigest()] for path in paths}
     d.check_chain()
 
 
