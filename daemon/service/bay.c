@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/flap.h"
 #include "service/docking.h"
 #include "service/hubport.h"
 #include "service/manager_private.h"
@@ -21,6 +23,9 @@ struct Bay {
         char *reason;
         Docking *docking;
         bool said_no_power;
+        Flap flap;
+        HotplugDevice *resting; /* what lies in it while it rests */
+        sd_event_source *rest;
 };
 
 unsigned bay_number(const Bay *b) {
@@ -95,6 +100,8 @@ Bay *bay_free(Bay *b) {
         if (!b)
                 return NULL;
         b->docking = docking_end(b->docking, "the daemon stops");
+        hotplug_device_free(b->resting);
+        sd_event_source_disable_unref(b->rest);
         for (Bay **p = &b->manager->bays; *p; p = &(*p)->next)
                 if (*p == b) {
                         *p = b->next;
@@ -152,13 +159,9 @@ void bay_vacated(Bay *b, const char *reason) {
         bay_set_state(b, BAY_EMPTY, NULL);
 }
 
-void bay_plugged(Bay *b, HotplugDevice *device) {
+static void begin_docking(Bay *b, HotplugDevice *device) {
         int r;
 
-        if (b->docking && docking_device_came(b->docking, device))
-                return;
-        if (b->docking)
-                bay_vacated(b, docking_away_reason(b->docking));
         r = docking_new(b, device, &b->docking);
         if (r < 0) {
                 hotplug_device_free(device);
@@ -166,7 +169,52 @@ void bay_plugged(Bay *b, HotplugDevice *device) {
         }
 }
 
+/* The rest is over: what lies in the bay now is looked at. */
+static int on_rest_over(sd_event_source *source, uint64_t usec, void *userdata) {
+        Bay *b = userdata;
+
+        (void) source;
+        (void) usec;
+        b->rest = sd_event_source_disable_unref(b->rest);
+        if (b->resting)
+                bay_plugged(b, TAKE_PTR(b->resting));
+        else
+                bay_set_state(b, BAY_EMPTY, NULL);
+        return 0;
+}
+
+/* One fact for each rest: what comes and goes in it leaves no trace. */
+static void begin_rest(Bay *b) {
+        _cleanup_(freep) char *text = text_format("a device came and went %u times within %u s; the bay rests for %u s: take it "
+                                                  "out, and look at the contacts", FLAP_DOCKINGS,
+                                                  (unsigned) (FLAP_WITHIN_USEC / USEC_PER_SEC),
+                                                  (unsigned) ((b->flap.rest_until_usec - clock_boottime_usec()) / USEC_PER_SEC + 1));
+        Fact fact = { .kind = FACT_FAULT, .bay = b->port_path, .text = text };
+
+        if (sd_event_add_time(b->manager->event, &b->rest, CLOCK_BOOTTIME, b->flap.rest_until_usec, USEC_PER_SEC, on_rest_over, b) < 0)
+                return;
+        manager_moment(b->manager, &fact.at);
+        (void) store_put(b->manager->store, &fact, NULL, NULL);
+        bay_set_state(b, BAY_FAULT, text);
+}
+
+void bay_plugged(Bay *b, HotplugDevice *device) {
+        if (b->docking && docking_device_came(b->docking, device))
+                return;
+        if (b->docking)
+                bay_vacated(b, docking_away_reason(b->docking));
+        if (flap_may_dock(&b->flap, clock_boottime_usec()))
+                return begin_docking(b, device);
+        hotplug_device_free(b->resting);
+        b->resting = device;
+        if (!b->rest)
+                begin_rest(b);
+}
+
 void bay_unplugged(Bay *b) {
+        b->resting = hotplug_device_free(b->resting);
+        if (b->rest)
+                return;
         if (!b->docking || !docking_device_left(b->docking))
                 bay_vacated(b, "taken out");
 }

@@ -59,15 +59,21 @@ int docking_spawn(Docking *d, WorkerDone opened) {
                 .plugin_path = plugin,
                 .bay = bay_port_path(d->bay),
                 .node_path = d->device->node_path,
+                .descriptors = d->device->descriptors,
+                .n_descriptors = d->device->n_descriptors,
                 .incoming_fd = d->incoming_fd,
                 .call_timeout_usec = s->call_usec,
                 .stall_timeout_usec = s->stall_usec,
+                .min_rate = s->min_rate,
         };
         d->busy = true;
         r = worker_spawn(d->manager->event, &config, &docking_worker_ops, d, &d->worker);
         if (r < 0) {
                 if (r == -ENODEV)
                         docking_fault(d, WORKER_UNPLUGGED, "its USB node is not at this bay any more");
+                else if (r == -ESTALE)
+                        docking_fault(d, WORKER_CAMERA, "its descriptors are not those that its model was chosen by; take it out and put "
+                                      "it back");
                 else
                         docking_trouble(d, r, "the worker cannot be started");
                 return r;

@@ -184,6 +184,8 @@ static int parse_timeouts(Settings *s, const ConfLine *line, ConfError *error) {
                 { "reconcile", &s->reconcile_usec },
         };
 
+        if (text_equal(line->key, "min_rate"))
+                return conf_bytes(line, 0, GIB, &s->min_rate, error);
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)
                 if (text_equal(line->key, keys[i].key))
                         return conf_span(line, min, max, keys[i].field, error);
@@ -242,6 +244,13 @@ static int fill_defaults(Settings *s) {
         return 0;
 }
 
+/* "1-1.4.2" is behind "1-1.4". */
+static bool port_is_behind(const char *port_path, const char *hub) {
+        size_t n = strlen(hub);
+
+        return strncmp(port_path, hub, n) == 0 && port_path[n] == '.';
+}
+
 /* What no single line can be blamed for. */
 static int check_whole(const Settings *s, const char *path, ConfError *error) {
         if (s->n_bays == 0) {
@@ -255,6 +264,14 @@ static int check_whole(const Settings *s, const char *path, ConfError *error) {
                                  s->bays[i].port_path);
                         return -EINVAL;
                 }
+        for (size_t i = 0; i < s->n_bays; i++)
+                for (size_t k = 0; k < s->n_bays; k++)
+                        if (port_is_behind(s->bays[k].port_path, s->bays[i].port_path)) {
+                                snprintf(error->text, sizeof(error->text),
+                                         "%s: [bay %s] is behind the hub at %s, which cannot be a bay itself", path,
+                                         s->bays[k].port_path, s->bays[i].port_path);
+                                return -EINVAL;
+                        }
         if (s->backoff_min_usec > s->backoff_max_usec) {
                 snprintf(error->text, sizeof(error->text), "%s: [timeouts] backoff_min is longer than backoff_max", path);
                 return -EINVAL;
@@ -276,6 +293,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         s->store_within_usec = 24 * 3600 * USEC_PER_SEC;
         s->call_usec = 60 * USEC_PER_SEC;
         s->stall_usec = 15 * USEC_PER_SEC;
+        s->min_rate = 16 * KIB;
         s->backoff_min_usec = 2 * USEC_PER_SEC;
         s->backoff_max_usec = 300 * USEC_PER_SEC;
         s->reconcile_usec = 30 * USEC_PER_SEC;

@@ -49,6 +49,7 @@ typedef struct Settings {
         unsigned uploads; /* at once */
         uint64_t store_within_usec; /* footage that waits longer goes to the store before other */
         /* [timeouts], microseconds */
+        uint64_t min_rate; /* bytes a second */
         uint64_t call_usec, stall_usec, backoff_min_usec, backoff_max_usec, reconcile_usec;
 } Settings;
 

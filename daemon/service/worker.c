@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/pace.h"
 #include "service/worker.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "core/pace.h"
 #include "service/chatter.h"
 #include "service/peer.h"
 #include "service/worker_answer.h"
@@ -75,6 +77,8 @@ typedef struct Call {
         uint64_t stall_usec;       /* how long it may be silent */
         uint64_t silent_until_usec;
         uint64_t alive_until_usec; /* how far Alive puts the silence off */
+        Pace pace;                 /* Pull and Verify, from the first byte on */
+        uint64_t moved, blocks_bytes; /* by Progress or by blocks; by blocks */
 
         uint32_t clip;      /* of Pull and Verify */
         uint64_t size;      /* of that clip, UINT64_MAX when nobody knows */
@@ -92,7 +96,7 @@ struct Worker {
         sd_event *event;
         WorkerOps ops;
         void *userdata;
-        uint64_t call_timeout_usec, stall_timeout_usec;
+        uint64_t call_timeout_usec, stall_timeout_usec, min_rate;
         WorkerProcess process;
         Peer *peer;
         Chatter *chatter;
@@ -110,19 +114,6 @@ struct Worker {
         WorkerResult why;
         char text[WORKER_TEXT_MAX];
 };
-
-static const char *const result_names[_WORKER_RESULT_MAX] = {
-        [WORKER_OK] = "ok",           [WORKER_GONE] = "gone",           [WORKER_DENIED] = "denied",
-        [WORKER_UNSUPPORTED] = "unsupported", [WORKER_CAMERA] = "camera",
-        [WORKER_UNREADABLE] = "unreadable", [WORKER_UNPLUGGED] = "unplugged",
-        [WORKER_CHANGED] = "changed", [WORKER_PREFIX] = "prefix",       [WORKER_SPACE] = "space",
-        [WORKER_DISK] = "disk",       [WORKER_PLUGIN] = "plugin",       [WORKER_LIMIT] = "limit",
-        [WORKER_STALLED] = "stalled", [WORKER_DIED] = "died",           [WORKER_BREACH] = "breach",
-};
-
-const char *worker_result_to_string(WorkerResult r) {
-        return (size_t) r < ELEMENTSOF(result_names) ? result_names[r] : NULL;
-}
 
 /* ---- How a call ends ---- */
 
@@ -246,7 +237,7 @@ static void on_closed(void *userdata) {
 /* ---- Deadlines ---- */
 
 static void arm(Worker *w) {
-        uint64_t at = MIN2(w->call.bound_usec, w->call.silent_until_usec);
+        uint64_t at = MIN2(MIN2(w->call.bound_usec, w->call.silent_until_usec), w->call.pace.until_usec);
 
         if (at == UINT64_MAX || sd_event_source_set_time(w->deadline, at) < 0)
                 return;
@@ -258,6 +249,9 @@ static void alive(Worker *w) {
         uint64_t until = MIN2(clock_boottime_usec() + c->stall_usec, c->alive_until_usec);
 
         c->silent_until_usec = MAX2(c->silent_until_usec, until);
+        /* It does something that moves no bytes, such as asking for a bad sector again. */
+        if (c->pace.until_usec != UINT64_MAX)
+                pace_begin(&c->pace, c->moved, clock_boottime_usec());
         arm(w);
 }
 
@@ -268,13 +262,15 @@ static void progress(Worker *w) {
 
         c->silent_until_usec = now + c->stall_usec;
         c->alive_until_usec = MAX2(c->alive_until_usec, now + w->call_timeout_usec);
+        if (c->pace.until_usec == UINT64_MAX)
+                pace_begin(&c->pace, c->moved, now);
         arm(w);
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
         char text[WORKER_TEXT_MAX];
         Worker *w = userdata;
-        const Call *c = &w->call;
+        Call *c = &w->call;
         uint64_t now = clock_boottime_usec();
 
         (void) source;
@@ -282,7 +278,12 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
         if (c->kind == CALL_NONE)
                 return 0;
         if (now < MIN2(c->bound_usec, c->silent_until_usec)) {
-                arm(w);
+                if (!pace_is_too_slow(&c->pace, c->moved, now))
+                        return arm(w), 0;
+                (void) snprintf(text, sizeof(text), "the camera sent %" PRIu64 " bytes in %.3g s, and [timeouts] min_rate asks for %" PRIu64
+                                " a second", c->moved - c->pace.from_bytes, (double) c->pace.window_usec / (double) USEC_PER_SEC,
+                                c->pace.bytes_per_sec);
+                doom(w, WORKER_STALLED, text);
                 return 0;
         }
         (void) snprintf(text, sizeof(text), "the worker %s %s for %.3g s: the camera or its plugin hangs",
@@ -337,6 +338,8 @@ static int on_block(Worker *w, sd_bus_message *m, WorkerWhy *why) {
                 return worker_why(why, "the worker told %" PRIu32 " bytes for block %" PRIu32 " of clip %" PRIu32, b.length,
                         b.number, b.clip);
         c->next++;
+        c->blocks_bytes += b.length;
+        c->moved = MAX2(c->moved, c->blocks_bytes);
         if (c->kind == CALL_PULL) {
                 c->partial = b.length < WIRE_BLOCK_SIZE;
                 c->told = b.number * WIRE_BLOCK_SIZE + b.length;
@@ -367,6 +370,7 @@ static int on_progress(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         if (bytes == c->bytes)
                 return 0;
         c->bytes = bytes;
+        c->moved = MAX2(c->moved, bytes);
         progress(w);
         w->ops.on_progress(w->userdata, clip, bytes);
         return 0;
@@ -607,6 +611,8 @@ static int send_call(Worker *w, sd_bus_message *m, int r, Call *c, uint64_t tota
         peer_expect_reply(w->peer);
         c->total_usec = total_usec;
         c->stall_usec = stall_usec;
+        c->pace = (Pace){ .bytes_per_sec = total_usec == UINT64_MAX ? w->min_rate : 0, .window_usec = PACE_STALLS * stall_usec,
+                          .until_usec = UINT64_MAX };
         c->bound_usec = total_usec == UINT64_MAX ? UINT64_MAX : now + total_usec;
         c->silent_until_usec = now + stall_usec;
         c->alive_until_usec = total_usec == UINT64_MAX ? now + w->call_timeout_usec + c->offset / RECHECK_BYTES_PER_SEC * USEC_PER_SEC
@@ -843,6 +849,7 @@ int worker_spawn(sd_event *event, const WorkerConfig *config, const WorkerOps *o
         w->userdata = userdata;
         w->call_timeout_usec = config->call_timeout_usec;
         w->stall_timeout_usec = config->stall_timeout_usec;
+        w->min_rate = config->min_rate;
         w->process = (WorkerProcess){ .pidfd = -EBADF, .bus_fd = -EBADF, .log_fd = -EBADF };
         r = worker_process_spawn(config, &w->process);
         if (r >= 0)

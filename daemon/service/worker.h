@@ -46,14 +46,19 @@ static inline int worker_result_is_fatal(WorkerResult r) {
         return r >= WORKER_STALLED;
 }
 
+#define PACE_STALLS 4u
+
 typedef struct WorkerConfig {
         const char *executable;  /* berth-bay */
         const char *plugin_path; /* absolute path of the .so */
         const char *bay;         /* port path: checked against the node (USBDEVFS_CONNINFO_EX) and used in logs */
         const char *node_path;   /* "/dev/bus/usb/001/007": opened anew for this worker */
+        const uint8_t *descriptors; /* what the model was chosen by: the node must show the same; NULL: not compared */
+        size_t n_descriptors;
         int incoming_fd;         /* the docking's folder; duplicated */
         uint64_t call_timeout_usec;  /* for the whole of each call but Pull and Verify */
         uint64_t stall_timeout_usec; /* how long Pull, Verify and List may show no progress */
+        uint64_t min_rate; /* bytes a second that Pull and Verify must move, in each time of PACE_STALLS stalls; 0: any */
         /* Is this open node the one at that port path? -ENODEV when not. NULL: by USBDEVFS_CONNINFO_EX. */
         int (*check_node)(int node_fd, const char *bay);
 } WorkerConfig;
@@ -100,8 +105,8 @@ typedef struct WorkerOps {
 } WorkerOps;
 
 /*
- * Spawns. -ENODEV when the node is not at this bay any more. Signals may arrive only while a Pull or Verify is
- * outstanding and only for its clip; anything else is a breach.
+ * Spawns. -ENODEV when the node is not at this bay any more, -ESTALE when it shows other descriptors. Signals may
+ * arrive only while a Pull or Verify is outstanding and only for its clip; anything else is a breach.
  */
 int worker_spawn(sd_event *event, const WorkerConfig *config, const WorkerOps *ops, void *userdata, Worker **ret);
 /* Its process, 0 once that was reaped. */

@@ -12,6 +12,19 @@
 
 #define CLIP_FLAGS (BERTH_CLIP_SIZE_UNKNOWN | BERTH_CLIP_PROTECTED)
 
+static const char *const result_names[_WORKER_RESULT_MAX] = {
+        [WORKER_OK] = "ok",           [WORKER_GONE] = "gone",           [WORKER_DENIED] = "denied",
+        [WORKER_UNSUPPORTED] = "unsupported", [WORKER_CAMERA] = "camera",
+        [WORKER_UNREADABLE] = "unreadable", [WORKER_UNPLUGGED] = "unplugged",
+        [WORKER_CHANGED] = "changed", [WORKER_PREFIX] = "prefix",       [WORKER_SPACE] = "space",
+        [WORKER_DISK] = "disk",       [WORKER_PLUGIN] = "plugin",       [WORKER_LIMIT] = "limit",
+        [WORKER_STALLED] = "stalled", [WORKER_DIED] = "died",           [WORKER_BREACH] = "breach",
+};
+
+const char *worker_result_to_string(WorkerResult r) {
+        return (size_t) r < ELEMENTSOF(result_names) ? result_names[r] : NULL;
+}
+
 int worker_why(WorkerWhy *why, const char *format, ...) {
         va_list arguments;
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/worker_process.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/usbdevice_fs.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -37,6 +39,43 @@ int worker_process_check_node(int node_fd, const char *bay) {
         return text_equal(path, bay) ? 0 : -ENODEV;
 }
 
+/* usbfs gives the numbers of the device descriptor in the machine's order (USB 2.0 §9.6.1 has them in the other one on some). */
+static void device_descriptor_to_wire(uint8_t *p) {
+        static const size_t numbers[] = { 2, 8, 10, 12 };
+
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
+                uint16_t v = 0;
+
+                memcpy(&v, p + numbers[i], sizeof(v));
+                v = htole16(v);
+                memcpy(p + numbers[i], &v, sizeof(v));
+        }
+}
+
+/* Between the look at sysfs and this open another device may have come, or the same one with another face. */
+static int compare_descriptors(int fd, const WorkerConfig *config) {
+        _cleanup_(freep) uint8_t *now = malloc(config->n_descriptors + 1);
+        size_t n = 0;
+
+        if (!now)
+                return -ENOMEM;
+        while (n <= config->n_descriptors) {
+                ssize_t k = pread(fd, now + n, config->n_descriptors + 1 - n, (off_t) n);
+
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0)
+                        return errno == ENODEV ? -ENODEV : -errno;
+                if (k == 0)
+                        break;
+                n += (size_t) k;
+        }
+        if (n != config->n_descriptors || n < 18)
+                return -ESTALE;
+        device_descriptor_to_wire(now);
+        return memcmp(now, config->descriptors, n) == 0 ? 0 : -ESTALE;
+}
+
 static int open_node(const WorkerConfig *config, int *ret) {
         _cleanup_(fd_closep) int fd = -EBADF;
         int r;
@@ -47,6 +86,8 @@ static int open_node(const WorkerConfig *config, int *ret) {
                 return errno == ENOENT || errno == ENXIO ? -ENODEV : -errno;
         /* The number of a node is given to another device when this one is gone. */
         r = (config->check_node ?: worker_process_check_node)(fd, config->bay);
+        if (r >= 0 && config->descriptors)
+                r = compare_descriptors(fd, config);
         if (r < 0)
                 return r;
         *ret = TAKE_FD(fd);

@@ -79,6 +79,10 @@ static void test_settings_refuse_every_mistake_with_its_line(void **state) {
                 { "[spool]\nreserve = lots\n", "berthd.conf:2:" },
                 { "[spool]\nreserve = 1M\n", "berthd.conf:2:" },
                 { "[timeouts]\nstall = 1ms\n", "berthd.conf:2:" },
+                { "[bay 1-1.4]\nnumber = 1\n[bay 1-1.4.2]\nnumber = 2\n", "[bay 1-1.4.2] is behind the hub at 1-1.4" },
+                { "[rack]\nauthorise = perhaps\n[bay 1-1]\nnumber = 1\n", "berthd.conf:2:" },
+                { "[rack]\nauthorize = yes\n[bay 1-1]\nnumber = 1\n", "berthd.conf:2:" },
+                { "[timeouts]\nmin_rate = 2T\n[bay 1-1]\nnumber = 1\n", "berthd.conf:2:" },
                 { "[timeouts]\nbackoff_min = 1h\n[bay 1-1]\nnumber = 1\n", "backoff_min is longer" },
         };
 
