@@ -140,6 +140,10 @@ static int read_index_box(Mp4 *m, const Box *b, int depth) {
         case TYPE('m', 'v', 'e', 'x'):
                 m->fragmented = true;
                 return 0;
+        case TYPE('c', 'm', 'o', 'v'):
+                /* A whole index, compressed, as QuickTime once wrote them. */
+                m->mvhd = m->trak = true;
+                return 0;
         case TYPE('t', 'r', 'a', 'k'):
                 m->trak = true;
                 return walk_index(m, b->content, b->end, depth + 1);

@@ -261,6 +261,24 @@ static void test_recording_time_that_cannot_be_is_unknown(void **state) {
         }
 }
 
+static void test_compressed_index_is_an_index(void **state) {
+        File f = file_new(false);
+
+        (void) state;
+        put_ftyp(&f, "qt  ");
+        begin(&f, "mdat");
+        put_hole(&f, 100);
+        end(&f);
+        begin(&f, "moov");
+        begin(&f, "cmov");
+        put_hole(&f, 50);
+        end(&f);
+        end(&f);
+        assert_container(look(&f), CONTAINER_MOV, CONTAINER_COMPLETE, "");
+        assert_int_equal(look_cut(&f, f.size - 1).verdict, CONTAINER_INCOMPLETE);
+        file_done(&f);
+}
+
 static void test_chunk_behind_the_end_of_the_file(void **state) {
         File f = file_new(false);
 
@@ -658,6 +676,7 @@ int main(void) {
                 cmocka_unit_test(test_mp4_that_was_never_closed_has_no_moov),
                 cmocka_unit_test(test_reserved_size_that_was_never_written),
                 cmocka_unit_test(test_recording_time_that_cannot_be_is_unknown),
+                cmocka_unit_test(test_compressed_index_is_an_index),
                 cmocka_unit_test(test_chunk_behind_the_end_of_the_file),
                 cmocka_unit_test(test_box_that_is_larger_than_its_parent),
                 cmocka_unit_test(test_zeroes_behind_an_index_are_room_that_was_reserved),
