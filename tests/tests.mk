@@ -145,7 +145,7 @@ CHECK_PARTS := check-build check-units check-sim check-crash check-demo check-vm
 check-build: all tests
 
 check-units: all tests ## unit tests
-	@$(RUN) --deadline 120 $(UNIT_TESTS) $(UNIT_SCRIPTS)
+	@$(RUN) --deadline 300 $(UNIT_TESTS) $(UNIT_SCRIPTS)
 check-sim: all tests ## integration tests in the simulated rack
 	@$(RUN) --deadline 900 $(filter-out %/test_units.py,$(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS))
 

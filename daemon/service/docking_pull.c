@@ -320,7 +320,8 @@ void docking_pull(Docking *d) {
                         return docking_trouble(d, r, "what is known of a half-pulled clip cannot be read");
         }
         kept = c->state == CLIP_COPYING ? clip_kept_blocks(c) : 0;
-        if (!manager_has_room(d->manager, c->size_bytes - MIN2(c->size_bytes, kept * WIRE_BLOCK_SIZE))) {
+        if (!manager_has_room(d->manager, c->size_bytes - MIN2(c->size_bytes, kept * WIRE_BLOCK_SIZE),
+                              (c->flags & CLIP_FLAG_PRIORITY) != 0)) {
                 d->spool_waits = true;
                 return docking_kick(d);
         }

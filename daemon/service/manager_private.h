@@ -63,8 +63,11 @@ void manager_tell_camera(Manager *m, Camera *camera, bool added);
 
 /* "now", with what is known of the clock. */
 void manager_moment(const Manager *m, Moment *ret);
-/* Room for that much more in the spool, beyond the reserve? Starts making room when there is not. */
-bool manager_has_room(Manager *m, uint64_t bytes);
+/*
+ * Room for that much more in the spool, beyond the reserve, and beyond what is kept for priority footage unless it is such? Starts
+ * making room when there is not.
+ */
+bool manager_has_room(Manager *m, uint64_t bytes, bool priority);
 /* Asks all bays to decide again. */
 void manager_kick_bays(Manager *m);
 Bay *manager_bay_at(Manager *m, const char *port_path);

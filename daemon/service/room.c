@@ -153,8 +153,8 @@ static void set_full(Manager *m, bool full) {
         manager_tell(m);
 }
 
-bool manager_has_room(Manager *m, uint64_t bytes) {
-        uint64_t needed = spool_reserve_bytes(m->spool) + promised_bytes(m);
+bool manager_has_room(Manager *m, uint64_t bytes, bool priority) {
+        uint64_t needed = spool_reserve_bytes(m->spool) + (priority ? 0 : m->settings->priority_reserve_bytes) + promised_bytes(m);
 
         if (spool_free_bytes(m->spool) >= needed && spool_free_bytes(m->spool) - needed >= bytes)
                 return true;

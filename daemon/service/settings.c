@@ -217,6 +217,8 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
                         return 0;
                 if (text_equal(line->key, "reserve"))
                         return conf_bytes(line, RESERVE_MIN_BYTES, UINT64_C(1) << 50, &s->reserve_bytes, error);
+                if (text_equal(line->key, "priority_reserve"))
+                        return conf_bytes(line, 0, UINT64_C(1) << 50, &s->priority_reserve_bytes, error);
                 return conf_error(line, error, "unknown key");
         }
         return conf_error(line, error, "unknown section");
@@ -287,6 +289,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         if (!s)
                 return -ENOMEM;
         s->reserve_bytes = GIB;
+        s->priority_reserve_bytes = 4 * GIB;
         s->erase = ERASE_AFTER_RECEIPT;
         s->set_clock = true;
         s->uploads = 4;

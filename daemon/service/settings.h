@@ -42,6 +42,7 @@ typedef struct Settings {
         bool authorise; /* interfaces are unauthorised until berthd says otherwise */
         /* [spool] */
         uint64_t reserve_bytes; /* pulling pauses below this much free space */
+        uint64_t priority_reserve_bytes; /* … and this much more, unless for priority footage */
         /* [policy] */
         ErasePolicy erase;
         char *accept; /* receipt strengths that license an erase, comma-separated */

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a model file says takes effect: what goes first, what goes along, what stays, and whose time it is."""
 
-import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
@@ -14,8 +14,8 @@ MODEL = "[model acme]\nmatch = 1209:bc01\ninterface = 06/01/01\nplugin = mtp\nte
 MIB = 1 << 20
 
 
-def camera(sim, clips, **more):
-    sim("camera", name="c", type="ptp", vid=0x1209, pid=0xBC01, serial="A1", manufacturer="Acme", model="BC-1", clips=clips, **more)
+def camera(sim, clips, name="c", serial="A1", **more):
+    sim("camera", name=name, type="ptp", vid=0x1209, pid=0xBC01, serial=serial, manufacturer="Acme", model="BC-1", clips=clips, **more)
 
 
 def docked(sim, dock, model, clips, start=True, date_zone=None, zone_minutes=None, **config):
@@ -36,13 +36,7 @@ def names(d, kind):
 
 
 def manifests(d):
-    found = {}
-    for folder, _, files in os.walk(os.path.join(d.store, "manifests")):
-        for name in files:
-            with open(os.path.join(folder, name), encoding="utf-8") as f:
-                manifest = json.load(f)
-            found[manifest["path"].split("/")[-1]] = manifest
-    return found
+    return {m["path"].split("/")[-1]: m for m in d.manifests()}
 
 
 def listed(d):
@@ -125,7 +119,27 @@ def test_models_that_could_be_one_device_stop_the_start(sim, dock):
     assert d.daemon.child.returncode == 1 and "could both be the same device" in d.daemon.output(), d.daemon.output()
 
 
+def test_room_is_kept_for_priority_footage(sim, dock):
+    d = dock(["1-1.1", "1-1.2"], reserve="16M", priority_reserve="24M")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64M", "none", d.state], check=True)
+    try:
+        os.makedirs(d.path("cameras.d"))
+        with open(d.path("cameras.d", "acme.conf"), "w", encoding="utf-8") as f:
+            f.write(MODEL + FILES)
+        for name, path, bay in (("c", "DCIM/100/A.MP4", "1-1.1"), ("p", "DCIM/SOS/B.MP4", "1-1.2")):
+            camera(sim, [make_clip(path, 28 * MIB, len(path))], name=name, serial=f"SN-{name}")
+            sim("plug", camera=name, port=bay)
+        d.start_daemon()
+        d.wait(lambda: "spool is full" in d.bay(1).get("Reason", ""), "the bay with other footage to wait for room")
+        d.wait_state(2, "settled")
+        assert not d.rows("SELECT 1 FROM clips WHERE path = 'DCIM/100/A.MP4' AND state <> 'seen'")
+        d.close()
+    finally:
+        subprocess.run(["umount", "-l", d.state], check=True)
+
+
 if __name__ == "__main__":
     rack.run([test_priority_footage_goes_first_and_companions_last, test_the_order_of_uploads_outlives_a_restart,
+              test_room_is_kept_for_priority_footage,
               test_a_model_may_forbid_to_erase, test_the_sites_policy_is_the_upper_bound_of_erasing,
               test_files_are_dated_by_utc, test_files_are_dated_by_the_models_offset, test_models_that_could_be_one_device_stop_the_start])
