@@ -80,6 +80,7 @@ EXTRA_fuzz_ptp := $(MTP_OBJECTS)
 # The file systems of the msc plugin, without USB; fs_image tries them on image files.
 FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/msc/fs*.c plugins/msc/fat*.c plugins/msc/exfat*.c))
 EXTRA_fs_image := $(FS_OBJECTS)
+EXTRA_fs_huge := $(FS_OBJECTS)
 EXTRA_fuzz_fat := $(BUILD)/tests/fuzz/fs_subject.o $(FS_OBJECTS)
 EXTRA_fuzz_exfat := $(EXTRA_fuzz_fat)
 # The transport of the msc plugin, on its own.
