@@ -6,7 +6,7 @@
  *
  * reads commands from standard input, one a line, all within one fs_open(), and answers each with lines of JSON:
  *
- *     info | walk | extents HANDLE | cat HANDLE FILE | erase HANDLE | counts
+ *     info | walk | extents HANDLE | erase HANDLE | counts
  *
  * The log holds what the medium was asked to do: "w SECTOR N" with the bytes, in hexadecimal, and "f" for a flush.
  */
@@ -149,45 +149,8 @@ static void do_extents(Fs *fs, uint64_t handle) {
                 fs_extents_clear(&extents);
 }
 
-static int copy_extent(const Image *image, const FsExtent *extent, FILE *to) {
-        uint8_t data[65536];
-        uint64_t at = extent->sector * image->sector_bytes;
-
-        for (uint64_t done = 0; done < extent->length_bytes;) {
-                size_t n = extent->length_bytes - done < sizeof(data) ? (size_t) (extent->length_bytes - done) : sizeof(data);
-
-                if (extent->kind == FS_EXTENT_LOST)
-                        return -EIO;
-                memset(data, 0, n);
-                if (extent->kind == FS_EXTENT_DATA && pread(image->fd, data, n, (off_t) (at + done)) != (ssize_t) n)
-                        return -EIO;
-                fwrite(data, 1, n, to);
-                done += n;
-        }
-        return 0;
-}
-
-static void do_cat(Fs *fs, const Image *image, uint64_t handle, const char *path) {
-        FsExtents extents;
-        int r = fs_extents(fs, handle, &extents);
-
-        if (r == 0) {
-                FILE *to = fopen(path, "we");
-
-                for (size_t i = 0; i < extents.n && r == 0; i++)
-                        r = to ? copy_extent(image, &extents.items[i], to) : -errno;
-                if (!to || fclose(to) != 0)
-                        r = -EIO;
-                fs_extents_clear(&extents);
-        }
-        printf("{\"answer\": %d, ", r);
-        print_text("why", fs_why(fs));
-        printf("}\n");
-}
-
 static void do_command(Fs *fs, Image *image, const char *line) {
         uint64_t handle = 0;
-        char path[4096];
 
         if (strcmp(line, "info\n") == 0) {
                 do_info(fs);
@@ -195,8 +158,6 @@ static void do_command(Fs *fs, Image *image, const char *line) {
                 do_walk(fs);
         } else if (sscanf(line, "extents %" SCNu64, &handle) == 1) {
                 do_extents(fs, handle);
-        } else if (sscanf(line, "cat %" SCNu64 " %4095s", &handle, path) == 2) {
-                do_cat(fs, image, handle, path);
         } else if (sscanf(line, "erase %" SCNu64, &handle) == 1) {
                 printf("{\"answer\": %d, ", fs_erase(fs, handle));
                 print_text("why", fs_why(fs));

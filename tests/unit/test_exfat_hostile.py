@@ -458,5 +458,30 @@ def test_what_is_no_exfat_is_not_taken_for_it():
                 assert session.opened["answer"] == EMEDIUMTYPE, session.opened
 
 
+# ---- How much is read ----
+
+def test_listing_and_erasing_read_each_sector_about_once():
+    """Counts, not times: what a slow bus would feel."""
+    with volume(4096, 64) as v:
+        n, n_erased, n_folder = 10000, 2000, 400
+        folder = v.folder(v.root, "DCIM", n_folder)
+        cluster = folder.clusters[-1] + 1
+        for i in range(n):
+            v.put(folder, f"clip number {i} of a long shift.mp4", b"", [cluster], size=4096)
+            cluster += 1
+        with opened(v) as (session, answer, files):
+            assert answer["answer"] == 0 and len(files) == n
+            listed = session.ask("counts")
+            assert listed["sectors_read"] < n_folder * 8 + 500 and listed["reads"] < listed["sectors_read"] / 30, listed
+            for file in list(files.values())[:n_erased]:
+                assert erases(session, file) == 0
+            counts = session.ask("counts")
+            reads = (counts["reads"] - listed["reads"]) / n_erased
+            writes = counts["sectors_written"] / n_erased
+            print(f"# listing {n} files: {listed['reads']} reads of {listed['sectors_read']} sectors; "
+                  f"an erase of {n_erased}: {reads:.1f} reads, {writes:.1f} sectors written, {counts['flushes'] / n_erased:.1f} flushes")
+            assert reads < 1.7 and writes < 5, counts
+
+
 if __name__ == "__main__":
     tap.main()
