@@ -53,6 +53,11 @@ def fat_seeds(path):
         yield f"fat{bits}-{sector}", pieces(v.data, sector, 0)
         os.unlink(path)
     v = fat(path, 12, 512, 64, 1)
+    v.set(20, 12)
+    v.put_entries([short_entry(b"SHARES  MP4", first=20, size=1500)], slot=6)
+    yield "fat12-shared", pieces(v.data, 512, 0)
+    os.unlink(path)
+    v = fat(path, 12, 512, 64, 1)
     v.chain(21, 10)  # shared,
     v.set(14, 10)    # and round
     v.put_entries([short_entry(b"LOOP       ", 0x10, 5)], 5, 6)
