@@ -183,7 +183,8 @@ INSTALLED = \
 	$(foreach n,1 3 5 7 8,$(call place,644,$(wildcard man/*.$(n)),$(mandir)/man$(n))) \
 	$(call place,644,README.md SECURITY.md LICENSE NEWS $(wildcard docs/*.md),$(docdir))
 # Settings: never overwritten, and removed only when nobody changed them.
-SETTINGS = $(call place,644,$(wildcard systemd/settings/*.conf),$(sysconfdir)/berth)
+SETTINGS = $(call place,644,$(wildcard systemd/settings/*.conf),$(sysconfdir)/berth) \
+	$(call place,600,systemd/settings/cameras.secret,$(sysconfdir)/berth)
 
 mode = $(word 1,$(subst |, ,$(1)))
 source = $(word 2,$(subst |, ,$(1)))

@@ -161,6 +161,8 @@ int conf_parse_text(const char *name, const char *text, size_t size, ConfSink si
                 r = parse_line(&p, line);
         }
         free(p.section);
+        /* It may be a file of passwords. */
+        explicit_bzero(copy, size);
         return r < 0 ? r : 0;
 }
 

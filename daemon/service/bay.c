@@ -148,7 +148,7 @@ bool bay_has_port_power(Bay *b) {
                 log_notice(&(LogAbout){ .bay = b->name }, "The power of port %s cannot be switched (%s): cameras that change their mode "
                            "stay in their storage mode here", b->port_path,
                            r == -ENOENT ? "its hub, or the kernel, has no 'disable' file for it" :
-                                          "its 'disable' file may not be written; see 68-berth.rules");
+                                          "its 'disable' file may not be written; see 68-berth-hubport.rules");
                 b->said_no_power = true;
         }
         return r >= 0;

@@ -36,6 +36,18 @@ const WorkerOps docking_worker_ops = {
         .on_progress = on_progress,
 };
 
+/* Before it said who it is, its USB serial must do to find its credentials by. */
+static int open_camera(Docking *d, WorkerDone opened) {
+        const char *serial = d->camera ? camera_serial(d->camera) : d->device->usb_serial;
+        _cleanup_(secrets_freep) Secrets *secrets = NULL;
+        int r;
+
+        r = credentials_for(d->manager->credentials, d->model->id, serial, &secrets);
+        if (r < 0)
+                return r;
+        return worker_open(d->worker, d->model->id, (const char *const *) d->model->options.items, secrets_list(secrets), opened);
+}
+
 int docking_spawn(Docking *d, WorkerDone opened) {
         const Settings *s = d->manager->settings;
         _cleanup_(freep) char *plugin = NULL;
@@ -79,7 +91,7 @@ int docking_spawn(Docking *d, WorkerDone opened) {
                 return r;
         }
         d->worker_erases = false;
-        r = worker_open(d->worker, d->model->id, (const char *const *) d->model->options.items, NULL, opened);
+        r = open_camera(d, opened);
         if (r < 0) {
                 docking_trouble(d, r, "the worker cannot be called");
                 return r;

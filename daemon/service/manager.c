@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -271,6 +272,18 @@ static int open_state(Manager *m, ConfError *error) {
         return r;
 }
 
+static int load_credentials(Manager *m, ConfError *error) {
+        int r;
+
+        if (!m->settings->credentials)
+                return 0;
+        /* Other processes of this user can neither trace it nor read its memory, and it leaves no core dump. */
+        if (prctl(PR_SET_DUMPABLE, 0) < 0)
+                return -errno;
+        r = credentials_load(m->settings->credentials, m->settings->credentials_from_systemd, &m->credentials, error);
+        return r < 0 ? r : credentials_check(m->credentials, m->models, error);
+}
+
 int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfError *error) {
         _cleanup_(manager_freep) Manager *m = NULL;
         int r;
@@ -284,6 +297,9 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         m->spool_holds_sec = OUTLOOK_UNKNOWN;
         upload_queue_init(&m->uploads, settings->uploads);
         r = models_load(settings->models_dir, settings->local_models_dir, &m->models, error);
+        if (r < 0)
+                return r;
+        r = load_credentials(m, error);
         if (r < 0)
                 return r;
         r = open_state(m, error);
@@ -348,6 +364,7 @@ Manager *manager_free(Manager *m) {
         sd_event_source_disable_unref(m->upload_timer);
         sd_event_source_disable_unref(m->spool_timer);
         models_free(m->models);
+        credentials_free(m->credentials);
         sd_event_unref(m->event);
         free(m);
         return NULL;

@@ -5,6 +5,7 @@
 
 #include "core/upload.h"
 #include "service/clocksync.h"
+#include "service/credentials.h"
 #include "service/hotplug.h"
 #include "service/hubport.h"
 #include "service/manager.h"
@@ -35,6 +36,7 @@ struct Manager {
         sd_event *event;
         const Settings *settings;
         Models *models;
+        Credentials *credentials; /* NULL: none */
         Store *store;
         Spool *spool;
         Uplink *uplink;

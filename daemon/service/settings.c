@@ -23,6 +23,7 @@ Settings *settings_free(Settings *s) {
         free(s->models_dir);
         free(s->local_models_dir);
         free(s->uplink_socket);
+        free(s->credentials);
         for (size_t i = 0; i < s->n_bays; i++)
                 free(s->bays[i].port_path);
         free(s->bays);
@@ -120,6 +121,8 @@ static int parse_dock(Settings *s, const ConfLine *line, ConfError *error) {
                 return conf_path(line, &s->local_models_dir, error);
         if (text_equal(line->key, "uplink_socket"))
                 return conf_path(line, &s->uplink_socket, error);
+        if (text_equal(line->key, "credentials"))
+                return conf_path(line, &s->credentials, error);
         return conf_error(line, error, "unknown key");
 }
 
@@ -230,6 +233,23 @@ static int compare_bays(const void *a, const void *b) {
         return x->number < y->number ? -1 : x->number > y->number;
 }
 
+/* What berthd.service lets systemd hand over, when nothing else is named. */
+static int find_credentials(Settings *s) {
+        const char *dir = getenv("CREDENTIALS_DIRECTORY");
+        _cleanup_(freep) char *path = NULL;
+
+        if (s->credentials || !dir || dir[0] != '/')
+                return 0;
+        path = text_format("%s/cameras", dir);
+        if (!path)
+                return -ENOMEM;
+        if (access(path, F_OK) < 0)
+                return 0;
+        s->credentials = TAKE_PTR(path);
+        s->credentials_from_systemd = true;
+        return 0;
+}
+
 static int fill_defaults(Settings *s) {
         char host[256] = "dock";
         int r;
@@ -241,7 +261,7 @@ static int fill_defaults(Settings *s) {
             (r = set_default(&s->models_dir, BERTH_DATADIR "/cameras.d")) < 0 ||
             (r = set_default(&s->local_models_dir, "/etc/berth/cameras.d")) < 0 ||
             (r = set_default(&s->uplink_socket, "/run/berth-uplink/uplink.sock")) < 0 ||
-            (r = set_default(&s->accept, "digest")) < 0)
+            (r = set_default(&s->accept, "digest")) < 0 || (r = find_credentials(s)) < 0)
                 return r;
         return 0;
 }

@@ -35,6 +35,8 @@ typedef struct Settings {
         char *models_dir;       /* shipped */
         char *local_models_dir; /* the site's: a model of the same id replaces the shipped one */
         char *uplink_socket;
+        char *credentials;              /* NULL: none */
+        bool credentials_from_systemd;  /* it is systemd's copy */
         /* [bay PORT] */
         BaySetting *bays; /* in order of their number */
         size_t n_bays;

@@ -289,6 +289,33 @@ def test_udev_gives_a_camera_that_shows_its_card_as_a_disk_to_the_group():
     assert re.search(r"68-berth\.rules:\d+ MODE 0660", "\n".join(said)), said
 
 
+def test_udev_opens_the_power_of_a_hubs_ports_to_the_group():
+    needs_root()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Root(os.path.join(folder, "root"))
+        root.create_users()
+        script = os.path.join(folder, "inside")
+        # What udevd would run for the event is taken from what the test of the rules prints, and run.
+        with open(script, "w", encoding="utf-8") as f:
+            f.write(f"""#!/bin/bash
+set -e
+mount --bind {root.path('etc/passwd')} /etc/passwd
+mount --bind {root.path('etc/group')} /etc/group
+mkdir -p /run/udev/rules.d
+cp {source('udev-rules/68-berth-hubport.rules')} /run/udev/rules.d/
+udevadm test --action=bind /sys/bus/usb/devices/1-1:1.0 >{folder}/said 2>&1
+sed -n "s/^run: '\\(.*\\)'$/\\1/p" {folder}/said >{folder}/commands
+bash -e {folder}/commands
+stat -c 'port %U:%G %a' /sys/bus/usb/devices/1-1:1.0/1-1-port*/disable
+""")
+        os.chmod(script, 0o755)
+        said = good(os.path.join(BUILD, "berth-sim"), "--hubs", "1-1:2", "--", "/bin/bash", script).splitlines()
+        with open(os.path.join(folder, "said"), encoding="utf-8") as f:
+            complaints = [line for line in f if "hubport" in line and re.search(r"[Ii]nvalid|[Uu]nknown|ignor", line)]
+    assert not complaints, complaints
+    assert said.count("port root:berth 664") == 2, said
+
+
 def test_udev_leaves_every_other_device_alone():
     needs_root()
     for device in [STRANGER, MIXED, STORAGE_AND_KEYS]:
