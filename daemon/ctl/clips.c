@@ -22,7 +22,7 @@ typedef struct Clip {
         uint64_t id, size_bytes, durable_bytes;
         uint32_t ordinal;
         char *serial, *path, *state, *kind;
-        bool priority;
+        bool priority, identity_by_port;
         int64_t modified_sec, seen_usec, receipt_sec;
         char *digest, *object_key, *manifest_key, *receipt_strength, *reason;
         char *container, *container_state, *container_reason;
@@ -55,6 +55,7 @@ static const Property clip_properties[] = {
         PROPERTY(Clip, "ContainerOffset", "container_offset", UINT64, container_offset),
         PROPERTY(Clip, "RecordedSec", "recorded_sec", TIME, recorded_sec),
         PROPERTY(Clip, "DurationMsec", "duration_msec", UINT64, duration_msec),
+        PROPERTY(Clip, "IdentityByPort", "identity_by_port", BOOL, identity_by_port),
         PROPERTY(Clip, "Unreadable", "unreadable", RANGES, unreadable),
 };
 

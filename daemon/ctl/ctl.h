@@ -40,6 +40,7 @@ int verb_watch(const Options *options);
 int verb_clips(const Options *options);
 int verb_log(const Options *options);
 int verb_refused(const Options *options);
+int verb_camera(const Options *options);
 int verb_transfer(const Options *options);
 int verb_models(const Options *options);
 int verb_model_check(const Options *options);

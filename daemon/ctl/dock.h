@@ -36,7 +36,7 @@ typedef struct DockBay {
         int32_t battery_percent; /* -1 unknown */
         uint32_t clips_total, clips_copied, clips_stored, clips_erased, faults;
         uint64_t bytes_total, bytes_copied, bytes_stored, retry_at_usec;
-        char *current_clip;
+        char *current_clip, *identity;
         Rate copying; /* of bytes_copied, as seen from here */
         char *told;   /* what a watcher last said about it; NULL: nothing */
 } DockBay;
@@ -44,6 +44,7 @@ typedef struct DockBay {
 typedef struct DockCamera {
         char *object_path;
         char *serial, *manufacturer, *model, *firmware, *model_id;
+        char *officer_id, *officer_name, *unit_id, *unit_name;
         int32_t battery_percent; /* -1 unknown */
         char *bay_path;
         int64_t clock_drift_usec;

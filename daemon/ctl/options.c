@@ -79,6 +79,7 @@ static const Verb verbs[] = {
         { "transfer", verb_transfer, TAKES_MAX, UINT_MAX },
         { "models", verb_models, 0, 0 },
         { "model-check", verb_model_check, TAKES_FILES, UINT_MAX },
+        { "camera", verb_camera, 0, UINT_MAX },
 };
 
 static void print_help(void) {
@@ -96,6 +97,8 @@ static void print_help(void) {
               "  model-check FILE...   are these model files good? (no daemon is needed)\n"
               "  transfer  what is on its way to the store (list, the default); pause and resume uploads;\n"
               "            now CLIP: this one before all others\n"
+              "  camera confirm SERIAL   what came back from its change of mode is this camera\n"
+              "  camera owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME   whom it is issued to\n"
               "\n"
               "All verbs:\n"
               "      --json            print JSON (schema: berthctl(1))\n"

@@ -46,6 +46,7 @@ const Property bay_properties[] = {
         PROPERTY(DockBay, "CurrentClip", "current_clip", STRING, current_clip),
         PROPERTY(DockBay, "Faults", "faults", UINT32, faults),
         PROPERTY(DockBay, "RetryAtUsec", "retry_at_usec", UINT64, retry_at_usec),
+        PROPERTY(DockBay, "Identity", "identity", STRING, identity),
 };
 const size_t n_bay_properties = ELEMENTSOF(bay_properties);
 
@@ -61,6 +62,10 @@ const Property camera_properties[] = {
         PROPERTY(DockCamera, "ClockDriftKnown", "clock_drift_known", BOOL, clock_drift_known),
         PROPERTY(DockCamera, "LastDockedUsec", "last_docked_usec", UINT64, last_docked_usec),
         PROPERTY(DockCamera, "Ambiguous", "ambiguous", BOOL, ambiguous),
+        PROPERTY(DockCamera, "OfficerId", "officer_id", STRING, officer_id),
+        PROPERTY(DockCamera, "OfficerName", "officer_name", STRING, officer_name),
+        PROPERTY(DockCamera, "UnitId", "unit_id", STRING, unit_id),
+        PROPERTY(DockCamera, "UnitName", "unit_name", STRING, unit_name),
 };
 const size_t n_camera_properties = ELEMENTSOF(camera_properties);
 

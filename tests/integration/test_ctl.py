@@ -89,12 +89,13 @@ def test_status_json_has_what_the_manual_promises():
             "number": 3, "port_path": "1-1.3", "state": "pulling", "reason": "", "serial": "BC-0003", "model": "Guard 4",
             "battery_percent": 87, "clips_total": 12, "clips_copied": 3, "clips_stored": 2, "clips_erased": 1,
             "bytes_total": 8 * GIB, "bytes_copied": 4 * GIB, "bytes_stored": 2 * GIB, "current_clip": "DCIM/100/A.MP4",
-            "faults": 0, "retry_at_usec": 0}, d["bays"][2]
+            "faults": 0, "retry_at_usec": 0, "identity": ""}, d["bays"][2]
         assert d["bays"][0]["battery_percent"] is None
         away, docked = d["cameras"]
         assert docked == {"serial": "BC-0003", "manufacturer": "", "model": "Guard 4", "firmware": "", "model_id": "",
                           "battery_percent": 87, "bay": 3, "clock_drift_usec": -5, "clock_drift_known": True,
-                          "last_docked_usec": 1700000000000000, "ambiguous": False}, docked
+                          "last_docked_usec": 1700000000000000, "ambiguous": False, "officer_id": "", "officer_name": "",
+                          "unit_id": "", "unit_name": ""}, docked
         assert away["bay"] is None and away["manufacturer"] == HOSTILE, away
 
 
@@ -202,7 +203,8 @@ def test_clips_json_has_what_the_manual_promises():
             "seen_usec": 1700000000000000, "durable_bytes": 2 * MIB, "digest": "ab" * 32,
             "object_key": "k", "manifest_key": "m", "receipt_strength": "digest", "receipt_sec": 1763889400,
             "reason": HOSTILE, "container": "mp4", "container_state": "incomplete", "container_reason": HOSTILE,
-            "container_offset": 36, "recorded_sec": 1763889000, "duration_msec": 60000, "unreadable": None}], d
+            "container_offset": 36, "recorded_sec": 1763889000, "duration_msec": 60000, "identity_by_port": False,
+            "unreadable": None}], d
         older = w.json("clips", "--before=2")
         assert older["more"] is False
         assert [older["clips"][0][key] for key in ("modified_sec", "digest", "receipt_sec", "reason", "container", "recorded_sec")] == [

@@ -44,7 +44,7 @@ def test_what_a_dock_needs_is_installed():
         assert not [path for path in there if path.endswith(".in") or "test" in path], sorted(there)
         for path in there:
             program = "/sbin/" in path or "/bin/" in path or path.endswith("/berth-bay")
-            assert mode(root, path) == (0o755 if program else 0o644), path
+            assert mode(root, path) == (0o755 if program else 0o600 if path.endswith(".secret") else 0o644), path
 
 
 def test_units_name_the_programs_where_they_are():

@@ -3,8 +3,10 @@
 """Cameras that show their footage only as another device: their docking goes on, and nobody else is taken for them."""
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -111,6 +113,10 @@ def confirm(d, serial):
     call(d, serial, "ConfirmIdentity")
 
 
+def ctl(*words):
+    return subprocess.run([f"{rack.BUILD}/berthctl", *words], capture_output=True, text=True, timeout=60)
+
+
 def test_docking_goes_on_behind_the_switch_and_ends_ready_in_command_mode(sim, dock):
     d = switching_dock(sim, dock).start()
     digests = camera(sim, "c", [make_clip("a.MP4", 9 * MIB, 1), make_clip("b.MP4", 1000, 2)])
@@ -120,8 +126,15 @@ def test_docking_goes_on_behind_the_switch_and_ends_ready_in_command_mode(sim, d
     assert len(sim("state", camera="c-disk")["clips"]) == 2, "footage that only the port vouches for was erased"
     assert d.bay(1)["Identity"] == "port"
     assert_stored(d, "SN-c", digests)
-    confirm(d, "SN-c")
+    assert json.loads(ctl("clips", "--json").stdout)["clips"][0]["identity_by_port"] is True
+    for serial, words, code in (("SN-x", "no camera of the serial", 1), ("", "takes one SERIAL", 2)):
+        said = ctl("camera", "confirm", *([serial] if serial else []))
+        assert said.returncode == code and words in said.stderr, said
+    said = ctl("camera", "confirm", "SN-c")
+    assert said.returncode == 0, said
     d.wait_state(1, "ready")
+    assert ctl("camera", "confirm", "SN-c").returncode == 1
+    assert json.loads(ctl("clips", "--json").stdout)["clips"][0]["identity_by_port"] is False
     assert not sim("state", camera="c-disk")["clips"]
     assert sim("state", camera="c")["docked"], "the camera is not back in its command mode"
     assert d.bay(1)["BatteryPercent"] == 77
@@ -380,7 +393,8 @@ def test_owner_is_written_only_to_a_camera_that_is_ready(sim, dock):
         assert "mode" in e.message, e.message
     confirm(d, "SN-c")
     d.wait_state(1, "ready")
-    call(d, "SN-c", "SetOwner", "(ssss)", "P-7", "A. Officer", "U-1", "Night")
+    said = ctl("camera", "owner", "SN-c", "P-7", "A. Officer", "U-1", "Night")
+    assert said.returncode == 0, said
     event = d.events("owner-set")[0]
     assert event["officer_id"] == "P-7" and event["unit_name"] == "Night" and event["operator_uid"] == 0, event
     d.wait(lambda: d.properties(f"{rack.ROOT}/camera/SN_2dc", "Camera").get("OfficerName") == "A. Officer", "the new owner to be shown")

@@ -149,7 +149,8 @@ static void test_mistakes_are_named_by_their_line_and_never_by_their_value(void 
 }
 
 static void test_section_of_a_model_that_is_not_there_is_an_error(void **state) {
-        _cleanup_(credentials_freep) Credentials *c = load("[model acme]\npassword = x\n[camera any]\npassword = y\n[model acne]\nuser = z\n");
+        _cleanup_(credentials_freep) Credentials *c = load("[model acme]\npassword = x\n[camera any]\npassword = y\n"
+                                                              "[model acne]\nuser = z\n");
         static const char text[] = "[model acme]\nmatch = 1234:5678\ninterface = 06/01/01\nplugin = mtp\n";
         _cleanup_(models_freep) Models *models = NULL;
         ConfError error = {};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* `berthctl camera confirm|owner`: orders about one camera that is in a bay. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ctl/bus_client.h"
+
+#define CAMERA_INTERFACE DOCK_BUS_NAME ".Camera"
+#define OWNER_WORDS 4u
+/* The camera answers to that; the daemon's own deadlines are shorter. */
+#define ORDER_TIMEOUT_USEC (180 * USEC_PER_SEC)
+
+static int new_call(sd_bus *bus, const char *serial, const char *method, sd_bus_message **ret) {
+        _cleanup_(freep) char *path = NULL;
+        int r = sd_bus_path_encode(DOCK_PATH "/camera", serial, &path);
+        if (r < 0)
+                return r;
+        return sd_bus_message_new_method_call(bus, ret, DOCK_BUS_NAME, path, CAMERA_INTERFACE, method);
+}
+
+static int report(const char *serial, const sd_bus_error *error, int r) {
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT) || sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD))
+                return ctl_fail(CTL_FAILURE, "no camera of the serial '%s' was in a bay since the daemon's start", serial);
+        return bus_client_report(error, r);
+}
+
+static int order(const Options *options, const char *serial, const char *method, char *const *words, size_t n_words) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        int r = new_call(bus, serial, method, &call);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(call, false);
+        for (size_t i = 0; i < n_words && r >= 0; i++)
+                r = sd_bus_message_append(call, "s", words[i]);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        r = sd_bus_call(bus, call, ORDER_TIMEOUT_USEC, &error, NULL);
+        return r < 0 ? report(serial, &error, r) : CTL_OK;
+}
+
+int verb_camera(const Options *options) {
+        const char *what = options->n_args > 0 ? options->args[0] : "";
+        if (text_equal(what, "confirm")) {
+                if (options->n_args != 2)
+                        return ctl_fail(CTL_USAGE, "'camera confirm' takes one SERIAL");
+                return order(options, options->args[1], "ConfirmIdentity", NULL, 0);
+        }
+        if (text_equal(what, "owner")) {
+                if (options->n_args != 2 + OWNER_WORDS)
+                        return ctl_fail(CTL_USAGE,
+                                        "'camera owner' takes SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME; '' leaves one empty");
+                return order(options, options->args[1], "SetOwner", options->args + 2, OWNER_WORDS);
+        }
+        return ctl_fail(CTL_USAGE, "'camera' is followed by 'confirm SERIAL' or 'owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME'");
+}
