@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks: each prints its figures beside a peer or a limit of the machine, measured in the same run.
 
-BENCH_PROGRAMS := $(BUILD)/bench/limits $(BUILD)/bench/usb_read $(BUILD)/bench/pull
+BENCH_PROGRAMS := $(BUILD)/bench/limits $(BUILD)/bench/usb_read $(BUILD)/bench/usb_storage $(BUILD)/bench/pull
 $(BUILD)/bench/%.o: private CPPFLAGS += $(PKG_CFLAGS_TEST)
 $(BUILD)/bench/limits: $(BUILD)/bench/limits.o $(LIB_base)
 $(BUILD)/bench/usb_read: $(BUILD)/bench/usb_read.o
+$(BUILD)/bench/usb_storage: $(BUILD)/bench/usb_storage.o
 $(BUILD)/bench/pull: $(BUILD)/bench/pull.o $(LIB_service) $(LIB_core) $(LIB_store) $(LIB_base)
 $(BENCH_PROGRAMS):
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS) $(PKGS_bay))

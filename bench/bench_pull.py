@@ -4,11 +4,14 @@
 
 usage: bench_pull.py [MIB]      (default 1024)
 
-Ours reads, hashes, writes and syncs at once. Limits: libusb alone, SHA-256 alone, writing with fdatasync alone. Peer:
-gphoto2, then sync, then openssl sha256. The simulator itself takes CPU, too: it shares the machine with all of them.
+Ours reads, hashes, writes and syncs at once, from a PTP camera and from one that shows its card as a disk. Limits: libusb
+alone, SHA-256 alone, writing with fdatasync alone. Peer of PTP: gphoto2, then sync, then openssl sha256; a card cannot be mounted here, see
+the benchmark in the virtual machine. The simulator itself takes CPU, too: it shares the machine with all of them.
 """
 
+import hashlib
 import os
+import random
 import re
 import statistics
 import subprocess
@@ -16,10 +19,13 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "lib"))
+import cards  # noqa: E402
 import rack  # noqa: E402
 
 PORT = "1-1.1"
 ROUNDS = 3
+BENCH = f"{rack.BUILD}/bench"
+OURS, PEER = "Berth: pull, hash, sync", "gphoto2, sync, openssl"
 
 
 def node_of(port):
@@ -44,48 +50,89 @@ def peer(folder):
     return real, user + system, timed.stdout.split()[0]
 
 
-def main():
-    rack.enter("1-1:4")
-    size = int(sys.argv[1] if len(sys.argv) > 1 else 1024) << 20
-    bench = f"{rack.BUILD}/bench"
-    sim = rack.Sim()
+class Bench:
+    """Figures of one camera, by name: (MB/s, CPU seconds for a GiB) of each round."""
+
+    def __init__(self, sim, size, folder):
+        self.sim, self.size, self.folder = sim, size, folder
+        self.rows = {}
+
+    def note(self, name, wall, cpu):
+        self.rows.setdefault(name, []).append((self.size / 1e6 / float(wall), float(cpu) * (1 << 30) / self.size))
+
+    def machine(self):
+        self.note("SHA-256 alone", *figures([f"{BENCH}/limits", "sha", str(self.size)]))
+        self.note("disk alone, fdatasync", *figures([f"{BENCH}/limits", "disk", str(self.size), self.folder]))
+
+    def docked(self, camera, what, *args):
+        """Each on a camera that was plugged in anew."""
+        self.sim("plug", camera=camera, port=PORT)
+        try:
+            return what(*args)
+        finally:
+            self.sim("unplug", camera=camera)
+
+    def pull(self, plugin, wanted):
+        wall, cpu, size_read, digest = figures([f"{BENCH}/pull", f"{rack.BUILD}/berth-bay", f"{rack.BUILD}/plugins/{plugin}.so", node_of(PORT),
+                                                PORT, self.folder])
+        assert int(size_read) == self.size and digest == wanted, "the pull brought other bytes than the camera has"
+        os.unlink(os.path.join(self.folder, "1.part"))
+        self.note(OURS, wall, cpu)
+
+    def gphoto(self, wanted):
+        wall, cpu, digest = peer(self.folder)
+        assert digest == wanted, "the peer brought other bytes than the camera has"
+        self.note(PEER, wall, cpu)
+
+    def report(self, camera):
+        medians = {name: (statistics.median(r[0] for r in runs), statistics.median(r[1] for r in runs)) for name, runs in self.rows.items()}
+        print(f"\nOne clip of {self.size >> 20} MiB from {camera}, median of {ROUNDS} rounds:\n")
+        print(f"  {'':28} {'MB/s':>8} {'CPU s/GiB':>10}")
+        for name, (speed, cpu) in medians.items():
+            print(f"  {name:28} {speed:8.0f} {cpu:10.2f}")
+        ours = medians[OURS][0]
+        limit_name, limit = min(((n, m[0]) for n, m in medians.items() if "alone" in n), key=lambda x: x[1])
+        print(f"\n  of the slowest limit ({limit_name}): {ours / limit:.2f}")
+        if PEER in medians:
+            print(f"  times the peer: {ours / medians[PEER][0]:.2f}")
+
+
+def bench_ptp(sim, size, folder):
     sim("camera", name="bench", type="ptp", vid=0x1209, pid=0xBE27, serial="BENCH-1", manufacturer="Acme", model="BC-1",
         clips=[{"path": "BENCH.MP4", "size": size, "seed": 7, "mtime": 1700000000}])
     wanted = sim("state", camera="bench", sha256=True)["clips"][0]["sha256"]
-    rows = {}
+    bench = Bench(sim, size, folder)
+    for _ in range(ROUNDS):
+        bench.machine()
+        bench.docked("bench", lambda: bench.note("libusb alone", *figures([f"{BENCH}/usb_read", "1209:be27"])[:2]))
+        bench.docked("bench", bench.pull, "mtp", wanted)
+        bench.docked("bench", bench.gphoto, wanted)
+    bench.report("a simulated PTP camera")
 
-    def note(name, wall, cpu):
-        rows.setdefault(name, []).append((size / 1e6 / float(wall), float(cpu) * (1 << 30) / size))
 
+def bench_storage(sim, size, folder):
+    card = cards.FatCard(folder, size=size + 300 * cards.MIB)
+    data = random.Random(7).randbytes(cards.MIB) * (size // cards.MIB)
+    wanted = hashlib.sha256(data).hexdigest()
+    card.put("DCIM/BENCH.MP4", data)
+    del data, card.files["DCIM/BENCH.MP4"]
+    sim("camera", name="card", type="msc", vid=0x1209, pid=0xBE28, serial="BENCH-2", manufacturer="Acme", product="BC-2", image=card.image)
+    bench = Bench(sim, size, folder)
+    for _ in range(ROUNDS):
+        bench.machine()
+        bench.docked("card", lambda: bench.note("libusb alone", *figures([f"{BENCH}/usb_storage", "1209:be28", str(size)])[:2]))
+        bench.docked("card", bench.pull, "msc", wanted)
+    bench.report("a simulated camera that shows its card (FAT32) as a disk")
+    os.unlink(card.image)
+
+
+def main():
+    rack.enter("1-1:4")
+    size = int(sys.argv[1] if len(sys.argv) > 1 else 1024) << 20
+    sim = rack.Sim()
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder:
-        for _ in range(ROUNDS):
-            note("SHA-256 alone", *figures([f"{bench}/limits", "sha", str(size)]))
-            note("disk alone, fdatasync", *figures([f"{bench}/limits", "disk", str(size), folder]))
-            sim("plug", camera="bench", port=PORT)
-            note("libusb alone", *figures([f"{bench}/usb_read", "1209:be27"])[:2])
-            sim("unplug", camera="bench")
-            sim("plug", camera="bench", port=PORT)
-            wall, cpu, size_read, digest = figures([f"{bench}/pull", f"{rack.BUILD}/berth-bay", f"{rack.BUILD}/plugins/mtp.so",
-                                                    node_of(PORT), PORT, folder])
-            assert int(size_read) == size and digest == wanted, "the pull brought other bytes than the camera has"
-            os.unlink(os.path.join(folder, "1.part"))
-            note("Berth: pull, hash, sync", wall, cpu)
-            sim("unplug", camera="bench")
-            sim("plug", camera="bench", port=PORT)
-            wall, cpu, digest = peer(folder)
-            assert digest == wanted, "the peer brought other bytes than the camera has"
-            note("gphoto2, sync, openssl", wall, cpu)
-            sim("unplug", camera="bench")
-
-    medians = {name: (statistics.median(r[0] for r in runs), statistics.median(r[1] for r in runs)) for name, runs in rows.items()}
-    print(f"\nOne clip of {size >> 20} MiB from a simulated PTP camera, median of {ROUNDS} rounds:\n")
-    print(f"  {'':28} {'MB/s':>8} {'CPU s/GiB':>10}")
-    for name, (speed, cpu) in medians.items():
-        print(f"  {name:28} {speed:8.0f} {cpu:10.2f}")
-    ours = medians["Berth: pull, hash, sync"][0]
-    limit_name, limit = min(((n, m[0]) for n, m in medians.items() if "alone" in n), key=lambda x: x[1])
-    print(f"\n  of the slowest limit ({limit_name}): {ours / limit:.2f}")
-    print(f"  times the peer: {ours / medians['gphoto2, sync, openssl'][0]:.2f}")
+        bench_ptp(sim, size, folder)
+        bench_storage(sim, size, folder)
 
 
 main()
