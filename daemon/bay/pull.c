@@ -24,6 +24,7 @@
 #define SYNC_WAIT_MSEC 250
 /* Writing waits for the disk beyond this, so that pulls do not fill the page cache. */
 #define UNSYNCED_MAX_BYTES (128u * MIB)
+_Static_assert(WIRE_BLOCK_SIZE == BERTH_BLOCK_BYTES, "what plugins are told of the blocks is not so");
 #define FINISHED_MAX (UNSYNCED_MAX_BYTES / WIRE_BLOCK_SIZE + 4)
 
 enum { CONSUMER_WHOLE, CONSUMER_WRITER, _CONSUMER_MAX };

@@ -185,6 +185,11 @@ int berth_host_clear_halt(berth_host *host, uint8_t endpoint);
 int berth_host_reset(berth_host *host);
 
 /* ---- Within read() ---- */
+/*
+ * At each multiple of this in the clip the worker makes durable what was delivered before it, and goes on from there after a
+ * failure. So bytes that the camera may still take back, by the status that follows them, must not be delivered up to such a mark.
+ */
+#define BERTH_BLOCK_BYTES (UINT64_C(8) << 20)
 /* Delivers clip bytes. 0, or a negative errno that read() returns at once (disk full, cancelled, too much). */
 int berth_host_deliver(berth_host *host, const void *data, size_t length);
 /*

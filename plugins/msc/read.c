@@ -21,6 +21,9 @@ typedef struct Reader {
         uint8_t *scratch; /* SCAN_STEP bytes */
 } Reader;
 
+/* Transfers that do not cross a multiple of their own size do not cross a worker's mark either. */
+_Static_assert(BERTH_BLOCK_BYTES % SCSI_TRANSFER_MAX == 0, "a transfer could cross a mark");
+
 static uint64_t min_u64(uint64_t a, uint64_t b) {
         return a < b ? a : b;
 }

@@ -314,6 +314,31 @@ def test_no_single_fault_in_a_read_changes_a_byte(sim, _dock):
                     assert w.pull(w.list()[0]).digest.hex() == sha256(data), f"after {skip} {fault} {args}"
 
 
+def test_no_block_is_durable_before_the_status_of_its_bytes_was_good(sim, _dock):
+    card = FatCard(scratch()).fill(17 * MIB)
+    data = card.files["DCIM/100BERTH/CLIP0000.MP4"]
+    blocks = [sha256(data[n * BLOCK_SIZE:(n + 1) * BLOCK_SIZE]) for n in range(3)]
+    struck, seen = True, set()
+    with Camera(sim, image=card.image) as c:
+        skip = 0
+        while struck:
+            with c.worker(*QUICK) as w:
+                clip = w.list()[0]
+                before = c.state()["faults_struck"]
+                c.fault("garbled", command="READ", count=1, skip=skip)
+                try:
+                    assert w.pull(clip).digest.hex() == sha256(data), f"READ {skip}: other bytes"
+                except Fault as e:
+                    assert e.kind == "Camera", f"READ {skip}: {e}"
+                durable = {n: digest.hex() for n, (_, digest) in w.blocks.items()}
+                assert all(digest == blocks[n] for n, digest in durable.items()), f"READ {skip}: a false block"
+                seen.add(len(durable))
+                struck = c.state()["faults_struck"] > before
+                c.fault("none")
+            skip += 1
+    assert seen == {0, 1, 2, 3}, seen
+
+
 def test_camera_that_is_broken_for_good_is_given_up(sim, _dock):
     card = FatCard(scratch(), size=64 * MIB, bits=16).fill(100)
     for fault in ("silent", "hang", "dead", "endless", "garbage", "wrong_tag", "phase_error", "stall_cbw", "not_ready", "attention",

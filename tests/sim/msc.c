@@ -316,7 +316,7 @@ static int give_csw(MscCamera *camera, uint8_t *data, size_t length) {
         put_le32(csw + 4, msc_fault(faults, MSC_FAULT_WRONG_TAG) ? t->tag ^ 1 : t->tag);
         put_le32(csw + 8, (uint32_t) residue);
         csw[12] = t->status;
-        if (msc_fault(faults, MSC_FAULT_PHASE_ERROR))
+        if (msc_fault(faults, MSC_FAULT_PHASE_ERROR) || msc_fault(faults, MSC_FAULT_GARBLED))
                 csw[12] = STATUS_PHASE_ERROR;
         if (msc_fault(faults, MSC_FAULT_WRONG_STATUS))
                 csw[12] = 7;
@@ -337,6 +337,7 @@ static int give_csw(MscCamera *camera, uint8_t *data, size_t length) {
 static int fill_data(MscCamera *camera, uint8_t *data, size_t n) {
         MscTask *t = &camera->task;
         size_t real = (size_t) MIN2((uint64_t) n, t->planned - MIN2(t->planned, t->moved));
+        int r;
 
         memset(data + real, 0xee, n - real);
         if (!t->has_range) {
@@ -344,7 +345,10 @@ static int fill_data(MscCamera *camera, uint8_t *data, size_t n) {
                 return 0;
         }
         camera->bytes_read += real;
-        return msc_medium_read(&t->unit->medium, t->range_sector * t->unit->medium.sector_bytes + t->moved, data, real);
+        r = msc_medium_read(&t->unit->medium, t->range_sector * t->unit->medium.sector_bytes + t->moved, data, real);
+        for (size_t i = 0; msc_fault(&camera->faults, MSC_FAULT_GARBLED) && i < real; i++)
+                data[i] ^= 0xff;
+        return r;
 }
 
 static int give_data(MscCamera *camera, uint8_t *data, size_t length) {

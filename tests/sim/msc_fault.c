@@ -22,6 +22,7 @@ static const char *const kinds[] = {
         [MSC_FAULT_SHORT_CSW] = "short_csw",
         [MSC_FAULT_LONG_CSW] = "long_csw",
         [MSC_FAULT_PHASE_ERROR] = "phase_error",
+        [MSC_FAULT_GARBLED] = "garbled",
         [MSC_FAULT_RESIDUE] = "residue",
         [MSC_FAULT_GARBAGE] = "garbage",
         [MSC_FAULT_SILENT] = "silent",

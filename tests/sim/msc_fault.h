@@ -18,6 +18,7 @@
  *   zero_packet      an empty packet between data and CSW
  *   stall_csw        the CSW comes only after a stall; "twice": after no clearing of a halt either
  *   wrong_tag, wrong_signature, wrong_status (7), short_csw (12 bytes), long_csw (14 bytes), phase_error
+ *   garbled          the data are inverted, and CSW says phase error
  *   residue          CSW says that "residue" bytes (default: one more than were asked for) did not move
  *   garbage          "length" random bytes (default 300) in place of the CSW
  *   silent           no answer until Reset Recovery
@@ -49,6 +50,7 @@ typedef enum MscFaultKind {
         MSC_FAULT_SHORT_CSW,
         MSC_FAULT_LONG_CSW,
         MSC_FAULT_PHASE_ERROR,
+        MSC_FAULT_GARBLED,
         MSC_FAULT_RESIDUE,
         MSC_FAULT_GARBAGE,
         MSC_FAULT_SILENT,
