@@ -73,8 +73,8 @@ class Bench:
             self.sim("unplug", camera=camera)
 
     def pull(self, plugin, wanted):
-        wall, cpu, size_read, digest = figures([f"{BENCH}/pull", f"{rack.BUILD}/berth-bay", f"{rack.BUILD}/plugins/{plugin}.so", node_of(PORT),
-                                                PORT, self.folder])
+        wall, cpu, size_read, digest = figures([f"{BENCH}/pull", f"{rack.BUILD}/berth-bay", f"{rack.BUILD}/plugins/{plugin}.so",
+                                                node_of(PORT), PORT, self.folder])
         assert int(size_read) == self.size and digest == wanted, "the pull brought other bytes than the camera has"
         os.unlink(os.path.join(self.folder, "1.part"))
         self.note(OURS, wall, cpu)
@@ -85,7 +85,7 @@ class Bench:
         self.note(PEER, wall, cpu)
 
     def report(self, camera):
-        medians = {name: (statistics.median(r[0] for r in runs), statistics.median(r[1] for r in runs)) for name, runs in self.rows.items()}
+        medians = {name: tuple(statistics.median(column) for column in zip(*runs)) for name, runs in self.rows.items()}
         print(f"\nOne clip of {self.size >> 20} MiB from {camera}, median of {ROUNDS} rounds:\n")
         print(f"  {'':28} {'MB/s':>8} {'CPU s/GiB':>10}")
         for name, (speed, cpu) in medians.items():
