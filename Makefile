@@ -32,7 +32,8 @@ DEPS_BUILD := gcc make pkgconf libc6-dev libsystemd-dev libudev-dev libusb-1.0-0
 	libcurl4-openssl-dev libexpat1-dev libssl-dev libjansson-dev
 DEPS_TEST := libcmocka-dev libfuse3-dev fuse3 python3 python3-gi gir1.2-glib-2.0 python3-dbus python3-dbusmock dbus systemd \
 	udev sqlite3 util-linux strace gphoto2 mtp-tools usbutils uhubctl openssl ffmpeg \
-	dosfstools mtools exfatprogs sleuthkit fdisk
+	dosfstools mtools exfatprogs sleuthkit fdisk \
+	curl ceph-common ceph-mgr ceph-mon ceph-osd radosgw
 # make check-vm: QEMU, what makes a Debian guest (without root as well).
 DEPS_VM := qemu-system-x86 mmdebstrap squashfs-tools uidmap
 DEPS_LINT := cppcheck clang clang-tidy libclang-rt-dev mandoc shellcheck

@@ -140,7 +140,7 @@ INTEGRATION_SCRIPTS := $(wildcard tests/integration/test_*.py)
 .PHONY: check check-units check-sim check-demo check-asan check-tsan
 check: deps ## everything that continuous integration runs: units, simulator, sanitizers, lint, short fuzzing
 	@tests/check.py '$(MAKE)' $(CHECK_PARTS)
-CHECK_PARTS := check-build check-units check-sim check-crash check-demo check-vm check-asan check-tsan lint fuzz-short
+CHECK_PARTS := check-build check-units check-sim check-store check-crash check-demo check-vm check-asan check-tsan lint fuzz-short
 .PHONY: check-build
 # Not "build": that is the folder.
 check-build: all tests
@@ -149,6 +149,12 @@ check-units: all tests ## unit tests
 	@$(RUN) --deadline 300 $(UNIT_TESTS) $(UNIT_SCRIPTS)
 check-sim: all tests ## integration tests in the simulated rack
 	@$(RUN) --deadline 900 $(filter-out %/test_units.py,$(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS))
+
+# Against stores that others wrote, each started by the test program that needs it.
+STORE_SCRIPTS := $(wildcard tests/store/test_*.py)
+.PHONY: check-store
+check-store: all tests ## the s3 backend against a real Ceph, behind a proxy that fails on purpose
+	@$(RUN) --deadline 480 $(STORE_SCRIPTS)
 
 check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/demo/run </dev/null

@@ -3,10 +3,11 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -34,6 +35,7 @@ struct HttpRequest {
         uint64_t moved_at_usec;
         Pace *pace;
         bool waits; /* for the pace */
+        int socket, queued_bytes; /* the connection, and what the kernel held for it when it was last asked */
         bool source_failed, refused_here;
         int status;
         char *answer;
@@ -337,9 +339,12 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, voi
         };
         sd_event_source *source = socket_data;
         Http *h = userdata;
+        char *private = NULL;
         uint32_t wanted;
 
-        (void) easy;
+        /* libcurl tells no other way which connection a request that is under way has. */
+        if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private) == CURLE_OK && private)
+                ((HttpRequest *) private)->socket = what == CURL_POLL_REMOVE ? -EBADF : fd;
         if (what == CURL_POLL_REMOVE) {
                 sd_event_source_disable_unref(source);
                 (void) curl_multi_assign(h->multi, fd, NULL);
@@ -371,13 +376,23 @@ static void arm_watch(Http *h) {
         (void) sd_event_source_set_enabled(h->watch, SD_EVENT_ONESHOT);
 }
 
+/* Over a slow link the kernel's buffer takes long to drain: megabytes that we see nothing of. */
+static void look_at_queue(HttpRequest *r) {
+        int queued;
+
+        if (r->socket < 0 || ioctl(r->socket, SIOCOUTQ, &queued) < 0 || queued == r->queued_bytes)
+                return;
+        r->queued_bytes = queued;
+        note_movement(r);
+}
+
 static HttpRequest *find_stalled(const Http *h) {
         uint64_t now = clock_boottime_usec();
         HttpRequest *r;
 
-        TAILQ_FOREACH (r, &h->requests, list)
-                if (now - r->moved_at_usec > h->stall_usec)
-                        return r;
+        TAILQ_FOREACH(r, &h->requests, list)
+        if (now - r->moved_at_usec > h->stall_usec)
+                return r;
         return NULL;
 }
 
@@ -389,6 +404,8 @@ static int on_watch(sd_event_source *source, uint64_t usec, void *userdata) {
         (void) source;
         (void) usec;
         (void) snprintf(text, sizeof(text), "nothing moved for %.1f s", (double) h->stall_usec / (double) USEC_PER_SEC);
+        TAILQ_FOREACH(r, &h->requests, list)
+        look_at_queue(r);
         /* From the beginning each time: what the end of one sets going may end others. */
         while ((r = find_stalled(h)))
                 finish(r, text, true);
@@ -463,6 +480,8 @@ static int set_request(HttpRequest *r, const HttpCall *call) {
             (k = SET(r->easy, CURLOPT_SEEKDATA, r)) < 0 || (k = SET(r->easy, CURLOPT_WRITEFUNCTION, on_write)) < 0 ||
             (k = SET(r->easy, CURLOPT_WRITEDATA, r)) < 0 || (k = SET(r->easy, CURLOPT_HEADERFUNCTION, on_header)) < 0 ||
             (k = SET(r->easy, CURLOPT_HEADERDATA, r)) < 0 ||
+            (call->fresh &&
+             ((k = SET(r->easy, CURLOPT_FRESH_CONNECT, 1L)) < 0 || (k = SET(r->easy, CURLOPT_FORBID_REUSE, 1L)) < 0)) ||
             (k = SET(r->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket)) < 0 ||
             (k = SET(r->easy, CURLOPT_OPENSOCKETDATA, r)) < 0)
                 return k;
@@ -484,6 +503,7 @@ int http_begin(Http *h, const HttpCall *call, HttpRequest **ret) {
         r->moved = call->moved;
         r->done = call->done;
         r->userdata = call->userdata;
+        r->socket = -EBADF;
         r->moved_at_usec = clock_boottime_usec();
         TAILQ_INSERT_TAIL(&h->requests, r, list);
         r->easy = curl_easy_init();

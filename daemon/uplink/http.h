@@ -52,6 +52,8 @@ typedef struct HttpCall {
         const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", up to the first NULL */
         const HttpBody *body;                  /* NULL: none */
         Pace *pace;                            /* the body goes no faster; borrowed; NULL: no limit */
+        /* On a connection of its own: libcurl asks again by itself, and unseen, when one that it kept dies. */
+        bool fresh;
         /* Takes the body of an answer with status 200 or 206 as it arrives; negative ends the request. May be NULL. */
         int (*sink)(void *userdata, const void *data, size_t size);
         void (*moved)(void *userdata); /* bytes went out or came in; may be NULL */

@@ -38,7 +38,7 @@ struct S3Call {
         char *path; /* encoded */
         Pair query[QUERY_MAX], headers[HEADERS_MAX];
         size_t n_query, n_headers;
-        bool failed, has_body, counted;
+        bool failed, has_body, counted, fresh;
         HttpBody body;
         char *text;
         char sha256[DIGEST_HEX_SIZE];
@@ -207,6 +207,11 @@ void s3_call_sink(S3Call *call, int (*sink)(S3Op *op, const void *data, size_t s
         call->restart = restart;
 }
 
+void s3_call_fresh(S3Call *call) {
+        if (call)
+                call->fresh = true;
+}
+
 void s3_call_tries(S3Call *call, unsigned tries) {
         if (call)
                 call->tries_max = tries;
@@ -292,7 +297,7 @@ static void read_answer(const S3Call *call, const HttpAnswer *answer, S3Result *
         bool success = answer->status >= 200 && answer->status < 300;
         char retry_after[64];
 
-        *ret = (S3Result){ .answer = answer };
+        *ret = (S3Result){ .answer = answer, .tries = call->tries };
         /* An error may come with 200 when the store began to answer before it had finished. */
         if (answer->body_size > 0 && (!success || text_equal(call->method, "POST")))
                 (void) s3_xml_error(answer->body, answer->body_size, &ret->error);
@@ -395,6 +400,7 @@ static int begin(S3Call *call, const char *query, const Lines *lines) {
                 .method = call->method,
                 .body = call->has_body ? &call->body : NULL,
                 .pace = call->text ? NULL : call->op->task->pace,
+                .fresh = call->fresh,
                 .sink = call->sink ? on_data : NULL,
                 .moved = on_moved,
                 .done = on_done,

@@ -18,6 +18,7 @@
 
 #define PARTS_A_LIST 1000u
 #define MD5_SIZE 16
+#define STRAYS_MAX 8u
 
 static void pump(S3Put *p);
 
@@ -334,6 +335,58 @@ static void pump(S3Put *p) {
 
 /* ---- Beginning ----------------------------------------------------------------------------------------------------- */
 
+static S3Call *uploads_call(S3Put *p) {
+        _cleanup_(freep) char *prefix = text_format("%s%s", p->op.store->prefix, p->manifest.object);
+        S3Call *call = s3_call_new(&p->op, "GET", NULL);
+
+        s3_call_query(call, "uploads", "");
+        s3_call_query(call, "prefix", prefix ? prefix : "");
+        return call;
+}
+
+static bool is_ours(const S3Put *p, const S3Upload *upload) {
+        size_t prefix = strlen(p->op.store->prefix);
+
+        return strncmp(upload->key, p->op.store->prefix, prefix) == 0 && text_equal(upload->key + prefix, p->manifest.object);
+}
+
+/* The answer to our first question was lost, and we asked again: the upload that nobody knows of is aborted. */
+static void abort_strays(S3Put *p);
+
+static int take_stray(void *userdata, const S3Upload *upload) {
+        S3Put *p = userdata;
+
+        if (is_ours(p, upload) && !text_equal(upload->upload_id, p->record->upload_id))
+                memcpy(p->stray_id, upload->upload_id, sizeof(p->stray_id));
+        return 0;
+}
+
+static void on_stray_aborted(S3Op *op, const S3Result *result) {
+        S3Put *p = put_of(op);
+
+        if (result->outcome != S3_OK || ++p->strays >= STRAYS_MAX)
+                return pump(p);
+        abort_strays(p);
+}
+
+static void on_strays(S3Op *op, const S3Result *result) {
+        S3Put *p = put_of(op);
+        S3Call *call;
+
+        p->stray_id[0] = 0;
+        /* Who may not list them has a rule in the bucket that ends them. */
+        if (result->outcome != S3_OK || !p->record->upload_id[0] ||
+            s3_xml_uploads(result->answer->body, result->answer->body_size, take_stray, p) < 0 || !p->stray_id[0])
+                return pump(p);
+        call = s3_call_new(op, "DELETE", p->manifest.object);
+        s3_call_query(call, "uploadId", p->stray_id);
+        s3_call_send(op, call, on_stray_aborted);
+}
+
+static void abort_strays(S3Put *p) {
+        s3_call_send(&p->op, uploads_call(p), on_strays);
+}
+
 static int record_upload(S3Op *op) {
         S3Put *p = put_of(op);
 
@@ -341,9 +394,13 @@ static int record_upload(S3Op *op) {
 }
 
 static void on_created_recorded(S3Op *op, int result) {
+        S3Put *p = put_of(op);
+
         if (result < 0)
                 return s3_op_fail_errno(op, result, "recording it in the state folder");
-        pump(put_of(op));
+        if (p->asked_again)
+                return abort_strays(p);
+        pump(p);
 }
 
 static void on_created(S3Op *op, const S3Result *result) {
@@ -353,6 +410,7 @@ static void on_created(S3Op *op, const S3Result *result) {
                 return s3_op_fail(op, result, "beginning an upload");
         if (s3_xml_initiated(result->answer->body, result->answer->body_size, p->upload_id) < 0)
                 return s3_op_fail_errno(op, EBADMSG, "reading the name of an upload");
+        p->asked_again = result->tries > 1;
         s3_op_job(op, record_upload, on_created_recorded);
 }
 
@@ -364,14 +422,14 @@ static void create(S3Put *p) {
         if (p->checksum)
                 s3_call_header(call, "x-amz-checksum-algorithm", "SHA256");
         s3_call_text(call, strdup(""), NULL, false);
+        s3_call_fresh(call);
         s3_call_send(&p->op, call, on_created);
 }
 
 static int take_upload(void *userdata, const S3Upload *upload) {
         S3Put *p = userdata;
-        size_t prefix = strlen(p->op.store->prefix);
 
-        if (strncmp(upload->key, p->op.store->prefix, prefix) == 0 && text_equal(upload->key + prefix, p->manifest.object))
+        if (is_ours(p, upload))
                 memcpy(p->upload_id, upload->upload_id, sizeof(p->upload_id));
         return 0;
 }
@@ -394,12 +452,7 @@ static void on_uploads(S3Op *op, const S3Result *result) {
 
 /* We ended between asking for an upload and recording its name: nobody else has this key, so what is under it is ours. */
 static void find_upload(S3Put *p) {
-        S3Call *call = s3_call_new(&p->op, "GET", NULL);
-        _cleanup_(freep) char *prefix = text_format("%s%s", p->op.store->prefix, p->manifest.object);
-
-        s3_call_query(call, "uploads", "");
-        s3_call_query(call, "prefix", prefix ? prefix : "");
-        s3_call_send(&p->op, call, on_uploads);
+        s3_call_send(&p->op, uploads_call(p), on_uploads);
 }
 
 void s3_parts_begin(S3Put *p) {

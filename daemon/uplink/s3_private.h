@@ -61,6 +61,7 @@ typedef struct S3Result {
         S3ErrorDocument error;   /* its code is "" when there was none */
         char etag[S3_ETAG_SIZE]; /* of a header, without quotation marks; "" */
         uint64_t retry_after_sec;
+        unsigned tries; /* how often it was sent */
 } S3Result;
 
 typedef struct S3Call S3Call;
@@ -85,6 +86,7 @@ struct S3Op {
         const char *looked_up;
         S3Lock lock;
         void (*absent)(S3Op *op);
+        void (*present)(S3Op *op);
         bool ended; /* as soon as nothing is under way, the task is done */
         sd_event_source *end;
         void (*release)(S3Op *op); /* frees what the operation holds, and the operation */
@@ -133,6 +135,8 @@ void s3_call_lie(S3Call *call, bool about_checksum);
 void s3_call_sink(S3Call *call, int (*sink)(S3Op *op, const void *data, size_t size), int (*restart)(S3Op *op));
 /* The base64 of a digest; returns ret. */
 char *s3_base64(const Digest *digest, char ret[static S3_SHA256_BASE64_SIZE]);
+/* Each time that the store hears of it is to be counted: it makes something new. */
+void s3_call_fresh(S3Call *call);
 /* How often it is tried, when not as usual. */
 void s3_call_tries(S3Call *call, unsigned tries);
 /* Bytes of a body that are on their way are added to `stored_bytes` of the task on top of `base`. */
@@ -157,9 +161,10 @@ int s3_read_digest(S3Op *op, Digest *ret, uint64_t *ret_size_bytes);
 int s3_take_manifest(S3Op *op, const S3Result *result, const char *key, Manifest **ret);
 /*
  * Looks for the manifest of the clip of a put; the key stays the caller's and must stay. `absent` goes on when there is none.
- * Otherwise its object is read whole, and the operation ends with a receipt, or with a conflict.
+ * Otherwise its object is read whole; `present` goes on when all is right and the receipt filled, else the operation ends with a
+ * conflict.
  */
-void s3_look_up(S3Op *op, const char *manifest_key, void (*absent)(S3Op *op));
+void s3_look_up(S3Op *op, const char *manifest_key, void (*absent)(S3Op *op), void (*present)(S3Op *op));
 
 /* ---- s3_lock.c: Object Lock ---------------------------------------------------------------------------------------- */
 
@@ -184,6 +189,10 @@ typedef struct S3Put {
         /* The part that is hashed by the thread, those that are hashed, and the one that is sent or recorded. */
         unsigned hashing, hashed, current;
         bool sending, all_sent;
+        /* Another upload under our key, to be aborted, and how many there were. */
+        bool asked_again;
+        char stray_id[S3_UPLOAD_ID_SIZE];
+        unsigned strays;
         char part_etag[S3_ETAG_SIZE];
         S3PartHash hashes[2]; /* of odd and even parts: hashing is one part ahead */
         bool *listed;

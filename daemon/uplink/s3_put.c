@@ -194,6 +194,14 @@ static void spoilt(S3Put *p, const char *why) {
 
 /* ---- The manifest -------------------------------------------------------------------------------------------------- */
 
+static void manifest_vanished(S3Op *op);
+
+/* Ours is not needed any more: another dock, or an earlier try of ours, was first, and its object counts, when it is the same. */
+static void on_race_lost(S3Op *op, int result) {
+        (void) result;
+        s3_look_up(op, put_of(op)->manifest.manifest, manifest_vanished, s3_op_end);
+}
+
 static void manifest_vanished(S3Op *op) {
         s3_op_fail_errno(op, EAGAIN, "reading its manifest back, which came and went");
 }
@@ -212,10 +220,9 @@ static void on_manifest_read(S3Op *op, const S3Result *result) {
                 return s3_op_fail(op, result, "reading a manifest back");
         if (s3_take_manifest(op, result, p->manifest.manifest, &m) < 0)
                 return;
-        /* Another dock, or an earlier try of ours, was first: its object counts, when it is the same. */
         if (!text_equal(m->object, p->manifest.object) || !text_equal(m->manifest, p->manifest.manifest) ||
             m->size_bytes != p->manifest.size_bytes || !digest_equal(&m->digest, &p->manifest.digest))
-                return s3_look_up(op, p->manifest.manifest, manifest_vanished);
+                return s3_op_job(op, remove_record, on_race_lost);
         /* By an earlier try whose answer was lost. */
         p->manifest.stored_unix_sec = m->stored_unix_sec;
         s3_lock(op, p->manifest.manifest, NULL, on_manifest_locked);
@@ -336,15 +343,11 @@ static void on_object_put(S3Op *op, const S3Result *result) {
         s3_put_settle(p);
 }
 
-static void on_hashed(S3Op *op, int result) {
+static void put_object(S3Op *op) {
         S3Put *p = put_of(op);
         const PutRequest *request = &op->task->put;
         S3Call *call;
 
-        if (result < 0)
-                return s3_put_source_error(p, result);
-        if (!digest_equal(&p->whole_digest, &request->digest))
-                return s3_put_source_differs(p);
         call = s3_call_new(op, "PUT", p->manifest.object);
         s3_call_header(call, "if-none-match", "*");
         s3_call_object_headers(call, &request->digest);
@@ -352,6 +355,27 @@ static void on_hashed(S3Op *op, int result) {
                      p->with_md5 ? p->hashes[1].md5 : NULL, p->checksum);
         s3_call_count(call, 0);
         s3_call_send(op, call, on_object_put);
+}
+
+static void on_looked_before(S3Op *op, const S3Result *result) {
+        if (result->outcome == S3_OK)
+                return s3_put_settle(put_of(op));
+        if (result->outcome != S3_ABSENT)
+                return s3_op_fail(op, result, "looking at an object");
+        put_object(op);
+}
+
+static void on_hashed(S3Op *op, int result) {
+        S3Put *p = put_of(op);
+
+        if (result < 0)
+                return s3_put_source_error(p, result);
+        if (!digest_equal(&p->whole_digest, &op->task->put.digest))
+                return s3_put_source_differs(p);
+        /* Where the condition is not kept, an earlier try of ours would be put over. */
+        if (p->record->resumed && !op->store->promises.conditional)
+                return s3_call_send(op, s3_call_new(op, "HEAD", p->manifest.object), on_looked_before);
+        put_object(op);
 }
 
 /* ---- All of it ----------------------------------------------------------------------------------------------------- */
@@ -407,6 +431,40 @@ static void on_absent(S3Op *op) {
         s3_op_job(op, open_record, on_record);
 }
 
+/* ---- A clip that is stored already --------------------------------------------------------------------------------- */
+
+static void on_leftover_removed(S3Op *op, int result) {
+        (void) result;
+        s3_op_end(op);
+}
+
+static void on_leftover_aborted(S3Op *op, const S3Result *result) {
+        /* What could not be aborted now is found by the sweep. */
+        if (result->outcome != S3_OK && result->outcome != S3_NO_UPLOAD && result->outcome != S3_ABSENT)
+                return s3_op_end(op);
+        s3_op_job(op, remove_record, on_leftover_removed);
+}
+
+static void on_leftover(S3Op *op, int result) {
+        const S3Put *p = put_of(op);
+        S3Call *call;
+
+        if (result < 0)
+                return s3_op_end(op);
+        if (!p->record->upload_id[0] || text_equal(p->record->object, op->task->receipt.object_key))
+                return s3_op_job(op, remove_record, on_leftover_removed);
+        call = s3_call_new(op, "DELETE", p->record->object);
+        s3_call_query(call, "uploadId", p->record->upload_id);
+        s3_call_send(op, call, on_leftover_aborted);
+}
+
+/* A record of ours may be left: we were killed at the very end, or another dock was faster than our next try. */
+static void on_present(S3Op *op) {
+        if (!s3_record_exists(op->store->records, put_of(op)->manifest.manifest))
+                return s3_op_end(op);
+        s3_op_job(op, open_record, on_leftover);
+}
+
 static int name_clip(S3Put *p) {
         const PutRequest *request = &p->op.task->put;
 
@@ -440,6 +498,6 @@ int s3_put_begin(S3Store *store, Task *task) {
         if (check_source(p) < 0 || name_clip(p) < 0)
                 s3_op_end(&p->op);
         else
-                s3_look_up(&p->op, p->manifest.manifest, on_absent);
+                s3_look_up(&p->op, p->manifest.manifest, on_absent, on_present);
         return 0;
 }

@@ -235,20 +235,35 @@ static int create(S3Record *r, const S3RecordKey *key) {
         return flock(r->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
-int s3_record_open(int dir, const S3RecordKey *key, const char *object, uint64_t part_size_bytes, S3Record **ret) {
-        _cleanup_(s3_record_freep) S3Record *r = calloc(1, sizeof(*r));
+static int name_record(const char *manifest, char ret[static NAME_DIGITS + 1]) {
         char hex[DIGEST_HEX_SIZE];
         Digest digest;
+        int r;
+
+        r = digest_of(manifest, strlen(manifest), &digest);
+        if (r < 0)
+                return r;
+        (void) snprintf(ret, NAME_DIGITS + 1, "%.*s", NAME_DIGITS, digest_to_hex(&digest, hex));
+        return 0;
+}
+
+bool s3_record_exists(int dir, const char *manifest) {
+        char name[NAME_DIGITS + 1];
+
+        return dir >= 0 && name_record(manifest, name) >= 0 && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int s3_record_open(int dir, const S3RecordKey *key, const char *object, uint64_t part_size_bytes, S3Record **ret) {
+        _cleanup_(s3_record_freep) S3Record *r = calloc(1, sizeof(*r));
         int k;
 
         if (!r)
                 return -ENOMEM;
         r->dir = dir;
         r->fd = -EBADF;
-        k = digest_of(key->manifest, strlen(key->manifest), &digest);
+        k = name_record(key->manifest, r->name);
         if (k < 0)
                 return k;
-        (void) snprintf(r->name, sizeof(r->name), "%.*s", NAME_DIGITS, digest_to_hex(&digest, hex));
         k = dir >= 0 ? resume(r, key) : 0;
         if (k < 0)
                 return k;

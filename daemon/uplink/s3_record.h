@@ -43,6 +43,8 @@ typedef struct S3Record {
 /* How many parts of that size a clip has; one for an empty clip. */
 unsigned s3_parts_of(uint64_t size_bytes, uint64_t part_size_bytes);
 
+/* Is there one? */
+bool s3_record_exists(int dir, const char *manifest);
 /*
  * Goes on with the record that is there, or makes one with this object key and part size. `dir` (borrowed) is negative when nothing
  * is to be kept. -EBUSY when another transfer of this clip is still under way.

@@ -131,7 +131,7 @@ static void on_found_read(S3Op *op, const S3Result *result) {
                 .already_there = true,
         };
         atomic_store(&op->task->stored_bytes, m->size_bytes);
-        s3_op_end(op);
+        op->present(op);
 }
 
 static void on_looked_up(S3Op *op, const S3Result *result) {
@@ -146,8 +146,9 @@ static void on_looked_up(S3Op *op, const S3Result *result) {
         s3_read(op, op->found->object, on_found_read);
 }
 
-void s3_look_up(S3Op *op, const char *manifest_key, void (*absent)(S3Op *op)) {
+void s3_look_up(S3Op *op, const char *manifest_key, void (*absent)(S3Op *op), void (*present)(S3Op *op)) {
         op->absent = absent;
+        op->present = present;
         op->looked_up = manifest_key;
         s3_call_send(op, s3_call_new(op, "GET", manifest_key), on_looked_up);
 }

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.parse
 import uuid
 
 ACCESS_KEY, SECRET_KEY = "BERTHTEST", "berth/test+secret"
@@ -201,10 +202,11 @@ class Rgw:
         return [piece.split(f"</{tag}>")[0] for piece in text.split(f"<{tag}>")[1:]]
 
     def keys(self, bucket, prefix=""):
-        return self._listing(bucket, f"list-type=2&prefix={prefix}", "Key")
+        return self._listing(bucket, f"list-type=2&prefix={urllib.parse.quote(prefix, safe='')}", "Key")
 
-    def uploads(self, bucket):
-        return self._listing(bucket, "uploads=", "UploadId")
+    def uploads(self, bucket, prefix=""):
+        """Keys of unfinished uploads."""
+        return self._listing(bucket, f"prefix={urllib.parse.quote(prefix, safe='')}&uploads=", "Key")
 
     def close(self):
         """Ends what the pid files name."""

@@ -83,7 +83,7 @@ class Uplink:
         with open(self.path("uplink.log"), "ab") as log:
             self.child = subprocess.Popen([*wrapper, os.path.join(BUILD, "berth-uplink"), "--config", self.path("uplink.conf")],
                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.conn = self._connect(deadline)
+        self._connect(deadline)
         if wait:
             self.wait(lambda: self.state()[0] == wait, f"the store to be {wait}", deadline)
         return self
@@ -100,10 +100,16 @@ class Uplink:
                 assert time.monotonic() < end, f"no socket within {deadline} s: {self.log()}"
                 GLib.timeout_add(20, lambda: False)
                 GLib.MainContext.default().iteration(True)
+        self.conn = conn
+        # What GDBus sends right behind its BEGIN, sd-bus may read together with it, and looks at only when more comes.
+        first = self.begin("GetState", None)
+        more = GLib.timeout_add(100, lambda: bool(self.begin("GetState", None)) and not first.over)
+        self.wait(lambda: first.over, "the first answer")
+        if first.over and GLib.MainContext.default().find_source_by_id(more):
+            GLib.source_remove(more)
         conn.set_exit_on_close(False)
         conn.signal_subscribe(None, INTERFACE, "Progress", PATH, None, 0, lambda *a: self.progress.append(a[5].unpack()))
         conn.signal_subscribe(None, INTERFACE, "StateChanged", PATH, None, 0, lambda *a: self.states.append(a[5].unpack()))
-        return conn
 
     def wait(self, predicate, what, deadline=120):
         context, end = GLib.MainContext.default(), time.monotonic() + deadline
@@ -155,9 +161,9 @@ class Uplink:
         return self.finish(self.begin("GetState", None))
 
     def end(self, sig=signal.SIGTERM, deadline=30):
-        if self.conn:
+        if self.conn and not self.conn.is_closed():
             self.conn.close_sync(None)
-            self.conn = None
+        self.conn = None
         if self.child:
             self.child.send_signal(sig)
             status = self.child.wait(deadline)

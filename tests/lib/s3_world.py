@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the s3 backend share: one Ceph for each test program, a fault proxy before it, and for each test an uplink with
+a state folder and a prefix of its own. What the store holds is judged by curl and SHA-256 alone."""
+
+import atexit
+import hashlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import rgw  # noqa: E402
+import tap  # noqa: E402
+import uplink  # noqa: E402
+from fault_proxy import FaultProxy  # noqa: E402
+
+MIB = 1 << 20
+BUCKET, LOCKED = "clips", "locked"
+
+
+class World:
+    def __init__(self):
+        missing = rgw.missing()
+        assert missing is None, f"{missing} is missing: run 'make deps'"
+        self.folder = tempfile.mkdtemp(prefix="s3-")
+        self.store = rgw.Rgw(os.path.join(self.folder, "ceph"))
+        atexit.register(self.close)
+        # So that a test program that is ended by its deadline leaves no Ceph behind.
+        signal.signal(signal.SIGTERM, lambda *a: sys.exit(1))
+        self.store.make_bucket(BUCKET)
+        self.store.make_bucket(LOCKED, lock=True)
+        self.proxy = FaultProxy(self.store.port)
+        self.docks = []
+        self.number = 0
+
+    def close(self):
+        for dock in self.docks:
+            if dock.child:
+                dock.end(signal.SIGKILL)
+        self.proxy.close()
+        self.store.close()
+
+    def dock(self, prefix=None, bucket=BUCKET, endpoint=None, keys=(rgw.ACCESS_KEY, rgw.SECRET_KEY), **settings):
+        """A dock's uplink, not started, with a prefix that no other test has."""
+        self.number += 1
+        folder = os.path.join(self.folder, f"dock-{self.number}")
+        os.makedirs(folder)
+        dock = Dock(self, folder, bucket, prefix or f"test-{self.number}", endpoint or self.proxy.endpoint, settings)
+        dock.write_keys(*keys)
+        self.docks.append(dock)
+        return dock
+
+
+class Dock(uplink.Uplink):
+    def __init__(self, world, folder, bucket, prefix, endpoint, settings):
+        self.world, self.bucket, self.prefix = world, bucket, prefix
+        self.keys_file = os.path.join(folder, "keys")
+        self.settings = {"stall": "6s", **settings}
+        self.endpoint = endpoint
+        super().__init__(folder, "")
+
+    def configure(self, config):
+        settings = dict(self.settings)
+        with open(self.path("uplink.conf"), "w", encoding="utf-8") as f:
+            f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\nstate_dir = {self.path('state')}\n")
+            for key in ["stall", "transfers"]:
+                if key in settings:
+                    f.write(f"{key} = {settings.pop(key)}\n")
+            f.write(f"[store]\ntype = s3\nendpoint = {self.endpoint}\nbucket = {self.bucket}\nprefix = {self.prefix}\n"
+                    f"credentials = {self.keys_file}\n")
+            f.writelines(f"{key} = {value}\n" for key, value in {"part_size": "5M", **settings}.items())
+            f.write(config)
+
+    def write_keys(self, access_key, secret_key, token=None):
+        fresh = self.keys_file + ".new"
+        with open(fresh, "w", encoding="ascii") as f:
+            f.write(f"[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n")
+            if token:
+                f.write(f"aws_session_token = {token}\n")
+        os.chmod(fresh, 0o600)
+        os.rename(fresh, self.keys_file)
+
+    def clip(self, size, seed=None, path=None):
+        self.world.number += 1
+        return uplink.Clip(self.folder, size, seed if seed is not None else self.world.number, path)
+
+    def records(self):
+        return os.listdir(os.path.join(self.folder, "state", "uploads"))
+
+    def put_until_stored(self, clip, deadline=120):
+        """As berthd does: a refusal that passes is followed by another try, as soon as the store is ready. (receipt, refusals)"""
+        refusals, end = [], time.monotonic() + deadline
+        while True:
+            try:
+                return self.put(clip), refusals
+            except uplink.Refused as e:
+                assert e.name == "Unavailable", f"{e.name}: {e.text}"
+                refusals.append(e.text)
+            assert time.monotonic() < end and len(refusals) < 10, f"never stored: {refusals}"
+            self.wait(lambda: self.state()[0] == "ready", "the store to be ready again")
+
+    # ---- the store's contents, by a foreign client
+
+    def get(self, key):
+        return self.world.store.get(self.bucket, f"{self.prefix}/{key}")
+
+    def keys(self, below):
+        return [key.removeprefix(self.prefix + "/") for key in self.world.store.keys(self.bucket, f"{self.prefix}/{below}/")]
+
+    def judge(self, clip, receipt, strength="digest", objects=1):
+        """Exactly one right object, named by exactly one right manifest, a receipt that tells of both, and nothing left over."""
+        assert (receipt.size, receipt.sha256, receipt.strength) == (clip.size, clip.sha256, strength), vars(receipt)
+        assert hashlib.sha256(self.get(receipt.object)).hexdigest() == clip.sha256, "the object has other bytes"
+        manifest = json.loads(self.get(receipt.manifest))
+        assert (manifest["object"], manifest["sha256"], manifest["size"]) == (receipt.object, clip.sha256, clip.size), manifest
+        name = clip.path.replace("/", "~~")
+        found = {below: [key for key in self.keys(below) if f"/{name}." in key] for below in ["objects", "manifests"]}
+        assert len(found["objects"]) == objects and receipt.object in found["objects"], found
+        assert found["manifests"] == [receipt.manifest], found
+        unfinished = [key for key in self.world.store.uploads(self.bucket, self.prefix + "/") if f"/{name}." in key]
+        assert not unfinished, f"an upload was left behind: {unfinished}"
+        assert not self.records(), "a record was left behind"
+
+
+__all__ = ["BUCKET", "LOCKED", "MIB", "Dock", "FaultProxy", "World", "rgw", "tap", "uplink"]
