@@ -111,7 +111,7 @@ static void wait_for_pace(HttpRequest *r, uint64_t wait_usec) {
 static HttpRequest *find_waiting(const Http *h) {
         HttpRequest *r;
 
-        TAILQ_FOREACH (r, &h->requests, list)
+        TAILQ_FOREACH(r, &h->requests, list)
                 if (r->waits)
                         return r;
         return NULL;
@@ -127,7 +127,7 @@ static int on_pace(sd_event_source *source, uint64_t usec, void *userdata) {
 
         (void) source;
         (void) usec;
-        TAILQ_FOREACH (waiting, &h->requests, list)
+        TAILQ_FOREACH(waiting, &h->requests, list)
                 if (waiting->waits)
                         note_movement(waiting);
         r = find_waiting(h);
