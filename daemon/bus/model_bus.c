@@ -117,6 +117,7 @@ static int append_model(sd_bus_message *reply, const Model *m) {
                 e.r = sd_bus_message_append(reply, "{sv}", "Local", "b", (int) (m->source != MODEL_SHIPPED));
         put_text(&e, "Plugin", m->plugin);
         put_list(&e, "Options", &m->options);
+        put_list(&e, "ReturnsAs", &m->returns_as);
         put_ids(&e, m);
         put_text(&e, "MatchManufacturer", m->match_manufacturer);
         put_text(&e, "MatchProduct", m->match_product);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "ctl/ctl.h"
@@ -31,16 +32,34 @@ typedef struct Rules {
         bool *given; /* by a rule, for each id of the model */
 } Rules;
 
+/* Is the word one of those that a rule's comparison of this key allows, as in {idProduct}=="0001|0002"? */
+static bool rule_allows(const char *line, const char *key, const char *word) {
+        const char *p = strstr(line, key);
+        size_t n = strlen(word);
+        for (p = p ? p + strlen(key) : NULL; p && *p && *p != '"'; p += *p == '|') {
+                size_t length = strcspn(p, "|\"");
+                if (length == n && strncasecmp(p, word, n) == 0)
+                        return true;
+                p += length;
+        }
+        return false;
+}
+
 /* A line of a rules file that makes a device a camera. */
 static void look_at_line(const char *line, const Model *m, Rules *rules) {
         if (line[strspn(line, " \t")] == '#' || !strstr(line, "ENV{BERTH_CAMERA}=\"1\""))
                 return;
         rules->any = true;
         for (size_t i = 0; i < m->n_ids; i++) {
-                char vendor[32], product[32];
-                (void) snprintf(vendor, sizeof(vendor), "{idVendor}==\"%04x\"", m->ids[i].vid);
-                (void) snprintf(product, sizeof(product), "{idProduct}==\"%04x\"", m->ids[i].pid);
-                if (strstr(line, vendor) && strstr(line, product))
+                const UsbClass *c = m->interfaces.items;
+                char vendor[8], product[8], interface[16];
+                (void) snprintf(vendor, sizeof(vendor), "%04x", m->ids[i].vid);
+                (void) snprintf(product, sizeof(product), "%04x", m->ids[i].pid);
+                (void) snprintf(interface, sizeof(interface), ":%02x%02x%02x:", c->class_code, c->subclass, c->protocol);
+                /* By its ids, or like every device that has this one interface. */
+                if (strstr(line, "{idVendor}") ?
+                            rule_allows(line, "{idVendor}==\"", vendor) && rule_allows(line, "{idProduct}==\"", product) :
+                            m->interfaces.n == 1 && m->others.n == 0 && rule_allows(line, "{ID_USB_INTERFACES}==\"", interface))
                         rules->given[i] = true;
         }
 }

@@ -15,7 +15,8 @@
 typedef struct CameraModel {
         char *id, *description, *tested, *file, *plugin, *file_times, *erase, *firmware;
         char *match_manufacturer, *match_product, *match_serial;
-        char **match, **options, **interfaces, **other_interfaces, **footage, **priority, **companions_taken, **companions_ignored;
+        char **match, **options, **returns_as;
+        char **interfaces, **other_interfaces, **footage, **priority, **companions_taken, **companions_ignored;
         char **charge_curve;
         bool local;
         uint32_t charge_ma, battery_mah, battery_floor_percent;
@@ -29,6 +30,7 @@ static const Property model_properties[] = {
         PROPERTY(CameraModel, "Local", "local", BOOL, local),
         PROPERTY(CameraModel, "Plugin", "plugin", STRING, plugin),
         PROPERTY(CameraModel, "Options", "options", LIST, options),
+        PROPERTY(CameraModel, "ReturnsAs", "returns_as", LIST, returns_as),
         PROPERTY(CameraModel, "Match", "match", LIST, match),
         PROPERTY(CameraModel, "MatchManufacturer", "match_manufacturer", MAYBE, match_manufacturer),
         PROPERTY(CameraModel, "MatchProduct", "match_product", MAYBE, match_product),

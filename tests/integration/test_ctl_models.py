@@ -104,8 +104,12 @@ def test_a_missing_udev_rule_is_a_warning():
         done = f.check(path)
         assert "nothing wrong" in done.stdout
         assert "warning" in done.stderr and "1234:5679" in done.stderr and "1234:5678" not in done.stderr, done.stderr
-        f.write("rules/67-local.rules", line % "5679")
+        f.write("rules/67-local.rules", line % "5600|5679")
         assert not f.check(path).stderr
+        f.write("rules/67-local.rules", 'ENV{ID_USB_INTERFACES}==":060101:", ENV{BERTH_CAMERA}="1"\n')
+        assert not f.check(path).stderr
+        f.write("rules/67-local.rules", 'ENV{ID_USB_INTERFACES}==":080650:", ENV{BERTH_CAMERA}="1"\n')
+        assert "1234:5679" in f.check(path).stderr
 
 
 def test_hostile_bytes_of_a_file_do_not_reach_the_terminal():
@@ -129,7 +133,8 @@ def test_models_are_those_of_the_daemon():
         assert d["schema"] == "org.berth.ctl.models/1", d
         assert d["models"] == [{
             "id": "acme", "description": "Acme 1", "tested": "not at all", "file": "/etc/berth/cameras.d/acme.conf", "local": True,
-            "plugin": "mtp", "options": [], "match": ["1234:5678", "1234:5679"], "match_manufacturer": None, "match_product": "Cam*",
+            "plugin": "mtp", "options": [], "returns_as": [],
+            "match": ["1234:5678", "1234:5679"], "match_manufacturer": None, "match_product": "Cam*",
             "match_serial": None, "interfaces": [], "other_interfaces": [], "footage": [], "priority": [], "companions_taken": [],
             "companions_ignored": [], "file_times": "local", "erase": "never", "charge_ma": 900, "battery_mah": 0,
             "battery_floor_percent": 0, "charge_curve": [], "firmware": "none"}], d
