@@ -213,7 +213,7 @@ static void test_no_wrong_status_wrapper_is_believed(void **state) {
                 { "a status of 3", BOT_NONE, 0, "C3:0", -EBADMSG, false, 0, "Rio" },
                 { "more residue than data", BOT_IN, 512, "D512 C0:513", -EBADMSG, false, 0, "Rio" },
                 { "more residue than no data", BOT_NONE, 0, "C0:1", -EBADMSG, false, 0, "Rio" },
-                { "a whole packet in place of it", BOT_IN, 512, "D512 D512", -EBADMSG, false, 0, "Rio" },
+                { "a whole packet in place of it", BOT_IN, 512, "D512 D512 C0:0", -EBADMSG, false, 0, "Rio" },
                 { "two empty packets", BOT_NONE, 0, "Z Z", -EBADMSG, false, 0, "Rio" },
                 { "two stalls", BOT_NONE, 0, "S S", -EPROTO, false, 0, "iRio" },
                 { "more data than asked for", BOT_IN, 36, "D40", -EOVERFLOW, false, 0, "Rio" },
@@ -230,6 +230,7 @@ static void test_what_devices_do_beside_the_standard_is_understood(void **state)
                 { "an empty packet behind full ones", BOT_IN, 512, "D512 Z C0:0", 0, false, 512, "" },
                 { "the status in place of the data", BOT_IN, 512, "C1:512", 0, true, 0, "" },
                 { "a halt and then an empty packet", BOT_NONE, 0, "S Z C0:0", 0, false, 0, "i" },
+                { "a failure that fills up the transfer", BOT_IN, 512, "D512 D512 C1:512", 0, true, 0, "" },
                 { "data of which nothing is said to be missing", BOT_IN, 255, "D36 C0:0", 0, false, 36, "" },
         };
 
