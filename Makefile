@@ -35,7 +35,7 @@ DEPS_TEST := libcmocka-dev libfuse3-dev fuse3 python3 python3-gi gir1.2-glib-2.0
 	dosfstools mtools exfatprogs sleuthkit fdisk \
 	curl ceph-common ceph-mgr ceph-mon ceph-osd radosgw
 # make check-vm: QEMU, what makes a Debian guest (without root as well).
-DEPS_VM := qemu-system-x86 mmdebstrap squashfs-tools uidmap
+DEPS_VM := qemu-system-x86 mmdebstrap squashfs-tools uidmap libusbredirparser-dev
 DEPS_LINT := cppcheck clang clang-tidy libclang-rt-dev mandoc shellcheck
 
 # ---- Flags ------------------------------------------------------------------------------------------------------

@@ -160,12 +160,20 @@ check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/demo/run </dev/null
 
 # The installed Berth on a real kernel: a Debian guest, which is made once and kept, in an emulated machine.
+# The simulator's cameras, for QEMU.
+REDIR := $(BUILD)/tests/redir
+REDIR_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/vm/*.c) \
+	$(foreach m,ptp msc ambarella,$(wildcard tests/sim/$(m)*.c)) tests/sim/models.c tests/sim/content.c tests/sim/descriptors.c)
+$(BUILD)/tests/vm/%.o: private CPPFLAGS += $(shell $(PKG_CONFIG) --cflags libusbredirparser-0.5)
+$(REDIR): $(REDIR_OBJECTS) $(LIB_base)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,$(PKGS_base) libusbredirparser-0.5)
 VM_SCRIPTS := $(wildcard tests/vm/test_*.py)
 .PHONY: check-vm run-vm
 check-vm: ## the installed Berth on Debian's kernel, in QEMU; installs what that needs
 	@.ci/install-packages $(DEPS_BUILD) $(DEPS_VM)
 	@$(MAKE) --no-print-directory $(PARALLEL) run-vm
-run-vm: all
+run-vm: all $(REDIR)
 	@tests/vm/build-guest '$(BUILD)-vm'
 	@rm -rf '$(BUILD)-vm/root'
 	@$(MAKE) --no-print-directory install DESTDIR='$(abspath $(BUILD))-vm/root' >'$(BUILD)-vm/install.log'

@@ -46,7 +46,10 @@ class Channel:
         left = until - time.monotonic()
         if left <= 0 or not select.select([self.sock], [], [], left)[0]:
             raise GuestError(f"the guest did not answer in time: {what}")
-        data = self.sock.recv(1 << 16)
+        try:
+            data = self.sock.recv(1 << 16)
+        except ConnectionResetError:
+            data = b""
         if not data:
             raise GuestError(f"QEMU has gone: {what}")
         self.buffer += data

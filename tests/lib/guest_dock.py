@@ -156,8 +156,11 @@ class GuestDock:
         if not self.guest.agent:
             return ""
         units = "-u berthd -u berth-uplink -u berth-uplink.socket -u systemd-udevd"
-        return self.guest.run(f"journalctl -b --no-pager -o short-monotonic -n {lines} {units}; dmesg | tail -n 25; lsusb -t; "
-                              "ls -l /dev/bus/usb/*/*", check=False)
+        try:
+            return self.guest.run(f"journalctl -b --no-pager -o short-monotonic -n {lines} {units}; dmesg | tail -n 25; lsusb -t; "
+                                  "ls -l /dev/bus/usb/*/*", check=False)
+        except (GuestError, OSError) as e:
+            return f"{e}\n{self.guest.console()}"
 
 
 def main(ports, settings="", prepare=None, **options):

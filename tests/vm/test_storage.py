@@ -3,6 +3,7 @@
 """On the kernel's own USB stack, the installed Berth does the main job on storage that others made: QEMU's disks and a gadget of the
 kernel's, with file systems that the guest's own mkfs and kernel wrote, and without the kernel's driver."""
 
+import errno
 import os
 import sys
 
@@ -36,6 +37,16 @@ echo settings > ../SYSTEM/camera.cfg
 cd /run/card
 find DCIM -type f -exec sha256sum {} +
 cd /
+umount /run/card
+"""
+
+MARK = "here is the sector that will not be read"
+OVERWRITE = r"""
+set -e
+card=/dev/disk/by-id/usb-QEMU_QEMU_HARDDISK_SERIAL-0:0
+timeout 60 sh -c "until [ -b $card ]; do sleep 0.1; done"
+mount $card /run/card
+printf '%-512s' 'MARK' | dd of=/run/card/CLIP bs=512 seek=SECTOR conv=notrunc status=none
 umount /run/card
 """
 
@@ -127,6 +138,66 @@ def test_main_job_on_exfat(dock):
 
 def test_main_job_on_fat32(dock):
     main_job(dock, fat32(dock, "fat32"), BAYS["fat32"])
+
+
+def worker_facts(dock, port):
+    """What the kernel knows of the one worker, and of the interface that it holds."""
+    text = dock.guest.run(f"""
+    worker=$(pgrep -x berth-bay)
+    echo berth $(id -u berth)
+    sed -n 's/^Uid:\\t\\([0-9]*\\).*/uid \\1/p; s/^Seccomp:/seccomp/p; s/^NoNewPrivs:/no_new_privs/p; s/^CapEff:/capabilities/p' \
+            /proc/$worker/status
+    echo driver $(basename $(readlink /sys/bus/usb/devices/1-{port}:1.0/driver))
+    echo disks $(ls -d /sys/bus/usb/devices/1-{port}:1.0/host* 2>/dev/null)
+    """)
+    return {line.split()[0]: "".join(line.split()[1:]) for line in text.splitlines()}
+
+
+def test_unplugged_in_the_middle_it_goes_on_at_the_next_docking(dock):
+    bay = list(BAYS).index("unplugged") + 1
+    card = fat32(dock, "unplugged")
+    digests = card.fill(24 * MIB, 70_000)
+    dock.guest.qmp("object-add", **{"qom-type": "throttle-group", "id": "slow", "limits": {"bps-read": 3 * MIB}})
+    card.plug(BAYS["unplugged"], {"driver": "throttle", "throttle-group": "slow", "file": {"driver": "raw", "file": card.file()}})
+    dock.wait(lambda: dock.bays[bay]["bytes_copied"] > 10 * MIB, "10 MiB to be copied")
+    worker = worker_facts(dock, BAYS["unplugged"])
+    card.unplug()
+    dock.wait_state(bay, "empty")
+    assert worker["driver"] == "usbfs" and not worker["disks"], f"the kernel has the card beside the worker: {worker}"
+    assert worker["uid"] == worker["berth"] != "0" and worker["seccomp"] == "2" and worker["no_new_privs"] == "1", worker
+    assert int(worker["capabilities"], 16) == 0, worker
+    assert dock.events("pull-interrupted", card.serial), "the log does not tell that the pull was broken off"
+    card.plug(BAYS["unplugged"])
+    dock.wait_state(bay, "ready")
+    dock.judge(card.serial, digests)
+    offsets = [e["offset_bytes"] for e in dock.events("pull-begun", card.serial)]
+    assert max(offsets) >= 8 * MIB, f"it began again from the first byte: {offsets}"
+    card.unplug()
+    dock.wait_state(bay, "empty")
+
+
+def test_clip_on_a_bad_sector_is_reported_and_the_others_go_on(dock):
+    bay = list(BAYS).index("broken") + 1
+    card = exfat(dock, "broken")
+    digests = card.fill(3 * MIB, 4 * MIB, 500_000)
+    victim, offset = "DCIM/100BERTH/CLIP0002.MP4", 2 * MIB
+    card.on_workbench(OVERWRITE.replace("CLIP", victim).replace("SECTOR", str(offset // 512)).replace("MARK", MARK))
+    with open(card.path, "rb") as f:
+        at = f.read().index(MARK.encode())
+    # ENODATA is what QEMU makes the sense "medium error, unrecovered read error" of.
+    card.plug(BAYS["broken"], {"driver": "blkdebug", "image": {"driver": "raw", "file": card.file()}, "inject-error": [
+        {"event": "none", "iotype": "read", "errno": errno.ENODATA, "sector": at // 512, "once": False}]})
+    shown = dock.wait_state(bay, "quarantined")
+    assert victim in shown["reason"] and f"bytes {offset} to {offset + 511}" in shown["reason"], shown
+    del digests[victim]
+    dock.wait(lambda: dock.bays[bay]["clips_erased"] == len(digests), "the others to be erased")
+    dock.judge(card.serial, digests)
+    told = dock.events("pull-unreadable", card.serial)
+    assert [e["ranges"] for e in told] == [[[offset, 512]]] * 4 and {e["path"] for e in told} == {victim}, told
+    assert not dock.events("fault", card.serial), "the medium's fault is not the camera's"
+    card.unplug()
+    dock.wait_state(bay, "empty")
+    assert card.left() == {"SYSTEM/camera.cfg", victim}
 
 
 if __name__ == "__main__":
