@@ -173,6 +173,7 @@ INSTALLED = \
 	$(call place,755,$(BUILD)/berth-bay,$(libdir)/berth) \
 	$(call place,644,$(PLUGIN_FILES),$(libdir)/berth/plugins) \
 	$(call place,644,$(wildcard cameras.d/*.conf),$(datadir)/berth/cameras.d) \
+	$(call place,644,$(call from,systemd/dropins),$(datadir)/berth) \
 	$(call place,644,include/berth/plugin.h,$(includedir)/berth) \
 	$(call place,644,$(call from,systemd/system),$(PREFIX)/lib/systemd/system) \
 	$(call place,644,$(call from,systemd/sysusers.d),$(PREFIX)/lib/sysusers.d) \

@@ -37,7 +37,7 @@ def test_what_a_dock_needs_is_installed():
                      "usr/local/lib/systemd/system/berth-uplink.service", "usr/local/lib/systemd/system/berth-uplink.socket",
                      "usr/local/lib/sysusers.d/berth.conf", "usr/local/lib/tmpfiles.d/berth.conf",
                      "usr/local/lib/udev/rules.d/68-berth.rules", "usr/local/lib/udev/rules.d/72-berth.rules",
-                             "etc/dbus-1/system.d/org.berth.Dock1.conf",
+                     "usr/local/share/berth/network-store.conf", "etc/dbus-1/system.d/org.berth.Dock1.conf",
                      "usr/local/share/dbus-1/system-services/org.berth.Dock1.service", "etc/berth/berthd.conf",
                      "etc/berth/uplink.conf", "usr/local/share/man/man8/berthd.8", "usr/local/share/man/man5/berthd.conf.5"]:
             assert path in there, (path, sorted(there))

@@ -17,6 +17,7 @@ import tap  # noqa: E402
 UNITS = ["berthd.service", "berth-uplink.service", "berth-uplink.socket"]
 # Of systemd-analyze's tenths of points, 0 (nothing exposed) to 100: what stands here is explained in the units.
 EXPOSURE_MAX = {"berthd.service": 11, "berth-uplink.service": 4}
+EXPOSURE_WITH_NETWORK_MAX = 15
 
 
 def run(*command, **options):
@@ -104,6 +105,33 @@ def test_services_stay_as_tight_as_they_are(root):
                    root.path("usr/lib/systemd/system/" + unit))
         assert done.returncode == 0, done.stdout
         assert "✗ CapabilityBoundingSet" not in done.stdout, done.stdout
+
+
+def with_network(root):
+    """The uploader's unit with its drop-in for a store on the network, as systemd puts them together."""
+    folder = root.path("usr/lib/systemd/system/berth-uplink.service.d")
+    os.makedirs(folder)
+    shutil.copy(os.path.join(SRC, "systemd/dropins/network-store.conf"), folder)
+    whole = root.path("whole.service")
+    with open(whole, "w", encoding="utf-8") as f:
+        for path in [root.path("usr/lib/systemd/system/berth-uplink.service"), os.path.join(folder, "network-store.conf")]:
+            with open(path, encoding="utf-8") as part:
+                f.write(part.read() + "\n")
+    return whole
+
+
+@with_root
+def test_a_store_on_the_network_opens_the_network_and_nothing_else(root):
+    closed = run("systemd-analyze", "security", "--offline=true", "--no-pager", root.path("usr/lib/systemd/system/berth-uplink.service"))
+    whole = with_network(root)
+    done = run("systemd-analyze", "verify", "--man=no", "--root=" + root.folder, "berth-uplink.service")
+    assert done.returncode == 0 and not [line for line in done.stdout.splitlines() if "berth" in line], done.stdout
+    done = run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_WITH_NETWORK_MAX}", "--no-pager", whole)
+    assert done.returncode == 0, done.stdout
+    assert "✗ CapabilityBoundingSet" not in done.stdout, done.stdout
+    opened = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("✗")}
+    opened -= {line.split()[1] for line in closed.stdout.splitlines() if line.startswith("✗")}
+    assert opened == {"PrivateNetwork=", "IPAddressDeny=", "RestrictAddressFamilies=~AF_(INET|INET6)"}, opened
 
 
 def test_services_hold_no_capability_and_speak_no_ip():
