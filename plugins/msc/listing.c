@@ -61,7 +61,7 @@ static int on_file(void *userdata, const FsFile *file) {
                 .path = l->path,
                 .size_bytes = file->size_bytes,
                 .mtime_unix_sec = file->mtime_unix_sec == FS_TIME_UNKNOWN ? BERTH_TIME_UNKNOWN : file->mtime_unix_sec,
-                .flags = file->read_only ? BERTH_CLIP_PROTECTED : 0,
+                .flags = file->read_only && !l->msc->options.erase_protected ? BERTH_CLIP_PROTECTED : 0,
         };
         int r;
 

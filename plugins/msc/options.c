@@ -74,6 +74,7 @@ static int parse_one(MscOptions *o, const char *option) {
                 bool *target;
         } flags[] = {
                 { "erase-dirty", &o->erase_dirty },
+                { "erase-protected", &o->erase_protected },
                 { "ignore-residue", &o->ignore_residue },
                 { "no-mode-sense", &o->no_mode_sense },
                 { "no-vpd", &o->no_vpd },

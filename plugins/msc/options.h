@@ -13,7 +13,7 @@ typedef struct MscOptions {
         int interface;           /* -1: the first of the class */
         int utc_offset_minutes;
         bool local_time; /* the dock's zone in place of it */
-        bool erase_dirty, ignore_residue, no_mode_sense, no_vpd;
+        bool erase_dirty, erase_protected, ignore_residue, no_mode_sense, no_vpd;
 } MscOptions;
 
 /* `options` are "key=value", ended by NULL; NULL for none. 0, or -EINVAL with the bad one in *ret_bad. */

@@ -53,9 +53,9 @@ static int find_units(Msc *msc) {
                         .transfer_limit = msc->options.transfer_bytes,
                 };
                 r = scsi_inquire(unit);
-                /* Some name more units than they have. */
-                if (lun > 0 && r < 0 && r != -ENODEV && !msc->link.dead)
-                        r = 0;
+                /* Some name more units than they have. One that is there and does not answer must not be passed over. */
+                if (r == -EINVAL || r == -EOPNOTSUPP)
+                        r = lun > 0 ? 0 : -EPROTO;
                 else if (r == 0 && (unit->type == SCSI_TYPE_DISK || unit->type == SCSI_TYPE_SIMPLIFIED_DISK))
                         msc->n_units++;
         }

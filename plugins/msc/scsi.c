@@ -51,7 +51,7 @@ int scsi_inquire(ScsiUnit *unit) {
         uint32_t moved = 0;
         int r;
 
-        r = scsi_must(unit, &c, &moved);
+        r = scsi_do(unit, &c, &moved);
         if (r < 0)
                 return r;
         if (moved < 8)

@@ -39,7 +39,7 @@ typedef struct ScsiUnit {
 
 /* What an errno of these functions means, in a few words. */
 const char *scsi_error_text(const ScsiUnit *unit, int error);
-/* INQUIRY: what it is. */
+/* INQUIRY: what it is. -EINVAL or -EOPNOTSUPP when the device refuses, as it does for a unit that it does not have. */
 int scsi_inquire(ScsiUnit *unit);
 /*
  * Waits until it is ready, then asks for its size and its write protection. -ENOMEDIUM when there is nothing in it, -EBUSY when it

@@ -539,6 +539,22 @@ def test_write_protection_denies_and_changes_nothing(sim, _dock):
     assert card.contents() == card.files
 
 
+def test_clip_that_the_camera_protects_is_marked_unless_the_model_says_otherwise(sim, _dock):
+    card = FatCard(scratch()).fill(1000, 2000)
+    card.protect("DCIM/100BERTH/CLIP0001.MP4")
+    with Camera(sim, image=card.image) as c:
+        with c.worker() as w:
+            assert {clip.path[-5]: clip.flags for clip in w.list()} == {"0": 0, "1": 2}
+        with c.worker("erase-protected=yes") as w:
+            listed = w.list()
+            assert {clip.flags for clip in listed} == {0}
+            _, copies = pull_all(w, listed)
+        with c.worker("erase-protected=yes") as w:
+            w.erase(*copies["DCIM/100BERTH/CLIP0001.MP4"])
+    del card.files["DCIM/100BERTH/CLIP0001.MP4"]
+    assert card.contents() == card.files
+
+
 def test_card_that_forgets_what_is_written_is_told_as_one(sim, _dock):
     card = FatCard(scratch()).fill(1000, 2000)
     with Camera(sim, image=card.image) as c:

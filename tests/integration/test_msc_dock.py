@@ -46,7 +46,7 @@ def assert_left(card, *paths):
 
 def test_cards_are_pulled_stored_erased_and_clean(sim, dock):
     d = dock(["1-1.1", "1-1.2", "1-1.3"]).start()
-    sizes = [1, 4096, 700_001, 9 * MIB, 3 * MIB + 5]
+    sizes = [0, 1, 4096, 700_001, 9 * MIB, 3 * MIB + 5]
     issue = {"fat32": issued(FatCard, *sizes), "fat16": issued(FatCard, *sizes, size=64 * MIB, bits=16),
              "exfat": issued(ExfatCard, *sizes)}
     for n, (name, card) in enumerate(issue.items(), 1):

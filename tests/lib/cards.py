@@ -64,6 +64,9 @@ class FatCard(Card):
         os.unlink(source)
         self.files[path] = data
 
+    def protect(self, path):
+        fsimage.run("mattrib", "+r", "-i", self.mtools, "::/" + path)
+
     def remove(self, path):
         fsimage.run("mdel", "-i", self.mtools, "::/" + path)
         del self.files[path]
