@@ -58,7 +58,7 @@ static bool run(AmbaCamera *camera, AmbaCommand command, const uint8_t *frame, u
                 return true;
         case AMBA_CLOCK:
                 (void) snprintf(camera->clock, sizeof(camera->clock), "%04u-%02u-%02u %02u:%02u:%02u",
-                                (payload[0] << 8 | payload[1]) % 10000u, payload[2] % 100u, payload[3] % 100u, payload[4] % 100u,
+                                (unsigned) (payload[0] << 8 | payload[1]) % 10000u, payload[2] % 100u, payload[3] % 100u, payload[4] % 100u,
                                 payload[5] % 100u, payload[6] % 100u);
                 return true;
         case AMBA_READ_RECORD:
