@@ -12,7 +12,7 @@
 
 /* From the file alone: a directory server that does not answer would hold up the loop. */
 static void look_up_name(uint32_t uid, char ret[static CALLER_NAME_SIZE]) {
-        struct passwd entry, *found = NULL;
+        struct passwd entry = {}, *found = NULL;
         char buffer[4096];
         FILE *f = fopen("/etc/passwd", "re");
 

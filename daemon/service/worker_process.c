@@ -39,22 +39,21 @@ int worker_process_check_node(int node_fd, const char *bay) {
         return text_equal(path, bay) ? 0 : -ENODEV;
 }
 
-/* usbfs gives the numbers of the device descriptor in the machine's order (USB 2.0 §9.6.1 has them in the other one on some). */
+/* usbfs gives the numbers of the device descriptor in the machine's order, sysfs as the device sent them: low byte first. */
 static void device_descriptor_to_wire(uint8_t *p) {
         static const size_t numbers[] = { 2, 8, 10, 12 };
 
-        for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
-                uint16_t v = 0;
+        for (size_t i = 0; htole16(1) != 1 && i < ELEMENTSOF(numbers); i++) {
+                uint8_t high = p[numbers[i]];
 
-                memcpy(&v, p + numbers[i], sizeof(v));
-                v = htole16(v);
-                memcpy(p + numbers[i], &v, sizeof(v));
+                p[numbers[i]] = p[numbers[i] + 1];
+                p[numbers[i] + 1] = high;
         }
 }
 
 /* Between the look at sysfs and this open another device may have come, or the same one with another face. */
 static int compare_descriptors(int fd, const WorkerConfig *config) {
-        _cleanup_(freep) uint8_t *now = malloc(config->n_descriptors + 1);
+        _cleanup_(freep) uint8_t *now = calloc(1, config->n_descriptors + 1);
         size_t n = 0;
 
         if (!now)

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -451,6 +452,71 @@ static void *read_much(void *userdata) {
         return position == 64 * 65536 ? NULL : (void *) "ended early";
 }
 
+/* ---- authorisation ---------------------------------------------------------------------------------------- */
+
+#define DEVICES "/sys/bus/usb/devices/"
+
+static void write_file(const char *path, const char *text) {
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, strlen(text)), (ssize_t) strlen(text));
+        close(fd);
+}
+
+static bool exists(const char *path) {
+        return access(path, F_OK) == 0;
+}
+
+static void test_interface_is_claimed_only_when_it_is_authorised(void **state) {
+        Fixture *f = *state;
+
+        assert_int_equal(libusb_release_interface(f->handle, 0), 0);
+        write_file(DEVICES PORT ":1.0/authorized", "0");
+        assert_int_equal(libusb_claim_interface(f->handle, 0), LIBUSB_ERROR_NO_DEVICE);
+        write_file(DEVICES PORT ":1.0/authorized", "1");
+        assert_int_equal(libusb_claim_interface(f->handle, 0), 0);
+        /* It is taken away with the claim on it. */
+        write_file(DEVICES PORT ":1.0/authorized", "0");
+        assert_int_equal(libusb_release_interface(f->handle, 0), LIBUSB_ERROR_OTHER);
+        write_file(DEVICES PORT ":1.0/authorized", "1");
+        assert_int_equal(libusb_claim_interface(f->handle, 0), 0);
+}
+
+static void test_controller_that_authorises_nothing_binds_no_driver(void **state) {
+        (void) state;
+        control("{\"cmd\": \"camera\", \"name\": \"auth\", \"type\": \"stranger\", \"vid\": 1, \"pid\": 2, \"interfaces\": "
+                "[{\"class\": 3, \"subclass\": 1, \"protocol\": 1}]}");
+        write_file(DEVICES "usb1/interface_authorized_default", "0");
+        control("{\"cmd\": \"plug\", \"camera\": \"auth\", \"port\": \"1-1.5\"}");
+        write_file(DEVICES "usb1/interface_authorized_default", "1");
+        assert_false(exists(DEVICES "1-1.5:1.0/driver"));
+        /* A probe finds nothing to bind, and to authorise is not yet to probe. */
+        write_file("/sys/bus/usb/drivers_probe", "1-1.5:1.0");
+        assert_false(exists(DEVICES "1-1.5:1.0/driver"));
+        write_file(DEVICES "1-1.5:1.0/authorized", "1");
+        assert_false(exists(DEVICES "1-1.5:1.0/driver"));
+        write_file("/sys/bus/usb/drivers_probe", "1-1.5:1.0");
+        assert_true(exists(DEVICES "1-1.5:1.0/driver"));
+        control("{\"cmd\": \"unplug\", \"camera\": \"auth\"}");
+}
+
+static void test_hub_without_its_driver_has_no_ports(void **state) {
+        (void) state;
+        control("{\"cmd\": \"camera\", \"name\": \"behind\", \"type\": \"stranger\", \"vid\": 1, \"pid\": 2}");
+        control("{\"cmd\": \"plug\", \"camera\": \"behind\", \"port\": \"1-2.1\"}");
+        assert_true(exists(DEVICES "1-2.1"));
+        write_file(DEVICES "1-2:1.0/authorized", "0");
+        assert_false(exists(DEVICES "1-2.1"));
+        assert_false(exists(DEVICES "1-2:1.0/1-2-port1"));
+        write_file(DEVICES "1-2:1.0/authorized", "1");
+        assert_false(exists(DEVICES "1-2.1"));
+        write_file("/sys/bus/usb/drivers_probe", "1-2:1.0");
+        assert_true(exists(DEVICES "1-2.1"));
+        assert_true(exists(DEVICES "1-2:1.0/1-2-port1/disable"));
+        control("{\"cmd\": \"unplug\", \"camera\": \"behind\"}");
+}
+
 static void test_many_devices_work_side_by_side(void **state) {
         pthread_t threads[MANY];
         char paths[MANY][64], name[32];
@@ -495,6 +561,9 @@ static int run_group(void) {
                 FIXTURE_TEST(test_disable_of_a_port_takes_the_device_away_and_back),
                 FIXTURE_TEST(test_hub_request_switches_a_port),
                 FIXTURE_TEST(test_hub_that_loses_power_takes_its_devices_along),
+                FIXTURE_TEST(test_interface_is_claimed_only_when_it_is_authorised),
+                cmocka_unit_test(test_controller_that_authorises_nothing_binds_no_driver),
+                cmocka_unit_test(test_hub_without_its_driver_has_no_ports),
                 cmocka_unit_test(test_many_devices_work_side_by_side),
         };
 
