@@ -284,8 +284,8 @@ static int entry_extents(const Fs *fs, const FsEntry *entry, const FsRuns *runs,
         FsExtents extents = { .size_bytes = entry->size_bytes };
         uint64_t offset = 0, valid = entry->valid_bytes;
 
-        /* A run may end where the medium does, and two extents more stand for what was not written or is not there. */
-        extents.items = calloc(runs->n * 2 + 2, sizeof(*extents.items));
+        /* One run may lie across the end of the medium; two extents more stand for what is not there or was not written. */
+        extents.items = calloc(runs->n + 3, sizeof(*extents.items));
         if (!extents.items)
                 return -ENOMEM;
         for (size_t i = 0; i < runs->n && offset < valid; i++)

@@ -136,6 +136,20 @@ def test_every_file_of_every_shape_is_read_as_it_was_written():
             assert info["volume_id"] == VOLUME_ID and not info["dirty"] and not info["failing"], info
             assert all(f["mtime"] == 1795425300 for f in files.values()), files
             assert fsimage.mtools_contents(card.image) == card.files, shape
+            # The sleuth kit cuts long names, and writes out no empty files.
+            there = fsimage.sleuthkit_contents(card.image, f"fat{shape[0]}")
+            assert sorted(there.values()) == sorted(data for data in card.files.values() if data), shape
+
+
+def test_a_volume_of_larger_sectors_than_its_medium_has_is_read_and_erased_from():
+    for shape in [(12, 4096, 1, 8192), (16, 2048, 1, 20480)]:
+        with Card(*shape).fill() as card, Session(card.image, 512) as session:
+            assert session.contents() == card.files
+            for path, file in session.files().items():
+                if path != b"SHORT.MP4":
+                    assert session.ask("erase", file["handle"])["answer"] == 0
+            assert session.contents() == {"SHORT.MP4": card.files["SHORT.MP4"]} == fsimage.mtools_contents(card.image)
+            assert clean(card.image), fsck(card.image)
 
 
 def test_free_space_is_what_fsck_counts():
