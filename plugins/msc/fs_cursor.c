@@ -12,21 +12,19 @@
 #define SKIPPED_MAX 8u
 
 static bool is_region(const FsCursor *c) {
-        return c->folder->first == 0;
+        return c->folder.first == 0;
 }
 
 void fs_cursor_init(FsCursor *c, Fs *fs, uint32_t folder, bool walking) {
         uint64_t slots = fs->kind == FS_EXFAT ? EXFAT_SLOTS_MAX : FAT_SLOTS_MAX;
-
-        *c = (FsCursor){ .fs = fs, .index = folder, .walking = walking, .copy = fs->tree.folders[folder] };
-        c->folder = &c->copy;
         uint64_t volume = ((uint64_t) fs->n_clusters << fs->cluster_shift) / FS_SLOT_BYTES;
 
+        *c = (FsCursor){ .fs = fs, .index = folder, .walking = walking, .folder = fs->tree.folders[folder] };
         if (is_region(c))
                 slots = fs->root_slots;
         else if (volume < slots) /* with more, it goes round */
                 slots = volume;
-        c->slots = c->copy.size_bytes / FS_SLOT_BYTES < slots ? c->copy.size_bytes / FS_SLOT_BYTES : slots;
+        c->slots = c->folder.size_bytes / FS_SLOT_BYTES < slots ? c->folder.size_bytes / FS_SLOT_BYTES : slots;
 }
 
 static void problem(const FsCursor *c, const char *what) {
@@ -40,16 +38,16 @@ static void problem(const FsCursor *c, const char *what) {
 
 /* The next cluster: 1, or 0 when there is none. */
 static int find_next(const FsCursor *c, uint32_t *ret) {
-        uint32_t next = c->folder->first;
+        uint32_t next = c->folder.first;
         int r = FS_LINK_NEXT;
 
-        if (c->slot > 0 && c->folder->contiguous)
+        if (c->slot > 0 && c->folder.contiguous)
                 next = c->cluster + 1;
         else if (c->slot > 0)
                 r = fs_link_get(c->fs, c->cluster, &next);
         if (r == -EIO)
                 problem(c, "cannot be read to its end (a bad sector in the allocation table)");
-        else if (r == FS_LINK_END && c->folder->size_bytes != UINT64_MAX)
+        else if (r == FS_LINK_END && c->folder.size_bytes != UINT64_MAX)
                 problem(c, "ends too early");
         else if (r == FS_LINK_FREE || r == FS_LINK_BAD || (r == FS_LINK_NEXT && !fs_cluster_is_valid(c->fs, next)))
                 problem(c, "breaks off");
@@ -84,7 +82,8 @@ int fs_cursor_next(FsCursor *c, uint64_t *ret_at) {
         if (c->slot >= c->slots) {
                 uint32_t next;
 
-                if (c->folder->size_bytes == UINT64_MAX && !is_region(c) && fs_link_get(c->fs, c->cluster, &next) != FS_LINK_END)
+                if (c->folder.size_bytes == UINT64_MAX && !is_region(c) && c->skipped < SKIPPED_MAX &&
+                    fs_link_get(c->fs, c->cluster, &next) != FS_LINK_END)
                         problem(c, "has more entries than a folder can have");
                 return 0;
         }

@@ -7,8 +7,7 @@
 
 typedef struct FsCursor {
         Fs *fs;
-        const FsFolder *folder; /* a copy: the tree moves while it grows */
-        FsFolder copy;
+        FsFolder folder;  /* a copy: the tree moves while it grows */
         uint32_t index;   /* of the folder in the tree */
         bool walking;     /* its clusters are noted, and what is wrong with it is a problem of the walk */
         uint64_t slots;   /* that it can have */
