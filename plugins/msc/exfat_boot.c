@@ -212,6 +212,19 @@ static int read_system_entries(Fs *fs) {
         return r < 0 ? r : 0;
 }
 
+static int read_mark(Fs *fs) {
+        uint32_t value = UINT32_MAX;
+        int r;
+
+        r = fs_table_get(fs, 1, &value);
+        if (r < 0)
+                return r == -EIO ? 0 : r;
+        fs->end_is_kept = (value | 7) == UINT32_MAX;
+        if (fs->end_is_kept)
+                fs->dirty_by_erase = fs_mark_get(fs, value) && fs->dirty;
+        return 0;
+}
+
 int exfat_probe(Fs *fs) {
         uint8_t boot[512];
         uint16_t flags;
@@ -230,7 +243,9 @@ int exfat_probe(Fs *fs) {
         fs->dirty = (flags & EXFAT_FLAG_DIRTY) != 0;
         fs->failing = (flags & EXFAT_FLAG_FAILING) != 0;
         fs->dirty_is_kept = true;
-        r = read_system_entries(fs);
+        r = read_mark(fs);
+        if (r >= 0)
+                r = read_system_entries(fs);
         if (r < 0)
                 return r;
         if (fs->bitmap.bytes == 0)
@@ -242,9 +257,12 @@ int exfat_probe(Fs *fs) {
 
 static int exfat_set_dirty(Fs *fs, bool dirty) {
         uint8_t *boot;
-        int r;
+        int r = 0;
 
-        r = fs_cache_modify(&fs->cache, 0, 512, &boot);
+        if (fs->end_is_kept)
+                r = fs_mark_set(fs, dirty);
+        if (r >= 0)
+                r = fs_cache_modify(&fs->cache, 0, 512, &boot);
         if (r < 0)
                 return r;
         boot[EXFAT_FLAGS_AT] = (uint8_t) (dirty ? boot[EXFAT_FLAGS_AT] | EXFAT_FLAG_DIRTY : boot[EXFAT_FLAGS_AT] & ~EXFAT_FLAG_DIRTY);

@@ -164,6 +164,7 @@ static int read_flags(Fs *fs, const Bpb *bpb) {
         if (((value | 7) & rest) != rest)
                 return 0;
         fs->dirty_is_kept = true;
+        fs->dirty_by_erase = fs_mark_get(fs, value) && !(value & clean) && !fs->dirty;
         fs->dirty = fs->dirty || !(value & clean);
         fs->failing = fs->failing || !(value & sound);
         return 0;

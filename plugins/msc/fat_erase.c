@@ -5,8 +5,9 @@
 /* In the tables, not in the boot sector: what is never written cannot be lost. FAT12 has no place for it. */
 int fat_set_dirty(Fs *fs, bool dirty) {
         uint32_t clean = fat_clean_bit(fs);
-        int r = 0;
+        int r;
 
+        r = fs_mark_set(fs, dirty);
         for (unsigned i = 0; i < fs->n_fats && r >= 0; i++)
                 r = fs_table_set(fs, i, 1, clean, dirty ? 0 : clean);
         return r;

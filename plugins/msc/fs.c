@@ -147,6 +147,7 @@ int fs_info(Fs *fs, FsInfo *ret) {
                 .kind = fs->kind,
                 .volume_id = fs->volume_id,
                 .dirty = fs->dirty,
+                .dirty_by_erase = fs->dirty_by_erase,
                 .failing = fs->failing,
                 .cluster_bytes = UINT32_C(1) << fs->cluster_shift,
                 .total_bytes = (uint64_t) fs->n_clusters << fs->cluster_shift,
@@ -343,7 +344,7 @@ static int may_erase_at_all(Fs *fs) {
                 return fs_say(fs, FS_DENIED, "the medium is write-protected");
         if (fs->damage[0] != '\0')
                 return fs_say(fs, FS_DENIED, "%s", fs->damage);
-        if (fs->dirty && !fs->options.erase_dirty)
+        if (fs->dirty && !fs->dirty_by_erase && !fs->options.erase_dirty)
                 return fs_say(fs, FS_DENIED, "the %s volume was not left cleanly by who wrote to it last; let the camera check or "
                               "format its card", fs_kind_name(fs->kind));
         if (fs->incomplete)

@@ -48,7 +48,7 @@ const char *fs_kind_name(FsKind kind);
 typedef struct FsOptions {
         int utc_offset_minutes; /* how far the camera's dates are ahead of UTC where they name no zone of their own */
         int64_t (*to_utc)(int64_t wall_sec); /* converts those instead, when it is not NULL */
-        bool erase_dirty;       /* erase from a volume that was not left cleanly, too */
+        bool erase_dirty;       /* erase from a volume that somebody else did not leave cleanly, too */
 } FsOptions;
 
 typedef struct FsInfo {
@@ -56,6 +56,7 @@ typedef struct FsInfo {
         uint32_t volume_id;
         char label[FS_LABEL_MAX]; /* UTF-8, "" when there is none */
         bool dirty;               /* whoever wrote to it last did not leave it cleanly */
+        bool dirty_by_erase;      /* and that was an erase of ours, which was cut short: more may be erased */
         bool failing;             /* whoever had it last met sectors that fail */
         uint32_t cluster_bytes;
         uint64_t total_bytes;

@@ -103,6 +103,27 @@ int fs_link_get(Fs *fs, uint32_t cluster, uint32_t *ret_next) {
         return FS_LINK_NEXT;
 }
 
+/* ---- The mark of an erase ---- */
+
+#define END_BITS UINT32_C(7)
+#define END_BITS_USUAL UINT32_C(7)
+#define END_BITS_OURS UINT32_C(2)
+
+bool fs_mark_get(Fs *fs, uint32_t value) {
+        bool ours = (value & END_BITS) == END_BITS_OURS;
+
+        fs->end_bits = ours ? END_BITS_USUAL : value & END_BITS;
+        return ours;
+}
+
+int fs_mark_set(Fs *fs, bool ours) {
+        int r = 0;
+
+        for (unsigned i = 0; i < fs->n_fats && r >= 0; i++)
+                r = fs_table_set(fs, i, 1, END_BITS, ours ? END_BITS_OURS : fs->end_bits);
+        return r;
+}
+
 /* ---- Runs ---- */
 
 void fs_runs_clear(FsRuns *runs) {

@@ -20,6 +20,15 @@ int fs_table_get(Fs *fs, uint32_t cluster, uint32_t *ret);
 /* Changes the bits of `mask` of an entry in one of the tables. */
 int fs_table_set(Fs *fs, unsigned table, uint32_t cluster, uint32_t mask, uint32_t value);
 
+/*
+ * The second entry of the table belongs to no cluster and is an end of a chain, of which there are eight forms that mean
+ * the same: by one of them that no formatter uses we know later that it was an erase of ours that left the volume dirty. Of the
+ * value that was read: notes the form, and says whether it is ours.
+ */
+bool fs_mark_get(Fs *fs, uint32_t value);
+/* Sets our form in all tables, or the one that was there. */
+int fs_mark_set(Fs *fs, bool ours);
+
 /* How a chain met the number of clusters that it should have. */
 typedef enum FsChainEnd {
         FS_CHAIN_EXACT,

@@ -80,6 +80,9 @@ struct Fs {
         char label[FS_LABEL_MAX];
         bool dirty, failing;
         bool dirty_is_kept; /* there is a flag that says so, and it makes sense */
+        bool dirty_by_erase;
+        bool end_is_kept;  /* exFAT: that entry is as it should be */
+        uint32_t end_bits; /* of the table's second entry: see fs_mark_get() */
         uint64_t used_clusters; /* exFAT, once counted; UINT64_MAX before */
 
         /* Why nothing may be erased, "" when it may */

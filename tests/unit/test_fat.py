@@ -5,6 +5,7 @@
 import os
 import random
 import re
+import shutil
 import struct
 import sys
 import tempfile
@@ -259,6 +260,34 @@ def test_a_power_cut_at_any_write_harms_no_other_file():
     # Each kind of state was met, or this says little.
     assert counted["victims"] > 15 and counted["parted"] > 10 and counted["widest"] > 8, counted
     assert 0 < counted["gone"] < counted["states"] and counted["dirty"] > 0, counted
+
+
+def test_after_a_power_cut_the_next_erase_is_safe_and_allowed():
+    """A dirty volume denies erases; one that we left dirty ourselves does not, or an unplugged camera would fill up for good."""
+    victim, following = "DCIM/in pieces 2026-11-23 09.15.00.mp4", "DCIM/more pieces.mp4"
+    dirty = 0
+    for shape in [(16, 512, 1, 4096), (32, 512, 1, 34816)]:
+        with Card(*shape).fill() as card:
+            original = card.image + ".before"
+            shutil.copyfile(card.image, original)
+            answer, log = fsimage.erase(card.image, victim)
+            assert answer["answer"] == 0
+            del card.files[following]
+            for cut, state, _ in Replay(original, log).states():
+                image = shutil.copyfile(cut, card.image)
+                with Session(image) as session:
+                    before = session.ask("info")
+                    assert before["by_erase"] == before["dirty"], (state, before)
+                    assert session.ask("erase", session.files()[following.encode()]["handle"])["answer"] == 0, state
+                    # Lost clusters are there until somebody looks for them: so it stays dirty, and stays ours.
+                with Session(image) as session:
+                    after = session.ask("info")
+                    assert (after["dirty"], after["by_erase"]) == (before["dirty"], before["dirty"]), state
+                    there = session.contents()
+                assert there in (card.files, {p: d for p, d in card.files.items() if p != victim}), state
+                assert fsimage.complaints(fsck(image), HARMLESS) == [], (state, fsck(image))
+                dirty += before["dirty"]
+    assert dirty > 10
 
 
 if __name__ == "__main__":
