@@ -125,10 +125,10 @@ static void do_info(Fs *fs) {
                 printf("{\"answer\": %d}\n", r);
                 return;
         }
-        printf("{\"answer\": 0, \"kind\": \"%s\", \"volume_id\": %" PRIu32 ", \"dirty\": %s, \"by_erase\": %s, \"failing\": %s"
-               ", \"cluster\": %" PRIu32 ", \"total\": %" PRIu64 ", \"free\": ", fs_kind_name(info.kind), info.volume_id, info.dirty ? "true" : "false",
-               info.dirty_by_erase ? "true" : "false",
-               info.failing ? "true" : "false", info.cluster_bytes, info.total_bytes);
+        printf("{\"answer\": 0, \"kind\": \"%s\", \"volume_id\": %" PRIu32 ", \"cluster\": %" PRIu32 ", \"total\": %" PRIu64 ", ",
+               fs_kind_name(info.kind), info.volume_id, info.cluster_bytes, info.total_bytes);
+        printf("\"dirty\": %s, \"by_erase\": %s, \"failing\": %s, \"free\": ", info.dirty ? "true" : "false",
+               info.dirty_by_erase ? "true" : "false", info.failing ? "true" : "false");
         printf(info.free_bytes == FS_BYTES_UNKNOWN ? "null, " : "%" PRIu64 ", ", info.free_bytes);
         print_text("label", info.label);
         printf("}\n");
