@@ -64,6 +64,9 @@ int docking_inherit(Docking *d) {
         d->command_model = command;
         d->switch_docking_id = change->docking_id;
         d->behind = true;
+        d->identity = IDENTITY_PORT;
+        /* Its footage was settled, and it shows its storage no more. */
+        d->emptied = d->ejected = change->ejected;
         d->port_power = bay_has_port_power(d->bay);
         camera_set_bay(camera, d->bay);
         return 1;

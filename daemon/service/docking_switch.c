@@ -115,6 +115,7 @@ static int take_back(Docking *d, HotplugDevice *device, const Model *model, cons
         d->shape = *shape;
         d->model = model;
         d->behind = model != d->command_model;
+        d->identity = d->behind ? IDENTITY_PORT : IDENTITY_OWN;
         d->away = d->lost = d->cycled = d->ejected = d->identity_known = false;
         d->port_power = d->behind && bay_has_port_power(d->bay);
         docking_device_fact(d, FACT_RETURNED, &fact);

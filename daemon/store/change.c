@@ -114,6 +114,11 @@ static int confirmed(Writer *w, const Fact *f) {
         return r < 0 ? r : set_identity(w, f, IDENTITY_STORAGE, id);
 }
 
+static int ejected(Writer *w, const Fact *f) {
+        return writer_check(w, db_run(w->db, "UPDATE switches SET ejected = 1 WHERE bay = ?1 AND camera_id = ?2",
+                                      DB_ARGS(DB_TEXT(f->bay), DB_INT(f->camera_id))));
+}
+
 int change_apply(Writer *w, const Fact *f) {
         switch (f->kind) {
         case FACT_SWITCH_BEGUN:
@@ -124,6 +129,8 @@ int change_apply(Writer *w, const Fact *f) {
                 return storage_identified(w, f);
         case FACT_IDENTITY_CONFIRMED:
                 return confirmed(w, f);
+        case FACT_EJECTED:
+                return ejected(w, f);
         default:
                 return -EINVAL;
         }

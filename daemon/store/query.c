@@ -153,7 +153,7 @@ int store_switch(Store *s, const char *bay, SwitchRow **ret) {
         int r;
 
         r = db_query(s->reader,
-                     "SELECT camera_id, docking_id, begun_boottime_usec, until_boottime_usec, boot_id, model_id FROM switches"
+                     "SELECT camera_id, docking_id, begun_boottime_usec, until_boottime_usec, boot_id, model_id, ejected FROM switches"
                      " WHERE bay = ?1",
                      DB_ARGS(DB_TEXT(bay)), &row);
         if (r < 0)
@@ -169,6 +169,7 @@ int store_switch(Store *s, const char *bay, SwitchRow **ret) {
         found->until_boottime_usec = db_column_uint(row, 3);
         boot_id = (const char *) sqlite3_column_text(row, 4);
         (void) snprintf(found->boot_id, sizeof(found->boot_id), "%s", boot_id ? boot_id : "");
+        found->ejected = sqlite3_column_int(row, 6) != 0;
         r = db_column_text(row, 5, &found->model_id);
         if (r < 0)
                 return r;

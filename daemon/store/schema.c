@@ -174,12 +174,16 @@ static const char step_5[] =
         "CREATE INDEX custody_of_identity ON custody (docking_id, seq)"
         " WHERE kind IN ('storage-identified', 'identity-confirmed');";
 
+/* A camera whose storage was ejected does not show it again: a daemon that starts then must not look for it. */
+static const char step_6[] = "ALTER TABLE switches ADD COLUMN ejected INTEGER NOT NULL DEFAULT 0;";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
         { 3, step_3 },
         { 4, step_4 },
         { 5, step_5 },
+        { 6, step_6 },
 };
 
 int schema_version(void) {

@@ -105,6 +105,7 @@ typedef struct SwitchRow {
         char *model_id; /* of its command mode */
         char boot_id[BOOT_ID_SIZE];
         uint64_t begun_boottime_usec, until_boottime_usec;
+        bool ejected; /* its storage was let go of */
 } SwitchRow;
 SwitchRow *switch_row_free(SwitchRow *s);
 DEFINE_CLEANUP(SwitchRow, switch_row_free);

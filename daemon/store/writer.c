@@ -115,6 +115,7 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_RETURNED:
         case FACT_STORAGE_IDENTIFIED:
         case FACT_IDENTITY_CONFIRMED:
+        case FACT_EJECTED:
                 return change_apply(w, f);
         case FACT_DAEMON_STARTED:
         case FACT_DOCKED:

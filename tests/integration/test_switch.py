@@ -367,6 +367,11 @@ def test_bay_without_port_power_leaves_the_camera_ready_in_storage_mode(sim, doc
         assert sim("state", camera="c-disk")["docked"] and not sim("state", camera="c-disk")["clips"]
         assert d.daemon.output().count("cannot be switched") == 1, d.daemon.output()
         assert d.bay(1)["BatteryPercent"] == 77, "what the camera told before is forgotten"
+        # A daemon that starts now does not look for a storage that was ejected, and does not wait for a camera to go back.
+        looked = len(d.events("identified"))
+        kill(d)
+        d.wait_state(1, "ready")
+        assert d.bay(1)["Serial"] == "SN-c" and len(d.events("identified")) == looked
         sim("unplug", camera="c-disk")
         d.wait_state(1, "empty")
 

@@ -64,7 +64,7 @@ static bool is_by_port(Rig *rig, uint64_t clip_id) {
 }
 
 static void test_change_is_known_until_the_camera_leaves_or_goes_back(void **state) {
-        Fact back = about(FACT_RETURNED, 2, 1);
+        Fact back = about(FACT_RETURNED, 2, 1), ejected = about(FACT_EJECTED, 1, 1);
         SwitchRow *row = NULL;
         Rig *rig = *state;
 
@@ -75,6 +75,11 @@ static void test_change_is_known_until_the_camera_leaves_or_goes_back(void **sta
         assert_int_equal(row->docking_id, 1);
         assert_string_equal(row->model_id, "acme-command");
         assert_int_equal(row->until_boottime_usec - row->begun_boottime_usec, WINDOW_USEC);
+        assert_false(row->ejected);
+        rig_must(rig, &ejected);
+        row = switch_row_free(row);
+        assert_int_equal(store_switch(rig->store, "1-1.1", &row), 0);
+        assert_true(row->ejected);
         row = switch_row_free(row);
         assert_int_equal(store_switch(rig->store, "1-1.2", &row), -ENOENT);
         leave(rig, 1, false);
