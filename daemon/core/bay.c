@@ -29,6 +29,7 @@ static const char *const bay_step_table[_BAY_STEP_MAX] = {
         [BAY_STEP_VERIFY] = "verify",
         [BAY_STEP_CLOSE] = "close",
         [BAY_STEP_ERASE] = "erase",
+        [BAY_STEP_FORMAT] = "format",
         [BAY_STEP_SWITCH] = "switch",
         [BAY_STEP_LOST] = "lost",
         [BAY_STEP_EJECT] = "eject",
@@ -54,7 +55,8 @@ static BayDecision next_reading(const BayFacts *f) {
  */
 static BayDecision next_settled(const BayFacts *f) {
         if (f->erasable > 0 && (f->awaiting_store == 0 || f->store_waiting))
-                return (BayDecision){ BAY_SETTLED, BAY_STEP_ERASE, 0 };
+                return (BayDecision){ BAY_SETTLED,
+                                      f->formats && f->awaiting_store == 0 && f->held == 0 ? BAY_STEP_FORMAT : BAY_STEP_ERASE, 0 };
         if (f->awaiting_store > 0 || f->erasable > 0 || f->held > 0 || f->erase_retry_at_usec > 0)
                 return (BayDecision){ BAY_SETTLED, BAY_STEP_CLOSE, f->erase_retry_at_usec };
         return (BayDecision){ BAY_READY, BAY_STEP_CLOSE, 0 };

@@ -40,6 +40,7 @@ typedef struct BayFacts {
         uint64_t reread_at_usec; /* of clips with unreadable bytes, counted in neither: the next is tried again then; 0: none waits */
         size_t erasable;       /* licensed as far as the loop knows */
         uint64_t erase_retry_at_usec; /* clips could be erased, but not before this; 0 when none waits so */
+        bool formats;          /* what is erasable is all that is on the camera, and goes by one format */
         size_t awaiting_store; /* copied, waiting for a receipt */
         bool spool_full;
         bool store_waiting; /* the store takes nothing now: do not wait with what is erasable */
@@ -67,6 +68,7 @@ typedef enum BayStep {
         BAY_STEP_VERIFY,
         BAY_STEP_CLOSE, /* nothing is left to read: let the camera go */
         BAY_STEP_ERASE,
+        BAY_STEP_FORMAT, /* erase everything that is on it at once */
         BAY_STEP_SWITCH, /* send it into its storage mode */
         BAY_STEP_LOST,   /* it did not come back: say so */
         BAY_STEP_EJECT,

@@ -188,6 +188,7 @@ void docking_facts(const Docking *d, uint64_t now, BayFacts *ret) {
                         break;
                 }
         }
+        f.formats = f.erasable > 0 && f.erase_retry_at_usec == 0 && docking_formats(d);
         *ret = f;
 }
 
@@ -322,6 +323,9 @@ static int on_decide(sd_event_source *source, void *userdata) {
                 break;
         case BAY_STEP_ERASE:
                 docking_erase(d);
+                break;
+        case BAY_STEP_FORMAT:
+                docking_format(d);
                 break;
         case BAY_STEP_SWITCH:
                 docking_switch(d);
@@ -640,6 +644,7 @@ Docking *docking_end(Docking *d, const char *reason) {
                 free(d->listing.clips[i].path);
         free(d->listing.clips);
         free(d->verify_blocks);
+        free(d->format.found);
         free(d->reason);
         hotplug_device_free(d->device);
         sd_event_source_disable_unref(d->decide);

@@ -97,6 +97,13 @@ struct Docking {
         bool verify_is_sample;    /* before continuing a part; else before an erase */
         bool verify_differs;
         uint64_t erase_not_before_usec; /* CLOCK_BOOTTIME */
+        size_t others_left;       /* files on it that are no clips */
+        struct {
+                bool refused; /* clip by clip in this docking */
+                bool failed, any, done;
+                size_t at, n_found;
+                bool *found; /* by clip: the eraser listed it */
+        } format;
         size_t erase_waits;       /* confirmations and gate commits of this round under way */
 
         sd_event_source *decide, *wake;
@@ -151,6 +158,7 @@ void docking_list(Docking *d);
 void docking_pull(Docking *d);
 void docking_verify(Docking *d);
 void docking_erase(Docking *d);
+void docking_format(Docking *d);
 void docking_switch(Docking *d);
 void docking_lost(Docking *d); /* may end the docking */
 void docking_eject(Docking *d);
@@ -180,6 +188,14 @@ void docking_order_cancel(Docking *d);
 void docking_order_done(Docking *d, DockingOrder kind, int result, const char *text);
 /* The session, or the docking, ended first. */
 void docking_order_abort(Docking *d, const char *text);
+
+/* Used by erase and format: asks the store for the clip's receipt, counting in erase_waits; and what to do when it is void. */
+int docking_confirm_receipt(Docking *d, Clip *clip, DockingThen then);
+void docking_receipt_is_void(Docking *d, Clip *clip);
+/* Is everything on the camera to be erased at once? */
+bool docking_formats(const Docking *d);
+/* Forgets which blocks are being read again. */
+void docking_forget_verify(Docking *d);
 
 /* Used by pull and verify: reads blocks again and compares them with their facts. */
 int docking_read_again(Docking *d, Clip *clip, bool sample);

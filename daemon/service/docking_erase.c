@@ -57,7 +57,7 @@ static void ask_gate(Docking *d, Clip *c) {
 }
 
 /* The store has lost what it had given a receipt for: the clip needs a new one. */
-static void receipt_is_void(Docking *d, Clip *c) {
+void docking_receipt_is_void(Docking *d, Clip *c) {
         Fact fact = docking_fact(d, FACT_STORE_REFUSED, c);
         LogAbout about = docking_about(d);
 
@@ -82,7 +82,7 @@ static void confirmed(Docking *d, Clip *c, int result) {
                 return ask_gate(d, c);
         d->erase_waits--;
         if (result == -ENOENT)
-                receipt_is_void(d, c);
+                docking_receipt_is_void(d, c);
         round_goes_on(d);
 }
 
@@ -97,17 +97,20 @@ static void confirm_answered(void *userdata, void *cookie, const UplinkAnswer *a
         docking_pending_done(r, cookie);
 }
 
-static void confirm(Docking *d, Clip *c) {
+int docking_confirm_receipt(Docking *d, Clip *c, DockingThen then) {
         DockingPending *p;
         int r;
 
-        r = docking_pending_new(d, c, confirmed, &p);
+        r = docking_pending_new(d, c, then, &p);
         if (r < 0)
-                return;
+                return r;
         r = uplink_confirm(d->manager->uplink, c->object_key, c->manifest_key, c->size_bytes, &c->digest, confirm_answered, p);
-        if (r < 0)
-                return docking_pending_cancel(p);
+        if (r < 0) {
+                docking_pending_cancel(p);
+                return r;
+        }
         d->erase_waits++;
+        return 0;
 }
 
 /* ---- The eraser -------------------------------------------------------------------------------------------------- */
@@ -219,7 +222,7 @@ void docking_erase(Docking *d) {
         d->erase_waits = 1;
         for (size_t i = 0; i < d->n_clips && asked < CLIPS_A_ROUND; i++)
                 if (clip_need(d->clips[i]) == CLIP_NEED_ERASE && d->clips[i]->pending == 0) {
-                        confirm(d, d->clips[i]);
+                        (void) docking_confirm_receipt(d, d->clips[i], confirmed);
                         asked++;
                 }
         d->erase_waits--;

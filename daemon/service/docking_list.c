@@ -220,6 +220,7 @@ static void listing_complete(Docking *d) {
         if (d->n_clips > 0)
                 qsort(d->clips, d->n_clips, sizeof(Clip *), compare_index);
         log_info(&about, "%zu clips on the camera, %zu other files left alone", d->listing.n, d->listing.skipped);
+        d->others_left = d->listing.skipped;
         free_listing(&d->listing);
         r = docking_commit(d, TAKE_PTR(batch), NULL, listing_recorded);
         if (r < 0)

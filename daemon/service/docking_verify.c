@@ -13,7 +13,7 @@
 #include "service/docking.h"
 #include "service/manager_private.h"
 
-static void forget_verify(Docking *d) {
+void docking_forget_verify(Docking *d) {
         free(d->verify_blocks);
         d->verify_blocks = NULL;
         d->n_verify = d->n_verified = 0;
@@ -60,7 +60,7 @@ static void verified(void *userdata, WorkerResult result, const char *text) {
         bool differs = d->verify_differs, sample = d->verify_is_sample, all = d->n_verified == d->n_verify;
         Fact fact;
 
-        forget_verify(d);
+        docking_forget_verify(d);
         if (result == WORKER_CHANGED || result == WORKER_GONE)
                 differs = true;
         else if (result == WORKER_UNREADABLE)
@@ -120,7 +120,7 @@ static int choose_blocks(Docking *d, const Clip *c, bool sample) {
 int docking_read_again(Docking *d, Clip *c, bool sample) {
         int r;
 
-        forget_verify(d);
+        docking_forget_verify(d);
         d->current = c;
         d->busy = true;
         d->verify_is_sample = sample;
@@ -129,7 +129,7 @@ int docking_read_again(Docking *d, Clip *c, bool sample) {
         if (r >= 0)
                 r = worker_verify(d->worker, c->index, d->verify_blocks, d->n_verify, verified);
         if (r < 0)
-                forget_verify(d);
+                docking_forget_verify(d);
         return r;
 }
 

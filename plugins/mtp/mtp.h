@@ -51,9 +51,10 @@ int mtp_ask_props(Mtp *mtp, uint32_t handle, MtpObject *ret, PtpString *ret_name
  */
 ssize_t mtp_ask_children(Mtp *mtp, uint32_t folder);
 
-/* read.c, erase.c */
+/* read.c, erase.c, format.c */
 int mtp_read(void *state, const berth_clip *clip, uint64_t offset, uint64_t length);
 int mtp_erase(void *state, const berth_clip *clip);
+int mtp_format(void *state);
 
 /* health.c */
 int mtp_health(void *state, berth_health *ret);

@@ -179,4 +179,5 @@ const berth_plugin berth_plugin_entry = {
         .list = mtp_list,
         .read = mtp_read,
         .erase = mtp_erase,
+        .format = mtp_format,
 };
