@@ -287,6 +287,7 @@ static int on_decide(sd_event_source *source, void *userdata) {
         (void) source;
         if (!d->recorded && !d->recording && d->retry_at_usec <= now)
                 record(d);
+        docking_order_begin(d);
         docking_facts(d, now, &facts);
         decision = bay_next(&facts, now);
         if (decision.state != BAY_FAULT)

@@ -78,6 +78,7 @@ struct Docking {
 
         struct {
                 DockingOrder kind;
+                bool begun;
                 DockingOrderDone done;
                 void *userdata;
                 uint32_t uid; /* on whose word */
@@ -186,6 +187,8 @@ int docking_confirm(Docking *d, const Operator *by, DockingOrderDone done, void 
 int docking_order_new(Docking *d, DockingOrder kind, DockingOrderDone done, void *userdata, const char **ret_why);
 void docking_order_cancel(Docking *d);
 void docking_order_done(Docking *d, DockingOrder kind, int result, const char *text);
+/* Begins an order that waited for the camera to be let go. */
+void docking_order_begin(Docking *d);
 /* The session, or the docking, ended first. */
 void docking_order_abort(Docking *d, const char *text);
 

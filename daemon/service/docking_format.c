@@ -155,7 +155,8 @@ static Clip *find_licensed(Docking *d, const WorkerClip *listed) {
                 Clip *c = d->clips[i];
 
                 if (c->erase_licensed && !d->format.found[i] && c->size_bytes == listed->size_bytes &&
-                    c->mtime_unix_sec == listed->mtime_unix_sec && ((c->flags ^ listed->flags) & CAMERA_FLAGS) == 0 && text_equal(c->path, listed->path)) {
+                    c->mtime_unix_sec == listed->mtime_unix_sec && ((c->flags ^ listed->flags) & CAMERA_FLAGS) == 0 &&
+                    text_equal(c->path, listed->path)) {
                         d->format.found[i] = true;
                         d->format.n_found++;
                         return c;

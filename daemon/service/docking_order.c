@@ -115,7 +115,7 @@ static const char *owner_obstacle(const Docking *d) {
                 return "the camera is quarantined";
         if (d->behind || d->away || !d->device)
                 return "the camera is not in the mode in which its owner can be written; try again when its footage is taken";
-        if (d->busy || !d->identified || !d->checked || d->worker || d->retry_at_usec > 0)
+        if (bay_state(d->bay) != BAY_READY || !d->identified || !d->checked)
                 return "the dock is at work with the camera; try again when it is ready";
         return NULL;
 }
@@ -140,7 +140,14 @@ int docking_set_owner(Docking *d, const WorkerOwner *owner, const Operator *by, 
                 *ret_why = "out of memory";
                 return -ENOMEM;
         }
-        /* Its failure ends the order by docking_order_abort(). */
-        (void) docking_spawn(d, opened);
+        docking_order_begin(d);
         return 0;
+}
+
+/* A camera that has just become ready is still being let go. Failing to spawn ends the order by docking_order_abort(). */
+void docking_order_begin(Docking *d) {
+        if (d->order.kind != DOCKING_ORDER_OWNER || d->order.begun || d->busy || d->worker)
+                return;
+        d->order.begun = true;
+        (void) docking_spawn(d, opened);
 }

@@ -64,8 +64,8 @@ def test_footage_behind_the_switch_of_a_real_protocol_is_stored_and_erased(sim, 
         assert sim("state", camera=dialect)["docked"], "it is not back in its command mode"
         assert not [e for e in d.events("fault") if e["bay"] == f"1-1.{n}"]
     assert d.bay(2)["BatteryPercent"] == 64
-    assert len(d.stored()) == 6 and len(d.events("erased")) == 6
-    assert len(d.events("docked")) == 3
+    d.wait(lambda: len(d.events("erased")) == 6, "the erases to be on record")
+    assert len(d.stored()) == 6 and len(d.events("docked")) == 3
     d.check_chain()
     d.daemon.end()
     for path, data in everything_kept(d):

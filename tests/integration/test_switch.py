@@ -140,6 +140,7 @@ def test_docking_goes_on_behind_the_switch_and_ends_ready_in_command_mode(sim, d
     assert d.bay(1)["BatteryPercent"] == 77
     assert d.bay(1)["Serial"] == "SN-c"
     # One docking, with every step of it on record.
+    d.wait(lambda: len(d.events("checked")) == 3, "the last check to be on record")
     assert len(d.events("docked")) == 1 and not d.events("undocked")
     order = [k for k in kinds(d) if k in ("checked", "switch-begun", "left", "returned", "storage-identified", "identity-confirmed",
                                           "erased", "ejected")]
@@ -196,7 +197,7 @@ def test_camera_swapped_during_the_switch_is_not_taken_for_the_first(sim, dock):
     assert d.bay(1)["Identity"] == "other"
     assert len(d.events("clip-seen")) == begun, "another camera's footage was taken for this one's"
     assert len(sim("state", camera="x-disk")["clips"]) == 1
-    assert d.events("storage-identified")[-1]["identity"] == "other"
+    d.wait(lambda: d.events("storage-identified")[-1]["identity"] == "other", "that to be on record")
 
 
 def test_exchanged_card_is_taken_when_somebody_vouches_for_it(sim, dock):
@@ -368,6 +369,7 @@ def test_bay_without_port_power_leaves_the_camera_ready_in_storage_mode(sim, doc
         assert d.daemon.output().count("cannot be switched") == 1, d.daemon.output()
         assert d.bay(1)["BatteryPercent"] == 77, "what the camera told before is forgotten"
         # A daemon that starts now does not look for a storage that was ejected, and does not wait for a camera to go back.
+        d.wait(lambda: d.events("ejected"), "the eject to be on record")
         looked = len(d.events("identified"))
         kill(d)
         d.wait_state(1, "ready")
