@@ -592,6 +592,7 @@ def test_a_killed_worker_leaves_a_camera_that_the_next_one_can_use(sim, _dock):
             with c.worker() as w:
                 assert len(w.list()) == 1, f"killed after {moment} blocks"
                 assert w.verify(clip, 7)[7][0] == BLOCK_SIZE
+        assert c.state()["class_resets"] == 6, "not every session began with Reset Recovery"
 
 
 def test_a_pull_resumes_after_its_last_block(sim, _dock):
