@@ -43,7 +43,8 @@ void bot_pause(unsigned msec) {
 static int class_reset(BotLink *link) {
         int r;
 
-        r = berth_host_control(link->host, REQUEST_TO_INTERFACE, REQUEST_RESET, 0, link->interface, NULL, 0, CONTROL_TIMEOUT_MSEC);
+        r = berth_host_control(link->host, REQUEST_TO_INTERFACE, REQUEST_RESET, 0, link->interface, NULL, 0,
+                               CONTROL_TIMEOUT_MSEC);
         if (r < 0)
                 return r;
         r = berth_host_clear_halt(link->host, link->bulk_in);
@@ -82,7 +83,8 @@ int bot_luns(BotLink *link, unsigned *ret) {
         uint8_t max = 0;
         int r;
 
-        r = berth_host_control(link->host, REQUEST_OF_INTERFACE, REQUEST_MAX_LUN, 0, link->interface, &max, 1, CONTROL_TIMEOUT_MSEC);
+        r = berth_host_control(link->host, REQUEST_OF_INTERFACE, REQUEST_MAX_LUN, 0, link->interface, &max, 1,
+                               CONTROL_TIMEOUT_MSEC);
         if (r == -ENODEV)
                 return r;
         /* Some stall it, some answer nothing, some are silent: all of those have one. */
@@ -154,7 +156,8 @@ static int data_deliver(BotLink *link, const BotCommand *c, DataPhase *p) {
  * the same transfer: that saves a round trip. 1: the data phase is over.
  */
 static int data_step(BotLink *link, const BotCommand *c, uint32_t tag, DataPhase *p) {
-        uint32_t left = c->size - p->moved, step = left < BOT_STEP_MAX ? left : BOT_STEP_MAX, kept = p->moved - c->deliver, got;
+        uint32_t left = c->size - p->moved, step = left < BOT_STEP_MAX ? left : BOT_STEP_MAX;
+        uint32_t kept = p->moved - c->deliver, got;
         size_t packet = link->packet_in, want = (step + packet - 1) / packet * packet;
         bool status_too = step == left && step == want && !link->status_apart;
         ssize_t n;
@@ -164,7 +167,7 @@ static int data_step(BotLink *link, const BotCommand *c, uint32_t tag, DataPhase
                 want += packet;
         n = berth_host_bulk(link->host, link->bulk_in, link->buffer, want, link->timeout_msec);
         if (n == -EPIPE) {
-                /* What came before the stall is lost to us. From a device that stalls before each status the data are read apart. */
+                /* What came before the stall is lost to us: a device that stalls before each status is read another way. */
                 link->status_apart |= status_too;
                 r = end_by_stall(link, link->bulk_in);
                 return r < 0 ? r : 1;
@@ -216,7 +219,7 @@ static int data_out(BotLink *link, const BotCommand *c, DataPhase *p) {
         return 0;
 }
 
-/* Reads the status wrapper unless it came already. Once each: a halt before it (§6.7.2), an empty packet that closed the data. */
+/* Reads the status wrapper unless it came already. Once each: a halt before it (§6.7.2), an empty packet behind the data. */
 static int receive_csw(BotLink *link, DataPhase *p) {
         bool halted = false, empty = false;
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <string.h>
 
 #include "msc.h"
 
@@ -10,7 +9,8 @@ static int denied(const Msc *msc, const char *path, const char *why) {
 }
 
 static int broken(const Msc *msc, const MscVolume *v, const char *path, int r) {
-        berth_host_log(msc->host, BERTH_LOG_ERR, "erasing %s failed: %s", path, fs_why(v->fs)[0] ? fs_why(v->fs) : strerror(-r));
+        berth_host_log(msc->host, BERTH_LOG_ERR, "erasing %s failed: %s", path,
+                       fs_why(v->fs)[0] ? fs_why(v->fs) : scsi_error_text(v->unit, r));
         return r;
 }
 
@@ -22,8 +22,8 @@ static int look_again(Msc *msc, MscVolume *v, const char *path) {
         if (r != -EIO)
                 return r;
         v->distrusted = true;
-        berth_host_log(msc->host, BERTH_LOG_ERR, "the card does not keep what is written to it: it is worn out or forged; replace it "
-                       "(while erasing %s)", path);
+        berth_host_log(msc->host, BERTH_LOG_ERR, "the card does not keep what is written to it: it is worn out or forged; replace "
+                       "it (while erasing %s)", path);
         return r;
 }
 

@@ -47,7 +47,8 @@ static int parse_header(const Disk *disk, uint64_t at, const uint8_t *sector, He
                 .array_crc = get_le32(sector + 88),
         };
 
-        if (memcmp(sector, "EFI PART", 8) != 0 || size < HEADER_SIZE_MIN || size > disk->sector_bytes || get_le64(sector + 24) != at)
+        if (memcmp(sector, "EFI PART", 8) != 0 || size < HEADER_SIZE_MIN || size > disk->sector_bytes ||
+            get_le64(sector + 24) != at)
                 return -EBADMSG;
         crc = crc32_add(UINT32_MAX, sector, 16);
         crc = crc32_add(crc, no_crc, sizeof(no_crc));

@@ -67,7 +67,8 @@ static int on_file(void *userdata, const FsFile *file) {
 
         r = make_path(l, file);
         if (r < 0) {
-                berth_host_log(l->msc->host, BERTH_LOG_ERR, "the path of a file on the camera is longer than %u bytes", BERTH_PATH_MAX - 1);
+                berth_host_log(l->msc->host, BERTH_LOG_ERR, "the path of a file on the camera is longer than %u bytes",
+                               BERTH_PATH_MAX - 1);
                 return r;
         }
         r = add_file(l->msc, l->volume, file->handle);

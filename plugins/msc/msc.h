@@ -48,8 +48,8 @@ typedef struct Msc {
 
 /* volumes.c */
 /*
- * Finds the volumes of all units; nothing to do when that is done. -ENOMEDIUM when no unit has a medium; -EMEDIUMTYPE when there
- * is one that is neither FAT nor exFAT where footage could be; the reason is logged.
+ * Finds the volumes of all units; nothing to do when that is done. -ENOMEDIUM when no unit has a medium; -EMEDIUMTYPE when
+ * there is one that is neither FAT nor exFAT where footage could be; the reason is logged.
  */
 int msc_mount(Msc *msc);
 /* Forgets them, and what was listed of them. Writes nothing. */

@@ -83,7 +83,7 @@ static int read_logical(const Disk *disk, uint8_t *buffer, uint64_t base, uint64
                 }
                 if (!is_extended(next.type) || next.n == 0)
                         return 0;
-                /* Records that follow each other can still loop: the hops are counted, and a logical one cannot be there twice. */
+                /* Records can still loop: the hops are counted, and no logical partition is added twice. */
                 if (next.first >= length || base + next.first >= disk->n_sectors || base + next.first == at)
                         return -EBADMSG;
                 at = base + next.first;

@@ -21,9 +21,9 @@ typedef struct Partitions {
 } Partitions;
 
 /*
- * 0, with the whole medium as the only one where there is no table. -EBADMSG for a GPT of which neither copy is whole, or which names
- * sectors that are not there, or the same twice; -E2BIG for more than PARTITIONS_MAX; errors of the disk. On failure *ret_why, never
- * NULL, is what is wrong.
+ * 0, with the whole medium as the only one where there is no table. -EBADMSG for a GPT of which neither copy is whole, and for
+ * tables that name sectors that are not there, or the same twice, or have no end; -E2BIG for more than PARTITIONS_MAX; errors of the
+ * disk. On failure *ret_why, never NULL, is what is wrong.
  */
 int partitions_read(const Disk *disk, Partitions *ret, const char **ret_why);
 

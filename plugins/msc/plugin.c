@@ -85,7 +85,7 @@ static int open_camera(Msc *msc) {
         msc->link.packet_in = interface.bulk_in_packet;
         msc->link.timeout_msec = msc->options.timeout_msec;
         msc->link.ignore_residue = msc->options.ignore_residue;
-        /* Whoever had it before (the kernel's driver, a worker that was killed) may have left it in the middle of a command. */
+        /* Whoever had it before (the kernel's driver, a killed worker) may have left it in the middle of a command. */
         r = bot_recover(&msc->link);
         if (r == 0)
                 r = find_units(msc);

@@ -47,8 +47,8 @@ static void scan_tell(Scan *s) {
         if (s->from == s->to)
                 return;
         berth_host_unreadable(s->reader->msc->host, s->from, s->to - s->from);
-        berth_host_log(s->reader->msc->host, BERTH_LOG_WARNING, "the card cannot read the bytes %" PRIu64 " to %" PRIu64 " of %s", s->from,
-                       s->to - 1, s->reader->clip->path);
+        berth_host_log(s->reader->msc->host, BERTH_LOG_WARNING, "the card cannot read the bytes %" PRIu64 " to %" PRIu64 " of %s",
+                       s->from, s->to - 1, s->reader->clip->path);
         s->told++;
         s->from = s->to = 0;
 }
@@ -103,9 +103,10 @@ static int scan_extent(Scan *s, const FsExtent *e, uint64_t from, uint64_t to) {
         from -= (from - e->offset_bytes) % sector_bytes;
         while (from < to && !scan_is_over(s)) {
                 uint64_t bytes = min_u64(to - from, SCAN_STEP);
+                uint32_t n = (uint32_t) ((bytes + sector_bytes - 1) / sector_bytes);
                 int r;
 
-                r = scan_run(s, sector_of(s->reader, e, from), (uint32_t) ((bytes + sector_bytes - 1) / sector_bytes), from, bytes);
+                r = scan_run(s, sector_of(s->reader, e, from), n, from, bytes);
                 if (r < 0)
                         return r;
                 from += bytes;
@@ -114,8 +115,8 @@ static int scan_extent(Scan *s, const FsExtent *e, uint64_t from, uint64_t to) {
 }
 
 /*
- * Sectors ahead cannot be read: finds out which, in all that was asked for, so that nobody has to come back for each. The errno that
- * read() returns.
+ * Sectors ahead cannot be read: finds out which, in all that was asked for, so that nobody has to come back for each. The errno
+ * that read() returns.
  */
 static int tell_unreadable(const Reader *rd) {
         Scan s = { .reader = rd, .until_usec = berth_host_boottime_usec() + SCAN_USEC_MAX };
@@ -133,8 +134,8 @@ static int tell_unreadable(const Reader *rd) {
         if (r < 0)
                 return r;
         if (s.told == 0)
-                berth_host_log(rd->msc->host, BERTH_LOG_WARNING, "the card could not read %s at first, and then could: it is worn out",
-                               rd->clip->path);
+                berth_host_log(rd->msc->host, BERTH_LOG_WARNING, "the card could not read %s at first, and then could: it is worn "
+                               "out", rd->clip->path);
         return -EIO;
 }
 

@@ -46,7 +46,8 @@ const char *scsi_error_text(const ScsiUnit *unit, int error) {
 int scsi_inquire(ScsiUnit *unit) {
         uint8_t data[INQUIRY_SIZE] = { 0 };
         const ScsiCommand c = {
-                .cdb = { 0x12, 0, 0, 0, INQUIRY_SIZE }, .cdb_size = 6, .direction = BOT_IN, .size = INQUIRY_SIZE, .receive = data,
+                .cdb = { 0x12, 0, 0, 0, INQUIRY_SIZE }, .cdb_size = 6,
+                .direction = BOT_IN, .size = INQUIRY_SIZE, .receive = data,
         };
         uint32_t moved = 0;
         int r;
@@ -74,7 +75,8 @@ int scsi_test(ScsiUnit *unit) {
 static int ask_capacity16(ScsiUnit *unit, uint64_t *ret_last, uint32_t *ret_bytes) {
         uint8_t data[32] = { 0 };
         const ScsiCommand c = {
-                .cdb = { 0x9E, 0x10, [13] = sizeof(data) }, .cdb_size = 16, .direction = BOT_IN, .size = sizeof(data), .receive = data,
+                .cdb = { 0x9E, 0x10, [13] = sizeof(data) }, .cdb_size = 16,
+                .direction = BOT_IN, .size = sizeof(data), .receive = data,
         };
         uint32_t moved = 0;
         int r;
@@ -110,8 +112,8 @@ static int ask_capacity(ScsiUnit *unit) {
         }
         if (bytes < DISK_SECTOR_MIN || bytes > DISK_SECTOR_MAX || (bytes & (bytes - 1)) != 0 || last == UINT64_MAX ||
             last + 1 > UINT64_MAX / bytes) {
-                berth_host_log(unit->link->host, BERTH_LOG_ERR, "unit %u says that it has sectors of %u bytes: no file system that "
-                               "Berth reads has those", unit->lun, (unsigned) bytes);
+                berth_host_log(unit->link->host, BERTH_LOG_ERR, "unit %u says that it has sectors of %u bytes: no file system "
+                               "that Berth reads has those", unit->lun, (unsigned) bytes);
                 return -EMEDIUMTYPE;
         }
         unit->sector_bytes = bytes;

@@ -42,23 +42,25 @@ const char *scsi_error_text(const ScsiUnit *unit, int error);
 /* INQUIRY: what it is. -EINVAL or -EOPNOTSUPP when the device refuses, as it does for a unit that it does not have. */
 int scsi_inquire(ScsiUnit *unit);
 /*
- * Waits until it is ready, then asks for its size and its write protection. -ENOMEDIUM when there is nothing in it, -EBUSY when it
- * does not become ready, -EMEDIUMTYPE for sectors of a size that no file system has.
+ * Waits until it is ready, then asks for its size and its write protection. -ENOMEDIUM when there is nothing in it, -EBUSY
+ * when it does not become ready, -EMEDIUMTYPE for sectors of a size that no file system has.
  */
 int scsi_start(ScsiUnit *unit);
 /* Gets unit attentions out of the way of a read whose bytes cannot be taken back. 0, or why it is not ready. */
 int scsi_test(ScsiUnit *unit);
-/* A serial number from VPD page 0x80, else an identification from page 0x83; "" when it offers neither. Never fails but for the link. */
+/*
+ * A serial number from VPD page 0x80, else an identification from page 0x83; "" when it offers neither. Fails only with the link.
+ */
 int scsi_serial(ScsiUnit *unit, char *ret, size_t size);
 
 /* Into memory, of any length. -EIO: a sector that cannot be read is among them. */
 int scsi_read(ScsiUnit *unit, uint64_t sector, uint32_t n, void *ret);
 /*
- * Delivers `n` sectors, at most transfer_bytes of them, into the clip that is being read. All but the last few only after the status
- * was good; a failure may have delivered some, and is not tried again.
+ * Delivers `n` sectors, at most transfer_bytes of them, into the clip that is being read: the last few of their bytes only after
+ * the status was good. A failure may have delivered the others, and is not tried again.
  */
 int scsi_deliver(ScsiUnit *unit, uint64_t sector, uint32_t n);
-/* Tries on memory whether the unit reads more at once, and raises transfer_bytes when it does. `n` sectors are there to try on. */
+/* Tries on memory whether the unit reads more at once, and raises transfer_bytes when it does. `n` sectors are there for it. */
 int scsi_try_larger(ScsiUnit *unit, uint64_t sector, uint64_t n);
 int scsi_write(ScsiUnit *unit, uint64_t sector, uint32_t n, const void *data);
 int scsi_flush(ScsiUnit *unit);

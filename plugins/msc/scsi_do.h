@@ -17,7 +17,7 @@ typedef struct ScsiCommand {
 } ScsiCommand;
 
 /*
- * 0; the meaning of its sense (sense_error(), with -EAGAIN made -EBUSY once the deadline is over, and unit->sense); or the errors of
+ * 0; the meaning of its sense (sense_error() of unit->sense, -EBUSY when it is not ready at the deadline); or the errors of
  * bot_command(). `ret_moved` may be NULL.
  */
 int scsi_do(ScsiUnit *unit, const ScsiCommand *command, uint32_t *ret_moved);

@@ -112,9 +112,9 @@ bool sense_wants_start(const Sense *s) {
 
 const char *sense_text(const Sense *s) {
         static const char *const keys[] = {
-                "no reason given",   "recovered error", "not ready",       "medium error", "hardware error", "command refused",
-                "unit attention",    "data protected",  "blank medium",    "vendor error", "copy aborted",   "command aborted",
-                "reserved",          "volume overflow", "miscompare",      "completed",
+                "no reason given", "recovered error", "not ready",    "medium error",    "hardware error", "command refused",
+                "unit attention",  "data protected",  "blank medium", "vendor error",    "copy aborted",   "command aborted",
+                "reserved",        "volume overflow", "miscompare",   "completed",
         };
 
         if (s->asc == ASC_NO_MEDIUM)

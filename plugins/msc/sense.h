@@ -29,9 +29,9 @@ typedef struct Sense {
 /* -EBADMSG when it is neither format, or too short to name a key. Pure, as all of these. */
 int sense_parse(const uint8_t *data, size_t size, Sense *ret);
 /*
- * As errno: -EIO for a sector that cannot be read or written, -ENOMEDIUM, -EROFS, -EOPNOTSUPP (command unknown), -EINVAL
- * (refused as it is), -ERANGE (past the end), -EAGAIN (not ready, may become so), -EBUSY (not ready), -ESTALE (the medium may be another
- * one), -EREMOTEIO for whatever else is broken; 0 for "recovered".
+ * As errno: -EIO for a sector that cannot be read or written, -ENOMEDIUM, -EROFS and -EACCES (protected), -EOPNOTSUPP (command
+ * unknown), -EINVAL (refused as it is), -ERANGE (past the end), -EAGAIN (not ready, may become so), -EBUSY (not ready), -ESTALE
+ * (the medium may be another one), -EREMOTEIO for whatever else is broken; 0 for "recovered".
  */
 int sense_error(const Sense *sense);
 /* A few words for a person, such as "medium error". */

@@ -95,8 +95,8 @@ static int mount_partition(Msc *msc, ScsiUnit *unit, const Partition *p) {
                 return 0;
         }
         if (r == -EMEDIUMTYPE && !p->may_hold_files) {
-                berth_host_log(msc->host, BERTH_LOG_INFO, "%s has no file system that a camera writes footage to; it is left alone",
-                               msc_volume_name(v, name));
+                berth_host_log(msc->host, BERTH_LOG_INFO, "%s has no file system that a camera writes footage to; it is left "
+                               "alone", msc_volume_name(v, name));
                 return 0;
         }
         berth_host_log(msc->host, BERTH_LOG_ERR, "%s cannot be read as a file system: %s", msc_volume_name(v, name),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What an erase wrote, sector by sector, so that it can be looked at again: cards that are worn out take writes and forget them. */
+/* What an erase wrote, sector by sector, so that it can be looked at again: worn-out cards take writes and forget them. */
+
+#include <stddef.h>
 
 #include "disk.h"
-#include <stddef.h>
 
 typedef struct WrittenSector {
         uint64_t sector, digest;

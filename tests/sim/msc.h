@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The simulated mass-storage camera, inside: bulk-only transport (msc.c), SCSI (msc_scsi.c), media (msc_medium.c), control socket
- * (msc_spec.c). */
+/*
+ * The simulated mass-storage camera, inside: bulk-only transport (msc.c), SCSI (msc_scsi.c), media (msc_medium.c), control
+ * socket (msc_spec.c).
+ */
 
 #include <jansson.h>
 
@@ -89,8 +91,8 @@ typedef struct MscCamera {
 
 /* ---- msc_scsi.c ---- */
 /*
- * What the command wants to do: fills way, planned, and the answer or the range, or sets sense and status. WRITE is carried out by
- * msc_scsi_received(), when its data are there.
+ * What the command wants to do: fills way, planned, and the answer or the range, or sets sense and status. WRITE is carried out
+ * by msc_scsi_received(), when its data are there.
  */
 void msc_scsi_begin(MscCamera *camera);
 int msc_scsi_received(MscCamera *camera);

@@ -6,9 +6,9 @@
  *   camera       {"name", "type": "msc", "vid", "pid", "manufacturer", "product", "serial", "speed", "units": [UNIT…], or the
  *                members of the only UNIT}
  *   UNIT         {"image": file of the machine (none: no medium), "size": bytes, when the medium is larger than the file,
- *                "sector": 512 to 4096, "read_only", "removable" (default true), "device_type" (default 0), "cache": true (writes reach the
- *                file at a flush), "descriptor_sense": true, "scsi_vendor", "scsi_product", "scsi_revision", "unit_serial" (of the vital
- *                product data; without it there are none)}
+ *                "sector": 512 to 4096, "read_only", "removable" (default true), "device_type" (default 0), "cache": true (writes
+ *                reach the file at a flush), "descriptor_sense": true, "scsi_vendor", "scsi_product", "scsi_revision", "unit_serial"
+ *                (of the vital product data; without it there are none)}
  *   set          {"unit": number, default 0, "read_only", "cache", "forgets": takes writes and does not keep them,
  *                "bad": [[first sector, how many]…], "image": another medium, or null for none (a unit attention tells),
  *                "cut_after": so many more sectors get into the file, then the power is gone, as if the cable were out}

@@ -319,7 +319,8 @@ static void test_hostile_headers_with_a_right_checksum_are_refused(void **state)
                 uint64_t value;
         } lies[] = {
                 { 12, 4, 91 },     { 12, 4, 513 },        { 12, 4, UINT32_MAX }, { 48, 8, 10000 },  { 48, 8, UINT64_MAX },
-                { 72, 8, 0 },      { 72, 8, UINT64_MAX }, { 80, 4, 100000 },     { 80, 4, UINT32_MAX }, { 80, 4, 0x02000000 }, { 84, 4, 0 },
+                { 72, 8, 0 },      { 72, 8, UINT64_MAX }, { 80, 4, 100000 },     { 80, 4, UINT32_MAX }, { 80, 4, 0x02000000 },
+                { 84, 4, 0 },
                 { 84, 4, 64 },     { 84, 4, 192 },        { 84, 4, 8192 },       { 84, 4, UINT32_MAX }, { 40, 8, 9999 },
         };
         Partitions list;
