@@ -118,6 +118,26 @@ def children(pid):
     return found
 
 
+class S3Place:
+    """A prefix in a bucket, as a dock's store. `store` is an rgw.Rgw."""
+
+    def __init__(self, store, bucket, prefix, endpoint=None, **settings):
+        self.store, self.bucket, self.prefix = store, bucket, prefix
+        self.values = {"endpoint": endpoint or store.endpoint, "bucket": bucket, "prefix": prefix, **settings}
+
+    def settings(self, folder):
+        keys = os.path.join(folder, "keys")
+        with open(keys, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+            f.write(self.store.credentials())
+        return f"[store]\ntype = s3\ncredentials = {keys}\n" + "".join(f"{key} = {value}\n" for key, value in self.values.items())
+
+    def keys(self, below):
+        return [key.removeprefix(self.prefix + "/") for key in self.store.keys(self.bucket, f"{self.prefix}/{below}/")]
+
+    def get(self, key):
+        return self.store.get(self.bucket, f"{self.prefix}/{key}")
+
+
 class Dock:
     """berthd with its surroundings, in a scratch folder of its own."""
 
@@ -126,12 +146,14 @@ class Dock:
         self.bays = bays  # port paths; bay numbers count from 1
         self.state = os.path.join(folder, "state")
         self.store = config.pop("store", os.path.join(folder, "store"))
+        self.s3 = config.pop("s3", None)  # an S3Place, instead of the folder
         self.config = config
         self.daemon = self.uplink = None
         self.preload = None
         self.daemon_env = {}
         os.makedirs(self.state, exist_ok=True)
         os.makedirs(self.store, exist_ok=True)
+        os.makedirs(os.path.join(folder, "uplink-state"), exist_ok=True)
         self._start_bus(synchronised)
         self.write_config()
 
@@ -180,8 +202,12 @@ class Dock:
                 f.write(f"[bay {port}]\nnumber = {number}\n\n")
             f.write(extra)
         with open(self.path("uplink.conf"), "w", encoding="utf-8") as f:
-            f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\n\n[store]\ntype = dir\npath = {self.store}\n")
-            for key, value in self.config.get("uplink", {"same_disk_is_store": "yes"}).items():
+            f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\n")
+            if self.s3:
+                f.write(f"state_dir = {self.path('uplink-state')}\n\n" + self.s3.settings(self.folder))
+            else:
+                f.write(f"\n[store]\ntype = dir\npath = {self.store}\n")
+            for key, value in self.config.get("uplink", {} if self.s3 else {"same_disk_is_store": "yes"}).items():
                 f.write(f"{key} = {value}\n")
 
     # ---- the processes
@@ -291,30 +317,37 @@ class Dock:
 
     # ---- judging
 
+    def objects(self, below="objects"):
+        """Keys of what the store holds below one of its folders."""
+        if self.s3:
+            return self.s3.keys(below)
+        return [os.path.relpath(os.path.join(folder, name), self.store)
+                for folder, _, files in os.walk(os.path.join(self.store, below)) for name in files]
+
+    def content(self, key):
+        if self.s3:
+            yield self.s3.get(key)
+            return
+        with open(os.path.join(self.store, key), "rb") as f:
+            while chunk := f.read(1 << 20):
+                yield chunk
+
     def manifests(self):
         """All manifests in the store."""
-        found = []
-        for folder, _, files in os.walk(os.path.join(self.store, "manifests")):
-            for name in files:
-                with open(os.path.join(folder, name), encoding="utf-8") as f:
-                    found.append(json.load(f))
-        return found
+        return [json.loads(b"".join(self.content(key))) for key in self.objects("manifests")]
 
     def stored(self):
-        """{(serial, path): [sha256 of the stored bytes, ...]}, computed from the store's files alone, through the manifests."""
+        """{(serial, path): [sha256 of the stored bytes, ...]}, computed from the store's contents alone, through the manifests."""
         found = {}
         for manifest in self.manifests():
-            with open(os.path.join(self.store, manifest["object"]), "rb") as f:
-                digest = hashlib.sha256()
-                while chunk := f.read(1 << 20):
-                    digest.update(chunk)
+            digest, size = hashlib.sha256(), 0
+            for chunk in self.content(manifest["object"]):
+                digest.update(chunk)
+                size += len(chunk)
             assert digest.hexdigest() == manifest["sha256"], f"{manifest['object']} does not have the bytes that its manifest names"
-            assert os.path.getsize(os.path.join(self.store, manifest["object"])) == manifest["size"]
+            assert size == manifest["size"]
             found.setdefault((manifest["serial"], manifest["path"]), []).append(digest.hexdigest())
         return found
-
-    def objects(self):
-        return [os.path.join(folder, name) for folder, _, files in os.walk(os.path.join(self.store, "objects")) for name in files]
 
     def check_chain(self):
         """The custody chain by its own words: each event's hash is the next one's `prev`."""

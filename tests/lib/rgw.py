@@ -177,6 +177,9 @@ class Rgw:
         self.run("radosgw-admin", "user", "create", f"--uid={name}", f"--display-name={name}", f"--access-key={access_key}",
                  f"--secret={secret_key}")
 
+    def credentials(self):
+        return f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+
     # ---- the foreign client: curl, which signs by itself
 
     def curl(self, *arguments, keys=(ACCESS_KEY, SECRET_KEY), check=True):

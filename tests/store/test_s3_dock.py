@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A whole dock with its store in a real Ceph: from cameras to receipts to the erase."""
+
+import atexit
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import rack  # noqa: E402
+from fault_proxy import FaultProxy  # noqa: E402
+from rack import S3Place, make_clip  # noqa: E402
+from rgw import Rgw  # noqa: E402
+from unit_calls import calls, forbidden, traced, unit  # noqa: E402
+
+MIB = 1 << 20
+rack.enter()
+store = Rgw(os.path.join(tempfile.mkdtemp(prefix="s3-"), "ceph"))
+atexit.register(store.close)
+store.make_bucket("clips")
+proxy = FaultProxy(store.port)
+
+
+def cameras(sim, ports, size):
+    digests = {}
+    for n, port in enumerate(ports):
+        sim("camera", name=f"c{n}", type="ptp", serial=f"SN-c{n}", manufacturer="Acme", model="BC-1", firmware="1.2",
+            clips=[make_clip(f"DCIM/100/CLIP{k}.MP4", size(k), 10 * n + k) for k in range(3)])
+        digests[f"SN-c{n}"] = rack.sha256_of(sim("state", camera=f"c{n}", sha256=True))
+        sim("plug", camera=f"c{n}", port=port)
+    return digests
+
+
+def assert_stored_and_erased(d, sim, digests):
+    stored = d.stored()
+    for n, (serial, clips) in enumerate(digests.items()):
+        for path, digest in clips.items():
+            assert stored.get((serial, path)) == [digest], f"{serial} {path}: {stored.get((serial, path))}"
+        assert sim("state", camera=f"c{n}")["clips"] == [], "the camera is not erased"
+    assert len(d.objects()) == len(stored)
+    assert all(event["strength"] == "digest" for event in d.events("receipted"))
+    d.check_chain()
+
+
+def test_cameras_are_erased_against_the_receipts_of_a_bucket(sim, dock):
+    d = dock(["1-1.1", "1-1.2", "1-2.3"], s3=S3Place(store, "clips", "north", part_size="5M")).start()
+    digests = cameras(sim, d.bays, lambda k: [0, 700_001, 12 * MIB][k])
+    for bay in (1, 2, 3):
+        d.wait_state(bay, "ready", deadline=120)
+    assert_stored_and_erased(d, sim, digests)
+
+
+def test_outage_and_killed_uplink_cost_time_only(sim, dock):
+    proxy.reset()
+    proxy.bandwidth = 8 * MIB
+    d = dock(["1-1.1", "1-1.2"], s3=S3Place(store, "clips", "south", endpoint=proxy.endpoint, part_size="5M")).start()
+    digests = cameras(sim, d.bays, lambda k: (11 + k) * MIB)
+    d.wait(lambda: proxy.body_bytes["part"] > 15 * MIB, "some of it to be sent")
+    d.uplink.end(9)
+    proxy.bandwidth = None
+    proxy.rules = [{"phase": phase, "action": "reset", "times": None} for phase in ["probe", "part", "list", "look", "create", "manifest"]]
+    d.start_uplink()
+    d.wait(lambda: proxy.count("probe") > 3, "the store to be asked in vain")
+    assert not d.manifests(), "something counts as stored"
+    proxy.rules = []
+    for bay in (1, 2):
+        d.wait_state(bay, "ready", deadline=180)
+    assert_stored_and_erased(d, sim, digests)
+    assert proxy.body_bytes["part"] <= 2 * (11 + 12 + 13) * MIB + 6 * 5 * MIB, "more was sent again than a part of each"
+
+
+def test_unit_and_drop_in_allow_all_that_it_takes(sim, dock):
+    """A system call or a socket that the unit would refuse shows here, not on a dock."""
+    d = dock(["1-1.1"], s3=S3Place(store, "clips", "traced", endpoint=f"http://localhost:{store.port}", part_size="5M"))
+    build = rack.BUILD
+    d.start_uplink()
+    d.uplink.end()
+    rack.BUILD = traced(d.path("traced"), ["berth-uplink"])
+    try:
+        d.start()
+        digests = cameras(sim, d.bays, lambda k: [1000, 6 * MIB, 7 * MIB][k])
+        d.wait_state(1, "ready", deadline=300)
+        assert_stored_and_erased(d, sim, digests)
+        d.daemon.end()
+        d.uplink.end()
+    finally:
+        traces, rack.BUILD = rack.BUILD, build
+    found = calls(os.path.join(traces, "berth-uplink.calls"))
+    assert any(name == "socket" and rest.startswith("AF_INET") for name, rest in found), "the trace is not one"
+    # Name resolution asks the kernel which addresses there are, and does without an answer.
+    found = [(name, rest) for name, rest in found if not (name == "socket" and rest.startswith("AF_NETLINK"))]
+    assert forbidden(unit("berth-uplink.service"), found) == {"socket(AF_INET)"} | (forbidden(
+        unit("berth-uplink.service"), found) & {"socket(AF_INET6)"}), "the unit without the drop-in forbids IP, and only that"
+    wrong = forbidden(unit("berth-uplink.service", "network-store.conf"), found)
+    assert not wrong, f"berth-uplink.service would refuse: {', '.join(sorted(wrong))}"
+
+
+rack.run([test_cameras_are_erased_against_the_receipts_of_a_bucket, test_outage_and_killed_uplink_cost_time_only,
+          test_unit_and_drop_in_allow_all_that_it_takes])
