@@ -36,6 +36,8 @@ DEPS_TEST := libcmocka-dev libfuse3-dev fuse3 python3 python3-gi gir1.2-glib-2.0
 	curl ceph-common ceph-mgr ceph-mon ceph-osd radosgw
 # make check-vm: QEMU, what makes a Debian guest (without root as well).
 DEPS_VM := qemu-system-x86 mmdebstrap squashfs-tools uidmap libusbredirparser-dev
+# make bench-upload: what it is compared with.
+DEPS_BENCH := rclone awscli
 DEPS_LINT := cppcheck clang clang-tidy libclang-rt-dev mandoc shellcheck
 
 # ---- Flags ------------------------------------------------------------------------------------------------------

@@ -14,3 +14,10 @@ $(BENCH_PROGRAMS):
 BENCH_MIB ?= 1024
 bench-pull: all sim $(BENCH_PROGRAMS) ## pulling one clip, beside libusb, disk and SHA-256 alone and beside gphoto2
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' bench/bench_pull.py $(BENCH_MIB)
+
+.PHONY: bench-upload
+UPLOAD_MIB ?= 1024
+UPLOAD_COUNT ?= 100
+bench-upload: all ## uploading to a Ceph on this machine, beside rclone, awscli and curl
+	@.ci/install-packages $(DEPS_TEST) $(DEPS_BENCH)
+	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' bench/bench_upload.py $(UPLOAD_MIB) $(UPLOAD_COUNT)

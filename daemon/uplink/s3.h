@@ -24,7 +24,7 @@ typedef struct S3Settings {
         bool read_back;          /* read what was stored and hash it, also where the store checks digests */
         bool sole_writer;        /* nobody else writes here: a store without conditional writes will do */
         bool content_md5;        /* send Content-MD5, also where the store checks SHA-256 */
-        uint64_t part_size_bytes;
+        uint64_t part_size_bytes; /* 0: by the clip's size */
         const char *storage_class, *encryption, *kms_key, *tags; /* each may be NULL */
         const char *lock_mode; /* "GOVERNANCE", "COMPLIANCE", or NULL: no retention is asked for */
         uint64_t retention_sec;

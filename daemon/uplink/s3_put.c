@@ -28,6 +28,8 @@
 #include "base/text.h"
 #include "uplink/s3_private.h"
 
+#define AUTO_PART_MIN (16 * MIB)
+#define AUTO_PART_MAX (64 * MIB)
 #define HASH_CHUNK ((size_t) 256 * 1024)
 
 static S3Put *put_of(S3Op *op) {
@@ -399,11 +401,16 @@ static void on_record(S3Op *op, int result) {
         s3_op_job(op, s3_hash_part, on_hashed);
 }
 
-/* As many whole MiB as it takes for the parts to be few enough. */
+/*
+ * What a kill may cost, against what each part costs: a sixteenth of the clip within bounds, unless told otherwise. In any case
+ * as many whole MiB as it takes for the parts to be few enough.
+ */
 static uint64_t choose_part_size(const S3Store *store, uint64_t size_bytes) {
-        uint64_t least = size_bytes / S3_PARTS_MAX + 1;
+        uint64_t least = size_bytes / S3_PARTS_MAX + 1, wanted = store->part_size_bytes;
 
-        return MAX2(store->part_size_bytes, (least + MIB - 1) / MIB * MIB);
+        if (wanted == 0)
+                wanted = MIN2(MAX2(size_bytes / 16 / MIB * MIB, AUTO_PART_MIN), AUTO_PART_MAX);
+        return MAX2(wanted, (least + MIB - 1) / MIB * MIB);
 }
 
 static int open_record(S3Op *op) {

@@ -357,7 +357,6 @@ int uplink_settings_load(const char *path, UplinkSettings **ret, ConfError *erro
         s->transfers = 4;
         s->stall_usec = 60 * USEC_PER_SEC;
         s->create = true;
-        s->part_size_bytes = 16 * MIB;
         r = conf_parse_file(path, parse_line, &reader, error);
         if (r < 0)
                 return r;

@@ -37,7 +37,7 @@ typedef struct UplinkSettings {
         /* … of type s3; what is not set is NULL */
         char *endpoint, *region, *bucket, *prefix, *credentials;
         bool virtual_host, plain_http, sole_writer, content_md5;
-        uint64_t part_size_bytes;
+        uint64_t part_size_bytes; /* 0: by the clip's size */
         char *storage_class, *encryption, *kms_key, *tags, *lock_mode;
         uint64_t retention_sec;
         bool legal_hold;

@@ -37,7 +37,7 @@ static void test_s3_has_defaults_for_all_but_endpoint_and_bucket(void **state) {
         assert_string_equal(s->endpoint, "https://s3.example");
         assert_string_equal(s->region, "us-east-1");
         assert_string_equal(s->prefix, "");
-        assert_int_equal(s->part_size_bytes, 16 * MIB);
+        assert_int_equal(s->part_size_bytes, 0);
         assert_false(s->virtual_host || s->read_back || s->sole_writer || s->legal_hold);
         assert_null(s->lock_mode);
         assert_null(s->credentials);
