@@ -70,6 +70,7 @@ struct Docking {
         bool away;    /* off the bus, or about to leave it; `device` is NULL once it did */
         bool home;    /* … to come back in its command mode */
         bool cycling; /* its port is off, or about to be on again */
+        bool unchanged; /* it came back as it was: it, or another one of its model that somebody put in meanwhile */
         bool behind, emptied, ejected, lost, cycled, port_power; /* as in BayFacts */
         uint64_t away_since_usec, back_by_usec;
         DockingIdentity identity;
@@ -171,6 +172,8 @@ bool docking_device_left(Docking *d);
 bool docking_device_came(Docking *d, HotplugDevice *device);
 /* How a docking ended whose camera was away. */
 const char *docking_away_reason(const Docking *d);
+/* The device that came is another camera: ends this docking and begins one of its own. Frees `d`. */
+void docking_anew(Docking *d);
 /* A new docking may be of a camera that an earlier run sent into its storage mode: 1 when it is. */
 int docking_inherit(Docking *d);
 void docking_storage_known(Docking *d, const WorkerIdentity *id);

@@ -172,6 +172,7 @@ int camera_from_row(Manager *m, const CameraRow *row, Camera **ret) {
 
 static int find_camera(Docking *d, const char *serial, Camera **ret, char **ret_known_as) {
         _cleanup_(camera_row_freep) CameraRow *row = NULL;
+        const char *known_as;
         uint64_t id;
         int r;
 
@@ -187,7 +188,11 @@ static int find_camera(Docking *d, const char *serial, Camera **ret, char **ret_
                         return r;
                 if (row && !text_equal(row->model_id, d->model->id) && !(*ret_known_as = strdup(row->model_id)))
                         return -ENOMEM;
-        } else if (!text_equal(camera_model_id(*ret), d->model->id) && !(*ret_known_as = strdup(camera_model_id(*ret))))
+                return 0;
+        }
+        /* Without a model it was only ever looked up: a docking that asked for it went wrong. */
+        known_as = camera_model_id(*ret);
+        if (*known_as && !text_equal(known_as, d->model->id) && !(*ret_known_as = strdup(known_as)))
                 return -ENOMEM;
         return 0;
 }
@@ -213,6 +218,9 @@ static void identity_known(void *userdata, WorkerResult result, const char *text
         r = find_camera(d, serial, &camera, &known_as);
         if (r < 0)
                 return docking_trouble(d, r, "the camera cannot be looked up in the database");
+        if (d->camera && d->camera != camera && d->unchanged)
+                return docking_anew(d);
+        d->unchanged = false;
         if (d->camera && d->camera != camera)
                 return docking_quarantine(d, "it now says that its serial is %s, before it said %s, %s; take it out and put it in "
                                           "again", serial, camera_serial(d->camera),
@@ -244,6 +252,9 @@ static void opened(void *userdata, WorkerResult result, const char *text) {
         Docking *d = userdata;
         int r;
 
+        /* A log-in that was refused is not tried again: cameras may count. */
+        if (result == WORKER_DENIED)
+                return docking_quarantine(d, "%s", text);
         if (result != WORKER_OK)
                 return docking_fault(d, result, text);
         r = worker_identify(d->worker, identity_known);
@@ -324,8 +335,6 @@ static void drift_recorded(Docking *d, Clip *clip, int result) {
                 return docking_trouble(d, result, "the database cannot be written");
         if (!d->manager->settings->set_clock)
                 return record_clock(d, false, 0, "[policy] set_clock is off");
-        if (!d->health.clock_known)
-                return record_clock(d, false, 0, "the camera does not tell its clock");
         if (!manager_clock_synchronised(d->manager))
                 return record_clock(d, false, 0, "the dock's own clock is not known to be synchronised");
         r = worker_set_clock(d->worker, now_sec, clock_was_set);
@@ -376,8 +385,13 @@ static void record_check(Docking *d, const WorkerOwner *owner) {
 static void owner_known(void *userdata, WorkerResult result, const char *text, const WorkerOwner *owner) {
         Docking *d = userdata;
 
-        /* Many cameras hold none, and some do not tell. */
-        if (result == WORKER_UNSUPPORTED || result == WORKER_DENIED)
+        /* Many cameras hold none, some do not tell, and some hold what is no text. Their footage is pulled all the same. */
+        if (result == WORKER_CAMERA) {
+                LogAbout about = docking_about(d);
+
+                log_notice(&about, "Whom it is issued to is not known: %s", text);
+        }
+        if (result == WORKER_UNSUPPORTED || result == WORKER_DENIED || result == WORKER_CAMERA)
                 return record_check(d, NULL);
         if (result != WORKER_OK)
                 return docking_fault(d, result, text);

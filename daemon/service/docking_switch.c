@@ -104,13 +104,14 @@ bool docking_device_left(Docking *d) {
 static bool is_expected(const Docking *d, const Model *model) {
         if (!model)
                 return false;
-        return (d->home && model == d->command_model) || (!d->home && model_returns_as(d->command_model, model->id));
+        return model == d->command_model || (!d->home && model_returns_as(d->command_model, model->id));
 }
 
 /* It is there again, as another device: everything that was asked of the first is asked again. */
 static int take_back(Docking *d, HotplugDevice *device, const Model *model, const UsbShape *shape) {
         Fact fact;
 
+        d->unchanged = !d->home && model == d->command_model;
         d->device = device;
         d->shape = *shape;
         d->model = model;
@@ -144,7 +145,18 @@ bool docking_device_came(Docking *d, HotplugDevice *device) {
         }
         if (take_back(d, device, model, &shape) < 0)
                 docking_trouble(d, -ENOMEM, "the camera's return cannot be recorded");
+        else if (d->unchanged)
+                docking_fault(d, WORKER_CAMERA, "it left the bus for its storage mode, and came back in its command mode");
         return true;
+}
+
+void docking_anew(Docking *d) {
+        HotplugDevice *device = TAKE_PTR(d->device);
+        Bay *bay = d->bay;
+
+        d->away = true;
+        bay_vacated(bay, docking_away_reason(d));
+        bay_plugged(bay, device);
 }
 
 const char *docking_away_reason(const Docking *d) {

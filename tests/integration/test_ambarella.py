@@ -9,7 +9,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import rack  # noqa: E402
-from cards import Card  # noqa: E402
+from cards import FatCard  # noqa: E402
 from uevents import Uevents  # noqa: E402
 from worker import Fault, Worker  # noqa: E402
 
@@ -158,7 +158,7 @@ def in_command_mode_again(c, events):
 
 
 def test_camera_comes_back_at_its_port_as_a_disk_and_goes_back(sim, _dock):
-    card = Card(tempfile.mkdtemp()).fill(100000)
+    card = FatCard(tempfile.mkdtemp()).fill(100000)
     for dialect in DIALECTS:
         disk = f"disk-{dialect}"
         sim("camera", name=disk, type="msc", vid=0x1234, pid=0x5678, serial="DISK-1", image=card.image)

@@ -82,11 +82,11 @@ def test_password_of_the_wrong_mode_keeps_the_dock_from_starting(sim, dock):
     assert not glob.glob(d.path("state", "berth.db"))
 
 
-def test_wrong_password_is_a_fault_that_does_not_name_it(sim, dock):
+def test_wrong_password_keeps_the_camera_quarantined_and_is_not_named(sim, dock):
     d = passwords(dock(["1-1.1"]), "[model ambarella-b]\npassword = wr0ng!\n").start()
     camera(sim, "w", "b", FatCard(tempfile.mkdtemp(dir=d.folder)).fill(1000))
     sim("plug", camera="w", port="1-1.1")
-    d.wait(lambda: d.bay(1).get("Faults", 0) >= 1, "a fault")
+    d.wait_state(1, "quarantined")
     assert "wr0ng!" not in d.bay(1)["Reason"] + d.daemon.output() + str(d.events()), d.bay(1)
     assert not d.events("switch-begun")
 

@@ -286,6 +286,30 @@ def test_camera_that_refuses_to_change_is_a_fault(sim, dock):
     d.wait_state(1, "empty")
 
 
+def test_refused_log_in_is_quarantined_and_not_tried_again(sim, dock):
+    d = switching_dock(sim, dock, more="plugin.password = right", timeouts={"backoff_min": "100ms", "reconcile": "100ms"}).start()
+    camera(sim, "c", [make_clip("a.MP4", 1000, 1)])
+    sim("plug", camera="c", port=PORT)
+    d.wait_state(1, "quarantined", "fault")
+    assert d.state_of(1) == "quarantined" and "is wrong" in d.bay(1)["Reason"], d.bay(1)
+    # Another try would come with the next docking only.
+    sim("unplug", camera="c")
+    d.wait_state(1, "empty")
+    assert d.daemon.output().count("is wrong") == 2, d.daemon.output()  # the worker's line, and the reason
+    assert not d.events("fault")
+
+
+def test_what_a_camera_cannot_tell_keeps_no_footage(sim, dock):
+    """A clock that can only be set is set, with its drift unknown; an owner that is no text is unknown."""
+    d = switching_dock(sim, dock, more="plugin.mute = yes").start()
+    digests = camera(sim, "c", [make_clip("a.MP4", 1000, 1)])
+    dock_camera(sim, d, "c")
+    d.wait_state(1, "quarantined")
+    assert_stored(d, "SN-c", digests)
+    assert "drift_usec" not in d.events("checked")[0] and "officer_id" not in d.events("checked")[0], d.events("checked")
+    assert d.events("clock-set")[0]["set"] is True, d.events("clock-set")
+
+
 def test_camera_taken_out_while_it_switches_costs_a_fault_and_no_footage(sim, dock):
     d = switching_dock(sim, dock, within="2s").start()
     digests = camera(sim, "c", [make_clip("a.MP4", 1000, 1)])
@@ -400,8 +424,8 @@ def test_owner_is_written_only_to_a_camera_that_is_ready(sim, dock):
         assert "mode" in e.message, e.message
     confirm(d, "SN-c")
     d.wait_state(1, "ready")
-    said = ctl("camera", "owner", "SN-c", "P-7", "A. Officer", "U-1", "Night")
-    assert said.returncode == 0, said
+    # It may still be at work with closing its session, and says so.
+    d.wait(lambda: ctl("camera", "owner", "SN-c", "P-7", "A. Officer", "U-1", "Night").returncode == 0, "the order to be taken")
     event = d.events("owner-set")[0]
     assert event["officer_id"] == "P-7" and event["unit_name"] == "Night" and event["operator_uid"] == 0, event
     d.wait(lambda: d.properties(f"{rack.ROOT}/camera/SN_2dc", "Camera").get("OfficerName") == "A. Officer", "the new owner to be shown")

@@ -7,6 +7,7 @@
  *   owner=TEXT         the officer's id
  *   drift=SECONDS      of its clock
  *   enter=denied|error how enter_storage() ends, else 0
+ *   mute=yes           its clock can be set and not read, and what it holds as its owner is no text
  *   forgetful          what set_owner() writes is not what get_owner() reads
  */
 
@@ -23,7 +24,7 @@ typedef struct Command {
         char serial[BERTH_TEXT_MAX], enter[16];
         berth_owner owner;
         long drift_sec;
-        int forgetful;
+        int forgetful, mute;
 } Command;
 
 static Command command;
@@ -55,6 +56,8 @@ static int command_open(berth_host *host, const char *const *options, void **ret
                         c->drift_sec = strtol(*options + 6, NULL, 10);
                 else if (strncmp(*options, "enter=", 6) == 0)
                         (void) snprintf(c->enter, sizeof(c->enter), "%s", *options + 6);
+                else if (strcmp(*options, "mute=yes") == 0)
+                        c->mute = 1;
                 else if (strcmp(*options, "forgetful=yes") == 0)
                         c->forgetful = 1;
                 else
@@ -78,7 +81,7 @@ static int command_identify(void *state, berth_identity *ret) {
 static int command_health(void *state, berth_health *ret) {
         const Command *c = state;
 
-        ret->known = BERTH_HEALTH_BATTERY | BERTH_HEALTH_CLOCK | BERTH_HEALTH_VOLUME;
+        ret->known = BERTH_HEALTH_BATTERY | BERTH_HEALTH_VOLUME | (c->mute ? 0 : BERTH_HEALTH_CLOCK);
         ret->battery_percent = 77;
         ret->clock_boottime_usec = berth_host_boottime_usec();
         ret->clock_unix_sec = time(NULL) + c->drift_sec;
@@ -108,6 +111,8 @@ static int command_read(void *state, const berth_clip *clip, uint64_t offset, ui
 static int command_get_owner(void *state, berth_owner *ret) {
         const Command *c = state;
 
+        if (c->mute)
+                return -EBADMSG;
         *ret = c->owner;
         return 0;
 }
