@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a model file says takes effect: what goes first, what goes along, what stays, and whose time it is."""
 
+import json
 import os
 import subprocess
 import sys
@@ -112,6 +113,22 @@ def test_files_are_dated_by_the_models_offset(sim, dock):
     assert dated(sim, dock, "-03:30") == 12600
 
 
+def test_the_daemon_shows_the_models_that_it_goes_by(sim, dock):
+    d = docked(sim, dock, FILES + "file_times = local\nerase = never\ncharge_ma = 900\ncharge_curve = 0:900 100:50\n"
+               "firmware = file UP/fw.bin\nmatch_product = BC-*\n", CLIPS[:1])
+    done = subprocess.run([f"{rack.BUILD}/berthctl", "models", "--json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=True)
+    models = {m["id"]: m for m in json.loads(done.stdout)["models"]}
+    assert {"generic-mtp", "generic-dcim", "ambarella-b", "gopro", "acme"} <= set(models), models
+    acme = models["acme"]
+    assert acme["local"] and acme["file"] == d.path("cameras.d", "acme.conf") and not models["gopro"]["local"], acme
+    expected = {"match": ["1209:bc01"], "match_product": "BC-*", "interfaces": ["06/01/01"], "footage": ["*.mp4"],
+                "priority": ["*_IMP*", "SOS/*", "*/SOS/*"], "companions_taken": ["*.gpx"], "companions_ignored": ["*.thm"],
+                "options": ["utc-offset-minutes=local"], "file_times": "local", "erase": "never", "charge_ma": 900,
+                "charge_curve": ["0:900", "100:50"], "firmware": "file UP/fw.bin", "battery_mah": 0, "match_serial": None}
+    assert {key: acme[key] for key in expected} == expected, acme
+
+
 def test_models_that_could_be_one_device_stop_the_start(sim, dock):
     d = docked(sim, dock, MODEL.replace("acme", "other"), CLIPS[:1], start=False)
     d.start_daemon(wait=False)
@@ -142,4 +159,5 @@ if __name__ == "__main__":
     rack.run([test_priority_footage_goes_first_and_companions_last, test_the_order_of_uploads_outlives_a_restart,
               test_room_is_kept_for_priority_footage,
               test_a_model_may_forbid_to_erase, test_the_sites_policy_is_the_upper_bound_of_erasing,
-              test_files_are_dated_by_utc, test_files_are_dated_by_the_models_offset, test_models_that_could_be_one_device_stop_the_start])
+              test_files_are_dated_by_utc, test_files_are_dated_by_the_models_offset,
+              test_the_daemon_shows_the_models_that_it_goes_by, test_models_that_could_be_one_device_stop_the_start])

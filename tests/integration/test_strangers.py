@@ -3,7 +3,9 @@
 """What is no camera costs its bay and nothing else: it is refused as a whole, recorded with its descriptors, and never sent a
 command; and a device that would keep the dock busy for ever is not allowed to."""
 
+import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
@@ -55,6 +57,12 @@ def test_strangers_are_refused_recorded_and_never_sent_a_command(sim, dock):
         state = sim("state", camera=name)
         assert (state["opens"], state["claims"], state["requests"]) == (0, 0, 0), (name, state)
     assert not d.workers()
+    shown = subprocess.run([f"{rack.BUILD}/berthctl", "refused", "--json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                           check=True).stdout
+    refused = {e["product"]: e for e in json.loads(shown)["refused"]}
+    assert refused["keyboard"]["usb_id"] == "1209:0001" and refused["keyboard"]["interfaces"] == ["03/01/01"], refused["keyboard"]
+    assert refused["keyboard in a second configuration"]["interfaces"] == ["06/01/01", "03/01/01"]
+    assert refused["a descriptor without a length"]["problem"] and refused["keyboard"]["problem"] is None
 
 
 def test_a_device_that_comes_and_goes_costs_its_bay_alone(sim, dock):
