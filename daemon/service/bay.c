@@ -147,7 +147,8 @@ bool bay_has_port_power(Bay *b) {
         if (r < 0 && !b->said_no_power) {
                 log_notice(&(LogAbout){ .bay = b->name }, "The power of port %s cannot be switched (%s): cameras that change their mode "
                            "stay in their storage mode here", b->port_path,
-                           r == -ENOENT ? "its hub, or the kernel, has no 'disable' file for it" :
+                           r == -ENOENT     ? "its hub, or the kernel, has no 'disable' file for it" :
+                           r == -EOPNOTSUPP ? "it is a port of the machine itself, and not of a hub" :
                                           "its 'disable' file may not be written; see 68-berth-hubport.rules");
                 b->said_no_power = true;
         }

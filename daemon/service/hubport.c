@@ -54,6 +54,8 @@ int hubport_usable(const char *port_path) {
         r = hubport_file(port_path, file);
         if (r < 0)
                 return r;
+        if (!strchr(port_path, '.'))
+                return -EOPNOTSUPP;
         return faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 

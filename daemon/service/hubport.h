@@ -17,7 +17,10 @@
 
 /* "1-1.4" -> "/sys/bus/usb/devices/1-1:1.0/1-1-port4/disable". -EINVAL for what is not a port path. */
 int hubport_file(const char *port_path, char ret[static HUBPORT_PATH_SIZE]);
-/* 0 when the port can be switched; -ENOENT: the kernel has no such file; -EACCES: it may not be written. */
+/*
+ * 0 when the port can be switched; -ENOENT: the kernel has no such file; -EACCES, -EROFS: it may not be written. -EOPNOTSUPP: it
+ * is a port of the machine itself, where few controllers can, and some lose the device by trying.
+ */
 int hubport_usable(const char *port_path);
 
 typedef struct Hubports Hubports;

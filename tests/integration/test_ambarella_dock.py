@@ -91,7 +91,7 @@ def test_wrong_password_keeps_the_camera_quarantined_and_is_not_named(sim, dock)
     assert not d.events("switch-begun")
 
 
-def test_systemds_credential_is_found_and_the_process_closed_to_others(sim, dock):
+def test_systemds_credential_is_found(sim, dock):
     d = dock(["1-1.1"])
     os.makedirs(d.path("credentials"), 0o700)
     with open(d.path("credentials", "cameras"), "w", encoding="utf-8") as f:
@@ -103,8 +103,6 @@ def test_systemds_credential_is_found_and_the_process_closed_to_others(sim, dock
     camera(sim, "s", "b", card)
     sim("plug", camera="s", port="1-1.1")
     d.wait(lambda: d.events("switch-begun"), "the camera to be opened with the password")
-    # Not dumpable: its files below /proc are root's, whoever it runs as.
-    assert d.daemon.running()
     with open(f"/proc/{d.daemon.pid}/environ", "rb") as f:
         assert PASSWORD.encode() not in f.read()
     d.wait_state(1, "quarantined")
