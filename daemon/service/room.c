@@ -159,8 +159,8 @@ bool manager_has_room(Manager *m, uint64_t bytes, bool priority) {
         if (spool_free_bytes(m->spool) >= needed && spool_free_bytes(m->spool) - needed >= bytes)
                 return true;
         set_full(m, true);
+        /* The bays ask again when that is done, or when the timer looks: asking at once would go on without end. */
         make_room(m, needed + bytes - spool_free_bytes(m->spool));
-        room_start(m);
         return false;
 }
 

@@ -46,6 +46,11 @@ def test_full_spool_pauses_pulling_and_goes_on(sim, dock):
         d.wait(lambda: "spool is full" in d.bay(1).get("Reason", ""), "the bay to say why it waits")
         assert d.state_of(1) == "pulling"
         assert len(sim("state", camera="c")["clips"]) == 1
+        # More is free than the reserve, and the clip does not fit: the question is asked every two seconds, and not without end.
+        begun, before = time.monotonic(), d.daemon.output().count("the spool is full; pulling goes on")
+        d.wait(lambda: time.monotonic() > begun + 5, "five seconds to be over")
+        asked = d.daemon.output().count("the spool is full; pulling goes on") - before
+        assert asked <= time.monotonic() - begun, f"it asked {asked} times in five seconds"
         os.unlink(ballast)
         d.wait_state(1, "ready")
         assert_stored(d, "SN-c", digests)
