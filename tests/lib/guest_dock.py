@@ -65,7 +65,8 @@ class GuestDock:
     def configure(self, ports, settings=""):
         """Writes berthd's settings; it reads them at its next start."""
         self.ports = list(ports)
-        text = "[dock]\nname = guest\n[spool]\nreserve = 16M\n[timeouts]\nbackoff_min = 500ms\nbackoff_max = 5s\n" + settings
+        text = "[dock]\nname = guest\n[spool]\nreserve = 16M\npriority_reserve = 0\n[timeouts]\n"
+        text += "backoff_min = 500ms\nbackoff_max = 5s\n" + settings
         text += "".join(f"[bay {port}]\nnumber = {number}\n" for number, port in enumerate(self.ports, 1))
         self.put("/etc/berth/berthd.conf", text)
         self.put("/etc/berth/uplink.conf", f"[uplink]\npeer_user = berth\n[store]\ntype = dir\npath = {STORE}\n")
