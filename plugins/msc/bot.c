@@ -24,6 +24,7 @@
 
 #define CLASS_RESETS_MAX 1u /* in a row; then the USB device is reset */
 #define TROUBLES_MAX 4u
+#define NO_ROOM_PAUSE_MSEC 10u
 
 /* How a data phase went. */
 typedef struct DataPhase {
@@ -98,6 +99,23 @@ int bot_luns(BotLink *link, unsigned *ret) {
 
 /* ---- One command ---- */
 
+/*
+ * A transfer to or from memory. The kernel lends the buffers of all cameras out of one pot: while that is empty nothing was sent, and
+ * the device, which knows nothing of it, is not to be reset for that.
+ */
+static ssize_t move(BotLink *link, uint8_t endpoint, void *data, size_t size) {
+        uint64_t until = berth_host_boottime_usec() + (uint64_t) link->timeout_msec * 1000;
+
+        for (;;) {
+                ssize_t n = berth_host_bulk(link->host, endpoint, data, size, link->timeout_msec);
+
+                if (n != -ENOMEM || berth_host_boottime_usec() >= until)
+                        return n;
+                berth_host_alive(link->host);
+                bot_pause(NO_ROOM_PAUSE_MSEC);
+        }
+}
+
 static int send_cbw(BotLink *link, const BotCommand *c, uint32_t tag) {
         uint8_t cbw[CBW_SIZE] = { 0 };
         ssize_t n;
@@ -109,7 +127,7 @@ static int send_cbw(BotLink *link, const BotCommand *c, uint32_t tag) {
         cbw[13] = c->lun;
         cbw[14] = c->cdb_size;
         memcpy(cbw + 15, c->cdb, c->cdb_size);
-        n = berth_host_bulk(link->host, link->bulk_out, cbw, sizeof(cbw), link->timeout_msec);
+        n = move(link, link->bulk_out, cbw, sizeof(cbw));
         /* It does not take a valid wrapper: only Reset Recovery helps (§6.6.1). */
         if (n == -EPIPE)
                 return -EPROTO;
@@ -165,7 +183,7 @@ static int data_step(BotLink *link, const BotCommand *c, uint32_t tag, DataPhase
 
         if (status_too)
                 want += packet;
-        n = berth_host_bulk(link->host, link->bulk_in, link->buffer, want, link->timeout_msec);
+        n = move(link, link->bulk_in, link->buffer, want);
         if (n == -EPIPE) {
                 /* What came before the stall is lost to us: a device that stalls before each status is read another way. */
                 link->status_apart |= status_too;
@@ -207,7 +225,7 @@ static int data_out(BotLink *link, const BotCommand *c, DataPhase *p) {
                 ssize_t n;
 
                 memcpy(link->buffer, (const uint8_t *) c->send + p->moved, step);
-                n = berth_host_bulk(link->host, link->bulk_out, link->buffer, step, link->timeout_msec);
+                n = move(link, link->bulk_out, link->buffer, step);
                 if (n == -EPIPE)
                         return end_by_stall(link, link->bulk_out);
                 if (n < 0)
@@ -224,7 +242,7 @@ static int receive_csw(BotLink *link, DataPhase *p) {
         bool halted = false, empty = false;
 
         while (!p->has_csw) {
-                ssize_t n = berth_host_bulk(link->host, link->bulk_in, link->buffer, link->packet_in, link->timeout_msec);
+                ssize_t n = move(link, link->bulk_in, link->buffer, link->packet_in);
 
                 if (n == -EPIPE && !halted) {
                         int r = berth_host_clear_halt(link->host, link->bulk_in);
