@@ -424,8 +424,8 @@ def test_owner_is_written_only_to_a_camera_that_is_ready(sim, dock):
         assert "mode" in e.message, e.message
     confirm(d, "SN-c")
     d.wait_state(1, "ready")
-    # It may still be at work with closing its session, and says so.
-    d.wait(lambda: ctl("camera", "owner", "SN-c", "P-7", "A. Officer", "U-1", "Night").returncode == 0, "the order to be taken")
+    said = ctl("camera", "owner", "SN-c", "P-7", "A. Officer", "U-1", "Night")
+    assert said.returncode == 0, said
     event = d.events("owner-set")[0]
     assert event["officer_id"] == "P-7" and event["unit_name"] == "Night" and event["operator_uid"] == 0, event
     d.wait(lambda: d.properties(f"{rack.ROOT}/camera/SN_2dc", "Camera").get("OfficerName") == "A. Officer", "the new owner to be shown")
