@@ -359,8 +359,7 @@ static int may_erase(Fs *fs, const FsEntry *entry, const FsRuns *runs, FsChainEn
 
         entry_text(fs, entry, name);
         if (fs->claims_state != FS_CLAIMS_KNOWN)
-                return fs_say(fs, FS_DENIED, "it cannot be known whether files of the medium share clusters: %s; nothing is erased "
-                              "from it", fs->claims_why);
+                return fs_say(fs, FS_DENIED, "nothing is erased from the medium: %s", fs->claims_why);
         if (entry->shared)
                 return fs_say(fs, FS_DENIED, "%s shares clusters with something else on the medium, which erasing it would harm", name);
         if (end != FS_CHAIN_EXACT)

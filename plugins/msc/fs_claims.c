@@ -83,8 +83,8 @@ static int claim_run(FsClaims *claims, FsRun run, uint32_t owner) {
         return 0;
 }
 
-static void unknowable(Fs *fs, const char *why) {
-        fs->claims_state = FS_CLAIMS_UNKNOWABLE;
+static void forbid(Fs *fs, const char *why) {
+        fs->claims_state = FS_CLAIMS_FORBID;
         (void) snprintf(fs->claims_why, sizeof(fs->claims_why), "%s", why);
 }
 
@@ -93,21 +93,21 @@ int fs_claims_add(Fs *fs, uint32_t first, bool contiguous, uint64_t bytes, uint3
         FsChainEnd end;
         int r;
 
-        if (fs->claims_state == FS_CLAIMS_UNKNOWABLE)
+        if (fs->claims_state == FS_CLAIMS_FORBID)
                 return 0;
         r = fs_chain_follow(fs, first, contiguous, fs_clusters_for(fs, bytes), FS_EXTENTS_MAX, &runs, &end);
         if (r == -E2BIG) {
-                unknowable(fs, "a file is in too many pieces");
+                forbid(fs, "a file is in so many pieces that it cannot be known whether files share clusters");
                 return 0;
         }
         if (r < 0)
                 return r;
         if (end == FS_CHAIN_UNREADABLE)
-                unknowable(fs, "the allocation table has a bad sector");
+                forbid(fs, "the allocation table has a bad sector, so it cannot be known whether files share clusters");
         for (size_t i = 0; i < runs.n && r >= 0; i++)
                 r = claim_run(fs->claims, runs.items[i], owner);
         if (r == -E2BIG) {
-                unknowable(fs, "its files are in too many pieces");
+                forbid(fs, "its files are in so many pieces that it cannot be known whether they share clusters");
                 r = 0;
         }
         fs_runs_clear(&runs);
@@ -130,10 +130,10 @@ static int claim_entries(Fs *fs) {
                         return r;
                 clusters = clusters < fs->n_clusters ? clusters : fs->n_clusters;
                 if (!e->contiguous && clusters > budget)
-                        unknowable(fs, "its files say that they are far larger than it is");
+                        forbid(fs, "its files say that they are far larger than it is, so they must share clusters");
                 else if (!e->contiguous)
                         budget -= clusters;
-                if (fs->claims_state == FS_CLAIMS_UNKNOWABLE)
+                if (fs->claims_state == FS_CLAIMS_FORBID)
                         break;
         }
         return 0;
@@ -161,6 +161,9 @@ static void mark_shared(Fs *fs, const FsClaims *claims) {
                 if (c->first < reach) {
                         mark(fs, c->owner);
                         mark(fs, owner);
+                        /* Erasing anything writes there, into what is the other's content. */
+                        if (c->owner == FS_OWNER_SYSTEM || owner == FS_OWNER_SYSTEM)
+                                forbid(fs, "something on it lies on a folder or on the volume's own tables");
                 }
                 if ((uint64_t) c->first + c->count > reach) {
                         reach = (uint64_t) c->first + c->count;
@@ -175,7 +178,7 @@ static int claim_folders(Fs *fs) {
                 int r = cluster == 0 ? 0 : claim_run(fs->claims, (FsRun){ cluster, 1 }, FS_OWNER_SYSTEM);
 
                 if (r == -E2BIG) {
-                        unknowable(fs, "it has too many folders");
+                        forbid(fs, "it has so many folders that it cannot be known whether they share clusters");
                         return 0;
                 }
                 if (r < 0)
@@ -200,8 +203,8 @@ int fs_claims_build(Fs *fs) {
         if (r >= 0 && fs->claims_state == FS_CLAIMS_NONE) {
                 if (claims.n > 0)
                         qsort(claims.items, claims.n, sizeof(*claims.items), by_first);
-                mark_shared(fs, &claims);
                 fs->claims_state = FS_CLAIMS_KNOWN;
+                mark_shared(fs, &claims);
         } else if (r < 0) {
                 fs->claims_state = FS_CLAIMS_NONE;
         }

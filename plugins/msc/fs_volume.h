@@ -45,7 +45,7 @@ typedef struct FsOps {
 typedef enum FsClaimsState {
         FS_CLAIMS_NONE,
         FS_CLAIMS_KNOWN,
-        FS_CLAIMS_UNKNOWABLE, /* claims_why says why */
+        FS_CLAIMS_FORBID, /* any erase: claims_why says why */
 } FsClaimsState;
 
 struct Fs {

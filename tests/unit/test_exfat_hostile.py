@@ -79,18 +79,28 @@ def test_clusters_that_two_use_are_never_freed():
         far = v.free_clusters(3, 3)
         v.put(v.root, "c", data(3 * 4096), far)
         v.put(v.root, "in row", data(1), [far[1]])
-        upcase = [c for c in range(2, 40) if v.at(c) == v.bitmap_at]
-        v.put_entries(v.root, v.entry_set("system", upcase[0], 4096))
-        v.put_entries(v.root, v.entry_set("root", v.root.clusters[0], 4096))
         v.put(v.root, "good", data(1))
         v.save()
         before = bytes(v.data)
         with opened(v) as (session, answer, files):
-            for name in (b"a", b"b", b"c", b"in row", b"system", b"root"):
+            for name in (b"a", b"b", b"c", b"in row"):
                 assert erases(session, files[name]) == DENIED, name
             with open(v.path, "rb") as f:
                 assert f.read() == before
             assert erases(session, files[b"good"]) == 0
+
+
+def test_what_lies_on_the_volume_itself_forbids_erasing():
+    with volume() as v:
+        bitmap = next(c for c in range(2, 40) if v.at(c) == v.bitmap_at)
+        good, start = bytes(v.data), v.root.slot
+        for first, attributes in ((bitmap, 0x20), (v.root.clusters[0], 0x20), (bitmap, 0x10)):
+            v.data[:] = good
+            v.root.slot = start
+            v.put(v.root, "good", data(1))
+            v.put_entries(v.root, v.entry_set("on it", first, 4096, attributes=attributes))
+            with opened(v) as (session, answer, files):
+                assert all(erases(session, file) == DENIED for file in files.values())
 
 
 def test_what_a_chain_or_row_does_not_reach_is_lost_and_not_zeros():
