@@ -147,6 +147,21 @@ def test_store_that_pretends_to_store_gets_no_receipt():
     dock.end()
 
 
+def test_part_that_is_missing_from_the_list_is_never_completed():
+    def forget_first(status, headers, body):
+        head, _, rest = body.partition(b"<Part>")
+        return status, headers, head + rest.partition(b"</Part>")[2]
+
+    dock = world.dock(stall="3s").start()
+    clip = dock.clip(LARGE)
+    world.proxy.reset({"phase": "list", "action": "answer", "change": forget_first, "times": None})
+    never_stored(dock, clip)
+    assert world.proxy.count("complete") == 0, "it was completed all the same"
+    world.proxy.reset()
+    dock.judge(clip, dock.put_until_stored(clip)[0])
+    dock.end()
+
+
 def change_headers(**wanted):
     def change(status, headers, body):
         kept = {name: value for name, value in headers.items() if name.lower() not in {n.replace("_", "-") for n in wanted}}
