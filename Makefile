@@ -30,8 +30,9 @@ dbuspolicydir ?= $(if $(filter /usr,$(PREFIX)),$(datadir),$(sysconfdir))/dbus-1/
 
 DEPS_BUILD := gcc make pkgconf libc6-dev libsystemd-dev libudev-dev libusb-1.0-0-dev libseccomp-dev libsqlite3-dev \
 	libcurl4-openssl-dev libexpat1-dev libssl-dev libjansson-dev
-DEPS_TEST := libcmocka-dev libfuse3-dev fuse3 python3 python3-gi gir1.2-glib-2.0 python3-dbus python3-dbusmock dbus systemd \
-	udev sqlite3 util-linux strace gphoto2 mtp-tools usbutils uhubctl openssl ffmpeg \
+# The simulated rack and a dock in it: all that the demo needs.
+DEPS_SIM := libcmocka-dev libfuse3-dev fuse3 python3 python3-gi gir1.2-glib-2.0 python3-dbus python3-dbusmock dbus util-linux
+DEPS_TEST := $(DEPS_SIM) systemd udev sqlite3 strace gphoto2 mtp-tools usbutils uhubctl openssl ffmpeg \
 	dosfstools mtools exfatprogs sleuthkit fdisk \
 	curl ceph-common ceph-mgr ceph-mon ceph-osd radosgw
 # make check-vm: QEMU, what makes a Debian guest (without root as well).
@@ -142,13 +143,17 @@ $(BUILD):
 
 # ---- Packages, demo, housekeeping -------------------------------------------------------------------------------
 
-.PHONY: deps demo help clean
+.PHONY: deps deps-build deps-demo demo help clean
 deps: ## install the Debian packages that building, testing and linting need
 	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT)
+deps-build: ## those that building needs
+	@.ci/install-packages $(DEPS_BUILD)
+deps-demo:
+	@.ci/install-packages $(DEPS_BUILD) $(DEPS_SIM)
 
 # Whoever installs first must build in a make of its own, which then looks at the machine anew.
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-demo: deps ## show the main job in a simulated rack of 12 bays
+demo: deps-demo ## show the main job in a simulated rack of 12 bays
 	@$(MAKE) --no-print-directory $(PARALLEL) all sim $(TEST_PLUGINS)
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/demo/run
 
@@ -216,6 +221,6 @@ uninstall: ## remove what install put there; changed settings and the state fold
 include tests/tests.mk
 include bench/bench.mk
 
-ifneq ($(filter-out help clean deps,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help clean deps deps-build deps-demo,$(or $(MAKECMDGOALS),all)),)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 endif
