@@ -171,7 +171,7 @@ $(REDIR): $(REDIR_OBJECTS) $(LIB_base)
 VM_SCRIPTS := $(wildcard tests/vm/test_*.py)
 .PHONY: check-vm run-vm
 check-vm: ## the installed Berth on Debian's kernel, in QEMU; installs what that needs
-	@.ci/install-packages $(DEPS_BUILD) $(DEPS_VM)
+	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_VM)
 	@$(MAKE) --no-print-directory $(PARALLEL) run-vm
 run-vm: all $(REDIR)
 	@tests/vm/build-guest '$(BUILD)-vm'

@@ -1,0 +1,60 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""On the kernel's own USB stack, a body camera that is one device in command mode and another as storage: the simulator's models,
+which QEMU's usb-redir brings to the guest, with polkit between the operator and the dock."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+SRC, BUILD = os.environ["BERTH_SRC"], os.environ["BERTH_BUILD"]
+sys.path[:0] = [os.path.join(SRC, "tests"), os.path.join(SRC, "tests", "lib")]
+import guest_dock  # noqa: E402
+from cards import FatCard  # noqa: E402
+from guest_dock import MIB  # noqa: E402
+
+PORT, BAY = 5, 1
+SERIAL, PASSWORD = "BC-0042", "Kr0kus"
+
+
+def plug(dock, *cameras):
+    """Brings these cameras of the simulator to the port; the first of them is there now."""
+    path = dock.guest.path("redir.sock")
+    address = {"type": "unix", "data": {"path": path}}
+    dock.guest.qmp("chardev-add", id="redir", backend={"type": "socket", "data": {"addr": address, "server": True, "wait": False}})
+    dock.guest.plug("usb-redir", "redirected", PORT, chardev="redir")
+    return subprocess.Popen([f"{BUILD}/tests/redir", path, *map(json.dumps, cameras)], stdin=subprocess.DEVNULL)
+
+
+def test_main_job_on_a_body_camera_that_turns_into_storage(dock):
+    card = FatCard(dock.guest.folder).fill(3 * MIB + 5, 100_000, 1)
+    digests = {path: hashlib.sha256(data).hexdigest() for path, data in card.files.items()}
+    dock.put("/etc/berth/cameras.secret", f"[model ambarella-b]\npassword = {PASSWORD}")
+    dock.guest.run("chmod 600 /etc/berth/cameras.secret")
+    dock.restart()
+    server = plug(dock, {"name": "camera", "type": "ambarella", "dialect": "b", "id": SERIAL, "serial": "USB-42", "password": PASSWORD,
+                         "battery": 64, "storage": "disk"},
+                  {"name": "disk", "type": "msc", "vid": 0x1234, "pid": 0x5678, "serial": "DISK-42", "image": card.image})
+    try:
+        shown = dock.wait_state(BAY, "quarantined")
+        assert f"berthctl camera confirm {SERIAL}" in shown["reason"], shown
+        assert dock.stored(SERIAL) == digests
+        refused = dock.guest.run(f"runuser -u nobody -- berthctl camera confirm {SERIAL}; echo status $?")
+        assert "status 0" not in refused and dock.bays[BAY]["state"] == "quarantined", refused
+        dock.guest.run(f"berthctl camera confirm {SERIAL}")
+        shown = dock.wait_state(BAY, "ready")
+        assert shown["battery_percent"] == 64, "it is not back in command mode"
+        dock.judge(SERIAL, digests)
+        docked = dock.events("docked")
+        assert len(docked) == 1 and not dock.events("fault"), (docked, dock.events("fault"))
+        told = f"journalctl -b | grep -q {PASSWORD} || grep -aq {PASSWORD} /var/lib/berth/berth.db*"
+        assert not dock.guest.holds(told), "the password is in the journal or in the database"
+    finally:
+        server.kill()
+        server.wait()
+
+
+if __name__ == "__main__":
+    guest_dock.main([f"1-{PORT}"])
