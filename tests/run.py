@@ -241,10 +241,12 @@ def show(result):
 
 def run_all(programs, deadline_sec, jobs):
     runner = Runner(deadline_sec)
-    results = []
+    results, futures = [], []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(runner.run, p) for p in programs]
+        # From the first one on: the signal may come before the last is begun.
         try:
+            for program in programs:
+                futures.append(pool.submit(runner.run, program))
             for future in concurrent.futures.as_completed(futures):
                 results.append(future.result())
                 show(results[-1])

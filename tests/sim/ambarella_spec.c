@@ -135,7 +135,7 @@ static int build(AmbaCamera *camera, const json_t *spec, char *why, size_t why_s
                 return complain(why, why_size, "class");
         const uint8_t rest[] = {
                 9, 2, 0, 0, 1, 1, 0, 0xc0, 250,
-                9, 4, 0, 0, 2, (uint8_t) class_code, 0xff, 0, 0,
+                9, 4, 0, 0, 2, (uint8_t) class_code, 0, 0, 0,
                 7, 5, (uint8_t) bulk_in, 2, 0, 2, 0,
                 7, 5, 0x01, 2, 0, 2, 0,
         };
