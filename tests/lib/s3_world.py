@@ -38,11 +38,14 @@ class World:
         self.number = 0
 
     def close(self):
-        for dock in self.docks:
-            if dock.child:
-                dock.end(signal.SIGKILL)
-        self.proxy.close()
-        self.store.close()
+        """Ceph ends whatever else does not."""
+        try:
+            for dock in self.docks:
+                if dock.child:
+                    dock.end(signal.SIGKILL)
+            self.proxy.close()
+        finally:
+            self.store.close()
 
     def dock(self, prefix=None, bucket=BUCKET, endpoint=None, keys=(rgw.ACCESS_KEY, rgw.SECRET_KEY), **settings):
         """A dock's uplink, not started, with a prefix that no other test has."""
