@@ -177,6 +177,7 @@ def peak_of(pid):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *a: sys.exit(1))  # no Ceph is left behind
     large_mib = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 100
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

@@ -4,6 +4,7 @@
 
 import atexit
 import os
+import signal
 import sys
 import tempfile
 
@@ -18,6 +19,7 @@ MIB = 1 << 20
 rack.enter()
 store = Rgw(os.path.join(tempfile.mkdtemp(prefix="s3-"), "ceph"))
 atexit.register(store.close)
+signal.signal(signal.SIGTERM, lambda *a: sys.exit(1))
 store.make_bucket("clips")
 proxy = FaultProxy(store.port)
 
