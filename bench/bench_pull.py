@@ -5,8 +5,8 @@
 usage: bench_pull.py [MIB]      (default 1024)
 
 Ours reads, hashes, writes and syncs at once, from a PTP camera and from one that shows its card as a disk. Limits: libusb
-alone, SHA-256 alone, writing with fdatasync alone. Peer of PTP: gphoto2, then sync, then openssl sha256; a card cannot be mounted here, see
-the benchmark in the virtual machine. The simulator itself takes CPU, too: it shares the machine with all of them.
+alone, SHA-256 alone, writing with fdatasync alone. Peers of PTP: gphoto2, and mtp-getfile of the mtp-tools, each followed by sync and
+openssl sha256; a card cannot be mounted here, see the benchmark in the virtual machine. The simulator itself takes CPU, too: it shares the machine with all of them.
 """
 
 import hashlib
@@ -25,7 +25,9 @@ import rack  # noqa: E402
 PORT = "1-1.1"
 ROUNDS = 3
 BENCH = f"{rack.BUILD}/bench"
-OURS, PEER = "Berth: pull, hash, sync", "gphoto2, sync, openssl"
+OURS = "Berth: pull, hash, sync"
+PEERS = {"gphoto2, sync, openssl": "gphoto2 --quiet --force-overwrite --filename '{target}' --get-file 1",
+         "mtp-getfile, sync, openssl": "mtp-getfile {number} '{target}'"}
 
 
 def node_of(port):
@@ -38,11 +40,16 @@ def figures(argv):
     return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
 
 
-def peer(folder):
-    """gphoto2 + sync + openssl; wall and CPU seconds of the three, and the digest."""
+def mtp_number():
+    """What mtp-tools call the camera's one file."""
+    said = subprocess.run(["mtp-files"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout
+    return re.search(r"File ID: (\d+)", said).group(1)
+
+
+def peer(folder, command, number):
+    """The command + sync + openssl; wall and CPU seconds of the three, and the digest."""
     target = os.path.join(folder, "peer.mp4")
-    script = (f"gphoto2 --quiet --force-overwrite --filename '{target}' --get-file 1 >&2 && sync '{target}' && "
-              f"openssl dgst -sha256 -r '{target}'")
+    script = f"{command.format(target=target, number=number)} >&2 && sync '{target}' && openssl dgst -sha256 -r '{target}'"
     timed = subprocess.run(["bash", "-c", f"TIMEFORMAT='%R %U %S'; time {{ {script}; }}"], check=True, text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     real, user, system = map(float, re.findall(r"^([\d.]+) ([\d.]+) ([\d.]+)$", timed.stderr, re.M)[-1])
@@ -79,10 +86,10 @@ class Bench:
         os.unlink(os.path.join(self.folder, "1.part"))
         self.note(OURS, wall, cpu)
 
-    def gphoto(self, wanted):
-        wall, cpu, digest = peer(self.folder)
-        assert digest == wanted, "the peer brought other bytes than the camera has"
-        self.note(PEER, wall, cpu)
+    def peer(self, name, number, wanted):
+        wall, cpu, digest = peer(self.folder, PEERS[name], number)
+        assert digest == wanted, f"{name}: brought other bytes than the camera has"
+        self.note(name, wall, cpu)
 
     def report(self, camera):
         medians = {name: tuple(statistics.median(column) for column in zip(*runs)) for name, runs in self.rows.items()}
@@ -93,8 +100,9 @@ class Bench:
         ours = medians[OURS][0]
         limit_name, limit = min(((n, m[0]) for n, m in medians.items() if "alone" in n), key=lambda x: x[1])
         print(f"\n  of the slowest limit ({limit_name}): {ours / limit:.2f}")
-        if PEER in medians:
-            print(f"  times the peer: {ours / medians[PEER][0]:.2f}")
+        for name in PEERS:
+            if name in medians:
+                print(f"  times {name}: {ours / medians[name][0]:.2f}")
 
 
 def bench_ptp(sim, size, folder):
@@ -106,7 +114,9 @@ def bench_ptp(sim, size, folder):
         bench.machine()
         bench.docked("bench", lambda: bench.note("libusb alone", *figures([f"{BENCH}/usb_read", "1209:be27"])[:2]))
         bench.docked("bench", bench.pull, "mtp", wanted)
-        bench.docked("bench", bench.gphoto, wanted)
+        for name in PEERS:
+            number = bench.docked("bench", mtp_number) if "{number}" in PEERS[name] else ""
+            bench.docked("bench", bench.peer, name, number, wanted)
     bench.report("a simulated PTP camera")
 
 

@@ -138,6 +138,7 @@ UNIT_SCRIPTS := $(wildcard tests/unit/test_*.py)
 INTEGRATION_SCRIPTS := $(wildcard tests/integration/test_*.py)
 
 .PHONY: check check-units check-sim check-demo check-asan check-tsan
+check: export FUZZ_SECONDS := 15
 check: deps ## everything that continuous integration runs: units, simulator, sanitizers, lint, short fuzzing
 	@tests/check.py '$(MAKE)' $(CHECK_PARTS)
 CHECK_PARTS := check-build check-units check-sim check-store check-crash check-demo check-vm check-asan check-tsan lint fuzz-short
@@ -213,16 +214,21 @@ run-tsan: $(TSAN_TESTS:tests/unit/%.c=$(BUILD)/tests/%)
 
 # tests/fuzz/fuzz_X.c, with seeds in tests/fuzz/corpus/X/ and its libraries in EXTRA_fuzz_X and PKGS_fuzz_X.
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 60
+FUZZ_LONG_SECONDS ?= 3600
 $(FUZZERS): $(BUILD)/tests/%: $(BUILD)/tests/fuzz/%.o $$(EXTRA_$$*) $(DAEMON_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS) $(PKGS_$*))
 
-.PHONY: fuzz-short run-fuzz
-fuzz-short: ## each parser of outside bytes under libFuzzer for FUZZ_SECONDS
-	@$(MAKE) --no-print-directory BUILD='$(BUILD)-fuzz' SANITIZE=address,undefined,fuzzer-no-link CC=clang WARNINGS=-w run-fuzz
+.PHONY: fuzz fuzz-short run-fuzz
+FUZZ = $(MAKE) --no-print-directory BUILD='$(BUILD)-fuzz' SANITIZE=address,undefined,fuzzer-no-link CC=clang WARNINGS=-w run-fuzz
+fuzz-short: ## each parser of outside bytes under libFuzzer for FUZZ_SECONDS (a minute)
+	@$(FUZZ) FUZZ_SECONDS=$(FUZZ_SECONDS)
+fuzz: ## the same for FUZZ_LONG_SECONDS (an hour)
+	@$(FUZZ) FUZZ_SECONDS=$(FUZZ_LONG_SECONDS)
 run-fuzz: $(FUZZERS)
-	@FUZZERS='$(abspath $(FUZZERS))' FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN) --deadline 1200 tests/fuzz/run.py
+	@FUZZERS='$(abspath $(FUZZERS))' FUZZ_SECONDS=$(FUZZ_SECONDS) \
+		$(RUN) --deadline $$(( $(FUZZ_SECONDS) * $(words $(FUZZERS)) + 600 )) tests/fuzz/run.py
 
 # ---- Lint -------------------------------------------------------------------------------------------------------
 
