@@ -65,6 +65,9 @@ static int bay_by_port(Settings *s, const ConfLine *line, BaySetting **ret, Conf
 
         for (size_t i = 0; i < s->n_bays; i++)
                 if (text_equal(s->bays[i].port_path, line->name)) {
+                        /* Two slots that were written down with one port: the second would quietly take the first one's place. */
+                        if (!line->key)
+                                return conf_error(line, error, "is there twice; each slot of the rack has a port of its own");
                         *ret = &s->bays[i];
                         return 0;
                 }
@@ -98,6 +101,8 @@ static int parse_bay(Settings *s, const ConfLine *line, ConfError *error) {
         r = conf_uint(line, 1, 9999, &number, error);
         if (r < 0)
                 return r;
+        if (bay->number > 0)
+                return conf_error(line, error, "is there twice");
         for (size_t i = 0; i < s->n_bays; i++)
                 if (s->bays[i].number == number && &s->bays[i] != bay)
                         return conf_error(line, error, "bay %s already has the number %u", s->bays[i].port_path,

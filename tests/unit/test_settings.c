@@ -66,6 +66,8 @@ static void test_settings_refuse_every_mistake_with_its_line(void **state) {
                 { "[bay 1-0]\nnumber = 1\n", "is not a USB port path" },
                 { "[bay 1-1.1.1.1.1.1.1.1]\nnumber = 1\n", "is not a USB port path" },
                 { "[bay 1-1]\nnumber = 1\n[bay 1-2]\nnumber = 1\n", "berthd.conf:4:" },
+                { "[bay 1-1]\nnumber = 1\n[bay 1-1]\nnumber = 2\n", "berthd.conf:3: [bay 1-1]: is there twice" },
+                { "[bay 1-1]\nnumber = 1\nnumber = 2\n", "berthd.conf:3: [bay 1-1] number: is there twice" },
                 { "[bay 1-1]\nnumber = 1\ncolour = red\n", "berthd.conf:3:" },
                 { "[dock]\nstate_dir = relative\n", "berthd.conf:2:" },
                 { "[dock]\nstatedir = /x\n", "unknown key" },
