@@ -154,6 +154,9 @@ static int parse_until(Options *o, const char *text) {
                 return ctl_fail(CTL_FAILURE, "out of memory");
         if (r == -E2BIG)
                 return ctl_fail(CTL_USAGE, "--until is given too often, or with too many states");
+        if (r == -ENOENT)
+                return ctl_fail(CTL_USAGE, "--until: '%s' names no state of a bay; these are empty, identifying, switching, checking, "
+                                           "pulling, settled, ready, refused, quarantined and fault", text);
         if (r < 0)
                 return ctl_fail(CTL_USAGE, "--until takes STATE[,STATE...]=NUMBER or idle=SECONDS, not '%s'", text);
         return -1;

@@ -10,6 +10,14 @@
 
 #define IDLE_MAX_SEC UINT64_C(86400)
 
+static bool is_state(const char *word) {
+        static const char *const states[] = { UNTIL_STATES };
+        for (size_t i = 0; i < ELEMENTSOF(states); i++)
+                if (text_equal(states[i], word))
+                        return true;
+        return false;
+}
+
 static int add_states(UntilTerm *term, const char *list) {
         _cleanup_(freep) char *copy = strdup(list);
         if (!copy)
@@ -21,6 +29,8 @@ static int add_states(UntilTerm *term, const char *list) {
                         return -EINVAL;
                 if (term->n_states == UNTIL_STATES_MAX)
                         return -E2BIG;
+                if (!is_state(state))
+                        return -ENOENT;
                 term->states[term->n_states] = strdup(state);
                 if (!term->states[term->n_states])
                         return -ENOMEM;

@@ -14,6 +14,10 @@ typedef struct Dock Dock;
 #define UNTIL_MAX 8u
 #define UNTIL_STATES_MAX 16u
 
+/* All that a bay can be; waiting for anything else would be waiting for ever. */
+#define UNTIL_STATES \
+        "empty", "identifying", "switching", "checking", "pulling", "settled", "updating", "ready", "refused", "quarantined", "fault"
+
 typedef struct UntilTerm {
         char *states[UNTIL_STATES_MAX]; /* bays in any of these count … */
         size_t n_states;
@@ -28,7 +32,7 @@ typedef struct Until {
         uint64_t busy_at_usec; /* CLOCK_BOOTTIME when something was last going on */
 } Until;
 
-/* "ready=12", "ready,refused=12", "idle=3" (seconds). -EINVAL, -E2BIG past the limits above. */
+/* "ready=12", "ready,refused=12", "idle=3" (seconds). -EINVAL, -ENOENT for a state that no bay has, -E2BIG past the limits above. */
 int until_add(Until *u, const char *text);
 void until_clear(Until *u);
 /*

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/bay.h"
 #include "ctl/dock.h"
 #include "ctl/number.h"
 #include "ctl/rate.h"
@@ -133,8 +134,23 @@ static void test_nonsense_is_no_condition(void **state) {
                 assert_int_equal(until_add(&until, "ready=1"), 0);
         assert_int_equal(until_add(&until, "ready=1"), -E2BIG);
         until_clear(&until);
-        assert_int_equal(until_add(&until, "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a=1"), -E2BIG);
+        const char *many = "fault,fault,fault,fault,fault,fault,fault,fault,fault,fault,fault,fault,fault,fault,fault,fault,fault=1";
+        assert_int_equal(until_add(&until, many), -E2BIG);
         until_clear(&until);
+}
+
+static void test_a_state_that_no_bay_has_is_not_waited_for(void **state) {
+        Until until = { 0 };
+        (void) state;
+        assert_int_equal(until_add(&until, "ready,redy=1"), -ENOENT);
+        until_clear(&until);
+        /* All that the daemon has are known. */
+        for (BayState bay = 0; bay < _BAY_STATE_MAX; bay++) {
+                char text[64];
+                (void) snprintf(text, sizeof(text), "%s=1", bay_state_to_string(bay));
+                assert_int_equal(until_add(&until, text), 0);
+                until_clear(&until);
+        }
 }
 
 static void test_numbers_are_digits_within_their_limits(void **state) {
@@ -214,6 +230,7 @@ int main(void) {
                 cmocka_unit_test(test_nothing_holds_without_a_daemon),
                 cmocka_unit_test(test_all_terms_hold_together_or_not_at_all),
                 cmocka_unit_test(test_nonsense_is_no_condition),
+                cmocka_unit_test(test_a_state_that_no_bay_has_is_not_waited_for),
                 cmocka_unit_test(test_numbers_are_digits_within_their_limits),
                 cmocka_unit_test(test_seconds_may_have_decimals),
                 cmocka_unit_test(test_rate_is_over_the_last_seconds),
