@@ -17,7 +17,7 @@
 #define CONFIG_FILE "/etc/berth/berthd.conf"
 
 static void usage(FILE *out) {
-        fputs("Usage: berthd [--config FILE]\n\n"
+        fputs("Usage: berthd [--config FILE] [--check]\n\n"
               "The daemon of a dock for body-worn cameras.\n\n"
               "  --config FILE   the configuration (default " CONFIG_FILE ")\n"
               "  --check         read the configuration, say what is wrong with it, and end\n"

@@ -40,7 +40,7 @@ typedef struct Arguments {
 } Arguments;
 
 static void usage(FILE *out) {
-        fputs("Usage: berth-uplink [--config FILE]\n\n"
+        fputs("Usage: berth-uplink [--config FILE] [--check | --create-store]\n\n"
               "Puts a dock's clips into the store.\n\n"
               "  --config FILE    the configuration (default " CONFIG_FILE ")\n"
               "  --check          read the configuration, say what is wrong with it, and end\n"
