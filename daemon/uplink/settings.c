@@ -150,7 +150,7 @@ static int parse_prefix(Reader *r, const ConfLine *line, ConfError *error) {
                 return -ENOMEM;
         if (!s3_prefix_is_valid(prefix)) {
                 free(prefix);
-                return conf_error(line, error, "'%s' is no prefix of keys, such as docks/north-gate", line->value);
+                return conf_error(line, error, "'%s' is not a prefix such as docks/north-gate", line->value);
         }
         free(r->s->prefix);
         r->s->prefix = prefix;
@@ -309,8 +309,8 @@ static int check_s3(const Reader *r, const char *file, ConfError *error) {
                 return lacks(file, "bucket", error);
         if (!s3_bucket_is_valid(s->bucket, s->virtual_host))
                 return complain(r, file, "bucket", error,
-                                s->virtual_host ? "this is no bucket's name that can be part of a host's name"
-                                                : "this is no bucket's name");
+                                s->virtual_host ? "is not a name of 3 to 63 small letters, digits and '-', as part of a host's name must be"
+                                                : "is not a bucket's name of 3 to 63 small letters, digits, '-' and '.'");
         if (s3_endpoint_parse(s->endpoint, &endpoint) >= 0 && !endpoint.tls && !endpoint.loopback && !s->plain_http)
                 return complain(r, file, "endpoint", error,
                                 "footage would go over the network unencrypted: use https://, or say plain_http = yes");
@@ -326,7 +326,7 @@ static int check_s3(const Reader *r, const char *file, ConfError *error) {
 
 static int check_whole(const Reader *r, const char *file, ConfError *error) {
         if (r->s->type == STORE_NONE)
-                return lacks(file, "type (type = dir)", error);
+                return lacks(file, "type (type = dir or type = s3)", error);
         for (size_t i = 0; i < ELEMENTSOF(store_keys); i++)
                 if (r->lines[i] > 0 && store_keys[i].type != STORE_NONE && store_keys[i].type != r->s->type)
                         return complain(r, file, store_keys[i].name, error,

@@ -93,7 +93,7 @@ static void test_what_is_wrong_is_said_with_its_line(void **state) {
                 { S3 "style = v\n", ":5:", "neither path nor virtual-host" },
                 { "[store]\ntype = s3\nendpoint = https://s3.example\nbucket = a.b\nstyle = virtual-host\n",
                   ":4:", "part of a host's name" },
-                { S3 "prefix = a//b\n", ":5:", "is no prefix" },
+                { S3 "prefix = a//b\n", ":5:", "is not a prefix" },
                 { S3 "part_size = 1M\n", ":5:", "part_size" },
                 { S3 "part_size = 6G\n", ":5:", "part_size" },
                 { S3 "retention_mode = forever\n", ":5:", "neither governance nor compliance" },
