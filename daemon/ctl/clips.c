@@ -193,7 +193,7 @@ static void add_clip(Table *t, const Clip *clip, bool reasons) {
 static int print_table(const Clips *clips) {
         static const Column columns[] = {
                 { .title = "ID", .right = true },
-                { .title = "CAMERA", .min_width = 8 },
+                { .title = "CAMERA", .min_width = 8, .keep_end = true },
                 { .title = "STATE" },
                 { .title = "SIZE", .right = true, .drop_rank = 1 },
                 { .title = "RECORDED (UTC)", .drop_rank = 3 },

@@ -136,7 +136,7 @@ int rack_view_status(const Dock *dock, const Look *look, Lines *lines) {
         static const Column columns[] = {
                 { .title = "BAY", .right = true },
                 { .title = "STATE" },
-                { .title = "CAMERA", .min_width = 8 },
+                { .title = "CAMERA", .min_width = 8, .keep_end = true },
                 { .title = "MODEL", .min_width = 8, .drop_rank = 3 },
                 { .title = "BATT", .right = true, .drop_rank = 2 },
                 { .title = "CLIPS", .right = true },
@@ -263,7 +263,7 @@ static int add_bays(const Dock *dock, uint64_t now_usec, size_t room, const Look
         static const Column columns[] = {
                 { .title = "BAY", .right = true },
                 { .title = "STATE" },
-                { .title = "CAMERA", .min_width = 10 },
+                { .title = "CAMERA", .min_width = 10, .keep_end = true },
                 { .title = "BATT", .right = true, .drop_rank = 2 },
                 { .title = "PROGRESS", .min_width = 16, .max_width = 40, .fill = true, .drop_rank = 1 },
                 { .title = "RATE", .right = true, .drop_rank = 3 },

@@ -40,7 +40,7 @@ static const Column columns[] = {
         { .title = "BAY", .right = true },
         { .title = "PORT", .drop_rank = 2 },
         { .title = "STATE" },
-        { .title = "CAMERA", .min_width = 8 },
+        { .title = "CAMERA", .min_width = 8, .keep_end = true },
         { .title = "MODEL", .min_width = 8, .drop_rank = 1 },
         { .title = "REASON", .min_width = 20 },
 };

@@ -13,7 +13,7 @@ typedef struct Column {
         unsigned min_width; /* it may shrink down to this; 0: its content is never cut */
         unsigned drop_rank; /* when shrinking is not enough the column of the highest rank goes first; 0: never */
         bool right;         /* numbers */
-        bool keep_end;      /* cut at the start: paths */
+        bool keep_end;      /* cut at the start: paths, and serials, whose ends tell cameras apart */
         bool fill;          /* at least min_width, and takes the room that is left, up to max_width (0: all of it) */
         unsigned max_width;
 } Column;

@@ -35,7 +35,7 @@ static const Property properties[] = {
 
 static const Column columns[] = {
         { .title = "CLIP", .right = true },
-        { .title = "CAMERA", .min_width = 8 },
+        { .title = "CAMERA", .min_width = 8, .keep_end = true },
         { .title = "STATE" },
         { .title = "STORED", .right = true },
         { .title = "SIZE", .right = true },

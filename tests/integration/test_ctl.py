@@ -54,6 +54,15 @@ def test_status_fits_terminals_of_any_width():
                 assert "pulling" in t.raw and "refused" in t.raw, t.raw
 
 
+def test_status_tells_cameras_apart_where_room_is_short():
+    with world() as w:
+        for number in (1, 2):
+            w.dock.bay(number, **pulling(Serial=f"BC2-00474{number}", Model="BodyCam 2"))
+        with closing(w.terminal("status", columns=60, NO_COLOR="1")) as t:
+            assert t.finish() == 0
+            assert "004741" in t.raw and "004742" in t.raw, t.raw
+
+
 def test_wide_characters_keep_the_columns_aligned():
     with world() as w:
         w.dock.bay(1, State="ready", Serial="カメラ一号", Model="m", BatteryPercent=50)
