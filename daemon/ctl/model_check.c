@@ -109,6 +109,13 @@ static void warn_of_udev(const Options *options, const Model *m) {
                                 m->file, m->line, m->id, m->ids[i].vid, m->ids[i].pid, m->ids[i].vid, m->ids[i].pid);
 }
 
+/* The daemon passes over it in silence. */
+static void warn_of_name(const char *path) {
+        size_t n = strlen(path);
+        if (n < 5 || !text_equal(path + n - 5, ".conf"))
+                fprintf(stderr, "%s: warning: the daemon reads files whose names end in .conf\n", path);
+}
+
 /* ---- The check ---------------------------------------------------------------------------------------------------- */
 
 static int fail(const ConfError *error, int r) {
@@ -169,6 +176,8 @@ int verb_model_check(const Options *options) {
         if (r < 0)
                 return fail(&error, r);
         report(options, models);
+        for (unsigned i = 0; i < options->n_args; i++)
+                warn_of_name(options->args[i]);
         for (size_t i = 0; i < models->n; i++)
                 if (models->models[i]->source == MODEL_CANDIDATE)
                         warn_of_udev(options, models->models[i]);

@@ -55,6 +55,12 @@ def test_a_good_file_is_good_without_a_daemon():
         assert done.stdout == f"{path}: 1 model, nothing wrong\n" and not done.stderr, done
 
 
+def test_a_name_that_the_daemon_passes_over_is_a_warning():
+    with folders() as f:
+        done = f.check(f.write("new.txt", GOOD))
+        assert "nothing wrong" in done.stdout and "new.txt: warning: " in done.stderr and ".conf" in done.stderr, done
+
+
 def test_a_mistake_is_named_with_its_line():
     with folders() as f:
         path = f.write("new.conf", GOOD + "\n# more\nwings = 2\n")
