@@ -105,6 +105,17 @@ static int print_table(Table *table) {
         return r < 0 ? ctl_fail(CTL_FAILURE, "out of memory") : CTL_OK;
 }
 
+/* Why nothing moves, when that is so. */
+static int tell_of_pause(sd_bus *bus) {
+        int paused = 0;
+        int r = sd_bus_get_property_trivial(bus, DOCK_BUS_NAME, DOCK_PATH, DOCK_MANAGER_INTERFACE, "UploadsPaused", NULL, 'b', &paused);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        if (paused)
+                puts("\nUploads are paused; 'berthctl transfer resume' lets them go on.");
+        return CTL_OK;
+}
+
 static int list(const Options *options, sd_bus *bus) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(table_freep) Table *table = NULL;
@@ -127,7 +138,8 @@ static int list(const Options *options, sd_bus *bus) {
                 puts("Nothing waits for the store.");
                 return CTL_OK;
         }
-        return print_table(table);
+        exit_code = print_table(table);
+        return exit_code == CTL_OK ? tell_of_pause(bus) : exit_code;
 }
 
 /* ---- The verb ----------------------------------------------------------------------------------------------------- */

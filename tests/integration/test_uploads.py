@@ -88,7 +88,9 @@ def test_paused_uploads_stay_paused_over_a_restart_until_resumed(sim, dock):
     sim("plug", camera="c", port="1-1.1")
     d.wait_state(1, "settled")
     d.wait(lambda: d.manager()["StoreState"] == "ready", "the store")
-    assert "paused" in ctl("status") and "a.MP4" in ctl("transfer")
+    assert "paused" in ctl("status")
+    listed = ctl("transfer")
+    assert "a.MP4" in listed and "Uploads are paused" in listed, listed
     assert "paused" in d.bay(1)["Reason"], d.bay(1)["Reason"]
     assert not d.events("receipted")
     ctl("transfer", "pause")
