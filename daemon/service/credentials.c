@@ -173,8 +173,8 @@ int credentials_load(const char *path, bool from_systemd, Credentials **ret, Con
 int credentials_check(const Credentials *c, const Models *models, ConfError *error) {
         for (size_t i = 0; c && i < c->n; i++)
                 if (!c->sections[i].of_camera && !models_find(models, c->sections[i].name))
-                        return conf_fail(error, "%s:%u: [model %s]: there is no such model; 'berthctl models' lists what there is", c->path,
-                                         c->sections[i].line, c->sections[i].name), -EINVAL;
+                        return conf_fail(error, "%s:%u: [model %s]: there is no such model in the dock's folders of models; correct "
+                                         "its id, or take the section out", c->path, c->sections[i].line, c->sections[i].name), -EINVAL;
         return 0;
 }
 
