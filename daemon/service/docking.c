@@ -624,7 +624,8 @@ Docking *docking_end(Docking *d, const char *reason) {
                 record_interruption(d, reason);
                 fact.end.stays = d->manager->stopping;
                 fact.text = early ? text_format("%s while %s", reason, bay_state_to_string(bay_state(d->bay))) : strdup(reason);
-                if (d->recorded)
+                /* After what is still on its way to the disk: the store keeps the order. */
+                if (d->recorded || d->recording)
                         (void) docking_commit_fact(d, &fact, NULL, NULL);
                 log_full(early ? LOG_NOTICE : LOG_INFO, &about, "undocked: %s", fact.text ?: reason);
                 free((char *) fact.text);

@@ -79,6 +79,8 @@ def test_a_device_that_comes_and_goes_costs_its_bay_alone(sim, dock):
 
     flap(14)
     assert d.state_of(1) == "fault" and "came and went 12 times" in d.bay(1)["Reason"], d.bay(1)
+    # A bay's state shows before its facts are on disk.
+    d.wait(lambda: len(d.events("undocked")) == 12 and len(d.events("fault")) == 1, "all of it on record")
     before = len(d.events())
     # It goes on; the dock takes no note, and has time for others.
     for _ in range(100):
