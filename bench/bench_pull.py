@@ -5,8 +5,9 @@
 usage: bench_pull.py [MIB]      (default 1024)
 
 Ours reads, hashes, writes and syncs at once, from a PTP camera and from one that shows its card as a disk. Limits: libusb
-alone, SHA-256 alone, writing with fdatasync alone. Peers of PTP: gphoto2, and mtp-getfile of the mtp-tools, each followed by sync and
-openssl sha256; a card cannot be mounted here, see the benchmark in the virtual machine. The simulator itself takes CPU, too: it shares the machine with all of them.
+alone, SHA-256 alone, writing with fdatasync alone. Peers of PTP: gphoto2, and mtp-getfile of the mtp-tools, each followed by
+sync and openssl sha256. A card cannot be mounted here. The simulator itself takes CPU, too: it shares the machine with all of
+them.
 """
 
 import hashlib
