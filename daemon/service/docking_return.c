@@ -47,7 +47,7 @@ static int find_switch(const Docking *d, SwitchRow **ret, const Model **ret_comm
 int docking_inherit(Docking *d) {
         _cleanup_(switch_row_freep) SwitchRow *change = NULL;
         _cleanup_(camera_row_freep) CameraRow *row = NULL;
-        const Model *command;
+        const Model *command = NULL;
         Camera *camera;
         int r;
 
