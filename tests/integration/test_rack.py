@@ -5,6 +5,7 @@ as. The rack's hubs work, a camera that matches is authorised and pulled, and no
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,16 @@ def make_users(folder):
     return int(user[2]), int(user[3])
 
 
+def copy_programs(folder):
+    """Where the user berth can read them: the tree may lie in somebody's own folder."""
+    programs = os.path.join(folder, "programs")
+    shutil.copytree(os.path.join(BUILD, "plugins"), os.path.join(programs, "plugins"), ignore=shutil.ignore_patterns("*.o", "*.d"))
+    shutil.copytree(os.path.join(SRC, "cameras.d"), os.path.join(programs, "cameras.d"))
+    for name in ["berthd", "berth-uplink", "berth-bay"]:
+        shutil.copy(os.path.join(BUILD, name), programs)
+    return programs
+
+
 def read(path):
     with open(os.path.join(DEVICES, path), encoding="ascii") as f:
         return f.read().strip()
@@ -81,7 +92,9 @@ class Rack:
         self.udevd = subprocess.Popen([UDEVD, "--debug"], executable=UDEVD, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         dock_folder = os.path.join(folder, "dock")
         os.makedirs(dock_folder)
-        self.dock = rack.Dock(dock_folder, ["1-1.1", "1-1.2", "1-1.4.1", "1-1.3"])
+        self.programs = copy_programs(folder)
+        self.dock = rack.Dock(dock_folder, ["1-1.1", "1-1.2", "1-1.4.1", "1-1.3"], worker=os.path.join(self.programs, "berth-bay"),
+                              plugin_dir=os.path.join(self.programs, "plugins"), models_dir=os.path.join(self.programs, "cameras.d"))
         self.dock.write_config("[rack]\nauthorise = yes\n")
         self.dock.wait(lambda: os.path.exists("/run/udev/control"), "udevd")
         self.sim("trigger")
@@ -93,8 +106,10 @@ class Rack:
             os.chown(path, self.uid, self.gid)
         os.chmod(os.path.dirname(dock.folder), 0o755)
         as_berth = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
-        dock.uplink = self.rack.Process(as_berth + [f"{BUILD}/berth-uplink", "--config", dock.path("uplink.conf")], dock.path("uplink.log"))
-        dock.daemon = self.rack.Process(as_berth + [f"{BUILD}/berthd", "--config", dock.path("berthd.conf")], dock.path("berthd.log"))
+        dock.uplink = self.rack.Process([*as_berth, f"{self.programs}/berth-uplink", "--config", dock.path("uplink.conf")],
+                                        dock.path("uplink.log"))
+        dock.daemon = self.rack.Process([*as_berth, f"{self.programs}/berthd", "--config", dock.path("berthd.conf")],
+                                        dock.path("berthd.log"))
         dock.wait(lambda: dock.owned(self.rack.NAME) or not dock.daemon.running(), "berthd on the bus")
 
     def settle(self):

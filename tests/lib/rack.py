@@ -189,7 +189,8 @@ class Dock:
         policy = self.config.get("policy", {})
         sections = [
             ("dock", {"name": "test-dock", "state_dir": self.state, "plugin_dir": self.config.get("plugin_dir", f"{BUILD}/plugins"),
-                      "worker": f"{BUILD}/berth-bay", "models_dir": self.config.get("models_dir", f"{SRC}/cameras.d"),
+                      "worker": self.config.get("worker", f"{BUILD}/berth-bay"),
+                      "models_dir": self.config.get("models_dir", f"{SRC}/cameras.d"),
                       "local_models_dir": self.path("cameras.d"), "uplink_socket": self.path("uplink.sock")}),
             ("spool", {"reserve": self.config.get("reserve", "16M"), "priority_reserve": self.config.get("priority_reserve", "0")}),
             ("policy", policy),
