@@ -13,7 +13,6 @@
 #include "ctl/property.h"
 #include "ctl/rack_view.h"
 #include "ctl/table.h"
-#include "ctl/term.h"
 
 #define PAGE_CLIPS 500u
 #define CLIPS_DEFAULT 100u
@@ -203,23 +202,16 @@ static int print_table(const Clips *clips) {
                 { .title = "REASON", .min_width = 16, .drop_rank = 2 },
         };
         _cleanup_(table_freep) Table *t = NULL;
-        Lines lines = { 0 };
-        Look look;
         bool reasons = false;
         for (size_t i = 0; i < clips->n; i++)
                 reasons = reasons || has_reason(&clips->clips[i]);
 
-        term_look(&look);
         int r = table_new(columns, ELEMENTSOF(columns) - (reasons ? 0 : 1), &t);
         if (r < 0)
                 return ctl_fail(CTL_FAILURE, "out of memory");
         for (size_t i = 0; i < clips->n; i++)
                 add_clip(t, &clips->clips[i], reasons);
-        r = table_render(t, &look, &lines);
-        for (size_t i = 0; i < lines.n && r >= 0; i++)
-                puts(lines.lines[i]);
-        lines_clear(&lines);
-        return r < 0 ? ctl_fail(CTL_FAILURE, "out of memory") : CTL_OK;
+        return table_print(t);
 }
 
 int verb_clips(const Options *options) {

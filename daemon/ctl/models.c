@@ -10,7 +10,6 @@
 #include "ctl/json_out.h"
 #include "ctl/property.h"
 #include "ctl/table.h"
-#include "ctl/term.h"
 
 typedef struct CameraModel {
         char *id, *description, *tested, *file, *plugin, *file_times, *erase, *firmware;
@@ -105,17 +104,6 @@ static int take_all(sd_bus_message *reply, Table *table, json_t *array) {
         return r < 0 ? r : 0;
 }
 
-static int print_table(Table *table) {
-        Lines lines = { 0 };
-        Look look;
-        term_look(&look);
-        int r = table_render(table, &look, &lines);
-        for (size_t i = 0; i < lines.n && r >= 0; i++)
-                puts(lines.lines[i]);
-        lines_clear(&lines);
-        return r < 0 ? ctl_fail(CTL_FAILURE, "out of memory") : CTL_OK;
-}
-
 int verb_models(const Options *options) {
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -136,5 +124,5 @@ int verb_models(const Options *options) {
                 return bus_client_report(NULL, r);
         if (options->json)
                 return json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("models"), "models", array), false);
-        return print_table(table);
+        return table_print(table);
 }

@@ -11,7 +11,6 @@
 #include "ctl/property.h"
 #include "ctl/rack_view.h"
 #include "ctl/table.h"
-#include "ctl/term.h"
 
 typedef struct Refused {
         uint32_t bay;
@@ -117,16 +116,10 @@ static int take_all(sd_bus_message *reply, Table *table, Lines *models, json_t *
 }
 
 static int print_table(Table *table, const Lines *models) {
-        Lines lines = { 0 };
-        Look look;
-        term_look(&look);
-        int r = table_render(table, &look, &lines);
-        for (size_t i = 0; i < lines.n && r >= 0; i++)
-                puts(lines.lines[i]);
-        for (size_t i = 0; i < models->n && r >= 0; i++)
+        int exit_code = table_print(table);
+        for (size_t i = 0; i < models->n && exit_code == CTL_OK; i++)
                 puts(models->lines[i]);
-        lines_clear(&lines);
-        return r < 0 ? ctl_fail(CTL_FAILURE, "out of memory") : CTL_OK;
+        return exit_code;
 }
 
 int verb_refused(const Options *options) {

@@ -35,3 +35,5 @@ void table_bar(Table *t, unsigned copied, unsigned stored);
 
 /* Appends the heading and the rows to `lines`, none wider than the look's width if that is at all possible. */
 int table_render(Table *t, const Look *look, Lines *lines);
+/* Prints it, as wide as stdout takes it. A CtlExit. */
+int table_print(Table *t);

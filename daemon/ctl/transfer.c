@@ -11,7 +11,6 @@
 #include "ctl/number.h"
 #include "ctl/property.h"
 #include "ctl/table.h"
-#include "ctl/term.h"
 
 #define TRANSFERS_MAX 500u
 
@@ -94,17 +93,6 @@ static int take_all(sd_bus_message *reply, Table *table, json_t *array, size_t *
         return 0;
 }
 
-static int print_table(Table *table) {
-        Lines lines = { 0 };
-        Look look;
-        term_look(&look);
-        int r = table_render(table, &look, &lines);
-        for (size_t i = 0; i < lines.n && r >= 0; i++)
-                puts(lines.lines[i]);
-        lines_clear(&lines);
-        return r < 0 ? ctl_fail(CTL_FAILURE, "out of memory") : CTL_OK;
-}
-
 /* Why nothing moves, when that is so. */
 static int tell_of_pause(sd_bus *bus) {
         int paused = 0;
@@ -138,7 +126,7 @@ static int list(const Options *options, sd_bus *bus) {
                 puts("Nothing waits for the store.");
                 return CTL_OK;
         }
-        exit_code = print_table(table);
+        exit_code = table_print(table);
         return exit_code == CTL_OK ? tell_of_pause(bus) : exit_code;
 }
 
