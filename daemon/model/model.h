@@ -76,6 +76,7 @@ typedef struct Model {
         char *file;   /* where it is described, and on which line it begins */
         unsigned line;
         ModelSource source;
+        uint32_t keys_given; /* which of the keys that stand once (model_key.c) */
 
         bool match_any_id;
         ModelId *ids; /* when not match_any_id */

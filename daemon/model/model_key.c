@@ -113,8 +113,6 @@ static int check_pattern(const ConfLine *line, ConfError *error) {
 static int parse_word(const ConfLine *line, char **ret, ConfError *error) {
         int r;
 
-        if (*ret)
-                return conf_error(line, error, "is there twice");
         r = check_pattern(line, error);
         return r < 0 ? r : conf_string(line, ret, error);
 }
@@ -375,11 +373,32 @@ static int parse_body(Model *m, const ConfLine *line, ConfError *error) {
         return -ENOENT;
 }
 
+/* Of two that say different things the later would win unseen. Keys that are not here may be given again: they add up. */
+static int check_single(Model *m, const ConfLine *line, ConfError *error) {
+        static const char *const keys[] = { "match_manufacturer", "match_product", "match_serial", "plugin", "returns_within",
+                                            "file_times", "erase", "charge_ma", "battery_mah", "battery_floor_percent",
+                                            "charge_curve", "firmware", "description", "tested" };
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const uint32_t bit = UINT32_C(1) << i;
+
+                if (!text_equal(line->key, keys[i]))
+                        continue;
+                if (m->keys_given & bit)
+                        return conf_error(line, error, "is there twice");
+                m->keys_given |= bit;
+        }
+        return 0;
+}
+
 int model_parse_key(Model *m, const ConfLine *line, ConfError *error) {
         int (*const parts[])(Model *, const ConfLine *, ConfError *) = { parse_device, parse_speaker, model_parse_returns,
                                                                                parse_files, parse_body };
         int r;
 
+        r = check_single(m, line, error);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
                 r = parts[i](m, line, error);
                 if (r != -ENOENT)

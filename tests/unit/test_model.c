@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/macro.h"
+#include "base/text.h"
 #include "model/model.h"
 
 static char folder[] = "/tmp/berth-model-XXXXXX";
@@ -236,6 +237,27 @@ static void test_what_a_model_does_not_say_is_the_careful_choice(void **state) {
 }
 
 /* ---- Mistakes -------------------------------------------------------------------------------------------------- */
+
+/* The later would win, and nobody would see that the earlier says something else. */
+static void test_key_that_stands_once_is_refused_twice(void **state) {
+        static const char *const lines[] = {
+                "match_manufacturer = a", "match_product = a", "match_serial = a", "plugin = mtp", "returns_within = 20s",
+                "file_times = utc", "erase = never", "charge_ma = 500", "battery_mah = 900", "battery_floor_percent = 30",
+                "charge_curve = 0:900 100:50", "firmware = dfu", "description = a", "tested = a",
+        };
+        (void) state;
+
+        for (size_t i = 0; i < ELEMENTSOF(lines); i++) {
+                _cleanup_(models_freep) Models *models = NULL;
+                _cleanup_(freep) char *text = text_format("[model x]\n%s\n%s\n", lines[i], lines[i]);
+                ConfError error = {};
+
+                assert_int_equal(models_new(&models), 0);
+                assert_int_equal(models_add_text(models, "a.conf", text, strlen(text), MODEL_CANDIDATE, &error), -EINVAL);
+                assert_non_null(strstr(error.text, "a.conf:3: [model x]"));
+                assert_non_null(strstr(error.text, "is there twice"));
+        }
+}
 
 static void test_model_mistakes_are_named(void **state) {
         static const struct {
@@ -487,6 +509,7 @@ int main(void) {
                 cmocka_unit_test(test_without_footage_patterns_every_file_is_footage),
                 cmocka_unit_test(test_every_key_is_read),
                 cmocka_unit_test(test_what_a_model_does_not_say_is_the_careful_choice),
+                cmocka_unit_test(test_key_that_stands_once_is_refused_twice),
                 cmocka_unit_test(test_model_mistakes_are_named),
                 cmocka_unit_test(test_a_section_does_not_go_on_in_the_next_file),
                 cmocka_unit_test(test_one_id_in_two_files_of_one_folder_is_an_error),
