@@ -190,7 +190,8 @@ INSTALLED = \
 	$(call place,644,$(wildcard daemon/bus/*.xml),$(datadir)/dbus-1/interfaces) \
 	$(call place,644,$(wildcard udev-rules/*.rules),$(PREFIX)/lib/udev/rules.d) \
 	$(foreach n,1 3 5 7 8,$(call place,644,$(wildcard man/*.$(n)),$(mandir)/man$(n))) \
-	$(call place,644,README.md SECURITY.md LICENSE NEWS $(wildcard docs/*.md),$(docdir))
+	$(call place,644,README.md SECURITY.md LICENSE NEWS $(wildcard docs/*.md),$(docdir)) \
+	$(foreach p,$(PLUGINS),$(call place,644,$(wildcard plugins/$(p)/README.md),$(docdir)/plugins/$(p)))
 # Settings: never overwritten, and removed only when nobody changed them.
 SETTINGS = $(call place,644,$(wildcard systemd/settings/*.conf),$(sysconfdir)/berth) \
 	$(call place,600,systemd/settings/cameras.secret,$(sysconfdir)/berth)
