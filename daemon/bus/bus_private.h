@@ -15,6 +15,7 @@
 #define BUS_E_INVALID_ARGUMENT "org.berth.Dock1.Error.InvalidArgument"
 #define BUS_E_FAILED "org.berth.Dock1.Error.Failed"
 #define BUS_E_NOT_AUTHORISED "org.berth.Dock1.Error.NotAuthorised"
+#define BUS_E_NO_SUCH_CAMERA "org.berth.Dock1.Error.NoSuchCamera"
 #define BUS_E_NO_SUCH_CLIP "org.berth.Dock1.Error.NoSuchClip"
 #define BUS_E_TOO_LATE "org.berth.Dock1.Error.TooLate"
 #define BUS_E_BUSY "org.berth.Dock1.Error.Busy"

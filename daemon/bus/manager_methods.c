@@ -51,6 +51,36 @@ static int fail(sd_bus_error *ret_error, int r) {
         return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The dock's database could not be read: %s.", strerror(-r));
 }
 
+/* Whose: *ret_id 0 means anyone's. */
+static int check_camera(Manager *manager, const char *serial, uint64_t *ret_id, sd_bus_error *ret_error) {
+        _cleanup_(camera_row_freep) CameraRow *row = NULL;
+        int r = check_serial(serial, ret_error);
+
+        *ret_id = 0;
+        if (r < 0 || !*serial)
+                return r;
+        r = store_camera_by_serial(manager_store(manager), serial, &row);
+        if (r == -ENOENT)
+                return sd_bus_error_setf(ret_error, BUS_E_NO_SUCH_CAMERA, "No camera with the serial '%s' was ever docked here.", serial);
+        if (r < 0)
+                return fail(ret_error, r);
+        *ret_id = row->id;
+        return 0;
+}
+
+/* 0 means any. */
+static int check_clip(Manager *manager, uint64_t clip_id, sd_bus_error *ret_error) {
+        _cleanup_(clip_row_freep) ClipRow *row = NULL;
+        int r = check_number("clip_id", clip_id, ret_error);
+
+        if (r < 0 || clip_id == 0)
+                return r;
+        r = store_clip(manager_store(manager), clip_id, &row);
+        if (r == -ENOENT)
+                return sd_bus_error_setf(ret_error, BUS_E_NO_SUCH_CLIP, "This dock knows no clip %llu.", (unsigned long long) clip_id);
+        return r < 0 ? fail(ret_error, r) : 0;
+}
+
 /* ---- Dictionaries ----------------------------------------------------------------------------------------------- */
 
 static int append_text(sd_bus_message *m, const char *key, const char *text) {
@@ -216,7 +246,7 @@ int manager_bus_list_clips(sd_bus_message *m, void *userdata, sd_bus_error *ret_
         Manager *manager = manager_of(userdata);
         const char *serial, *state_text;
         ClipState state = _CLIP_STATE_INVALID;
-        uint64_t before_id;
+        uint64_t before_id, camera;
         uint32_t max;
         ClipRow **found = NULL;
         size_t n = 0;
@@ -225,7 +255,7 @@ int manager_bus_list_clips(sd_bus_message *m, void *userdata, sd_bus_error *ret_
         r = sd_bus_message_read(m, "sstu", &serial, &state_text, &before_id, &max);
         if (r < 0)
                 return r;
-        if ((r = check_serial(serial, ret_error)) < 0 || (r = check_state(state_text, &state, ret_error)) < 0 ||
+        if ((r = check_camera(manager, serial, &camera, ret_error)) < 0 || (r = check_state(state_text, &state, ret_error)) < 0 ||
             (r = check_number("before_id", before_id, ret_error)) < 0)
                 return r;
         r = store_clips_query(manager_store(manager), *serial ? serial : NULL, state, before_id, rows(max), &found, &n);
@@ -254,22 +284,6 @@ static int reply_events(sd_bus_message *m, EventRow **found, size_t n) {
         return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-/* Whose events: *ret_id 0 means anyone's. -ENOENT when no such camera was ever seen. */
-static int camera_id_of(Manager *manager, const char *serial, uint64_t *ret_id) {
-        _cleanup_(camera_row_freep) CameraRow *row = NULL;
-        int r;
-
-        if (!*serial) {
-                *ret_id = 0;
-                return 0;
-        }
-        r = store_camera_by_serial(manager_store(manager), serial, &row);
-        if (r < 0)
-                return r;
-        *ret_id = row->id;
-        return 0;
-}
-
 int manager_bus_list_events(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         Manager *manager = manager_of(userdata);
         uint64_t after_seq, clip_id, camera = 0;
@@ -282,13 +296,11 @@ int manager_bus_list_events(sd_bus_message *m, void *userdata, sd_bus_error *ret
         r = sd_bus_message_read(m, "tstu", &after_seq, &serial, &clip_id, &max);
         if (r < 0)
                 return r;
-        if ((r = check_number("after_seq", after_seq, ret_error)) < 0 || (r = check_serial(serial, ret_error)) < 0 ||
-            (r = check_number("clip_id", clip_id, ret_error)) < 0)
+        if ((r = check_number("after_seq", after_seq, ret_error)) < 0 || (r = check_camera(manager, serial, &camera, ret_error)) < 0 ||
+            (r = check_clip(manager, clip_id, ret_error)) < 0)
                 return r;
-        r = camera_id_of(manager, serial, &camera);
-        if (r >= 0)
-                r = store_events(manager_store(manager), after_seq, camera, clip_id, rows(max), &found, &n);
-        if (r < 0 && r != -ENOENT)
+        r = store_events(manager_store(manager), after_seq, camera, clip_id, rows(max), &found, &n);
+        if (r < 0)
                 return fail(ret_error, r);
         r = reply_events(m, found, n);
         event_rows_free(found, n);
@@ -307,12 +319,10 @@ int manager_bus_last_events(sd_bus_message *m, void *userdata, sd_bus_error *ret
         r = sd_bus_message_read(m, "stu", &serial, &clip_id, &max);
         if (r < 0)
                 return r;
-        if ((r = check_serial(serial, ret_error)) < 0 || (r = check_number("clip_id", clip_id, ret_error)) < 0)
+        if ((r = check_camera(manager, serial, &camera, ret_error)) < 0 || (r = check_clip(manager, clip_id, ret_error)) < 0)
                 return r;
-        r = camera_id_of(manager, serial, &camera);
-        if (r >= 0)
-                r = store_events_last(manager_store(manager), camera, clip_id, rows(max), &found, &n);
-        if (r < 0 && r != -ENOENT)
+        r = store_events_last(manager_store(manager), camera, clip_id, rows(max), &found, &n);
+        if (r < 0)
                 return fail(ret_error, r);
         r = reply_events(m, found, n);
         event_rows_free(found, n);

@@ -70,6 +70,9 @@ int bus_client_report(const sd_bus_error *error, int r) {
                 return ctl_fail(CTL_UNREACHABLE, "the daemon does not answer: %s", said);
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
                 return ctl_fail(CTL_FAILURE, "the bus does not let this user talk to the daemon: %s", said);
+        /* What the daemon finds wrong with an argument was typed wrong here. */
+        if (sd_bus_error_has_name(error, DOCK_E_INVALID_ARGUMENT))
+                return ctl_fail(CTL_USAGE, "%s", said);
         if (error && error->message)
                 return ctl_fail(CTL_FAILURE, "%s", said);
         return ctl_fail(CTL_FAILURE, "the daemon's answer cannot be used: %s", said);

@@ -51,9 +51,9 @@ static const Property clip_properties[] = {
         PROPERTY(Clip, "Container", "container", MAYBE, container),
         PROPERTY(Clip, "ContainerState", "container_state", MAYBE, container_state),
         PROPERTY(Clip, "ContainerReason", "container_reason", MAYBE, container_reason),
-        PROPERTY(Clip, "ContainerOffset", "container_offset", UINT64, container_offset),
+        PROPERTY(Clip, "ContainerOffset", "container_offset", COUNT, container_offset),
         PROPERTY(Clip, "RecordedSec", "recorded_sec", TIME, recorded_sec),
-        PROPERTY(Clip, "DurationMsec", "duration_msec", UINT64, duration_msec),
+        PROPERTY(Clip, "DurationMsec", "duration_msec", COUNT, duration_msec),
         PROPERTY(Clip, "IdentityByPort", "identity_by_port", BOOL, identity_by_port),
         PROPERTY(Clip, "Unreadable", "unreadable", RANGES, unreadable),
 };

@@ -20,6 +20,7 @@
 #define DOCK_MANAGER_INTERFACE "org.berth.Dock1.Manager"
 #define DOCK_BAY_INTERFACE "org.berth.Dock1.Bay"
 #define DOCK_CAMERA_INTERFACE "org.berth.Dock1.Camera"
+#define DOCK_E_INVALID_ARGUMENT "org.berth.Dock1.Error.InvalidArgument"
 
 /* Strings are never NULL. */
 typedef struct DockManager {

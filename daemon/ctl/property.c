@@ -71,7 +71,7 @@ const size_t n_camera_properties = ELEMENTSOF(camera_properties);
 
 static const char *const signature[_PROPERTY_KIND_MAX] = {
         [PROPERTY_STRING] = "s", [PROPERTY_MAYBE] = "s",  [PROPERTY_OBJECT] = "o",  [PROPERTY_BOOL] = "b",
-        [PROPERTY_UINT32] = "u", [PROPERTY_UINT64] = "t", [PROPERTY_INT64] = "x",   [PROPERTY_TIME] = "x",
+        [PROPERTY_UINT32] = "u", [PROPERTY_UINT64] = "t", [PROPERTY_COUNT] = "t",   [PROPERTY_INT64] = "x", [PROPERTY_TIME] = "x",
         [PROPERTY_SPAN] = "x",   [PROPERTY_PERCENT] = "i", [PROPERTY_RANGES] = "a(tt)", [PROPERTY_LIST] = "as",
 };
 
@@ -92,6 +92,8 @@ int properties_init(const Property *properties, size_t n, void *object) {
                         *(int32_t *) member = -1;
                 if (properties[i].kind == PROPERTY_SPAN)
                         *(int64_t *) member = -1;
+                if (properties[i].kind == PROPERTY_COUNT)
+                        *(uint64_t *) member = UINT64_MAX;
                 if (properties[i].kind == PROPERTY_TIME)
                         *(int64_t *) member = PROPERTY_TIME_UNKNOWN;
                 if (!is_text(properties[i].kind) || properties[i].kind == PROPERTY_MAYBE)
@@ -236,6 +238,10 @@ static json_t *value_to_json(const Property *p, const void *object) {
                 return json_boolean(*(const bool *) member);
         case PROPERTY_UINT32:
                 return json_integer(*(const uint32_t *) member);
+        case PROPERTY_COUNT:
+                if (*(const uint64_t *) member == UINT64_MAX)
+                        return json_null();
+                /* fall through */
         case PROPERTY_UINT64:
                 return json_integer((json_int_t) MIN2(*(const uint64_t *) member, (uint64_t) INT64_MAX));
         case PROPERTY_INT64:

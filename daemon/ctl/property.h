@@ -19,6 +19,7 @@ typedef enum PropertyKind {
         PROPERTY_BOOL,
         PROPERTY_UINT32,
         PROPERTY_UINT64,
+        PROPERTY_COUNT,   /* t, UINT64_MAX when left out: null in JSON */
         PROPERTY_INT64,
         PROPERTY_TIME,    /* x, PROPERTY_TIME_UNKNOWN when left out: null in JSON */
         PROPERTY_SPAN,    /* x, seconds; -1 unknown: null in JSON */

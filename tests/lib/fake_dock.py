@@ -181,6 +181,8 @@ def serve(address):
             serial, state, before, most = args
             if state == "bogus":
                 return f"{NAME}.Error.InvalidArgument", "state: not a state of a clip."
+            if serial == "nobody":
+                return f"{NAME}.Error.NoSuchCamera", "No camera with the serial 'nobody' was ever docked here."
             found = [c for c in clips if (not serial or c["Serial"] == serial) and (not state or c["State"] == state) and
                      (not before or c["Id"] < before)]
             return "aa{sv}", dbus.Array([typed_clip(c) for c in found[:rows(most)]], signature="a{sv}")
