@@ -101,22 +101,27 @@ def test_slow_link_is_no_stall():
 def test_outage_loses_nothing():
     dock = world.dock(stall="3s").start()
     clips = [dock.clip(LARGE), dock.clip(SMALL)]
-    down = [{"phase": phase, "action": "reset", "times": None} for phase in
-            ["look", "create", "part", "list", "complete", "head", "object", "manifest", "probe"]]
-    world.proxy.reset()
+    # Each has something with the store that it does not know of when the outage begins.
+    world.proxy.reset({"phase": "part", "action": "mute"}, {"phase": "object", "action": "mute"})
     calls = [dock.begin_put(clip) for clip in clips]
-    dock.wait(lambda: world.proxy.count("part") > 0, "the first part")
-    world.proxy.rules = down
+    dock.wait(lambda: world.proxy.muted == 2, "both clips to be on their way")
+    world.proxy.rules = [{"phase": phase, "action": "reset", "times": None} for phase in
+                         ["look", "create", "part", "list", "complete", "head", "object", "manifest", "probe"]]
     for call in calls:
         try:
-            dock.finish(call)
+            receipt = dock.finish(call)
         except uplink.Refused as e:
             assert e.name == "Unavailable", e.text
+        else:
+            raise AssertionError(f"a receipt amid the outage: {receipt}")
     dock.wait(lambda: dock.state()[0] == "error", "the outage to be told")
+    assert len(dock.records()) == 2, "what is under way was forgotten"
     world.proxy.rules = []
     dock.wait(lambda: dock.state()[0] == "ready", "the store to be back")
-    for clip in clips:
-        dock.judge(clip, dock.put_until_stored(clip)[0])
+    # judge() wants no record to be left of any clip.
+    receipts = [dock.put_until_stored(clip)[0] for clip in clips]
+    for clip, receipt in zip(clips, receipts):
+        dock.judge(clip, receipt)
     dock.end()
 
 
