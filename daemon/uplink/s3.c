@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -44,9 +43,7 @@ static Backend *s3_backend_free(Backend *b) {
         S3Store *s = store_of(b);
 
         s->http = http_free(s->http);
-        for (unsigned i = 0; i < s->n_lanes; i++)
-                s->lanes[i].thread = job_thread_free(s->lanes[i].thread);
-        free(s->lanes);
+        op_lanes_end(&s->lanes);
         s->credentials = s3_credentials_free(s->credentials);
         fd_close(s->records);
         sd_event_unref(s->event);
@@ -125,23 +122,6 @@ static int open_records(S3Store *s, const char *state_dir) {
         return s->records < 0 ? s->records : 0;
 }
 
-static int start_lanes(S3Store *s, unsigned n) {
-        s->lanes = calloc(n, sizeof(*s->lanes));
-        if (!s->lanes)
-                return -ENOMEM;
-        for (unsigned i = 0; i < n; i++) {
-                char name[16];
-                int r;
-
-                (void) snprintf(name, sizeof(name), "hash-%u", i);
-                r = job_thread_new(s->event, name, &s->lanes[i].thread);
-                if (r < 0)
-                        return r;
-                s->n_lanes++;
-        }
-        return 0;
-}
-
 int s3_backend_new(sd_event *event, const S3Settings *settings, unsigned puts_at_once, Backend **ret) {
         _cleanup_(s3_backend_freep) S3Backend *b = calloc(1, sizeof(*b));
         const HttpSettings http = {
@@ -170,7 +150,7 @@ int s3_backend_new(sd_event *event, const S3Settings *settings, unsigned puts_at
         if ((r = copy_strings(s, settings)) < 0 || (r = name_places(s, settings)) < 0 || (r = owner_find(s->owner)) < 0 ||
             (r = open_records(s, settings->state_dir)) < 0 ||
             (r = s3_credentials_new(settings->credentials, &s->credentials)) < 0 ||
-            (r = start_lanes(s, puts_at_once + 1)) < 0 || (r = http_new(event, &http, &s->http)) < 0)
+            (r = op_lanes_start(&s->lanes, event, puts_at_once + 1)) < 0 || (r = http_new(event, &http, &s->http)) < 0)
                 return r;
         *ret = &TAKE_PTR(b)->backend;
         return 0;

@@ -9,20 +9,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
 #include <openssl/evp.h>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "uplink/http_time.h"
 #include "uplink/s3_private.h"
 
-#define TRIES 6u
-#define WAIT_MIN_USEC (250 * USEC_PER_MSEC)
-#define WAIT_MAX_USEC (4 * USEC_PER_SEC)
-/* A store that wants to be left alone for longer is asked again by whoever brings the clip. */
-#define RETRY_AFTER_MAX_SEC 10u
 #define QUERY_MAX 6u
 #define HEADERS_MAX 16u
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -46,10 +40,9 @@ struct S3Call {
         int (*restart)(S3Op *op);
         void (*then)(S3Op *op, const S3Result *result);
         uint64_t base;
-        unsigned tries, tries_max;
+        Retry retry;
         bool renewed; /* the credentials were read again after the store refused them */
         HttpRequest *request;
-        sd_event_source *timer;
 };
 
 S3Call *s3_call_free(S3Call *call) {
@@ -57,7 +50,7 @@ S3Call *s3_call_free(S3Call *call) {
                 return NULL;
         if (call->request)
                 call->request = http_cancel(call->request);
-        sd_event_source_disable_unref(call->timer);
+        retry_end(&call->retry);
         for (size_t i = 0; i < call->n_query; i++)
                 free(call->query[i].value);
         for (size_t i = 0; i < call->n_headers; i++)
@@ -70,6 +63,8 @@ S3Call *s3_call_free(S3Call *call) {
 
 /* ---- Putting together ---------------------------------------------------------------------------------------------- */
 
+static void try_again(void *userdata);
+
 S3Call *s3_call_new(S3Op *op, const char *method, const char *key) {
         S3Call *call = calloc(1, sizeof(*call));
         _cleanup_(freep) char *path = NULL;
@@ -78,7 +73,7 @@ S3Call *s3_call_new(S3Op *op, const char *method, const char *key) {
                 return NULL;
         call->op = op;
         call->method = method;
-        call->tries_max = TRIES;
+        call->retry = (Retry){ .tries_max = RETRY_TRIES, .event = op->store->event, .again = try_again, .userdata = call };
         memcpy(call->sha256, EMPTY_SHA256, sizeof(call->sha256));
         if (key)
                 path = text_format("%s%s%s", op->store->path, op->store->prefix, key);
@@ -214,7 +209,7 @@ void s3_call_fresh(S3Call *call) {
 
 void s3_call_tries(S3Call *call, unsigned tries) {
         if (call)
-                call->tries_max = tries;
+                call->retry.tries_max = tries;
 }
 
 void s3_call_count(S3Call *call, uint64_t base) {
@@ -243,53 +238,25 @@ static void fail_here(S3Call *call, int error) {
         s3_op_fail_errno(op, error, "sending a request");
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+static void try_again(void *userdata) {
         S3Call *call = userdata;
         int r;
 
-        (void) source;
-        (void) usec;
         s3_op_moved(call->op);
         r = try_once(call);
         if (r < 0)
                 fail_here(call, r);
-        return 0;
-}
-
-static uint64_t wait_before_next(const S3Call *call, uint64_t retry_after_sec) {
-        uint64_t wait = WAIT_MIN_USEC, random = 0;
-
-        if (retry_after_sec > 0)
-                return retry_after_sec * USEC_PER_SEC;
-        for (unsigned i = 1; i < call->tries && wait < WAIT_MAX_USEC; i++)
-                wait *= 2;
-        wait = MIN2(wait, WAIT_MAX_USEC);
-        /* Docks that were turned away together do not come back together. */
-        (void) !getrandom(&random, sizeof(random), 0);
-        return wait / 2 + random % (wait / 2 + 1);
-}
-
-static int try_later(S3Call *call, uint64_t wait_usec) {
-        uint64_t at = clock_boottime_usec() + wait_usec;
-        int r;
-
-        s3_op_moved(call->op);
-        if (!call->timer)
-                return sd_event_add_time(call->op->store->event, &call->timer, CLOCK_BOOTTIME, at, 10 * USEC_PER_MSEC,
-                                         on_timer, call);
-        r = sd_event_source_set_time(call->timer, at);
-        return r < 0 ? r : sd_event_source_set_enabled(call->timer, SD_EVENT_ONESHOT);
 }
 
 static bool may_try_again(S3Call *call, const S3Result *result) {
-        if (call->tries >= call->tries_max || result->answer->source_failed || result->answer->refused_here)
+        if (result->answer->source_failed || result->answer->refused_here || !retry_may(&call->retry, result->retry_after_sec))
                 return false;
         /* They may have been renewed a moment ago; the next try reads the file again if it changed. */
         if (result->outcome == S3_BAD_CREDENTIALS && !call->renewed) {
                 call->renewed = true;
                 return true;
         }
-        return s3_outcome_is_passing(result->outcome) && result->retry_after_sec <= RETRY_AFTER_MAX_SEC;
+        return s3_outcome_is_passing(result->outcome);
 }
 
 static void read_answer(const S3Call *call, const HttpAnswer *answer, S3Result *ret) {
@@ -297,7 +264,7 @@ static void read_answer(const S3Call *call, const HttpAnswer *answer, S3Result *
         bool success = answer->status >= 200 && answer->status < 300;
         char retry_after[64];
 
-        *ret = (S3Result){ .answer = answer, .tries = call->tries };
+        *ret = (S3Result){ .answer = answer, .tries = call->retry.tries };
         /* An error may come with 200 when the store began to answer before it had finished. */
         if (answer->body_size > 0 && (!success || text_equal(call->method, "POST")))
                 (void) s3_xml_error(answer->body, answer->body_size, &ret->error);
@@ -305,7 +272,7 @@ static void read_answer(const S3Call *call, const HttpAnswer *answer, S3Result *
         if (http_header(answer, "etag", ret->etag, sizeof(ret->etag)) && !s3_etag_normalise(ret->etag))
                 ret->etag[0] = 0;
         if (http_header(answer, "retry-after", retry_after, sizeof(retry_after)))
-                ret->retry_after_sec = s3_retry_after_sec(retry_after, now);
+                ret->retry_after_sec = http_retry_after_sec(retry_after, now);
 }
 
 static void on_done(void *userdata, const HttpAnswer *answer) {
@@ -318,7 +285,7 @@ static void on_done(void *userdata, const HttpAnswer *answer) {
         read_answer(call, answer, &result);
         if (!may_try_again(call, &result))
                 return conclude(call, &result);
-        r = try_later(call, wait_before_next(call, result.retry_after_sec));
+        r = retry_later(&call->retry, result.retry_after_sec);
         if (r < 0)
                 fail_here(call, r);
 }
@@ -434,7 +401,7 @@ static int try_once(S3Call *call) {
         Sigv4Keys keys;
         int r;
 
-        call->tries++;
+        call->retry.tries++;
         if (s3_credentials_get(call->op->store->credentials, &keys, &token, &error) < 0) {
                 (void) answer_fail(&call->op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR, "%s", error.text);
                 s3_op_end(call->op);

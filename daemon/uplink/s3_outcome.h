@@ -30,7 +30,3 @@ typedef enum S3Outcome {
 S3Outcome s3_outcome(int status, const char *code);
 /* May the same request succeed in a moment? */
 bool s3_outcome_is_passing(S3Outcome outcome);
-/* The value of Retry-After in seconds from `now`; 0 when it is none. */
-uint64_t s3_retry_after_sec(const char *value, int64_t now_unix_sec);
-/* An HTTP date; -EINVAL. */
-int s3_parse_date(const char *text, int64_t *ret_unix_sec);

@@ -323,7 +323,7 @@ static void pump(S3Put *p) {
                 atomic_store(&p->op.task->stored_bytes, s3_part_offset(p, p->current) + s3_part_size(p, p->current));
                 p->current++;
         }
-        if (p->op.ended)
+        if (p->op.base.ended)
                 return;
         if (p->hashing == 0 && p->hashed < n && p->hashed <= p->current) {
                 p->hashing = p->hashed + 1;

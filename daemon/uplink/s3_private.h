@@ -2,14 +2,15 @@
 #pragma once
 
 /*
- * The parts of the s3 backend. A task is an operation: a chain of steps on the event loop, each of which begins one call to the
- * store or one job on a thread and names the step that goes on when it has ended. Whoever ends the chain calls s3_op_end().
+ * The parts of the s3 backend. A task is an operation (op.h): a chain of calls to the store and of jobs on a thread. Whoever ends the
+ * chain calls s3_op_end().
  */
 
-#include "base/jobs.h"
 #include "uplink/http.h"
 #include "uplink/layout.h"
 #include "uplink/manifest.h"
+#include "uplink/op.h"
+#include "uplink/retry.h"
 #include "uplink/s3.h"
 #include "uplink/s3_credentials.h"
 #include "uplink/s3_endpoint.h"
@@ -28,11 +29,6 @@ typedef struct S3Promises {
         bool checks_checksum; /* a wrong x-amz-checksum-sha256 is refused */
 } S3Promises;
 
-typedef struct S3Lane {
-        JobThread *thread;
-        unsigned busy;
-} S3Lane;
-
 typedef struct S3Store {
         sd_event *event;
         Http *http;
@@ -48,8 +44,7 @@ typedef struct S3Store {
         uint64_t part_size_bytes, retention_sec;
         int records; /* the folder of our records, or -EBADF */
         S3Promises promises;
-        unsigned n_lanes;
-        S3Lane *lanes;
+        OpLanes lanes;
 } S3Store;
 
 typedef struct S3Op S3Op;
@@ -75,11 +70,10 @@ typedef struct S3Lock {
 } S3Lock;
 
 struct S3Op {
+        Op base; /* first */
         S3Store *store;
-        Task *task;
-        S3Lane *lane;
+        Task *task; /* the base's */
         S3Call *call;
-        unsigned jobs;
         Hasher *hasher; /* of what s3_read() reads */
         uint64_t read_bytes;
         Manifest *found; /* by s3_look_up(), which looked for `looked_up` */
@@ -87,8 +81,6 @@ struct S3Op {
         S3Lock lock;
         void (*absent)(S3Op *op);
         void (*present)(S3Op *op);
-        bool ended; /* as soon as nothing is under way, the task is done */
-        sd_event_source *end;
         void (*release)(S3Op *op); /* frees what the operation holds, and the operation */
 };
 

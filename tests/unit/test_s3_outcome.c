@@ -66,24 +66,6 @@ static void test_only_what_passes_is_tried_again(void **state) {
                                  o == S3_TRY_AGAIN || o == S3_COLLISION || o == S3_UNREACHABLE || o == S3_CORRUPTED);
 }
 
-static void test_dates_and_waits_are_read(void **state) {
-        int64_t at = 7;
-
-        (void) state;
-        assert_int_equal(s3_parse_date("Sun, 06 Nov 1994 08:49:37 GMT", &at), 0);
-        assert_int_equal(at, 784111777);
-        at = 7;
-        assert_int_equal(s3_parse_date("Sun, 06 Nix 1994 08:49:37 GMT", &at), -EINVAL);
-        assert_int_equal(s3_parse_date("Sun, 06 Nov 1994 28:49:37 GMT", &at), -EINVAL);
-        assert_int_equal(s3_parse_date("784111777", &at), -EINVAL);
-        assert_int_equal(at, 7);
-        assert_int_equal(s3_retry_after_sec("12", 0), 12);
-        assert_int_equal(s3_retry_after_sec("Sun, 06 Nov 1994 08:49:37 GMT", 784111700), 77);
-        assert_int_equal(s3_retry_after_sec("Sun, 06 Nov 1994 08:49:37 GMT", 784111800), 0);
-        assert_int_equal(s3_retry_after_sec("-3", 0), 0);
-        assert_int_equal(s3_retry_after_sec("99999999999999999999", 0), 0);
-}
-
 static void test_endpoints_are_scheme_host_and_port(void **state) {
         static const struct {
                 const char *text, *host;
@@ -146,7 +128,6 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_refusals_are_told_apart),
                 cmocka_unit_test(test_only_what_passes_is_tried_again),
-                cmocka_unit_test(test_dates_and_waits_are_read),
                 cmocka_unit_test(test_endpoints_are_scheme_host_and_port),
                 cmocka_unit_test(test_buckets_and_prefixes_are_checked),
         };
