@@ -12,7 +12,7 @@
 #include "core/outlook.h"
 
 typedef struct ManagerView {
-        char *version, *dock_name, *state, *reason, *store_state, *store_reason, *spool_state;
+        char *version, *dock_name, *state, *reason, *store_state, *store_reason, *spool_state, *chain_state;
         uint64_t spool_used_bytes, spool_free_bytes, unstored_clips, unstored_bytes;
         int64_t spool_holds_sec;
         int clock_synchronised, uploads_paused;
@@ -69,6 +69,7 @@ static const sd_bus_vtable vtable[] = {
         MANAGER("UnstoredBytes", "t", EMITS_CHANGE, unstored_bytes),
         MANAGER("UploadsPaused", "b", EMITS_CHANGE, uploads_paused),
         MANAGER("ClockSynchronised", "b", EMITS_CHANGE, clock_synchronised),
+        MANAGER("ChainState", "s", EMITS_CHANGE, chain_state),
         SD_BUS_VTABLE_END,
 };
 
@@ -87,6 +88,7 @@ static const ViewMember members[] = {
         { "UnstoredBytes", VIEW_U64, offsetof(ManagerView, unstored_bytes) },
         { "UploadsPaused", VIEW_BOOL, offsetof(ManagerView, uploads_paused) },
         { "ClockSynchronised", VIEW_BOOL, offsetof(ManagerView, clock_synchronised) },
+        { "ChainState", VIEW_TEXT, offsetof(ManagerView, chain_state) },
 };
 
 static int view_manager(const Manager *m, const ManagerView *shown, bool progress, ManagerView *v) {
@@ -107,7 +109,8 @@ static int view_manager(const Manager *m, const ManagerView *shown, bool progres
         if ((r = view_text(&v->version, BERTH_VERSION)) < 0 ||
             (r = view_text(&v->dock_name, manager_settings(m)->name)) < 0 || (r = view_text(&v->state, state)) < 0 ||
             (r = view_text(&v->reason, reason)) < 0 || (r = view_text(&v->store_state, store_state)) < 0 ||
-            (r = view_text(&v->store_reason, store_reason)) < 0)
+            (r = view_text(&v->store_reason, store_reason)) < 0 ||
+            (r = view_text(&v->chain_state, manager_chain_state(m))) < 0)
                 return r;
         return view_text(&v->spool_state, spool.state);
 }

@@ -24,6 +24,7 @@ const Property manager_properties[] = {
         PROPERTY(DockManager, "UnstoredBytes", "unstored_bytes", UINT64, unstored_bytes),
         PROPERTY(DockManager, "UploadsPaused", "uploads_paused", BOOL, uploads_paused),
         PROPERTY(DockManager, "ClockSynchronised", "clock_synchronised", BOOL, clock_synchronised),
+        PROPERTY(DockManager, "ChainState", "chain_state", STRING, chain_state),
 };
 const size_t n_manager_properties = ELEMENTSOF(manager_properties);
 

@@ -240,7 +240,7 @@ void clip_facts(const Clip *c, ClipFacts *ret) {
                 /* An empty clip has no block to read; that it was there, and empty, must be known of this docking all the same. */
                 .blocks = MAX2(c->n_blocks, (size_t) 1),
                 .blocks_read_here = c->n_blocks > 0 ? c->n_read_here : c->copied_here || c->verified_here,
-                .erase_allowed = c->manager->settings->erase == ERASE_AFTER_RECEIPT &&
+                .erase_allowed = c->manager->settings->erase == ERASE_AFTER_RECEIPT && proof_allows_erase(c->manager) &&
                                  !(c->docking && c->docking->model && c->docking->model->erase == MODEL_ERASE_NEVER),
                 .failures = c->failures,
                 .unreadable = c->unreadable,

@@ -78,6 +78,10 @@ const char *manager_state(const Manager *m, const char **ret_reason) {
         }
         if (store_is_failing(m->store, ret_reason))
                 return "degraded";
+        if (m->chain_text[0]) {
+                *ret_reason = m->chain_text;
+                return "degraded";
+        }
         if (m->spool_full) {
                 *ret_reason = "the spool is full; the footage stays on the cameras until space returns";
                 return "degraded";
@@ -313,6 +317,8 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
                 return r;
         m->started = true;
         r = record_start(m);
+        if (r >= 0)
+                r = proof_start(m);
         if (r < 0)
                 return r;
         r = upload_orders_load(m);
@@ -352,6 +358,7 @@ Manager *manager_free(Manager *m) {
         /* Seals that are under way are finished and recorded: the spool's completions hand their facts to the store. */
         m->spool = spool_close(m->spool);
         record_stop(m);
+        m->chain_check = chain_check_free(m->chain_check);
         m->store = store_close(m->store);
         m->uplink = uplink_free(m->uplink);
         for (size_t i = 0; i < CLIP_BUCKETS; i++)

@@ -44,6 +44,8 @@ Store *manager_store(Manager *m);
 /* The camera models that it goes by. */
 const Models *manager_models(const Manager *m);
 bool manager_clock_synchronised(const Manager *m);
+/* "checking", "whole", "broken", "unchecked": what the proof of the custody chain came to since the start. */
+const char *manager_chain_state(const Manager *m);
 
 /* "running", "degraded", "stopping"; the reason is "" when running. */
 const char *manager_state(const Manager *m, const char **ret_reason);

@@ -11,6 +11,7 @@
 #include "service/manager.h"
 #include "service/spool.h"
 #include "service/uplink.h"
+#include "store/chain_check.h"
 
 #define CLIP_BUCKETS 4096u
 
@@ -43,6 +44,9 @@ struct Manager {
         Hotplug *hotplug;
         Hubports *hubports;
         ClockSync *clock;
+        ChainCheck *chain_check; /* NULL once it is done */
+        ChainState chain_state;
+        char chain_text[512]; /* what is wrong with it; "" */
 
         Bay *bays;
         Camera *cameras;
@@ -99,6 +103,11 @@ int upload_load_unstored(Manager *m);
 extern const UplinkOps upload_uplink_ops;
 /* Does the site's policy accept a receipt of this strength? */
 bool manager_accepts(const Manager *m, const char *strength);
+
+/* proof.c */
+int proof_start(Manager *m);
+/* May anything be erased, as far as the custody chain is concerned? */
+bool proof_allows_erase(const Manager *m);
 
 /* room.c */
 void room_start(Manager *m);

@@ -2,12 +2,15 @@
 #include "store/custody.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 
 #define CANONICAL (JSON_SORT_KEYS | JSON_COMPACT)
+/* Of a walk that nobody waits beside. */
+#define WALK_EVENTS 4096u
 
 void custody_event_done(CustodyEvent *e) {
         json_decref(e->object);
@@ -201,38 +204,69 @@ int custody_hash(Db *db, uint64_t seq, Digest *ret) {
         return r == 0 ? -ENOENT : db_column_digest(row, 0, ret);
 }
 
-int custody_verify(Db *db, uint64_t from_seq, ChainHead *ret, uint64_t *ret_bad) {
-        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
-        ChainHead head = { 0 };
+int custody_walk_begin(CustodyWalk *walk, Db *db, uint64_t from_seq) {
+        CustodyWalk w = { .db = db };
         int r;
 
         from_seq = MAX2(from_seq, UINT64_C(1));
-        *ret_bad = from_seq;
+        w.bad_seq = from_seq;
         if (from_seq > 1) {
-                head.seq = from_seq - 1;
-                r = custody_hash(db, head.seq, &head.hash);
-                if (r < 0)
+                w.at.seq = from_seq - 1;
+                r = custody_hash(db, w.at.seq, &w.at.hash);
+                if (r < 0) {
+                        *walk = w;
                         return r == -ENOENT || r == -EBADMSG ? -EBADE : r;
+                }
         }
-        r = db_query(db, "SELECT " EVENT_COLUMNS " FROM custody WHERE seq >= ?1 ORDER BY seq",
-                     DB_ARGS(DB_INT(from_seq)), &row);
-        while (r > 0) {
-                CustodyEvent e = { 0 };
-                bool follows;
+        *walk = w;
+        return 0;
+}
 
-                *ret_bad = head.seq + 1;
-                r = row_check(row, &e);
-                if (r < 0)
-                        return r;
-                follows = e.seq == head.seq + 1 && digest_equal(&e.prev, &head.hash);
-                head = (ChainHead){ .seq = e.seq, .hash = e.hash };
-                custody_event_done(&e);
-                if (!follows)
-                        return -EBADE;
-                r = db_next(row);
-        }
+/* The event in the current row must be the one that follows. */
+static int walk_row(CustodyWalk *walk, sqlite3_stmt *row, CustodyVisit visit, void *userdata) {
+        CustodyEvent e = { 0 };
+        int r;
+
+        walk->bad_seq = walk->at.seq + 1;
+        r = row_check(row, &e);
         if (r < 0)
                 return r;
-        *ret = head;
+        if (e.seq != walk->bad_seq || !digest_equal(&e.prev, &walk->at.hash))
+                r = -EBADE;
+        else if (visit)
+                r = visit(userdata, &e, sqlite3_column_blob(row, 1), (size_t) sqlite3_column_bytes(row, 1));
+        if (r >= 0)
+                walk->at = (ChainHead){ .seq = e.seq, .hash = e.hash };
+        custody_event_done(&e);
+        return r;
+}
+
+int custody_walk(CustodyWalk *walk, size_t max, uint64_t to_seq, CustodyVisit visit, void *userdata) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        int n = 0, r;
+
+        r = db_query(walk->db, "SELECT " EVENT_COLUMNS " FROM custody WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
+                     DB_ARGS(DB_INT(walk->at.seq), DB_INT(MIN2(to_seq, (uint64_t) INT64_MAX)), DB_INT(MIN2(max, (size_t) INT_MAX))),
+                     &row);
+        for (; r > 0; n++) {
+                r = walk_row(walk, row, visit, userdata);
+                if (r < 0)
+                        return r;
+                r = db_next(row);
+        }
+        return r < 0 ? r : n;
+}
+
+int custody_verify(Db *db, uint64_t from_seq, ChainHead *ret, uint64_t *ret_bad) {
+        CustodyWalk walk;
+        int r;
+
+        r = custody_walk_begin(&walk, db, from_seq);
+        while (r >= 0 && (r = custody_walk(&walk, WALK_EVENTS, UINT64_MAX, NULL, NULL)) > 0)
+                ;
+        *ret_bad = walk.bad_seq;
+        if (r < 0)
+                return r;
+        *ret = walk.at;
         return 0;
 }

@@ -39,7 +39,27 @@ int custody_find(Db *db, uint64_t clip_id, const char *kind, uint64_t *ret_seq);
 /* The newest event about who the camera of a docking is that came back as another device: its seq, or -ENOENT. */
 int custody_find_identity(Db *db, uint64_t docking_id, uint64_t *ret_seq);
 
-/* Checks all events from `from_seq` on and returns the last: -EBADE, with `ret_bad` the first event that is wrong. */
+/*
+ * The walk that proves the chain, in as many steps as its caller wants: no read of the database outlasts a step. Whoever
+ * verifies a chain, at start, in the background or for a person, goes this way.
+ */
+typedef struct CustodyWalk {
+        Db *db;
+        ChainHead at;     /* the last event that is right; the next one must follow it */
+        uint64_t bad_seq; /* after -EBADE: the first event that is wrong, or missing */
+} CustodyWalk;
+/* May look at the event and its bytes; a negative return ends the walk. */
+typedef int (*CustodyVisit)(void *userdata, const CustodyEvent *e, const void *bytes, size_t size);
+
+/* The event before `from_seq` is taken at its word. -EBADE when there is none. */
+int custody_walk_begin(CustodyWalk *walk, Db *db, uint64_t from_seq);
+/*
+ * Checks up to `max` further events, none beyond `to_seq`: how many there were, 0 at the end, -EBADE. `visit` may be NULL. That
+ * the walk arrives at the head that is known, the caller compares with walk->at.
+ */
+int custody_walk(CustodyWalk *walk, size_t max, uint64_t to_seq, CustodyVisit visit, void *userdata);
+
+/* Walks from `from_seq` to the end and returns the last: -EBADE, with `ret_bad` the first event that is wrong. */
 int custody_verify(Db *db, uint64_t from_seq, ChainHead *ret, uint64_t *ret_bad);
 /* The hash that the table has for an event: -ENOENT. */
 int custody_hash(Db *db, uint64_t seq, Digest *ret);

@@ -44,6 +44,8 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_SPOOL_RELEASED] = "spool-released",
         [FACT_UPLOADS_PAUSED] = "uploads-paused",
         [FACT_UPLOADS_RESUMED] = "uploads-resumed",
+        [FACT_CHAIN_VERIFIED] = "chain-verified",
+        [FACT_CHAIN_BROKEN] = "chain-broken",
         [FACT_CLIP_URGENT] = "clip-urgent",
 };
 

@@ -54,6 +54,8 @@ typedef enum FactKind {
         FACT_SPOOL_RELEASED,    /* the spool's copy is about to go: the store holds a receipted one; text: why */
         FACT_UPLOADS_PAUSED,    /* by an operator, until resumed */
         FACT_UPLOADS_RESUMED,
+        FACT_CHAIN_VERIFIED,    /* after a start: every event up to that of the start follows its predecessor; text: in words */
+        FACT_CHAIN_BROKEN,      /* … or not: text: where. Nothing is erased from then on */
         FACT_CLIP_URGENT,       /* an operator wants it in the store before anything else */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,

@@ -221,7 +221,7 @@ int store_open(sd_event *event, const char *state_dir, Store **ret, ConfError *e
         if (r < 0)
                 return db_fail(error, r, "%s cannot be opened for reading: %s", s->dir.db_path, strerror(-r));
         s->writer.db = s->dir.db;
-        s->writer.head = s->committed = s->dir.head;
+        s->writer.head = s->committed = s->opened = s->dir.head;
         r = job_thread_new(event, "berth-store", &s->thread);
         if (r < 0)
                 return db_fail(error, r, "the store's thread cannot be started: %s", strerror(-r));

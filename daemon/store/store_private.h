@@ -23,6 +23,7 @@ struct Store {
         /* The thread's, once it runs. */
         StateDir dir;
         Writer writer;
+        ChainHead opened;    /* as it was found at the start; read only from then on */
         ChainHead committed; /* the database's; the head file follows */
         bool suspect; /* an I/O error happened: nothing in memory is trusted */
 
