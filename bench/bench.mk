@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks: each prints its figures beside a peer or a limit of the machine, measured in the same run.
 
-BENCH_PROGRAMS := $(BUILD)/bench/limits $(BUILD)/bench/usb_read $(BUILD)/bench/usb_storage $(BUILD)/bench/pull
+BENCH_PROGRAMS := $(BUILD)/bench/limits $(BUILD)/bench/usb_read $(BUILD)/bench/usb_storage $(BUILD)/bench/pull \
+	$(BUILD)/bench/charge
 $(BUILD)/bench/%.o: private CPPFLAGS += $(PKG_CFLAGS_TEST)
 $(BUILD)/bench/limits: $(BUILD)/bench/limits.o $(LIB_base)
 $(BUILD)/bench/usb_read: $(BUILD)/bench/usb_read.o
 $(BUILD)/bench/usb_storage: $(BUILD)/bench/usb_storage.o
 $(BUILD)/bench/pull: $(BUILD)/bench/pull.o $(LIB_service) $(LIB_core) $(LIB_store) $(LIB_base)
+$(BUILD)/bench/charge: $(BUILD)/bench/charge.o $(LIB_core) $(LIB_base)
 $(BENCH_PROGRAMS):
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS) $(PKGS_bay))
 
@@ -21,3 +23,9 @@ UPLOAD_COUNT ?= 100
 bench-upload: all ## uploading to a Ceph on this machine, beside rclone, awscli and curl
 	@.ci/install-packages $(DEPS_TEST) $(DEPS_BENCH)
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' bench/bench_upload.py $(UPLOAD_MIB) $(UPLOAD_COUNT)
+
+.PHONY: bench-charge
+CHARGE_SMALL ?= 1000
+CHARGE_LARGE ?= 2000
+bench-charge: $(BUILD)/bench/charge ## charging in time: random racks beside the exact optimum, round-robin and no plan at all
+	@$(BUILD)/bench/charge $(CHARGE_SMALL) $(CHARGE_LARGE)

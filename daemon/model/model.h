@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/battery.h"
 #include "base/conf.h"
 #include "base/macro.h"
 #include "model/usb.h"
@@ -61,14 +62,6 @@ typedef struct ModelClasses {
         size_t n;
 } ModelClasses;
 
-/* At this charge the camera draws this much. */
-typedef struct ChargePoint {
-        uint8_t percent;
-        uint16_t ma;
-} ChargePoint;
-
-#define MODEL_CHARGE_POINTS_MAX 16u
-
 typedef struct Model {
         char *id; /* "generic-mtp" */
         char *description;
@@ -99,7 +92,7 @@ typedef struct Model {
 
         uint32_t charge_ma, battery_mah; /* 0: not known */
         uint8_t battery_floor_percent;
-        ChargePoint charge_curve[MODEL_CHARGE_POINTS_MAX]; /* rising percent */
+        ChargePoint charge_curve[BATTERY_POINTS_MAX]; /* rising percent */
         size_t n_charge_curve;
         ModelFirmware firmware;
         char *firmware_file; /* relative path on the camera, for MODEL_FIRMWARE_FILE */

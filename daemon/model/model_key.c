@@ -307,8 +307,8 @@ static int parse_charge_curve(Model *m, const ConfLine *line, ConfError *error) 
                 if (!s || percent > 100 || ma > CHARGE_MA_MAX)
                         return conf_error(line, error, "'%s' is not a list of percent:milliamperes such as 0:900 80:900 95:300 100:50",
                                           line->value);
-                if (n == MODEL_CHARGE_POINTS_MAX)
-                        return conf_error(line, error, "more than %u points", MODEL_CHARGE_POINTS_MAX);
+                if (n == BATTERY_POINTS_MAX)
+                        return conf_error(line, error, "more than %u points", BATTERY_POINTS_MAX);
                 if (n > 0 && percent <= m->charge_curve[n - 1].percent)
                         return conf_error(line, error, "the percentages do not rise: %u after %u", percent, m->charge_curve[n - 1].percent);
                 m->charge_curve[n++] = (ChargePoint){ (uint8_t) percent, (uint16_t) ma };
