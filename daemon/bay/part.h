@@ -3,7 +3,7 @@
 
 /* A part: the file in the docking's incoming folder that a clip is pulled into. */
 
-#include "bay/edges.h"
+#include "base/edges.h"
 #include "bay/fault.h"
 
 /* Opens the part cut at `offset`, making it when `offset` is 0, with its name durable. */

@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/edges.h"
 #include "base/fd.h"
 #include "base/wire_bay.h"
 #include "bay/calls.h"
-#include "bay/edges.h"
 #include "bay/outbox.h"
 #include "bay/part.h"
 

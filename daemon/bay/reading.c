@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "base/edges.h"
 #include "base/wire_bay.h"
-#include "bay/edges.h"
 #include "bay/session.h"
 
 /* Reads from the camera for the digest alone: what Verify and Erase need. */

@@ -9,9 +9,11 @@
 
 #include <berth/plugin.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
+#include "service/spool_note.h"
 
 static void pull_from(Docking *d, Clip *c, uint32_t kept);
 
@@ -141,7 +143,36 @@ static void note_container(Docking *d, Clip *c, const Container *container) {
         log_notice(&about, "The clip's container is incomplete: %s", container->reason);
 }
 
+/* What a recovery without the database will know of the sealed file. The caller frees. */
+static int note_of(const Docking *d, const Clip *c, char **ret) {
+        const SpoolNote note = {
+                .clip_id = c->id,
+                .camera_id = c->camera_id,
+                .docking_id = d->id,
+                .serial = c->serial,
+                .manufacturer = (char *) camera_manufacturer(d->camera),
+                .model = (char *) camera_model(d->camera),
+                .firmware = (char *) camera_firmware(d->camera),
+                .storage_id = (char *) camera_storage_id(d->camera),
+                .model_id = (char *) camera_model_id(d->camera),
+                .ambiguous = camera_is_ambiguous(d->camera),
+                .path = c->path,
+                .size_bytes = c->size_bytes,
+                .mtime_unix_sec = c->mtime_unix_sec,
+                .ordinal = c->ordinal,
+                .flags = c->flags,
+                .digest = c->digest,
+                .head = c->head,
+                .tail = c->tail,
+                .seen_usec = c->seen_unix_sec * (int64_t) USEC_PER_SEC,
+                .sealed_usec = clock_wall_usec(),
+        };
+
+        return spool_note_compose(&note, ret);
+}
+
 static void seal(Docking *d, Clip *c, const WorkerCopy *copy) {
+        _cleanup_(freep) char *note = NULL;
         DockingPending *p;
         int r;
 
@@ -160,10 +191,12 @@ static void seal(Docking *d, Clip *c, const WorkerCopy *copy) {
         c->copy_fact.copy.head = copy->head;
         c->copy_fact.copy.tail = copy->tail;
         c->copy_fact.copy.container = copy->container;
-        r = docking_pending_new(d, c, sealed, &p);
+        r = note_of(d, c, &note);
+        if (r >= 0)
+                r = docking_pending_new(d, c, sealed, &p);
         if (r < 0)
                 return docking_trouble(d, r, "a pulled clip cannot be moved into the spool");
-        r = spool_seal(d->manager->spool, c->id, d->id, docking_pending_done, p);
+        r = spool_seal(d->manager->spool, c->id, d->id, note, docking_pending_done, p);
         if (r < 0) {
                 docking_pending_cancel(p);
                 return docking_trouble(d, r, "a pulled clip cannot be moved into the spool");

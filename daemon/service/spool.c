@@ -29,6 +29,8 @@ typedef struct SpoolJob {
         int (*act)(struct SpoolJob *job);
         uint64_t docking_id;
         char from[SPOOL_NAME_SIZE], to[SPOOL_NAME_SIZE];
+        char note_name[SPOOL_NAME_SIZE];
+        char *note; /* to be written under that name */
         struct statvfs stat;
         SpoolDone done;
         void *userdata;
@@ -36,6 +38,10 @@ typedef struct SpoolJob {
 
 void spool_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]) {
         snprintf(ret, SPOOL_NAME_SIZE, "%" PRIu64 ".clip", clip_id);
+}
+
+void spool_note_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]) {
+        snprintf(ret, SPOOL_NAME_SIZE, "%" PRIu64 ".json", clip_id);
 }
 
 void spool_part_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]) {
@@ -52,8 +58,17 @@ static int run_job(void *p) {
         return job->act(job);
 }
 
+static SpoolJob *job_free(SpoolJob *job) {
+        if (!job)
+                return NULL;
+        free(job->note);
+        free(job);
+        return NULL;
+}
+DEFINE_CLEANUP(SpoolJob, job_free);
+
 static void finish_job(void *p, int result) {
-        _cleanup_(freep) SpoolJob *job = p;
+        _cleanup_(job_freep) SpoolJob *job = p;
 
         if (job->done)
                 job->done(result, job->userdata);
@@ -72,7 +87,7 @@ static int submit(Spool *s, SpoolJob *job) {
 
         r = job_thread_submit(s->thread, run_job, finish_job, job);
         if (r < 0)
-                free(job);
+                (void) job_free(job);
         return r;
 }
 
@@ -90,6 +105,10 @@ static bool parse_id(const char *name, const char *suffix, uint64_t *ret) {
         char tail[16];
 
         return sscanf(name, "%" SCNu64 "%15s", ret, tail) == 2 && text_equal(tail, suffix);
+}
+
+bool spool_clip_of(const char *name, uint64_t *ret_clip_id) {
+        return parse_id(name, ".clip", ret_clip_id);
 }
 
 static int each_file(int dir_fd, int (*visit)(const char *name, void *userdata), void *userdata) {
@@ -230,13 +249,26 @@ typedef struct CheckSealed {
         void *userdata;
 } CheckSealed;
 
+/* A note whose file is gone: it was removed, or made a part again. */
+static int sweep_note(Spool *s, uint64_t clip_id, const char *name) {
+        char clip[SPOOL_NAME_SIZE];
+        struct stat st;
+
+        spool_name_of(clip_id, clip);
+        if (fstatat(s->sealed_fd, clip, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return 0;
+        return errno != ENOENT || unlinkat(s->sealed_fd, name, 0) < 0 ? -errno : 0;
+}
+
 static int check_sealed(const char *name, void *userdata) {
         CheckSealed *check = userdata;
         char part[SPOOL_NAME_SIZE];
         uint64_t clip_id;
         int r;
 
-        if (!parse_id(name, ".clip", &clip_id))
+        if (parse_id(name, ".json", &clip_id))
+                return sweep_note(check->spool, clip_id, name);
+        if (!spool_clip_of(name, &clip_id))
                 return 0;
         r = check->known(check->userdata, clip_id, name);
         if (r <= 0)
@@ -325,9 +357,18 @@ int spool_set_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret_na
         return submit(s, job);
 }
 
+/* The note goes along, as far as it can: it tells whose the kept file is. */
+static void set_note_aside(Spool *s, const SpoolJob *job) {
+        char name[SPOOL_NAME_SIZE + 8];
+
+        snprintf(name, sizeof(name), "%s.json", job->to);
+        (void) renameat2(s->sealed_fd, job->note_name, s->kept_fd, name, RENAME_NOREPLACE);
+}
+
 static int act_set_sealed_aside(SpoolJob *job) {
         int r;
 
+        set_note_aside(job->spool, job);
         r = fd_rename_durable(job->spool->sealed_fd, job->from, job->spool->kept_fd, job->to);
         return r == -ENOENT ? 0 : r;
 }
@@ -339,6 +380,7 @@ int spool_set_sealed_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char
         if (!job)
                 return -ENOMEM;
         spool_name_of(clip_id, job->from);
+        spool_note_name_of(clip_id, job->note_name);
         kept_name(s, clip_id, docking_id, job->to);
         memcpy(ret_name, job->to, SPOOL_NAME_SIZE);
         return submit(s, job);
@@ -346,19 +388,32 @@ int spool_set_sealed_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char
 
 static int act_seal(SpoolJob *job) {
         _cleanup_(fd_closep) int dir = open_docking(job->spool, job->docking_id);
+        int r;
 
         if (dir < 0)
                 return dir;
+        if (faccessat(job->spool->sealed_fd, job->to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+                return -EEXIST;
+        /* First, so that no sealed file is ever without. */
+        r = fd_replace_file(job->spool->sealed_fd, job->note_name, job->note, strlen(job->note), 0440);
+        if (r < 0)
+                return r;
         if (fchmodat(dir, job->from, 0440, 0) < 0)
                 return -errno;
         return fd_rename_durable(dir, job->from, job->spool->sealed_fd, job->to);
 }
 
-int spool_seal(Spool *s, uint64_t clip_id, uint64_t docking_id, SpoolDone done, void *userdata) {
+int spool_seal(Spool *s, uint64_t clip_id, uint64_t docking_id, const char *note, SpoolDone done, void *userdata) {
         SpoolJob *job = job_new(s, act_seal, docking_id, done, userdata);
 
         if (!job)
                 return -ENOMEM;
+        job->note = strdup(note);
+        if (!job->note) {
+                (void) job_free(job);
+                return -ENOMEM;
+        }
+        spool_note_name_of(clip_id, job->note_name);
         spool_part_name_of(clip_id, job->from);
         spool_name_of(clip_id, job->to);
         return submit(s, job);
@@ -383,15 +438,21 @@ int spool_unseal(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata) {
 static int act_remove(SpoolJob *job) {
         if (unlinkat(job->spool->sealed_fd, job->from, 0) < 0 && errno != ENOENT)
                 return -errno;
+        /* A note without its file is swept at the next start, should this be as far as it comes. */
+        if (job->note_name[0] && unlinkat(job->spool->sealed_fd, job->note_name, 0) < 0 && errno != ENOENT)
+                return -errno;
         return fd_sync_dir(job->spool->sealed_fd);
 }
 
 int spool_remove(Spool *s, const char *spool_name, SpoolDone done, void *userdata) {
         SpoolJob *job = job_new(s, act_remove, 0, done, userdata);
+        uint64_t clip_id;
 
         if (!job)
                 return -ENOMEM;
         snprintf(job->from, sizeof(job->from), "%s", spool_name);
+        if (spool_clip_of(spool_name, &clip_id))
+                spool_note_name_of(clip_id, job->note_name);
         return submit(s, job);
 }
 
@@ -423,7 +484,7 @@ void spool_look(Spool *s, SpoolDone done, void *userdata) {
 
         s->written_bytes = 0;
         if (job && job_thread_submit(s->thread, run_job, look_done, job) < 0)
-                free(job);
+                (void) job_free(job);
 }
 
 void spool_note_written(Spool *s, uint64_t bytes) {

@@ -7,7 +7,7 @@
  *
  *   incoming/<docking>/<clip>.part   what a worker writes: it sees this one folder
  *   parts/<clip>.part                half-pulled clips whose docking has ended: out of every worker's reach
- *   spool/<clip>.clip                sealed, whole
+ *   spool/<clip>.clip                sealed, whole; beside it <clip>.json, whose it is (spool_note.h)
  *   kept/<clip>.<docking>.<n>        parts that were set aside, never deleted by Berth
  */
 
@@ -42,8 +42,8 @@ int spool_take_part(Spool *s, uint64_t clip_id, uint64_t docking_id, SpoolDone d
 /* incoming/ -> kept/ under a new name, which is written to ret_name at once; no part there is no error. */
 int spool_set_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret_name[static SPOOL_NAME_SIZE], SpoolDone done,
                     void *userdata);
-/* incoming/ -> spool/, read-only from then on, both directories synced. */
-int spool_seal(Spool *s, uint64_t clip_id, uint64_t docking_id, SpoolDone done, void *userdata);
+/* incoming/ -> spool/, read-only from then on, both directories synced; before that the note, as composed, is beside it. */
+int spool_seal(Spool *s, uint64_t clip_id, uint64_t docking_id, const char *note, SpoolDone done, void *userdata);
 /* spool/ -> parts/: its copy could not be committed, and is a part again. */
 int spool_unseal(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata);
 /* spool/ -> kept/: a sealed file whose bytes are not what was read. */
@@ -52,6 +52,9 @@ int spool_set_sealed_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char
 /* Deletes a sealed file whose clip the store holds. */
 int spool_remove(Spool *s, const char *spool_name, SpoolDone done, void *userdata);
 void spool_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]);
+void spool_note_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]);
+/* The clip of a name in spool/. */
+bool spool_clip_of(const char *name, uint64_t *ret_clip_id);
 void spool_part_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]);
 /* Read-only; -errno. */
 int spool_open_sealed(Spool *s, const char *spool_name);

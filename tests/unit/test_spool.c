@@ -19,6 +19,8 @@
 
 #include "base/fd.h"
 #include "service/spool.h"
+#include "service/spool_note.h"
+#include "store/facts.h"
 
 typedef struct Fixture {
         char folder[64];
@@ -100,7 +102,7 @@ static void test_sealed_clip_leaves_the_workers_reach_and_is_read_only(void **st
 
         fd_close(spool_open_incoming(f->spool, 5));
         write_file(f, "incoming/5/9.part", "footage");
-        assert_int_equal(spool_seal(f->spool, 9, 5, answered, f), 0);
+        assert_int_equal(spool_seal(f->spool, 9, 5, "{}", answered, f), 0);
         assert_int_equal(wait_answer(f), 0);
         assert_false(is_there(f, "incoming/5/9.part"));
         snprintf(path, sizeof(path), "%s/spool/9.clip", f->folder);
@@ -117,7 +119,7 @@ static void test_seal_never_overwrites(void **state) {
         fd_close(spool_open_incoming(f->spool, 5));
         write_file(f, "spool/9.clip", "older");
         write_file(f, "incoming/5/9.part", "newer");
-        assert_int_equal(spool_seal(f->spool, 9, 5, answered, f), 0);
+        assert_int_equal(spool_seal(f->spool, 9, 5, "{}", answered, f), 0);
         assert_int_equal(wait_answer(f), -EEXIST);
         assert_true(is_there(f, "incoming/5/9.part"));
 }
@@ -199,6 +201,114 @@ static void test_copy_that_could_not_be_recorded_is_a_part_again(void **state) {
         assert_false(is_there(f, "spool/9.clip"));
 }
 
+static void test_note_is_there_as_long_as_its_file(void **state) {
+        Fixture *f = *state;
+        char kept[SPOOL_NAME_SIZE], path[128];
+
+        fd_close(spool_open_incoming(f->spool, 5));
+        write_file(f, "incoming/5/9.part", "footage");
+        assert_int_equal(spool_seal(f->spool, 9, 5, "{}", answered, f), 0);
+        assert_int_equal(wait_answer(f), 0);
+        assert_true(is_there(f, "spool/9.json"));
+        assert_int_equal(spool_check_sealed(f->spool, only_nine_is_known, NULL), 0);
+        assert_true(is_there(f, "spool/9.json"));
+        assert_int_equal(spool_set_sealed_aside(f->spool, 9, 5, kept, answered, f), 0);
+        assert_int_equal(wait_answer(f), 0);
+        snprintf(path, sizeof(path), "kept/%s.json", kept);
+        assert_true(is_there(f, path));
+        assert_false(is_there(f, "spool/9.json"));
+        write_file(f, "incoming/5/9.part", "footage");
+        assert_int_equal(spool_seal(f->spool, 9, 5, "{}", answered, f), 0);
+        assert_int_equal(wait_answer(f), 0);
+        assert_int_equal(spool_remove(f->spool, "9.clip", answered, f), 0);
+        assert_int_equal(wait_answer(f), 0);
+        assert_false(is_there(f, "spool/9.json"));
+}
+
+static void test_note_without_its_file_is_swept_at_the_start(void **state) {
+        Fixture *f = *state;
+
+        write_file(f, "spool/9.json", "{}");
+        write_file(f, "spool/10.clip", "known to nobody");
+        write_file(f, "spool/10.json", "{}");
+        write_file(f, "spool/notes.json", "not ours");
+        assert_int_equal(spool_check_sealed(f->spool, only_nine_is_known, NULL), 0);
+        assert_int_equal(spool_check_sealed(f->spool, only_nine_is_known, NULL), 0);
+        assert_false(is_there(f, "spool/9.json"));
+        assert_false(is_there(f, "spool/10.json"));
+        assert_true(is_there(f, "spool/notes.json"));
+}
+
+static SpoolNote a_note(void) {
+        return (SpoolNote){
+                .clip_id = 9,
+                .camera_id = 3,
+                .docking_id = 5,
+                .serial = (char *) "SN/1 \303\244",
+                .manufacturer = (char *) "Acme",
+                .ambiguous = true,
+                .path = (char *) "DCIM/100/A \"1\".MP4",
+                .size_bytes = 7,
+                .mtime_unix_sec = -5,
+                .ordinal = 2,
+                .flags = 0x80000001,
+                .digest.bytes = { 1 },
+                .head.bytes = { 2 },
+                .tail.bytes = { 3 },
+                .seen_usec = 1000000,
+                .sealed_usec = 2000001,
+        };
+}
+
+static void test_note_tells_what_was_written_into_it(void **state) {
+        _cleanup_(spool_note_freep) SpoolNote *back = NULL, *untold = NULL;
+        _cleanup_(freep) char *text = NULL, *untold_text = NULL;
+        SpoolNote note = a_note();
+
+        (void) state;
+        assert_int_equal(spool_note_compose(&note, &text), 0);
+        assert_int_equal(spool_note_parse(text, strlen(text), &back), 0);
+        assert_int_equal(back->clip_id, 9);
+        assert_int_equal(back->camera_id, 3);
+        assert_int_equal(back->docking_id, 5);
+        assert_string_equal(back->serial, note.serial);
+        assert_string_equal(back->manufacturer, "Acme");
+        assert_string_equal(back->firmware, "");
+        assert_true(back->ambiguous);
+        assert_string_equal(back->path, note.path);
+        assert_true(back->size_bytes == 7 && back->mtime_unix_sec == -5 && back->ordinal == 2 && back->flags == 0x80000001);
+        assert_true(digest_equal(&back->digest, &note.digest) && digest_equal(&back->head, &note.head) &&
+                    digest_equal(&back->tail, &note.tail));
+        assert_true(back->seen_usec == 1000000 && back->sealed_usec == 2000001);
+        note.mtime_unix_sec = FACT_UNKNOWN_TIME;
+        assert_int_equal(spool_note_compose(&note, &untold_text), 0);
+        assert_int_equal(spool_note_parse(untold_text, strlen(untold_text), &untold), 0);
+        assert_true(untold->mtime_unix_sec == FACT_UNKNOWN_TIME);
+}
+
+static void test_only_whole_notes_are_believed(void **state) {
+        _cleanup_(freep) char *text = NULL;
+        SpoolNote note = a_note(), *back = NULL;
+        size_t size;
+
+        (void) state;
+        assert_int_equal(spool_note_compose(&note, &text), 0);
+        size = strlen(text);
+        for (size_t cut = 0; cut < size; cut++)
+                assert_int_equal(spool_note_parse(text, cut, &back), -EBADMSG);
+        assert_int_equal(spool_note_parse("[]", 2, &back), -EBADMSG);
+        note.path = (char *) "../../etc/passwd";
+        free(text);
+        text = NULL;
+        assert_int_equal(spool_note_compose(&note, &text), -EINVAL);
+        note = a_note();
+        note.serial = (char *) "";
+        assert_int_equal(spool_note_compose(&note, &text), -EINVAL);
+        note = a_note();
+        note.clip_id = 0;
+        assert_int_equal(spool_note_compose(&note, &text), -EINVAL);
+}
+
 static void test_symlink_in_the_spool_is_not_followed(void **state) {
         Fixture *f = *state;
         char path[512];
@@ -219,6 +329,10 @@ int main(void) {
                 TEST(test_part_set_aside_is_kept_under_a_name_of_its_own),
                 TEST(test_sealed_file_that_no_fact_knows_is_a_part_again),
                 TEST(test_copy_that_could_not_be_recorded_is_a_part_again),
+                TEST(test_note_is_there_as_long_as_its_file),
+                TEST(test_note_without_its_file_is_swept_at_the_start),
+                cmocka_unit_test(test_note_tells_what_was_written_into_it),
+                cmocka_unit_test(test_only_whole_notes_are_believed),
                 TEST(test_symlink_in_the_spool_is_not_followed),
         };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bay/edges.h"
+#include "base/edges.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/measure.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/edges.h"
+#include "base/fd.h"
+#include "base/wire_bay.h"
+
+#define CHUNK ((size_t) 1024 * 1024)
+
+void measure_done(Measure *m) {
+        free(m->blocks);
+        *m = (Measure){ 0 };
+}
+
+uint32_t measure_block_length(const Measure *m, size_t number) {
+        return (uint32_t) MIN2(WIRE_BLOCK_SIZE, m->size_bytes - number * WIRE_BLOCK_SIZE);
+}
+
+static int measure_block(int fd, Measure *m, size_t number, Edges *edges, Hasher *hasher, void *buffer) {
+        uint64_t at = number * WIRE_BLOCK_SIZE, end = at + measure_block_length(m, number);
+        int r;
+
+        for (size_t n; at < end; at += n) {
+                n = MIN2(CHUNK, end - at);
+                r = fd_pread_full(fd, buffer, n, at);
+                if (r >= 0)
+                        r = edges_update(edges, buffer, n);
+                if (r >= 0)
+                        r = hasher_update(hasher, buffer, n);
+                if (r < 0)
+                        return r;
+        }
+        /* What was read is not needed a second time, and would push out what is. */
+        r = fd_drop_cache(fd, number * WIRE_BLOCK_SIZE, measure_block_length(m, number));
+        return r < 0 ? r : hasher_finish(hasher, &m->blocks[number]);
+}
+
+static int measure_all(int fd, Measure *m) {
+        _cleanup_(edges_freep) Edges *edges = NULL;
+        _cleanup_(hasher_freep) Hasher *hasher = NULL;
+        _cleanup_(freep) void *buffer = malloc(CHUNK);
+        int r;
+
+        if (!buffer)
+                return -ENOMEM;
+        if ((r = edges_new(&edges)) < 0 || (r = hasher_new(&hasher)) < 0 || (r = fd_drop_cache(fd, 0, 0)) < 0)
+                return r;
+        for (size_t i = 0; i < m->n_blocks; i++) {
+                r = measure_block(fd, m, i, edges, hasher, buffer);
+                if (r < 0)
+                        return r;
+        }
+        return edges_finish(edges, &m->digest, &m->head, &m->tail);
+}
+
+int measure_file(int fd, Measure *ret) {
+        Measure m = { 0 };
+        struct stat st;
+        int r;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return -EINVAL;
+        m.size_bytes = (uint64_t) st.st_size;
+        m.n_blocks = (size_t) (m.size_bytes / WIRE_BLOCK_SIZE + (m.size_bytes % WIRE_BLOCK_SIZE != 0));
+        if (m.n_blocks > WIRE_BLOCKS_MAX)
+                return -EFBIG;
+        m.blocks = calloc(MAX2(m.n_blocks, (size_t) 1), sizeof(*m.blocks));
+        if (!m.blocks)
+                return -ENOMEM;
+        r = measure_all(fd, &m);
+        if (r < 0) {
+                measure_done(&m);
+                return r;
+        }
+        *ret = m;
+        return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* All digests by which the dock knows a clip, taken again from a file: of the whole, of its edges and of each block. */
+
+#include "base/digest.h"
+#include "base/macro.h"
+
+typedef struct Measure {
+        uint64_t size_bytes;
+        Digest digest, head, tail;
+        Digest *blocks; /* of WIRE_BLOCK_SIZE bytes each, the last one of what is left */
+        size_t n_blocks;
+} Measure;
+
+/* From the disk, not from the page cache. -EFBIG for more than WIRE_BLOCKS_MAX blocks, -errno of a failed read. */
+int measure_file(int fd, Measure *ret);
+void measure_done(Measure *m);
+/* The length of block `number`. */
+uint32_t measure_block_length(const Measure *m, size_t number);
