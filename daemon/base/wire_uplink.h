@@ -13,6 +13,17 @@
  *                              JSON object that goes into the manifest unchanged under "facts")
  *                              -> object key, manifest key, version ("" when the store has none), size, SHA-256, strength
  *                              (WIRE_STRENGTH_*), time (UTC seconds), was it already there?
+ *   Grow        thsxsxttb      as Put
+ *                              a clip that is still being pulled: clip id, the file that grows (read-only), serial, docking's wall
+ *                              time, clip path, clip mtime, size that the camera tells, bytes of it that are durable, begin afresh?
+ *                              (else what an earlier upload of this clip left is gone on with, as far as the bytes are the same).
+ *                              Sent are durable bytes only, and nothing is made of them before Seal. Answered with Whole where
+ *                              there is nothing to be gained.
+ *   Grown       tt                        clip id, bytes that are durable by now. Never fewer than before.
+ *   Seal        ttays                     clip id, size, SHA-256, manifest facts: the pull is over, all of it is durable. From here on
+ *                                         it is a Put. Conflict, when what was sent is something else.
+ *   Stop        tb                        clip id, at once? (else once the part is stored that is under way, if it still grows then).
+ *                                         What is stored stays: the Put or Grow is answered with Stopped, and may be asked again.
  *   Confirm     sstay          s
  *                              object key, manifest key, size, SHA-256 -> strength. The manifest is read again and must
  *                              name this object, size and digest, and the object must be there with that size.
@@ -47,4 +58,6 @@
 #define WIRE_UPLINK_E_SOURCE WIRE_UPLINK_E "Source"     /* the spool file does not have the promised size or digest */
 #define WIRE_UPLINK_E_CONFLICT WIRE_UPLINK_E "Conflict" /* the store holds something else under this clip's name */
 #define WIRE_UPLINK_E_GONE WIRE_UPLINK_E "Gone"         /* Confirm: the store does not hold it (any more) */
+#define WIRE_UPLINK_E_STOPPED WIRE_UPLINK_E "Stopped"   /* by Stop */
+#define WIRE_UPLINK_E_WHOLE WIRE_UPLINK_E "Whole"       /* Grow: this clip is only put whole */
 #define WIRE_UPLINK_E_INVALID WIRE_UPLINK_E "Invalid"   /* the arguments */

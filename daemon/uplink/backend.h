@@ -35,6 +35,14 @@ typedef struct PutRequest {
         uint64_t size_bytes;
         Digest digest;
         char *facts_json; /* one JSON object */
+
+        /* Of a clip whose pull was not over when the task began; the loop's alone, but for `grown`, which never changes. */
+        bool grown;
+        bool growing;   /* it is not over yet: digest and facts are not known, and size_bytes is what the camera tells */
+        bool afresh;    /* what an earlier upload of this clip left is to be thrown away */
+        bool stop_soon; /* while it grows: when the part is stored that is under way */
+        uint64_t durable_bytes; /* of the file: more is not to be sent */
+        uint64_t sealed_bytes;  /* once it is over: what it has */
 } PutRequest;
 
 typedef struct ConfirmRequest {
@@ -83,6 +91,7 @@ struct Task {
         atomic_bool cancelled;             /* by the loop: end soon, leave nothing behind; the answer is not looked at */
         atomic_uint_least64_t stored_bytes; /* by the backend: of a put, how much the store has */
         atomic_uint_least64_t activity;     /* by the backend: counts up while anything moves */
+        atomic_bool waits;                  /* by the backend: for the clip to grow, so that nothing moves */
 
         /* The outcome, valid in `done`. */
         Answer answer;
@@ -113,6 +122,11 @@ typedef struct BackendOps {
         int (*begin)(Backend *b, Task *task);
         /* The task's `cancelled` was set: for a backend that does not look at it by itself. May be NULL. */
         void (*cancel)(Backend *b, Task *task);
+        /*
+         * What is known of the clip of a put that grows has changed: durable_bytes, growing, stop_soon. NULL for a backend that puts
+         * clips only whole.
+         */
+        void (*told)(Backend *b, Task *task);
         /* Only when no task is under way. */
         Backend *(*free)(Backend *b);
 } BackendOps;

@@ -135,17 +135,40 @@ static const char *check_put(const PutRequest *put) {
         return NULL;
 }
 
+/* What Put and Grow begin with. The descriptor stays the message's. */
+static int read_clip(sd_bus_message *m, PutRequest *put, int *ret_fd) {
+        const char *serial, *path;
+        int r;
+
+        r = sd_bus_message_read(m, "thsxsxt", &put->clip_id, ret_fd, &serial, &put->docked_unix_sec, &path, &put->mtime_unix_sec,
+                                &put->size_bytes);
+        if (r < 0)
+                return r;
+        put->serial = strdup(serial);
+        put->path = strdup(path);
+        return put->serial && put->path ? 0 : -ENOMEM;
+}
+
+static int enqueue_put(Connection *c, sd_bus_message *m, Task *task, int fd) {
+        _cleanup_(task_freep) Task *taken = task;
+        const char *why = check_put(&task->put);
+
+        if (why)
+                return refuse(m, "%s", why);
+        if (take_source(&task->put, fd) < 0)
+                return refuse(m, "the spool file's descriptor is not a regular file that may be read");
+        return enqueue(c, m, TAKE_PTR(taken));
+}
+
 static int call_put(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(task_freep) Task *task = task_new(TASK_PUT, NULL, NULL);
-        const char *serial, *path, *facts, *why;
-        Connection *c = userdata;
+        const char *facts;
         int fd, r;
 
         (void) error;
         if (!task)
                 return -ENOMEM;
-        r = sd_bus_message_read(m, "thsxsxt", &task->put.clip_id, &fd, &serial, &task->put.docked_unix_sec, &path,
-                                &task->put.mtime_unix_sec, &task->put.size_bytes);
+        r = read_clip(m, &task->put, &fd);
         if (r < 0)
                 return r;
         if (read_digest(m, &task->put.digest) < 0)
@@ -153,17 +176,79 @@ static int call_put(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = sd_bus_message_read(m, "s", &facts);
         if (r < 0)
                 return r;
-        task->put.serial = strdup(serial);
-        task->put.path = strdup(path);
         task->put.facts_json = strdup(facts);
-        if (!task->put.serial || !task->put.path || !task->put.facts_json)
+        if (!task->put.facts_json)
                 return -ENOMEM;
-        why = check_put(&task->put);
-        if (why)
-                return refuse(m, "%s", why);
-        if (take_source(&task->put, fd) < 0)
-                return refuse(m, "the spool file's descriptor is not a regular file that may be read");
-        return enqueue(c, m, TAKE_PTR(task));
+        return enqueue_put(userdata, m, TAKE_PTR(task), fd);
+}
+
+static int call_grow(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(task_freep) Task *task = task_new(TASK_PUT, NULL, NULL);
+        int afresh, fd, r;
+
+        (void) error;
+        if (!task)
+                return -ENOMEM;
+        r = read_clip(m, &task->put, &fd);
+        if (r >= 0)
+                r = sd_bus_message_read(m, "tb", &task->put.durable_bytes, &afresh);
+        if (r < 0)
+                return r;
+        /* The facts are told with the digest. */
+        task->put.facts_json = strdup("{}");
+        if (!task->put.facts_json)
+                return -ENOMEM;
+        task->put.grown = task->put.growing = true;
+        task->put.afresh = afresh;
+        task->put.durable_bytes = MIN2(task->put.durable_bytes, task->put.size_bytes);
+        return enqueue_put(userdata, m, TAKE_PTR(task), fd);
+}
+
+static int call_grown(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        uint64_t clip_id, durable_bytes;
+        Connection *c = userdata;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "tt", &clip_id, &durable_bytes);
+        if (r < 0)
+                return r;
+        transfers_grown(c->server->transfers, c, clip_id, durable_bytes);
+        return sd_bus_reply_method_return(m, "");
+}
+
+/* Who seals waits for the answer to Grow alone: that is where it hears of what is wrong here. */
+static int call_seal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        uint64_t clip_id, size_bytes;
+        Connection *c = userdata;
+        const char *facts;
+        Digest digest;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "tt", &clip_id, &size_bytes);
+        if (r < 0)
+                return r;
+        if (read_digest(m, &digest) < 0 || sd_bus_message_read(m, "s", &facts) < 0 || size_bytes > INT64_MAX ||
+            manifest_check_facts(facts) < 0)
+                transfers_refuse(c->server->transfers, c, clip_id, WIRE_UPLINK_E_INVALID,
+                                 "the clip's size, its SHA-256, or its facts as one JSON object are not as they must be");
+        else if (transfers_seal(c->server->transfers, c, clip_id, size_bytes, &digest, facts) < 0)
+                transfers_refuse(c->server->transfers, c, clip_id, WIRE_UPLINK_E_UNAVAILABLE, "the uplink is out of memory");
+        return sd_bus_reply_method_return(m, "");
+}
+
+static int call_stop(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Connection *c = userdata;
+        uint64_t clip_id;
+        int now, r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "tb", &clip_id, &now);
+        if (r < 0)
+                return r;
+        transfers_stop(c->server->transfers, c, clip_id, now);
+        return sd_bus_reply_method_return(m, "");
 }
 
 static int call_confirm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -201,6 +286,10 @@ static int call_get_state(sd_bus_message *m, void *userdata, sd_bus_error *error
 static const sd_bus_vtable uplink_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("Put", "thsxsxtays", "ssstaysxb", call_put, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Grow", "thsxsxttb", "ssstaysxb", call_grow, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Grown", "tt", "", call_grown, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Seal", "ttays", "", call_seal, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Stop", "tb", "", call_stop, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Confirm", "sstay", "s", call_confirm, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetState", "", "ss", call_get_state, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("Progress", "tt", 0),
@@ -247,9 +336,13 @@ static int reply_error(sd_bus_message *m, const Answer *answer) {
 static void log_put(const Task *task) {
         const LogAbout about = { .camera = task->put.serial, .clip = task->put.path };
 
-        if (!task->put.serial || text_equal(task->answer.error, WIRE_UPLINK_E_UNAVAILABLE) ||
-            text_equal(task->answer.error, WIRE_UPLINK_E_BUSY))
+        static const char *const passing[] = { WIRE_UPLINK_E_UNAVAILABLE, WIRE_UPLINK_E_BUSY, WIRE_UPLINK_E_STOPPED, WIRE_UPLINK_E_WHOLE };
+
+        if (!task->put.serial)
                 return;
+        for (size_t i = 0; i < ELEMENTSOF(passing); i++)
+                if (text_equal(task->answer.error, passing[i]))
+                        return;
         if (task->answer.error)
                 log_error(&about, "Not stored: %s", task->answer.text);
         else

@@ -39,6 +39,12 @@ static void s3_cancel(Backend *b, Task *task) {
                 s3_op_cancel(task->backend_data);
 }
 
+static void s3_told(Backend *b, Task *task) {
+        (void) b;
+        if (task->backend_data)
+                s3_grow_told(task->backend_data);
+}
+
 static Backend *s3_backend_free(Backend *b) {
         S3Store *s = store_of(b);
 
@@ -71,6 +77,7 @@ static const BackendOps s3_ops = {
         .name = "s3",
         .begin = s3_begin,
         .cancel = s3_cancel,
+        .told = s3_told,
         .free = s3_backend_free,
 };
 

@@ -119,7 +119,8 @@ void s3_call_object_headers(S3Call *call, const Digest *digest) {
         if (!call)
                 return;
         s = call->op->store;
-        s3_call_header(call, "x-amz-meta-berth-sha256", digest_to_hex(digest, hex));
+        if (digest)
+                s3_call_header(call, "x-amz-meta-berth-sha256", digest_to_hex(digest, hex));
         if (s->storage_class)
                 s3_call_header(call, "x-amz-storage-class", s->storage_class);
         if (s->encryption)

@@ -20,8 +20,6 @@
 #define MD5_SIZE 16
 #define STRAYS_MAX 8u
 
-static void pump(S3Put *p);
-
 static S3Put *put_of(S3Op *op) {
         return (S3Put *) op;
 }
@@ -161,7 +159,7 @@ static void listed(S3Put *p) {
         unsigned missing = compare_list(p);
 
         if (!p->all_sent)
-                return pump(p);
+                return s3_parts_pump(p);
         if (missing == 0)
                 return complete(p);
         (void) answer_fail(&p->op.task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
@@ -230,6 +228,10 @@ static void begin_list(S3Put *p) {
         list(p);
 }
 
+void s3_parts_complete(S3Put *p) {
+        begin_list(p);
+}
+
 /* ---- Sending ------------------------------------------------------------------------------------------------------- */
 
 static int record_part(S3Op *op) {
@@ -247,7 +249,7 @@ static void on_part_recorded(S3Op *op, int result) {
         p->sending = false;
         atomic_store(&op->task->stored_bytes, s3_part_offset(p, p->current) + s3_part_size(p, p->current));
         p->current++;
-        pump(p);
+        s3_parts_pump(p);
 }
 
 static void on_gone_recorded(S3Op *op, int result) {
@@ -296,8 +298,13 @@ static void on_aborted(S3Op *op, const S3Result *result) {
 }
 
 static void all_sent(S3Put *p) {
+        const PutRequest *request = &p->op.task->put;
+        bool same = digest_equal(&p->whole_digest, &request->digest);
+
         p->all_sent = true;
-        if (!digest_equal(&p->whole_digest, &p->op.task->put.digest))
+        if (request->grown)
+                return same ? s3_grow_settle(p) : s3_grow_differs(p);
+        if (!same)
                 return s3_call_send(&p->op, upload_call(p, "DELETE"), on_aborted);
         begin_list(p);
 }
@@ -309,11 +316,15 @@ static void on_hashed(S3Op *op, int result) {
                 return s3_put_source_error(p, result);
         p->hashed = p->hashing;
         p->hashing = 0;
-        pump(p);
+        s3_parts_pump(p);
 }
 
-static void pump(S3Put *p) {
+void s3_parts_pump(S3Put *p) {
         unsigned n = p->record->n_parts;
+
+        p->pumping = true;
+        if (p->op.base.ended || p->all_sent || s3_grow_ends(p))
+                return;
 
         while (!p->sending && p->current <= n && p->hashed >= p->current) {
                 if (!is_stored(p)) {
@@ -325,11 +336,12 @@ static void pump(S3Put *p) {
         }
         if (p->op.base.ended)
                 return;
-        if (p->hashing == 0 && p->hashed < n && p->hashed <= p->current) {
+        if (p->hashing == 0 && p->hashed < n && p->hashed <= p->current && s3_grow_has_part(p, p->hashed + 1)) {
                 p->hashing = p->hashed + 1;
                 s3_op_job(&p->op, s3_hash_part, on_hashed);
         }
-        if (p->current > n && !p->sending)
+        atomic_store(&p->op.task->waits, p->op.task->put.growing && !p->sending && p->hashing == 0);
+        if (p->current > n && !p->sending && !p->op.task->put.growing)
                 all_sent(p);
 }
 
@@ -365,7 +377,7 @@ static void on_stray_aborted(S3Op *op, const S3Result *result) {
         S3Put *p = put_of(op);
 
         if (result->outcome != S3_OK || ++p->strays >= STRAYS_MAX)
-                return pump(p);
+                return s3_parts_pump(p);
         abort_strays(p);
 }
 
@@ -377,7 +389,7 @@ static void on_strays(S3Op *op, const S3Result *result) {
         /* Who may not list them has a rule in the bucket that ends them. */
         if (result->outcome != S3_OK || !p->record->upload_id[0] ||
             s3_xml_uploads(result->answer->body, result->answer->body_size, take_stray, p) < 0 || !p->stray_id[0])
-                return pump(p);
+                return s3_parts_pump(p);
         call = s3_call_new(op, "DELETE", p->manifest.object);
         s3_call_query(call, "uploadId", p->stray_id);
         s3_call_send(op, call, on_stray_aborted);
@@ -400,7 +412,7 @@ static void on_created_recorded(S3Op *op, int result) {
                 return s3_op_fail_errno(op, result, "recording it in the state folder");
         if (p->asked_again)
                 return abort_strays(p);
-        pump(p);
+        s3_parts_pump(p);
 }
 
 static void on_created(S3Op *op, const S3Result *result) {
@@ -418,7 +430,7 @@ static void create(S3Put *p) {
         S3Call *call = s3_call_new(&p->op, "POST", p->manifest.object);
 
         s3_call_query(call, "uploads", "");
-        s3_call_object_headers(call, &p->op.task->put.digest);
+        s3_call_object_headers(call, p->op.task->put.growing ? NULL : &p->op.task->put.digest);
         if (p->checksum)
                 s3_call_header(call, "x-amz-checksum-algorithm", "SHA256");
         s3_call_text(call, strdup(""), NULL, false);

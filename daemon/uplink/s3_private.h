@@ -114,7 +114,7 @@ void s3_call_query(S3Call *call, const char *name, const char *value);
 void s3_call_query_uint(S3Call *call, const char *name, uint64_t value);
 /* The name in lower case. */
 void s3_call_header(S3Call *call, const char *name, const char *value);
-/* x-amz-meta-*, storage class, encryption, tags: what makes an object. */
+/* x-amz-meta-* (unless the digest is NULL), storage class, encryption, tags: what makes an object. */
 void s3_call_object_headers(S3Call *call, const Digest *digest);
 /* From a file; `sha256` is sent, and checked by a store that keeps its promises; `md5` (base64) may be NULL. */
 void s3_call_file(S3Call *call, int fd, uint64_t offset, uint64_t size_bytes, const Digest *sha256, const char *md5,
@@ -163,7 +163,7 @@ void s3_look_up(S3Op *op, const char *manifest_key, void (*absent)(S3Op *op), vo
 /* Makes sure that an object is kept as the settings want it, and reads back that it is; ends the operation when it is not. */
 void s3_lock(S3Op *op, const char *key, const char *version, void (*then)(S3Op *op));
 
-/* ---- s3_put.c, s3_parts.c: putting a clip ---------------------------------------------------------------------------- */
+/* ---- s3_put.c, s3_parts.c, s3_grow.c: putting a clip ------------------------------------------------------------------- */
 
 /* What a part is to the store. */
 typedef struct S3PartHash {
@@ -174,6 +174,8 @@ typedef struct S3PartHash {
 typedef struct S3Put {
         S3Op op; /* first */
         Manifest manifest; /* its serial and path are the request's */
+        char *clip; /* which of the dock's clips it is */
+        S3RecordKey record_key; /* the thread's, while it opens the record */
         S3Record *record;
         bool with_md5, checksum;
         Hasher *whole;
@@ -181,6 +183,7 @@ typedef struct S3Put {
         /* The part that is hashed by the thread, those that are hashed, and the one that is sent or recorded. */
         unsigned hashing, hashed, current;
         bool sending, all_sent;
+        bool pumping; /* the upload is there, and parts go as they can */
         /* Another upload under our key, to be aborted, and how many there were. */
         bool asked_again;
         char stray_id[S3_UPLOAD_ID_SIZE];
@@ -204,8 +207,28 @@ void s3_put_source_differs(S3Put *p);
 void s3_put_source_error(S3Put *p, int error);
 /* All bytes are with the store under the object's key. */
 void s3_put_settle(S3Put *p);
+/* Names the manifest, whose digest is known now: -1 after an answer. */
+int s3_put_name_manifest(S3Put *p);
+/* It is there: the clip is stored already. What we sent of it goes. */
+void s3_put_present(S3Op *op);
+/* A job: our record goes. */
+int s3_put_remove_record(S3Op *op);
 /* Brings the parts to the store; goes on with s3_put_settle(). */
 void s3_parts_begin(S3Put *p);
+/* Goes on with what can be done now: for a clip that has grown. */
+void s3_parts_pump(S3Put *p);
+/* The store's list of parts is compared with ours, and the object made. */
+void s3_parts_complete(S3Put *p);
+
+/* May that part be sent? */
+bool s3_grow_has_part(const S3Put *p, unsigned number);
+/* Ends, or is about to: nothing more is to be begun. Asked by s3_parts_pump() before it begins anything. */
+bool s3_grow_ends(S3Put *p);
+/* All parts are sent, and the whole has the digest that was told. */
+void s3_grow_settle(S3Put *p);
+/* What was sent is not what was pulled: no object is made of it. */
+void s3_grow_differs(S3Put *p);
+void s3_grow_told(S3Op *op);
 
 /* ---- The operations ------------------------------------------------------------------------------------------------ */
 

@@ -14,6 +14,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,7 @@ static void release(S3Op *op) {
         free(p->manifest.object);
         free(p->manifest.manifest);
         free(p->manifest.etag);
+        free(p->clip);
         free(p->listed);
         free(p);
 }
@@ -74,6 +76,9 @@ static int check_source(S3Put *p) {
         if (fstat(request->source_fd, &st) < 0)
                 return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_SOURCE, NULL, "the spool file cannot be looked at: %s",
                                    strerror(errno));
+        /* The file of a clip that grows has what was told and more. */
+        if (request->growing)
+                return 0;
         if ((uint64_t) st.st_size != request->size_bytes)
                 return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_SOURCE, NULL,
                                    "the spool file has %jd bytes, and %" PRIu64 " were promised", (intmax_t) st.st_size,
@@ -99,8 +104,9 @@ static int hash_range(S3Put *p, uint64_t offset, uint64_t size, Hasher *part, EV
 
         if (!buffer)
                 return -ENOMEM;
-        /* From the disk; then sent from memory. */
-        r = fd_drop_cache(fd, offset, size);
+        /* From the disk; then sent from memory. What grew is synced already, and whoever writes on is not to wait for us. */
+        r = p->op.task->put.grown ? -posix_fadvise(fd, (off_t) offset, (off_t) size, POSIX_FADV_DONTNEED) :
+                                    fd_drop_cache(fd, offset, size);
         if (r < 0)
                 return r;
         for (uint64_t at = 0; at < size;) {
@@ -156,7 +162,7 @@ int s3_hash_part(S3Op *op) {
 
 /* ---- The end ------------------------------------------------------------------------------------------------------- */
 
-static int remove_record(S3Op *op) {
+int s3_put_remove_record(S3Op *op) {
         return s3_record_remove(put_of(op)->record);
 }
 
@@ -178,7 +184,7 @@ static void on_record_removed(S3Op *op, int result) {
 }
 
 static void on_manifest_locked(S3Op *op) {
-        s3_op_job(op, remove_record, on_record_removed);
+        s3_op_job(op, s3_put_remove_record, on_record_removed);
 }
 
 /* The object's key is spoilt: the next try takes another. */
@@ -191,7 +197,7 @@ static void spoilt(S3Put *p, const char *why) {
         (void) answer_fail(&p->op.task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
                            "the store %s does not have what was sent to it as %s: %s", p->op.store->name, p->manifest.object,
                            why);
-        s3_op_job(&p->op, remove_record, on_spoilt_removed);
+        s3_op_job(&p->op, s3_put_remove_record, on_spoilt_removed);
 }
 
 /* ---- The manifest -------------------------------------------------------------------------------------------------- */
@@ -224,7 +230,7 @@ static void on_manifest_read(S3Op *op, const S3Result *result) {
                 return;
         if (!text_equal(m->object, p->manifest.object) || !text_equal(m->manifest, p->manifest.manifest) ||
             m->size_bytes != p->manifest.size_bytes || !digest_equal(&m->digest, &p->manifest.digest))
-                return s3_op_job(op, remove_record, on_race_lost);
+                return s3_op_job(op, s3_put_remove_record, on_race_lost);
         /* By an earlier try whose answer was lost. */
         p->manifest.stored_unix_sec = m->stored_unix_sec;
         s3_lock(op, p->manifest.manifest, NULL, on_manifest_locked);
@@ -380,26 +386,7 @@ static void on_hashed(S3Op *op, int result) {
         put_object(op);
 }
 
-/* ---- All of it ----------------------------------------------------------------------------------------------------- */
-
-static void on_record(S3Op *op, int result) {
-        S3Put *p = put_of(op);
-
-        if (result == -EBUSY) {
-                (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
-                                   "another transfer of this clip is still ending");
-                return s3_op_end(op);
-        }
-        if (result < 0)
-                return s3_op_fail_errno(op, result, "recording it in the state folder");
-        p->manifest.object = strdup(p->record->object);
-        if (!p->manifest.object)
-                return s3_op_fail_errno(op, ENOMEM, "naming the object");
-        if (p->record->n_parts > 1)
-                return s3_parts_begin(p);
-        p->hashing = 1;
-        s3_op_job(op, s3_hash_part, on_hashed);
-}
+/* ---- Our record of it ---------------------------------------------------------------------------------------------- */
 
 /*
  * What a kill may cost, against what each part costs: a sixteenth of the clip within bounds, unless told otherwise. In any case
@@ -413,25 +400,80 @@ static uint64_t choose_part_size(const S3Store *store, uint64_t size_bytes) {
         return MAX2(wanted, (least + MIB - 1) / MIB * MIB);
 }
 
-static int open_record(S3Op *op) {
-        const PutRequest *request = &op->task->put;
-        S3Put *p = put_of(op);
-        const S3RecordKey key = {
-                .store = op->store->place,
-                .manifest = p->manifest.manifest,
-                .size_bytes = request->size_bytes,
-                .digest = request->digest,
-        };
-        _cleanup_(freep) char *object = NULL;
+static int new_object_key(const S3Put *p, char **ret) {
+        const PutRequest *request = &p->op.task->put;
         uint64_t random;
-        int r;
 
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return -EAGAIN;
-        r = layout_object_key(request->serial, p->manifest.day, request->path, random, &object);
+        return layout_object_key(request->serial, p->manifest.day, request->path, random, ret);
+}
+
+static int open_record(S3Op *op) {
+        S3Put *p = put_of(op);
+        _cleanup_(freep) char *object = NULL;
+        int r;
+
+        r = new_object_key(p, &object);
         if (r < 0)
                 return r;
-        return s3_record_open(op->store->records, &key, object, choose_part_size(op->store, request->size_bytes), &p->record);
+        r = s3_record_open(op->store->records, &p->record_key, object, choose_part_size(op->store, p->manifest.size_bytes), &p->record);
+        if (r >= 0 && p->record->resumed && op->task->put.afresh)
+                p->record->outdated = true;
+        return r;
+}
+
+static int renew_record(S3Op *op) {
+        S3Put *p = put_of(op);
+        _cleanup_(freep) char *object = NULL;
+        int r;
+
+        r = new_object_key(p, &object);
+        if (r < 0)
+                return r;
+        return s3_record_renew(p->record, &p->record_key, object, choose_part_size(op->store, p->manifest.size_bytes));
+}
+
+static void on_record(S3Op *op, int result);
+
+static void on_outdated_aborted(S3Op *op, const S3Result *result) {
+        /* Who may not abort has a rule in the bucket that does. */
+        if (result->outcome != S3_OK && result->outcome != S3_NO_UPLOAD && result->outcome != S3_ABSENT &&
+            result->outcome != S3_NOT_ALLOWED)
+                return s3_op_fail(op, result, "aborting an upload of other content");
+        s3_op_job(op, renew_record, on_record);
+}
+
+/* The clip was begun afresh since: nothing of what was sent before belongs to it. */
+static void abort_outdated(S3Put *p) {
+        S3Call *call;
+
+        if (!p->record->upload_id[0])
+                return s3_op_job(&p->op, renew_record, on_record);
+        call = s3_call_new(&p->op, "DELETE", p->record->object);
+        s3_call_query(call, "uploadId", p->record->upload_id);
+        s3_call_send(&p->op, call, on_outdated_aborted);
+}
+
+static void on_record(S3Op *op, int result) {
+        S3Put *p = put_of(op);
+
+        if (result == -EBUSY) {
+                (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
+                                   "another transfer of this clip is still ending");
+                return s3_op_end(op);
+        }
+        if (result < 0)
+                return s3_op_fail_errno(op, result, "recording it in the state folder");
+        if (p->record->outdated)
+                return abort_outdated(p);
+        p->manifest.object = strdup(p->record->object);
+        if (!p->manifest.object)
+                return s3_op_fail_errno(op, ENOMEM, "naming the object");
+        if (p->record->n_parts > 1)
+                return s3_parts_begin(p);
+        p->hashing = 1;
+        s3_op_job(op, s3_hash_part, on_hashed);
 }
 
 static void on_absent(S3Op *op) {
@@ -449,7 +491,7 @@ static void on_leftover_aborted(S3Op *op, const S3Result *result) {
         /* What could not be aborted now is found by the sweep. */
         if (result->outcome != S3_OK && result->outcome != S3_NO_UPLOAD && result->outcome != S3_ABSENT)
                 return s3_op_end(op);
-        s3_op_job(op, remove_record, on_leftover_removed);
+        s3_op_job(op, s3_put_remove_record, on_leftover_removed);
 }
 
 static void on_leftover(S3Op *op, int result) {
@@ -459,34 +501,64 @@ static void on_leftover(S3Op *op, int result) {
         if (result < 0)
                 return s3_op_end(op);
         if (!p->record->upload_id[0] || text_equal(p->record->object, op->task->receipt.object_key))
-                return s3_op_job(op, remove_record, on_leftover_removed);
+                return s3_op_job(op, s3_put_remove_record, on_leftover_removed);
         call = s3_call_new(op, "DELETE", p->record->object);
         s3_call_query(call, "uploadId", p->record->upload_id);
         s3_call_send(op, call, on_leftover_aborted);
 }
 
 /* A record of ours may be left: we were killed at the very end, or another dock was faster than our next try. */
-static void on_present(S3Op *op) {
-        if (!s3_record_exists(op->store->records, put_of(op)->manifest.manifest))
+void s3_put_present(S3Op *op) {
+        const S3Put *p = put_of(op);
+
+        if (p->record)
+                return on_leftover(op, 0);
+        if (!s3_record_exists(op->store->records, p->clip))
                 return s3_op_end(op);
         s3_op_job(op, open_record, on_leftover);
 }
 
+/* ---- All of it ----------------------------------------------------------------------------------------------------- */
+
+int s3_put_name_manifest(S3Put *p) {
+        const PutRequest *request = &p->op.task->put;
+
+        if (layout_manifest_key(request->serial, p->manifest.day, request->path, &request->digest, &p->manifest.manifest) < 0)
+                return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
+                                   "the clip cannot be named in the store");
+        p->manifest.digest = request->digest;
+        return 0;
+}
+
 static int name_clip(S3Put *p) {
         const PutRequest *request = &p->op.task->put;
+        _cleanup_(freep) char *key = NULL;
 
         if (layout_day(request->mtime_unix_sec, request->docked_unix_sec, p->manifest.day) < 0)
                 return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_INVALID, NULL,
                                    "neither the clip nor its docking has a time");
-        if (layout_manifest_key(request->serial, p->manifest.day, request->path, &request->digest, &p->manifest.manifest) < 0)
+        /* As a key: it has nothing but printable characters then. */
+        if (layout_object_key(request->serial, p->manifest.day, request->path, 0, &key) >= 0)
+                p->clip = text_format("%" PRIu64 " %s", request->clip_id, key);
+        if (!p->clip)
                 return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
                                    "the clip cannot be named in the store");
         p->manifest.size_bytes = request->size_bytes;
-        p->manifest.digest = request->digest;
         p->manifest.serial = request->serial;
         p->manifest.path = request->path;
         p->manifest.mtime_unix_sec = request->mtime_unix_sec;
-        return 0;
+        p->record_key = (S3RecordKey){ .store = p->op.store->place, .clip = p->clip, .size_bytes = request->size_bytes };
+        if (request->growing)
+                return 0;
+        p->record_key.digest = &request->digest;
+        return s3_put_name_manifest(p);
+}
+
+/* One request for all of it needs all of it. */
+static bool is_put_whole(const S3Put *p) {
+        uint64_t size = p->op.task->put.size_bytes;
+
+        return s3_parts_of(size, choose_part_size(p->op.store, size)) < 2;
 }
 
 int s3_put_begin(S3Store *store, Task *task) {
@@ -504,7 +576,12 @@ int s3_put_begin(S3Store *store, Task *task) {
                       (store->lock_mode && !store->promises.checks_checksum);
         if (check_source(p) < 0 || name_clip(p) < 0)
                 s3_op_end(&p->op);
-        else
-                s3_look_up(&p->op, p->manifest.manifest, on_absent, on_present);
+        else if (!task->put.growing)
+                s3_look_up(&p->op, p->manifest.manifest, on_absent, s3_put_present);
+        else if (is_put_whole(p)) {
+                (void) answer_fail(&task->answer, WIRE_UPLINK_E_WHOLE, NULL, "a clip of this size is put in one request");
+                s3_op_end(&p->op);
+        } else
+                on_absent(&p->op);
         return 0;
 }

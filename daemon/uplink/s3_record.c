@@ -88,24 +88,21 @@ static int uint_of(const json_t *j, const char *key, uint64_t max, uint64_t *ret
 
 typedef struct Head {
         json_t *json;
-        const char *store, *manifest, *object;
+        const char *store, *clip, *object;
         uint64_t size_bytes, part_size_bytes;
-        Digest digest;
 } Head;
 
 static int parse_head(const char *line, Head *ret) {
         json_t *j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
         Head h = { .json = j,
                    .store = string_of(j, "store"),
-                   .manifest = string_of(j, "manifest"),
+                   .clip = string_of(j, "clip"),
                    .object = string_of(j, "object") };
-        const char *sha256 = string_of(j, "sha256");
         uint64_t version;
 
-        if (uint_of(j, "berth_upload", INT64_MAX, &version) < 0 || version != VERSION || !h.store || !h.manifest ||
-            !h.object || !sha256 || digest_from_hex(sha256, &h.digest) < 0 ||
-            uint_of(j, "size", INT64_MAX, &h.size_bytes) < 0 || uint_of(j, "part_size", INT64_MAX, &h.part_size_bytes) < 0 ||
-            h.part_size_bytes == 0) {
+        if (uint_of(j, "berth_upload", INT64_MAX, &version) < 0 || version != VERSION || !h.store || !h.clip ||
+            !h.object || uint_of(j, "size", INT64_MAX, &h.size_bytes) < 0 ||
+            uint_of(j, "part_size", INT64_MAX, &h.part_size_bytes) < 0 || h.part_size_bytes == 0) {
                 json_decref(j);
                 return -EBADMSG;
         }
@@ -116,9 +113,16 @@ static int parse_head(const char *line, Head *ret) {
 static int take_line(S3Record *r, const char *line) {
         _cleanup_(json_decrefp) json_t *j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
         const char *upload = string_of(j, "upload"), *etag = string_of(j, "etag"), *sha256 = string_of(j, "sha256");
+        const char *whole = string_of(j, "whole");
         uint64_t number, size;
         Digest digest;
 
+        if (whole) {
+                if (digest_from_hex(whole, &r->digest) < 0)
+                        return -EBADMSG;
+                r->digest_known = true;
+                return 0;
+        }
         if (upload) {
                 if (strlen(upload) >= sizeof(r->upload_id))
                         return -EBADMSG;
@@ -135,15 +139,16 @@ static int take_line(S3Record *r, const char *line) {
 
 static int parse(S3Record *r, char *text, const S3RecordKey *key) {
         char *at = text, *line = next_line(&at);
+        bool same_size;
         Head head;
         int k;
 
         if (!line || parse_head(line, &head) < 0)
                 return -EBADMSG;
-        k = text_equal(head.store, key->store) && text_equal(head.manifest, key->manifest) &&
-                            head.size_bytes == key->size_bytes && digest_equal(&head.digest, &key->digest)
-                    ? set_plan(r, head.object, head.size_bytes, head.part_size_bytes)
-                    : -EBADMSG;
+        same_size = head.size_bytes == key->size_bytes;
+        k = text_equal(head.store, key->store) && text_equal(head.clip, key->clip) ?
+                        set_plan(r, head.object, head.size_bytes, head.part_size_bytes) :
+                        -EBADMSG;
         json_decref(head.json);
         while (k >= 0 && (line = next_line(&at)))
                 k = take_line(r, line);
@@ -152,10 +157,21 @@ static int parse(S3Record *r, char *text, const S3RecordKey *key) {
         /* What a crash tore is cut off, so that the next line begins anew. */
         if (*at && ftruncate(r->fd, at - text) < 0)
                 return -errno;
+        r->outdated = !same_size || (r->digest_known && (!key->digest || !digest_equal(key->digest, &r->digest)));
         return 0;
 }
 
-/* 1: gone on with. 0: there is none, or one that is of something else or damaged. */
+static void forget_plan(S3Record *r) {
+        r->fd = fd_close(r->fd);
+        free(r->object);
+        free(r->parts);
+        r->object = NULL;
+        r->parts = NULL;
+        r->upload_id[0] = 0;
+        r->digest_known = r->resumed = r->outdated = false;
+}
+
+/* 1: gone on with. 0: there is none, or one that is damaged or of another store. */
 static int resume(S3Record *r, const S3RecordKey *key) {
         _cleanup_(freep) char *text = NULL;
         size_t size;
@@ -176,12 +192,7 @@ static int resume(S3Record *r, const S3RecordKey *key) {
                 return k;
         if (k >= 0)
                 return 1;
-        r->fd = fd_close(r->fd);
-        free(r->object);
-        free(r->parts);
-        r->object = NULL;
-        r->parts = NULL;
-        r->upload_id[0] = 0;
+        forget_plan(r);
         return 0;
 }
 
@@ -211,19 +222,30 @@ static int append_line(const S3Record *r, json_t *j) {
         return k;
 }
 
-static int create(S3Record *r, const S3RecordKey *key) {
-        _cleanup_(freep) char *line = NULL;
+static json_t *digest_line(const Digest *digest) {
         char hex[DIGEST_HEX_SIZE];
+
+        return json_pack("{s:s}", "whole", digest_to_hex(digest, hex));
+}
+
+static int create(S3Record *r, const S3RecordKey *key) {
+        _cleanup_(freep) char *head = NULL, *digest = NULL, *text = NULL;
         int k;
 
         if (r->dir < 0)
                 return 0;
-        k = dump_line(json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:I}", "berth_upload", VERSION, "store", key->store,
-                                "manifest", key->manifest, "object", r->object, "size", (json_int_t) key->size_bytes,
-                                "sha256", digest_to_hex(&key->digest, hex), "part_size", (json_int_t) r->part_size_bytes),
-                      &line);
-        if (k >= 0)
-                k = fd_replace_file(r->dir, r->name, line, strlen(line), MODE);
+        k = dump_line(json_pack("{s:i, s:s, s:s, s:s, s:I, s:I}", "berth_upload", VERSION, "store", key->store, "clip", key->clip,
+                                "object", r->object, "size", (json_int_t) key->size_bytes, "part_size",
+                                (json_int_t) r->part_size_bytes),
+                      &head);
+        if (k >= 0 && key->digest)
+                k = dump_line(digest_line(key->digest), &digest);
+        if (k < 0)
+                return k;
+        text = text_format("%s%s", head, digest ? digest : "");
+        if (!text)
+                return -ENOMEM;
+        k = fd_replace_file(r->dir, r->name, text, strlen(text), MODE);
         if (k < 0)
                 return k;
         r->fd = openat(r->dir, r->name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
@@ -235,22 +257,22 @@ static int create(S3Record *r, const S3RecordKey *key) {
         return flock(r->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
-static int name_record(const char *manifest, char ret[static NAME_DIGITS + 1]) {
+static int name_record(const char *clip, char ret[static NAME_DIGITS + 1]) {
         char hex[DIGEST_HEX_SIZE];
         Digest digest;
         int r;
 
-        r = digest_of(manifest, strlen(manifest), &digest);
+        r = digest_of(clip, strlen(clip), &digest);
         if (r < 0)
                 return r;
         (void) snprintf(ret, NAME_DIGITS + 1, "%.*s", NAME_DIGITS, digest_to_hex(&digest, hex));
         return 0;
 }
 
-bool s3_record_exists(int dir, const char *manifest) {
+bool s3_record_exists(int dir, const char *clip) {
         char name[NAME_DIGITS + 1];
 
-        return dir >= 0 && name_record(manifest, name) >= 0 && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        return dir >= 0 && name_record(clip, name) >= 0 && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int s3_record_open(int dir, const S3RecordKey *key, const char *object, uint64_t part_size_bytes, S3Record **ret) {
@@ -261,16 +283,45 @@ int s3_record_open(int dir, const S3RecordKey *key, const char *object, uint64_t
                 return -ENOMEM;
         r->dir = dir;
         r->fd = -EBADF;
-        k = name_record(key->manifest, r->name);
+        k = name_record(key->clip, r->name);
         if (k < 0)
                 return k;
         k = dir >= 0 ? resume(r, key) : 0;
         if (k < 0)
                 return k;
         r->resumed = k > 0;
-        if (!r->resumed && ((k = set_plan(r, object, key->size_bytes, part_size_bytes)) < 0 || (k = create(r, key)) < 0))
+        if (!r->resumed)
+                k = s3_record_renew(r, key, object, part_size_bytes);
+        else if (key->digest && !r->digest_known)
+                k = s3_record_set_digest(r, key->digest);
+        if (k < 0)
                 return k;
         *ret = TAKE_PTR(r);
+        return 0;
+}
+
+int s3_record_renew(S3Record *r, const S3RecordKey *key, const char *object, uint64_t part_size_bytes) {
+        int k;
+
+        forget_plan(r);
+        k = set_plan(r, object, key->size_bytes, part_size_bytes);
+        if (k >= 0)
+                k = create(r, key);
+        if (k >= 0 && key->digest) {
+                r->digest = *key->digest;
+                r->digest_known = true;
+        }
+        return k;
+}
+
+int s3_record_set_digest(S3Record *r, const Digest *digest) {
+        int k;
+
+        k = append_line(r, digest_line(digest));
+        if (k < 0)
+                return k;
+        r->digest = *digest;
+        r->digest_known = true;
         return 0;
 }
 

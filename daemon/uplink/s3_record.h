@@ -21,12 +21,15 @@ typedef struct S3RecordPart {
         char etag[S3_ETAG_SIZE]; /* "" when the store gave none */
 } S3RecordPart;
 
-/* What a record must be of to be gone on with. */
+/*
+ * What a record must be of to be gone on with. The digest may not be known yet: a clip that is uploaded while it is pulled. Once it is
+ * known it is recorded, before an object is made of the parts, so that an object of other content is never taken for this clip's.
+ */
 typedef struct S3RecordKey {
         const char *store; /* bucket and prefix: an endpoint may move */
-        const char *manifest;
+        const char *clip;  /* says which of the dock's clips it is */
         uint64_t size_bytes;
-        Digest digest;
+        const Digest *digest; /* NULL: not known yet */
 } S3RecordKey;
 
 typedef struct S3Record {
@@ -35,7 +38,10 @@ typedef struct S3Record {
         char *object; /* the data key that this upload has, for good */
         uint64_t part_size_bytes;
         unsigned n_parts;
-        bool resumed; /* read from a file that was there */
+        bool resumed;  /* read from a file that was there … */
+        bool outdated; /* … of other content: to be begun anew by s3_record_renew() once its upload is aborted */
+        bool digest_known;
+        Digest digest;
         char upload_id[S3_UPLOAD_ID_SIZE];
         S3RecordPart *parts;
 } S3Record;
@@ -44,15 +50,19 @@ typedef struct S3Record {
 unsigned s3_parts_of(uint64_t size_bytes, uint64_t part_size_bytes);
 
 /* Is there one? */
-bool s3_record_exists(int dir, const char *manifest);
+bool s3_record_exists(int dir, const char *clip);
 /*
  * Goes on with the record that is there, or makes one with this object key and part size. `dir` (borrowed) is negative when nothing
  * is to be kept. -EBUSY when another transfer of this clip is still under way.
  */
 int s3_record_open(int dir, const S3RecordKey *key, const char *object, uint64_t part_size_bytes, S3Record **ret);
+/* In place of what is there, whatever it is of. The record stays locked by us. */
+int s3_record_renew(S3Record *r, const S3RecordKey *key, const char *object, uint64_t part_size_bytes);
 /* The file stays. */
 S3Record *s3_record_free(S3Record *r);
 DEFINE_CLEANUP(S3Record, s3_record_free);
+/* It is known now. */
+int s3_record_set_digest(S3Record *r, const Digest *digest);
 /* A new upload, without parts; "" when there is none any more. */
 int s3_record_set_upload(S3Record *r, const char *upload_id);
 int s3_record_add_part(S3Record *r, unsigned number, uint64_t size_bytes, const Digest *digest, const char *etag);

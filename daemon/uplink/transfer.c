@@ -2,6 +2,8 @@
 #include "uplink/transfer.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <time.h>
 
@@ -22,6 +24,7 @@ struct Transfer {
         Task *task;
         void *owner; /* NULL: nobody waits for the answer */
         void *cookie;
+        const char *verdict, *verdict_text; /* an order's, once it is cancelled; else NULL */
         uint64_t told_bytes, told_at_usec;
         uint64_t activity, moved_at_usec; /* the last sign of life */
 };
@@ -33,7 +36,8 @@ struct Transfers {
         Probe *probe;
         TransferOps ops;
         unsigned puts_at_once, waiting_count;
-        unsigned under_way[_TASK_KIND_MAX];
+        unsigned under_way[_TASK_KIND_MAX]; /* of the puts, those of whole clips … */
+        unsigned growing;                   /* … and those that grow, which have what is left over */
         uint64_t stall_usec;
         Pace *pace;
         struct TransferList waiting, running;
@@ -63,6 +67,10 @@ static void wake_pump(Transfers *t) {
         (void) sd_event_source_set_enabled(t->pump, SD_EVENT_ONESHOT);
 }
 
+static unsigned *counter_of(Transfers *t, const Task *task) {
+        return task->kind == TASK_PUT && task->put.growing ? &t->growing : &t->under_way[task->kind];
+}
+
 /* ---- Ends ---------------------------------------------------------------------------------------------------------- */
 
 static void learn(Transfers *t, const Task *task) {
@@ -78,13 +86,23 @@ static void on_done(Task *task) {
         Transfers *t = x->transfers;
 
         TAILQ_REMOVE(&t->running, x, list);
-        t->under_way[task->kind]--;
+        (*counter_of(t, task))--;
         /* A cancelled task tells of its own end only. */
         if (!atomic_load(&task->cancelled))
                 learn(t, task);
+        if (x->verdict)
+                (void) answer_fail(&task->answer, x->verdict, NULL, "%s", x->verdict_text);
         answer(x, x->task);
         (void) transfer_free(x);
         wake_pump(t);
+}
+
+static void cancel(Transfer *x) {
+        const Backend *b = x->transfers->backend;
+
+        atomic_store(&x->task->cancelled, true);
+        if (b->ops->cancel)
+                b->ops->cancel(x->transfers->backend, x->task);
 }
 
 static void give_up(Transfer *x) {
@@ -92,9 +110,7 @@ static void give_up(Transfer *x) {
         /* The task still belongs to the backend: its answer must not be written by two. */
         Task *stand_in;
 
-        atomic_store(&x->task->cancelled, true);
-        if (t->backend->ops->cancel)
-                t->backend->ops->cancel(t->backend, x->task);
+        cancel(x);
         probe_report(t->probe, WIRE_STORE_ERROR, "the store does not answer: its mount, its disk or the network hangs", 0);
         stand_in = task_new(x->task->kind, NULL, NULL);
         if (!stand_in)
@@ -110,7 +126,8 @@ static void give_up(Transfer *x) {
 static void watch(Transfer *x, uint64_t now_usec) {
         uint64_t activity = atomic_load(&x->task->activity), stored = atomic_load(&x->task->stored_bytes);
         Transfers *t = x->transfers;
-        bool moved = activity != x->activity;
+        /* A clip whose camera is slow stands still, and neither the store nor we are at fault. */
+        bool moved = activity != x->activity || atomic_load(&x->task->waits);
 
         if (moved) {
                 x->activity = activity;
@@ -145,19 +162,24 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
 
 /* ---- Beginnings ---------------------------------------------------------------------------------------------------- */
 
-static bool may_begin(const Transfers *t, TaskKind kind) {
-        return t->under_way[kind] < (kind == TASK_PUT ? t->puts_at_once : CONFIRMS_AT_ONCE);
+static bool may_begin(const Transfers *t, const Task *task) {
+        if (task->kind != TASK_PUT)
+                return t->under_way[task->kind] < CONFIRMS_AT_ONCE;
+        return t->under_way[TASK_PUT] + (task->put.growing ? t->growing : 0) < t->puts_at_once;
 }
 
+/* -EOPNOTSUPP for a clip that grows, where that is of no use. */
 static int begin(Transfers *t, Transfer *x) {
         int r;
 
+        if (x->task->kind == TASK_PUT && x->task->put.growing && !t->backend->ops->told)
+                return -EOPNOTSUPP;
         x->task->pace = t->pace;
         r = t->backend->ops->begin(t->backend, x->task);
         if (r < 0)
                 return r;
         TAILQ_INSERT_TAIL(&t->running, x, list);
-        t->under_way[x->task->kind]++;
+        (*counter_of(t, x->task))++;
         x->moved_at_usec = clock_boottime_usec();
         (void) sd_event_source_set_time(t->tick, x->moved_at_usec + TICK_USEC);
         (void) sd_event_source_set_enabled(t->tick, SD_EVENT_ONESHOT);
@@ -172,16 +194,21 @@ static void take_from_queue(Transfers *t, Transfer *x) {
 static int on_pump(sd_event_source *source, void *userdata) {
         Transfers *t = userdata;
         Transfer *x, *next;
+        int r;
 
         (void) source;
         for (x = TAILQ_FIRST(&t->waiting); x; x = next) {
                 next = TAILQ_NEXT(x, list);
-                if (!may_begin(t, x->task->kind))
+                if (!may_begin(t, x->task))
                         continue;
                 take_from_queue(t, x);
-                if (begin(t, x) >= 0)
+                r = begin(t, x);
+                if (r >= 0)
                         continue;
-                (void) answer_fail(&x->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL, "the uplink is out of memory");
+                if (r == -EOPNOTSUPP)
+                        (void) answer_fail(&x->task->answer, WIRE_UPLINK_E_WHOLE, NULL, "this kind of store is given clips whole");
+                else
+                        (void) answer_fail(&x->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL, "the uplink is out of memory");
                 answer(x, x->task);
                 (void) transfer_free(x);
         }
@@ -206,6 +233,93 @@ int transfers_add(Transfers *t, Task *task, void *owner, void *cookie) {
         return 0;
 }
 
+/* ---- News ---------------------------------------------------------------------------------------------------------- */
+
+static Transfer *find_in(const struct TransferList *list, const void *owner, uint64_t clip_id) {
+        Transfer *x;
+
+        TAILQ_FOREACH(x, list, list)
+                if (x->owner == owner && x->task->kind == TASK_PUT && x->task->put.clip_id == clip_id)
+                        return x;
+        return NULL;
+}
+
+static void tell_backend(Transfer *x) {
+        const Backend *b = x->transfers->backend;
+
+        if (b->ops->told)
+                b->ops->told(x->transfers->backend, x->task);
+}
+
+void transfers_grown(Transfers *t, const void *owner, uint64_t clip_id, uint64_t durable_bytes) {
+        Transfer *x = find_in(&t->running, owner, clip_id), *waiting = x ? NULL : find_in(&t->waiting, owner, clip_id);
+        PutRequest *put = x ? &x->task->put : waiting ? &waiting->task->put : NULL;
+
+        if (!put || !put->growing)
+                return;
+        put->durable_bytes = MAX2(put->durable_bytes, MIN2(durable_bytes, put->size_bytes));
+        if (x)
+                tell_backend(x);
+}
+
+int transfers_seal(Transfers *t, const void *owner, uint64_t clip_id, uint64_t size_bytes, const Digest *digest, const char *facts_json) {
+        Transfer *x = find_in(&t->running, owner, clip_id), *waiting = x ? NULL : find_in(&t->waiting, owner, clip_id);
+        PutRequest *put = x ? &x->task->put : waiting ? &waiting->task->put : NULL;
+        char *facts;
+
+        if (!put || !put->growing)
+                return 0;
+        facts = strdup(facts_json);
+        if (!facts)
+                return -ENOMEM;
+        free(put->facts_json);
+        put->facts_json = facts;
+        put->digest = *digest;
+        put->sealed_bytes = size_bytes;
+        if (waiting) {
+                /* Nothing was sent: it is as if it had never grown. */
+                put->size_bytes = size_bytes;
+                put->growing = put->grown = false;
+                wake_pump(t);
+                return 0;
+        }
+        t->growing--;
+        put->growing = put->stop_soon = false;
+        t->under_way[TASK_PUT]++;
+        atomic_store(&x->task->waits, false);
+        tell_backend(x);
+        return 0;
+}
+
+void transfers_refuse(Transfers *t, const void *owner, uint64_t clip_id, const char *error, const char *text) {
+        Transfer *x = find_in(&t->running, owner, clip_id);
+
+        if (x) {
+                /* Answered when it has ended, so that the next try does not meet it. */
+                x->verdict = error;
+                x->verdict_text = text;
+                return cancel(x);
+        }
+        x = find_in(&t->waiting, owner, clip_id);
+        if (!x)
+                return;
+        take_from_queue(t, x);
+        (void) answer_fail(&x->task->answer, error, NULL, "%s", text);
+        answer(x, x->task);
+        (void) transfer_free(x);
+}
+
+void transfers_stop(Transfers *t, const void *owner, uint64_t clip_id, bool now) {
+        Transfer *x = find_in(&t->running, owner, clip_id);
+
+        if (now || !x)
+                return transfers_refuse(t, owner, clip_id, WIRE_UPLINK_E_STOPPED, "it was stopped, and goes on where it ended");
+        if (!x->task->put.growing)
+                return;
+        x->task->put.stop_soon = true;
+        tell_backend(x);
+}
+
 void transfers_forget(Transfers *t, const void *owner) {
         Transfer *x, *next;
 
@@ -221,9 +335,7 @@ void transfers_forget(Transfers *t, const void *owner) {
                 if (x->owner != owner)
                         continue;
                 drop(x);
-                atomic_store(&x->task->cancelled, true);
-                if (t->backend->ops->cancel)
-                        t->backend->ops->cancel(t->backend, x->task);
+                cancel(x);
         }
 }
 

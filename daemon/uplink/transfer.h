@@ -41,6 +41,16 @@ DEFINE_CLEANUP(Transfers, transfers_free);
 
 /* Takes `task`, also on failure: -EBUSY when too many wait. The task's own done and userdata are the queue's. */
 int transfers_add(Transfers *t, Task *task, void *owner, void *cookie);
+/*
+ * News of the put of a clip, by the owner that asked for it; of one that has ended meanwhile it is too late, which is no error. The
+ * facts are copied; -ENOMEM.
+ */
+void transfers_grown(Transfers *t, const void *owner, uint64_t clip_id, uint64_t durable_bytes);
+int transfers_seal(Transfers *t, const void *owner, uint64_t clip_id, uint64_t size_bytes, const Digest *digest, const char *facts_json);
+/* It ends, and is answered with WIRE_UPLINK_E_STOPPED: at once or, when it grows, after the part that is under way. */
+void transfers_stop(Transfers *t, const void *owner, uint64_t clip_id, bool now);
+/* It ends, and is answered with this error. The texts are the program's own. */
+void transfers_refuse(Transfers *t, const void *owner, uint64_t clip_id, const char *error, const char *text);
 /* Its connection is gone: what waits is dropped, what is under way is cancelled. */
 void transfers_forget(Transfers *t, const void *owner);
 /* The store is not ready: what waits is answered so. */

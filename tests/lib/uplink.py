@@ -34,6 +34,7 @@ class Clip:
 
     def __init__(self, folder, size, seed, path=None):
         self.size, self.path = size, path or f"DCIM/100/{seed}.MP4"
+        self.id = seed if isinstance(seed, int) else 7
         self.file = os.path.join(folder, f"clip-{seed}")
         source, digest, left = random.Random(seed), hashlib.sha256(), size
         with open(self.file, "wb") as f:
@@ -138,13 +139,29 @@ class Uplink:
         self.conn.call_with_unix_fd_list(None, PATH, INTERFACE, method, arguments, None, Gio.DBusCallFlags.NONE, 2**31 - 1, fds, None, done)
         return call
 
-    def begin_put(self, clip, sha256=None, serial=SERIAL):
+    def _begin_with(self, clip, serial, method, signature, *more):
         with open(clip.file, "rb") as f:
             fds = Gio.UnixFDList.new()
             handle = fds.append(f.fileno())
-        digest = bytes.fromhex(sha256 or clip.sha256)
-        return self.begin("Put", GLib.Variant("(thsxsxtays)", (7, handle, serial, 1700000000, clip.path, 1700000000, clip.size, digest,
-                                                               '{"dock": "test"}')), fds)
+        return self.begin(method, GLib.Variant(f"(thsxsxt{signature})", (clip.id, handle, serial, 1700000000, clip.path, 1700000000,
+                                                                         clip.size, *more)), fds)
+
+    def begin_put(self, clip, sha256=None, serial=SERIAL):
+        return self._begin_with(clip, serial, "Put", "ays", bytes.fromhex(sha256 or clip.sha256), '{"dock": "test"}')
+
+    def begin_grow(self, clip, durable, afresh=False, serial=SERIAL):
+        """Of a clip that is still being pulled; its file may have more than the durable bytes, or fewer than the clip."""
+        return self._begin_with(clip, serial, "Grow", "tb", durable, afresh)
+
+    def grown(self, clip, durable):
+        self.finish(self.begin("Grown", GLib.Variant("(tt)", (clip.id, durable))))
+
+    def seal(self, clip, sha256=None, size=None, facts='{"dock": "test"}'):
+        self.finish(self.begin("Seal", GLib.Variant("(ttays)", (clip.id, size if size is not None else clip.size,
+                                                                bytes.fromhex(sha256 or clip.sha256), facts))))
+
+    def stop(self, clip, now):
+        self.finish(self.begin("Stop", GLib.Variant("(tb)", (clip.id, now))))
 
     def finish(self, call, deadline=240):
         self.wait(lambda: call.over, "an answer", deadline)

@@ -24,10 +24,14 @@
 #define PART_SIZE (UINT64_C(8) << 20)
 #define SIZE (3 * PART_SIZE - 5)
 
+static const Digest whole = { .bytes = { 1, 2, 3 } }, other = { .bytes = { 4, 5, 6 } };
 static const S3RecordKey key = { .store = "clips/a/",
-                                 .manifest = "manifests/SN-1/2026-11-23/A.MP4.0011223344556677.json",
+                                 .clip = "7 objects/SN-1/2026-11-23/A.MP4.0000000000000000",
                                  .size_bytes = SIZE,
-                                 .digest = { .bytes = { 1, 2, 3 } } };
+                                 .digest = &whole };
+static const S3RecordKey growing = { .store = "clips/a/",
+                                     .clip = "7 objects/SN-1/2026-11-23/A.MP4.0000000000000000",
+                                     .size_bytes = SIZE };
 static const Digest part_digest = { .bytes = { 7 } };
 
 static int open_folder(void) {
@@ -124,13 +128,20 @@ static void test_crash_at_any_byte_leaves_a_record_that_can_be_gone_on_with(void
         }
 }
 
-static void test_record_of_something_else_is_not_gone_on_with(void **state) {
-        S3RecordKey others[] = { key, key, key };
+static void assert_new(const S3Record *r, unsigned n_parts) {
+        assert_false(r->resumed || r->outdated);
+        assert_string_equal(r->object, "objects/new");
+        assert_string_equal(r->upload_id, "");
+        assert_int_equal(r->n_parts, n_parts);
+        assert_false(r->parts[0].stored);
+}
+
+static void test_record_of_another_store_or_clip_is_not_gone_on_with(void **state) {
+        S3RecordKey others[] = { key, key };
 
         (void) state;
         others[0].store = "clips/b/";
-        others[1].size_bytes++;
-        others[2].digest.bytes[0]++;
+        others[1].clip = "8 objects/SN-1/2026-11-23/A.MP4.0000000000000000";
         for (size_t i = 0; i < ELEMENTSOF(others); i++) {
                 _cleanup_(fd_closep) int dir = open_folder();
                 _cleanup_(s3_record_freep) S3Record *r = NULL;
@@ -138,14 +149,72 @@ static void test_record_of_something_else_is_not_gone_on_with(void **state) {
 
                 make(dir, name);
                 assert_int_equal(s3_record_open(dir, &others[i], "objects/new", PART_SIZE, &r), 0);
-                assert_false(r->resumed);
-                assert_string_equal(r->object, "objects/new");
-                assert_string_equal(r->upload_id, "");
+                assert_new(r, 3);
         }
 }
 
+/* Its upload is told, so that it can be aborted first; a crash before the record is renewed tells it again. */
+static void test_record_of_other_content_is_renewed_once_its_upload_is_known(void **state) {
+        S3RecordKey others[] = { key, key, growing };
+
+        (void) state;
+        others[0].size_bytes = 2 * PART_SIZE;
+        others[1].digest = &other;
+        for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+                _cleanup_(fd_closep) int dir = open_folder();
+                char name[33];
+                S3Record *r;
+
+                make(dir, name);
+                for (int crash = 0; crash < 2; crash++) {
+                        assert_int_equal(s3_record_open(dir, &others[i], "objects/new", PART_SIZE, &r), 0);
+                        assert_true(r->resumed && r->outdated);
+                        assert_string_equal(r->object, OBJECT);
+                        assert_string_equal(r->upload_id, "2~abc");
+                        if (crash == 0)
+                                (void) s3_record_free(r);
+                }
+                assert_int_equal(s3_record_renew(r, &others[i], "objects/new", PART_SIZE), 0);
+                assert_new(r, i == 0 ? 2 : 3);
+                (void) s3_record_free(r);
+                assert_int_equal(s3_record_open(dir, &others[i], "objects/newer", PART_SIZE, &r), 0);
+                assert_true(r->resumed && !r->outdated);
+                assert_string_equal(r->object, "objects/new");
+                assert_int_equal(r->digest_known, others[i].digest != NULL);
+                (void) s3_record_free(r);
+        }
+}
+
+static void test_digest_of_a_clip_that_grew_is_recorded_when_it_is_known(void **state) {
+        _cleanup_(fd_closep) int dir = open_folder();
+        S3Record *r;
+
+        (void) state;
+        for (int set = 0; set < 2; set++) {
+                assert_int_equal(s3_record_open(dir, &growing, OBJECT, PART_SIZE, &r), 0);
+                assert_false(r->digest_known || r->outdated);
+                if (r->resumed)
+                        assert_true(r->parts[0].stored);
+                else {
+                        assert_int_equal(s3_record_set_upload(r, "2~abc"), 0);
+                        assert_int_equal(s3_record_add_part(r, 1, PART_SIZE, &part_digest, "etag-1"), 0);
+                }
+                if (set == 1)
+                        assert_int_equal(s3_record_set_digest(r, &whole), 0);
+                (void) s3_record_free(r);
+        }
+        /* By the put of the sealed clip, too; and then it is of that content for good. */
+        r = record_open(dir, "objects/new");
+        assert_true(r->resumed && r->digest_known && !r->outdated && r->parts[0].stored);
+        assert_true(digest_equal(&r->digest, &whole));
+        (void) s3_record_free(r);
+        assert_int_equal(s3_record_open(dir, &growing, "objects/new", PART_SIZE, &r), 0);
+        assert_true(r->outdated);
+        (void) s3_record_free(r);
+}
+
 static void test_damaged_record_is_begun_anew(void **state) {
-        static const char *const texts[] = { "garbage\n", "{}\n", "\n", "{\"berth_upload\":2}\n" };
+        static const char *const texts[] = { "garbage\n", "{}\n", "\n", "{\"berth_upload\":1}\n" };
         _cleanup_(fd_closep) int dir = open_folder();
         char name[33];
 
@@ -222,7 +291,9 @@ int main(void) {
                 cmocka_unit_test(test_upload_is_gone_on_with),
                 cmocka_unit_test(test_new_upload_forgets_the_parts_of_the_old_one),
                 cmocka_unit_test(test_crash_at_any_byte_leaves_a_record_that_can_be_gone_on_with),
-                cmocka_unit_test(test_record_of_something_else_is_not_gone_on_with),
+                cmocka_unit_test(test_record_of_another_store_or_clip_is_not_gone_on_with),
+                cmocka_unit_test(test_record_of_other_content_is_renewed_once_its_upload_is_known),
+                cmocka_unit_test(test_digest_of_a_clip_that_grew_is_recorded_when_it_is_known),
                 cmocka_unit_test(test_damaged_record_is_begun_anew),
                 cmocka_unit_test(test_record_belongs_to_one_transfer_at_a_time),
                 cmocka_unit_test(test_without_a_folder_nothing_is_kept),
