@@ -48,6 +48,18 @@ void moment_now(bool synchronised, Moment *ret) {
         memcpy(ret->boot_id, boot_id, BOOT_ID_SIZE);
 }
 
+int64_t moment_step_usec(const Moment *before, const Moment *after) {
+        bool same_boot = strcmp(before->boot_id, after->boot_id) == 0;
+        int64_t passed = same_boot ? (int64_t) (after->boottime_usec - before->boottime_usec) : 0;
+        int64_t step;
+
+        if (__builtin_sub_overflow(after->wall_usec, before->wall_usec, &step) || __builtin_sub_overflow(step, passed, &step))
+                return after->wall_usec < before->wall_usec ? INT64_MIN : INT64_MAX;
+        if (step > -CLOCK_STEP_USEC && (step < CLOCK_STEP_USEC || !same_boot))
+                return 0;
+        return step;
+}
+
 /* Four digits for the year is all that RFC 3339 has: what lies outside is shown as the nearest second inside. */
 #define UTC_FIRST_SEC INT64_C(-62167219200) /* 0000-01-01T00:00:00Z */
 #define UTC_LAST_SEC INT64_C(253402300799)  /* 9999-12-31T23:59:59Z */

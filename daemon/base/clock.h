@@ -18,6 +18,14 @@ uint64_t clock_boottime_usec(void);
 int64_t clock_wall_usec(void);
 void moment_now(bool synchronised, Moment *ret);
 
+/* A wall clock that is slewed, or read late, is not stepped. */
+#define CLOCK_STEP_USEC (INT64_C(10) * 1000 * 1000)
+/*
+ * By how much the wall clock was put forward (or, negative, back) between two moments, beyond what passed; 0 when by less than
+ * CLOCK_STEP_USEC. Of another boot only the way back can be told: nobody knows how long the machine was off.
+ */
+int64_t moment_step_usec(const Moment *before, const Moment *after);
+
 #define UTC_TEXT_SIZE 32
 /* RFC 3339 in UTC, to the microsecond: "2026-11-23T09:15:00.123456Z". Returns ret. */
 char *utc_text(int64_t wall_usec, char ret[static UTC_TEXT_SIZE]);

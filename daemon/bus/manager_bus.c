@@ -48,7 +48,13 @@ static const sd_bus_vtable vtable[] = {
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListTransfers", SD_BUS_ARGS("u", max), SD_BUS_RESULT("aa{sv}", transfers),
                                        manager_bus_list_transfers, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListHolds", SD_BUS_ARGS("t", after_id, "u", max), SD_BUS_RESULT("aa{sv}", holds),
+                                       manager_bus_list_holds, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         /* Each asks who calls by itself. */
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("SetHold", SD_BUS_ARGS("t", clip_id, "s", serial, "s", case, "s", reason), SD_BUS_NO_RESULT,
+                                       manager_bus_set_hold, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ReleaseHold", SD_BUS_ARGS("t", clip_id, "s", serial, "s", case, "s", reason), SD_BUS_NO_RESULT,
+                                       manager_bus_release_hold, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("PauseUploads", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_pause_uploads,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ResumeUploads", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_resume_uploads,

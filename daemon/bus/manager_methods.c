@@ -163,6 +163,7 @@ static int append_clip(sd_bus_message *m, Manager *manager, const ClipRow *row) 
             (r = append_text(m, "Reason", row->reason)) < 0)
                 return r;
         if ((r = append_container(m, &row->container)) < 0 || (r = append_unreadable(m, manager, row)) < 0 ||
+            (row->held && (r = sd_bus_message_append(m, "{sv}", "Held", "b", 1)) < 0) ||
             (row->by_port && (r = sd_bus_message_append(m, "{sv}", "IdentityByPort", "b", 1)) < 0))
                 return r;
         if (row->strength && (r = sd_bus_message_append(m, "{sv}", "ReceiptSec", "x", row->receipt_unix_sec)) < 0)

@@ -12,6 +12,11 @@ int manager_bus_last_events(sd_bus_message *m, void *userdata, sd_bus_error *ret
 int manager_bus_list_models(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_list_refused(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
+/* hold_methods.c */
+int manager_bus_set_hold(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_release_hold(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_list_holds(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
 /* transfer_methods.c */
 int manager_bus_list_transfers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_pause_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

@@ -25,6 +25,9 @@ ClipNeed clip_next(const ClipFacts *f) {
         /* A clip that will not be erased need not be read again. */
         if (!f->erase_allowed || f->protected_by_camera)
                 return f->receipted ? CLIP_NEED_NOTHING : CLIP_NEED_RECEIPT;
+        /* It would be erased, and is kept: whoever ordered that takes the camera aside, or releases it. */
+        if (f->held)
+                return f->receipted ? CLIP_NEED_PERSON : CLIP_NEED_RECEIPT;
         if (f->blocks_read_here < f->blocks)
                 return CLIP_NEED_VERIFY;
         if (!f->receipted)

@@ -23,6 +23,7 @@ typedef struct Options {
         const char *address; /* NULL: the system bus */
         bool json, plain;
         const char *camera, *state; /* "" when any */
+        const char *case_name; /* NULL: none given */
         uint64_t clip, before, after;
         uint64_t max; /* 0: all */
         bool max_given, after_given, follow;
@@ -42,6 +43,7 @@ int verb_log(const Options *options);
 int verb_refused(const Options *options);
 int verb_camera(const Options *options);
 int verb_transfer(const Options *options);
+int verb_hold(const Options *options);
 int verb_models(const Options *options);
 int verb_model_check(const Options *options);
 

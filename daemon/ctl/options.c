@@ -23,6 +23,7 @@ enum {
         OPTION_CAMERA,
         OPTION_STATE,
         OPTION_CLIP,
+        OPTION_CASE,
         OPTION_MAX,
         OPTION_BEFORE,
         OPTION_AFTER,
@@ -43,6 +44,7 @@ static const struct option long_options[] = {
         { "camera", required_argument, NULL, OPTION_CAMERA },
         { "state", required_argument, NULL, OPTION_STATE },
         { "clip", required_argument, NULL, OPTION_CLIP },
+        { "case", required_argument, NULL, OPTION_CASE },
         { "max", required_argument, NULL, OPTION_MAX },
         { "before", required_argument, NULL, OPTION_BEFORE },
         { "after", required_argument, NULL, OPTION_AFTER },
@@ -59,8 +61,10 @@ typedef enum VerbOptions {
         TAKES_CAMERA = 1 << 1,
         TAKES_MAX = 1 << 2,    /* --max */
         TAKES_CLIPS = 1 << 3 | TAKES_MAX, /* --state, --before, too */
-        TAKES_EVENTS = 1 << 4, /* --clip, --after, -n, --follow */
+        TAKES_EVENTS = 1 << 4, /* --after, -n, --follow */
         TAKES_FILES = 1 << 5,  /* --models-dir, --local-models-dir, --rules-dir */
+        TAKES_CLIP = 1 << 6,
+        TAKES_CASE = 1 << 7,
 } VerbOptions;
 
 typedef struct Verb {
@@ -74,9 +78,10 @@ static const Verb verbs[] = {
         { "status", verb_status, 0, 0 },
         { "watch", verb_watch, TAKES_PLAIN, 0 },
         { "clips", verb_clips, TAKES_CAMERA | TAKES_CLIPS, 0 },
-        { "log", verb_log, TAKES_CAMERA | TAKES_EVENTS, 0 },
+        { "log", verb_log, TAKES_CAMERA | TAKES_CLIP | TAKES_EVENTS, 0 },
         { "refused", verb_refused, 0, 0 },
         { "transfer", verb_transfer, TAKES_MAX, UINT_MAX },
+        { "hold", verb_hold, TAKES_CAMERA | TAKES_CLIP | TAKES_CASE, UINT_MAX },
         { "models", verb_models, 0, 0 },
         { "model-check", verb_model_check, TAKES_FILES, UINT_MAX },
         { "camera", verb_camera, 0, UINT_MAX },
@@ -97,6 +102,7 @@ static void print_help(void) {
               "  model-check FILE...   are these model files good? (no daemon is needed)\n"
               "  transfer  what is on its way to the store (list, the default); pause and resume uploads;\n"
               "            now CLIP: this one before all others\n"
+              "  hold      what is deleted nowhere (list, the default); set [REASON], release [REASON]\n"
               "  camera confirm SERIAL   what came back from its change of mode is this camera\n"
               "  camera owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME   whom it is issued to\n"
               "\n"
@@ -126,6 +132,10 @@ static void print_help(void) {
               "  -n, --lines=N         the last so many events, at most 500; 0 for all (default 50)\n"
               "      --after=SEQ       the events after this one\n"
               "  -f, --follow          go on with events as they happen\n"
+              "hold set, hold release:\n"
+              "      --clip=ID         this clip\n"
+              "      --camera=SERIAL   all that is known of this camera, and what will come of it\n"
+              "      --case=NAME       for this case; hold release with nothing else: all that is held for it\n"
               "model-check:\n"
               "      --models-dir=DIR  the shipped models\n"
               "      --local-models-dir=DIR   the site's models, among which the files will lie\n"
@@ -199,6 +209,9 @@ static int parse_option(int c, const char *value, Options *o) {
                 return -1;
         case OPTION_CLIP:
                 return parse_number("--clip", value, INT64_MAX, &o->clip);
+        case OPTION_CASE:
+                o->case_name = value;
+                return -1;
         case OPTION_MAX:
                 o->max_given = true;
                 return parse_number("--max", value, MAX_LIMIT, &o->max);
@@ -243,6 +256,9 @@ static unsigned option_takers(int c) {
         case OPTION_BEFORE:
                 return TAKES_CLIPS;
         case OPTION_CLIP:
+                return TAKES_CLIP;
+        case OPTION_CASE:
+                return TAKES_CASE;
         case OPTION_AFTER:
         case 'n':
         case 'f':

@@ -40,6 +40,7 @@ Clip *clip_free(Clip *c) {
         free(c->object_key);
         free(c->manifest_key);
         free(c->strength);
+        free(c->held_for);
         free(c);
         return NULL;
 }
@@ -101,6 +102,7 @@ int clip_from_row(Manager *m, const ClipRow *row, Clip **ret) {
         c->receipt_accepted = c->receipted && manager_accepts(m, row->strength);
         c->receipt_digest = row->receipt_digest;
         c->container = row->container;
+        hold_look_up(c);
         *ret = TAKE_PTR(c);
         return 0;
 }
@@ -122,6 +124,7 @@ int clip_new(Manager *m, uint64_t camera_id, const char *serial, const char *pat
         c->seen_unix_sec = clock_wall_usec() / (int64_t) USEC_PER_SEC;
         c->state = CLIP_SEEN;
         c->n_blocks = blocks_of(size_bytes);
+        hold_look_up(c);
         *ret = TAKE_PTR(c);
         return 0;
 }
@@ -244,6 +247,7 @@ void clip_facts(const Clip *c, ClipFacts *ret) {
                                  !(c->docking && c->docking->model && c->docking->model->erase == MODEL_ERASE_NEVER),
                 .failures = c->failures,
                 .unreadable = c->unreadable,
+                .held = c->held,
                 .medium_fails = c->docking && c->docking->unreadable >= CLIP_MEDIUM_FAILS,
         };
 }

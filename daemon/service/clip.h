@@ -73,6 +73,8 @@ struct Clip {
         bool urgent;             /* an operator wants it there first */
         uint64_t retry_at_usec;  /* of the upload */
         unsigned upload_failures;
+        bool held; /* by an operator's order: deleted nowhere … */
+        char *held_for; /* … for this case; NULL or "": none */
         unsigned pending; /* commits, spool jobs and uplink calls under way that point here */
 };
 

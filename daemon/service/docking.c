@@ -231,8 +231,12 @@ static void show_state(Docking *d, const BayDecision *decision, const BayFacts *
                 return;
         }
         if ((decision->state == BAY_READY || decision->state == BAY_SETTLED) && held) {
-                text = text_format("do not issue: clip %s stays on the camera: %s", held->path,
-                                   held->reason ?: "its receipt is weaker than [policy] accept asks for");
+                if (held->held)
+                        text = text_format("do not issue: clip %s is held%s%s and stays on the camera; 'berthctl hold release' ends that",
+                                           held->path, held->held_for && *held->held_for ? " for case " : "", held->held_for ?: "");
+                else
+                        text = text_format("do not issue: clip %s stays on the camera: %s", held->path,
+                                           held->reason ?: "its receipt is weaker than [policy] accept asks for");
                 bay_set_state(d->bay, BAY_QUARANTINED, text);
                 return;
         }

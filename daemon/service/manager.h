@@ -75,6 +75,15 @@ typedef void (*ManagerDone)(void *userdata, int result, const char *text);
 int manager_pause_uploads(Manager *m, bool pause, const Operator *by, ManagerDone done, void *userdata);
 /* The clip goes before all others. -ENOENT, -ESTALE when it has no way to go any more, -EALREADY. */
 int manager_send_now(Manager *m, uint64_t clip_id, const Operator *by, ManagerDone done, void *userdata);
+/*
+ * Nothing of the clip, or (clip_id 0) of the camera of that serial, is deleted until released: not from the spool, not from the camera.
+ * A case is a name, or "". Releasing without clip and serial means all holds of the case. -ENOENT: no such clip, -ENODEV: no such
+ * camera, -ESRCH: no such hold. That it is so already is no error.
+ */
+int manager_set_hold(Manager *m, uint64_t clip_id, const char *serial, const char *case_name, const char *reason, const Operator *by,
+                     ManagerDone done, void *userdata);
+int manager_release_hold(Manager *m, uint64_t clip_id, const char *serial, const char *case_name, const char *reason, const Operator *by,
+                         ManagerDone done, void *userdata);
 bool manager_uploads_are_paused(const Manager *m);
 /* What is on its way to the store, then what waits, in the order in which it will go. The caller frees the array alone. */
 int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n);

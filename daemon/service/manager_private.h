@@ -3,6 +3,7 @@
 
 /* The manager's inside, for the service layer only. */
 
+#include "core/retention.h"
 #include "core/upload.h"
 #include "service/clocksync.h"
 #include "service/credentials.h"
@@ -58,6 +59,7 @@ struct Manager {
         bool spool_full, looking, started, stopping;
         uint64_t flow_at_usec, spool_holds_sec; /* when it was looked at, and what came out: core/outlook.h */
         unsigned releasing; /* spool copies on their way out */
+        bool recording_step;
 
         const ManagerObserver *observer;
         void *observer_userdata;
@@ -108,6 +110,19 @@ bool manager_accepts(const Manager *m, const char *strength);
 int proof_start(Manager *m);
 /* May anything be erased, as far as the custody chain is concerned? */
 bool proof_allows_erase(const Manager *m);
+
+/* age.c */
+int manager_clock_facts(Manager *m, ClockFacts *ret);
+/* Puts on record that the dock's clock was stepped. */
+void age_watch_clock(Manager *m);
+
+/* hold.c */
+typedef struct HoldOf {
+        uint64_t clip_id, camera_id; /* clip_id 0: all of the camera */
+        const char *case_name, *reason;
+} HoldOf;
+/* Asks the database whether the clip is held. */
+void hold_look_up(Clip *c);
 
 /* room.c */
 void room_start(Manager *m);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Room on the spool's disk. Spool copies whose clips the store holds are kept as long as there is room, and go oldest receipt
- * first when there is not. Pulling pauses while free space is below the reserve and goes on when space has come back.
+ * Room on the spool's disk. Spool copies whose clips the store holds are kept as long as there is room, for the site's time at
+ * least, and go oldest receipt first when there is not (core/retention.c). Pulling pauses while free space is below the reserve
+ * and goes on when space has come back.
  */
 
 #include <errno.h>
@@ -19,6 +20,8 @@
 /* ---- Making room --------------------------------------------------------------------------------------------------- */
 
 #define RELEASED_AT_ONCE 16u
+/* Some of the oldest may have to stay. */
+#define LOOKED_AT_ONCE 256u
 
 typedef struct Release {
         Manager *manager;
@@ -82,18 +85,32 @@ static int release(Manager *m, const ClipRow *row) {
         return result;
 }
 
+static bool may_go(Manager *m, const ClipRow *row, const ClockFacts *now) {
+        const RetentionFacts facts = {
+                .receipted = row->strength != NULL,
+                .receipt_accepted = manager_accepts(m, row->strength),
+                .held = row->held,
+                .receipted_wall_usec = row->receipted_usec,
+                .receipted_running_usec = row->receipted_running_usec,
+                .keep_usec = m->settings->keep_usec,
+        };
+
+        return retention_of_copy(&facts, now) == RETENTION_MAY_GO;
+}
+
 /* Only what the store holds by a receipt that would license an erase: this copy may be the last one on the dock. */
 static void make_room(Manager *m, uint64_t missing_bytes) {
+        ClockFacts now;
         ClipRow **rows;
         size_t n;
         uint64_t sum = 0;
 
-        if (m->releasing > 0 || m->stopping)
+        if (m->releasing > 0 || m->stopping || manager_clock_facts(m, &now) < 0)
                 return;
-        if (store_clips_releasable(m->store, RELEASED_AT_ONCE, &rows, &n) < 0)
+        if (store_clips_releasable(m->store, LOOKED_AT_ONCE, &rows, &n) < 0)
                 return;
-        for (size_t i = 0; i < n && sum < missing_bytes; i++)
-                if (manager_accepts(m, rows[i]->strength) && release(m, rows[i]) >= 0)
+        for (size_t i = 0; i < n && sum < missing_bytes && m->releasing < RELEASED_AT_ONCE; i++)
+                if (may_go(m, rows[i], &now) && release(m, rows[i]) >= 0)
                         sum += rows[i]->size_bytes;
         clip_rows_free(rows, n);
 }
@@ -202,6 +219,7 @@ int room_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         int r;
 
         (void) usec;
+        age_watch_clock(m);
         room_start(m);
         r = sd_event_source_set_time(source, clock_boottime_usec() + LOOK_AGAIN_USEC);
         return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

@@ -8,6 +8,8 @@
 
 #include "base/text.h"
 
+#define KEEP_MAX_USEC (10 * 365 * 24 * 3600 * USEC_PER_SEC)
+
 static const char *const erase_policy_table[_ERASE_POLICY_MAX] = {
         [ERASE_AFTER_RECEIPT] = "after-receipt",
         [ERASE_NEVER] = "never",
@@ -225,6 +227,8 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
                         return 0;
                 if (text_equal(line->key, "reserve"))
                         return conf_bytes(line, RESERVE_MIN_BYTES, UINT64_C(1) << 50, &s->reserve_bytes, error);
+                if (text_equal(line->key, "keep"))
+                        return conf_span(line, 0, KEEP_MAX_USEC, &s->keep_usec, error);
                 if (text_equal(line->key, "priority_reserve"))
                         return conf_bytes(line, 0, UINT64_C(1) << 50, &s->priority_reserve_bytes, error);
                 return conf_error(line, error, "unknown key");

@@ -44,6 +44,7 @@ typedef struct Settings {
         bool authorise; /* interfaces are unauthorised until berthd says otherwise */
         /* [spool] */
         uint64_t reserve_bytes; /* pulling pauses below this much free space */
+        uint64_t keep_usec; /* copies that the store holds stay so long at least, counted from the receipt */
         uint64_t priority_reserve_bytes; /* … and this much more, unless for priority footage */
         /* [policy] */
         ErasePolicy erase;

@@ -210,6 +210,9 @@ static int refused_by_store(Writer *w, const Fact *f, const ClipNow *clip) {
                 return clip_set_state(w, f->clip_id, (ClipState) clip->state, reason);
         r = writer_check(w, db_run(w->db, "DELETE FROM receipts WHERE clip_id = ?1", DB_ARGS(DB_INT(f->clip_id))));
         if (r >= 0)
+                r = writer_check(w, db_run(w->db, "UPDATE clips SET receipted_usec = NULL, receipted_running_usec = NULL WHERE id = ?1",
+                                           DB_ARGS(DB_INT(f->clip_id))));
+        if (r >= 0)
                 r = writer_extra(w, "receipt_void", json_true());
         if (r >= 0)
                 r = clip_set_state(w, f->clip_id, CLIP_COPIED, reason);
@@ -217,9 +220,15 @@ static int refused_by_store(Writer *w, const Fact *f, const ClipNow *clip) {
 }
 
 static int clip_receipted(Writer *w, const Fact *f) {
+        uint64_t running = 0;
         int r;
 
         r = receipt_apply(w, f);
+        if (r >= 0)
+                r = running_total(w, &running);
+        if (r >= 0)
+                r = writer_check(w, db_run(w->db, "UPDATE clips SET receipted_usec = ?2, receipted_running_usec = ?3 WHERE id = ?1",
+                                           DB_ARGS(DB_INT(f->clip_id), DB_INT(f->at.wall_usec), DB_INT(running))));
         if (r < 0)
                 return r;
         return clip_set_state(w, f->clip_id, CLIP_RECEIPTED, NULL);
@@ -255,7 +264,17 @@ static int clip_in_conflict(Writer *w, const Fact *f, const ClipNow *clip) {
                             db_run(w->db, "UPDATE clips SET conflict = 1 WHERE id = ?1", DB_ARGS(DB_INT(f->clip_id))));
 }
 
-static int spool_released(Writer *w, const Fact *f) {
+/* The last gate before a copy leaves the spool: a hold that was set meanwhile counts. */
+static int spool_released(Writer *w, const Fact *f, const ClipNow *clip) {
+        _cleanup_(freep) char *name = NULL;
+        int r;
+
+        r = hold_of_clip(w->db, f->clip_id, clip->camera_id, &name);
+        if (r < 0)
+                return writer_check(w, r);
+        if (r > 0)
+                return writer_refuse(w, -EKEYREJECTED, "clip %" PRIu64 " stays in the spool: it is held%s%s", f->clip_id,
+                                     name[0] ? " for case " : "", name);
         return writer_check(
                 w, db_run(w->db, "UPDATE clips SET spool_name = NULL WHERE id = ?1", DB_ARGS(DB_INT(f->clip_id))));
 }
@@ -311,7 +330,7 @@ static int clip_change(Writer *w, const Fact *f, const ClipNow *clip) {
         case FACT_CONFLICT:
                 return clip_in_conflict(w, f, clip);
         case FACT_SPOOL_RELEASED:
-                return spool_released(w, f);
+                return spool_released(w, f, clip);
         case FACT_CLIP_URGENT:
                 return writer_check(w, db_run(w->db, "UPDATE clips SET urgent = 1 WHERE id = ?1", DB_ARGS(DB_INT(f->clip_id))));
         default: /* PULL_INTERRUPTED: the block facts say it all */

@@ -212,6 +212,13 @@ static void put_own_members(Builder *b, const Fact *f) {
         case FACT_RECEIPTED:
                 put_receipt(b, f);
                 break;
+        case FACT_HOLD_SET:
+        case FACT_HOLD_RELEASED:
+                put_text(b, "case", f->hold.case_name);
+                break;
+        case FACT_CLOCK_STEPPED:
+                put_int(b, "step_usec", f->step.step_usec);
+                break;
         default:
                 break;
         }

@@ -47,6 +47,9 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_CHAIN_VERIFIED] = "chain-verified",
         [FACT_CHAIN_BROKEN] = "chain-broken",
         [FACT_CLIP_URGENT] = "clip-urgent",
+        [FACT_HOLD_SET] = "hold-set",
+        [FACT_HOLD_RELEASED] = "hold-released",
+        [FACT_CLOCK_STEPPED] = "clock-stepped",
 };
 
 const char *fact_kind_to_string(FactKind kind) {
@@ -129,6 +132,10 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 ret[n++] = &f->receipt.manifest_key;
                 ret[n++] = &f->receipt.version;
                 ret[n++] = &f->receipt.strength;
+                break;
+        case FACT_HOLD_SET:
+        case FACT_HOLD_RELEASED:
+                ret[n++] = &f->hold.case_name;
                 break;
         default:
                 break;

@@ -57,6 +57,10 @@ typedef enum FactKind {
         FACT_CHAIN_VERIFIED,    /* after a start: every event up to that of the start follows its predecessor; text: in words */
         FACT_CHAIN_BROKEN,      /* … or not: text: where. Nothing is erased from then on */
         FACT_CLIP_URGENT,       /* an operator wants it in the store before anything else */
+        FACT_HOLD_SET,          /* an operator ordered that this clip, or what is known of this camera and ever comes of it, is deleted
+                                   nowhere; text: why */
+        FACT_HOLD_RELEASED,     /* of this clip or camera, and case */
+        FACT_CLOCK_STEPPED,     /* the dock's own clock */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
 } FactKind;
@@ -174,5 +178,11 @@ typedef struct Fact {
                         int64_t time_unix_sec;
                         bool already_there;
                 } receipt; /* RECEIPTED */
+                struct {
+                        const char *case_name; /* "" when it is for none */
+                } hold; /* HOLD_SET, HOLD_RELEASED */
+                struct {
+                        int64_t step_usec; /* forward, beyond what passed; negative: back */
+                } step; /* CLOCK_STEPPED */
         };
 } Fact;

@@ -66,6 +66,17 @@ static int check_state(Writer *w, const Fact *f, const ClipNow *clip) {
         return 0;
 }
 
+static int check_hold(Writer *w, const Fact *f, const ClipNow *clip) {
+        _cleanup_(freep) char *name = NULL;
+        int r;
+
+        r = hold_of_clip(w->db, f->clip_id, clip->camera_id, &name);
+        if (r <= 0)
+                return writer_check(w, r);
+        return writer_refuse(w, -EKEYREJECTED, "clip %" PRIu64 " may not be erased: it is held%s%s", f->clip_id,
+                             name[0] ? " for case " : "", name);
+}
+
 /* A camera that came back as another device must be known by more than the port: by row, and by the chain's last word. */
 static int check_identity(Writer *w, const Fact *f, const char *identity) {
         CustodyEvent e = { 0 };
@@ -222,6 +233,8 @@ int license_check(Writer *w, const Fact *f) {
         if (r < 0)
                 return r;
         r = check_state(w, f, &clip);
+        if (r >= 0)
+                r = check_hold(w, f, &clip);
         if (r >= 0)
                 r = check_objections(w, f);
         if (r >= 0)

@@ -184,6 +184,9 @@ int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, siz
 
 /* ---- Clips ---- */
 
+#define HELD                                                                                                      \
+        "(EXISTS (SELECT 1 FROM holds h WHERE h.clip_id = c.id)"                                                  \
+        " OR EXISTS (SELECT 1 FROM holds h WHERE h.camera_id = c.camera_id))"
 #define CLIP_SELECT                                                                                               \
         "SELECT c.id, c.camera_id, k.serial, c.path, c.size_bytes, c.mtime_unix_sec, c.ordinal, c.flags,"          \
         " c.state, c.first_docking_id, c.last_docking_id, c.part_docking_id,"                             \
@@ -194,7 +197,8 @@ int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, siz
         " c.container, c.container_state, c.container_offset, c.recorded_unix_sec, c.duration_msec,"               \
         " c.container_reason, c.urgent,"                                                                          \
         " ifnull((SELECT d.identity IN ('port', 'other') FROM dockings d WHERE d.id ="                            \
-        "  CASE c.last_docking_id WHEN 0 THEN c.first_docking_id ELSE c.last_docking_id END), 0)"                 \
+        "  CASE c.last_docking_id WHEN 0 THEN c.first_docking_id ELSE c.last_docking_id END), 0),"                \
+        " c.receipted_usec, c.receipted_running_usec, " HELD                                                      \
         " FROM clips c JOIN cameras k ON k.id = c.camera_id LEFT JOIN receipts r ON r.clip_id = c.id"
 
 static void clip_take_receipt(sqlite3_stmt *row, ClipRow *c, int *r) {
@@ -256,6 +260,9 @@ static int clip_make(sqlite3_stmt *row, void **ret) {
                 r = clip_take_container(row, &c->container);
         c->urgent = sqlite3_column_int(row, 31) != 0;
         c->by_port = sqlite3_column_int(row, 32) != 0;
+        c->receipted_usec = sqlite3_column_int64(row, 33);
+        c->receipted_running_usec = db_column_uint(row, 34);
+        c->held = sqlite3_column_int(row, 35) != 0;
         if (r < 0)
                 return r;
         if (c->state < 0)
@@ -299,12 +306,13 @@ int store_clips_unstored(Store *s, uint64_t after_id, size_t max, ClipRow ***ret
                        DB_ARGS(DB_INT(after_id), DB_INT(limit(max))), clip_make, clip_free_rows, ret, ret_n);
 }
 
-/* "+": not by the index over states, which would sort all clips that were ever erased. */
 int store_clips_releasable(Store *s, size_t max, ClipRow ***ret, size_t *ret_n) {
         return collect(s->reader,
                        CLIP_SELECT
-                       " WHERE c.spool_name IS NOT NULL AND +c.state IN ('receipted', 'erasing', 'erased')"
-                       " AND r.clip_id IS NOT NULL ORDER BY c.id LIMIT ?1",
+                       " WHERE c.id IN (SELECT c.id FROM clips c INDEXED BY clips_releasable WHERE c.spool_name IS NOT NULL"
+                       "  AND c.receipted_running_usec IS NOT NULL AND c.state IN ('receipted', 'erasing', 'erased') AND NOT " HELD
+                       "  ORDER BY c.receipted_running_usec, c.id LIMIT ?1)"
+                       " AND r.clip_id IS NOT NULL ORDER BY c.receipted_running_usec, c.id",
                        DB_ARGS(DB_INT(limit(max))), clip_make, clip_free_rows, ret, ret_n);
 }
 
@@ -619,8 +627,8 @@ int store_flow(Store *s, int64_t since_wall_usec, StoreFlow *ret) {
         if (r < 0)
                 return r;
         r = db_number(s->reader,
-                      "SELECT coalesce(sum(size_bytes), 0) FROM clips INDEXED BY clips_in_spool"
-                      " WHERE spool_name IS NOT NULL AND state IN ('receipted', 'erasing', 'erased')",
+                      "SELECT coalesce(sum(c.size_bytes), 0) FROM clips c INDEXED BY clips_releasable WHERE c.spool_name IS NOT NULL"
+                      " AND c.receipted_running_usec IS NOT NULL AND c.state IN ('receipted', 'erasing', 'erased') AND NOT " HELD,
                       DB_NO_ARGS, &releasable);
         if (r < 0)
                 return r;

@@ -177,6 +177,34 @@ static const char step_5[] =
 /* A camera whose storage was ejected does not show it again: a daemon that starts then must not look for it. */
 static const char step_6[] = "ALTER TABLE switches ADD COLUMN ejected INTEGER NOT NULL DEFAULT 0;";
 
+/*
+ * How old a copy is: by the dock's clock and by its running time, which no change of the clock touches. And what is held: of a clip,
+ * or of all of a camera.
+ */
+static const char step_7[] =
+        "CREATE TABLE running ("
+        " id INTEGER PRIMARY KEY CHECK (id = 1),"
+        " boot_id TEXT NOT NULL, boottime_usec INTEGER NOT NULL, wall_usec INTEGER NOT NULL,"
+        " total_usec INTEGER NOT NULL,"
+        " stepped_total_usec INTEGER);" /* when the clock was last stepped */
+        "ALTER TABLE clips ADD COLUMN receipted_usec INTEGER;"
+        "ALTER TABLE clips ADD COLUMN receipted_running_usec INTEGER;"
+        "UPDATE clips SET receipted_running_usec = 0, receipted_usec ="
+        " (SELECT time_unix_sec * 1000000 FROM receipts WHERE clip_id = clips.id)"
+        " WHERE EXISTS (SELECT 1 FROM receipts WHERE clip_id = clips.id);"
+        "CREATE INDEX clips_releasable ON clips (receipted_running_usec, id)"
+        " WHERE spool_name IS NOT NULL AND receipted_running_usec IS NOT NULL;"
+
+        /* `id` is the sequence number of the custody event. */
+        "CREATE TABLE holds ("
+        " id INTEGER PRIMARY KEY,"
+        " clip_id INTEGER REFERENCES clips (id), camera_id INTEGER REFERENCES cameras (id),"
+        " case_name TEXT NOT NULL, reason TEXT NOT NULL,"
+        " since_usec INTEGER NOT NULL, operator_uid INTEGER NOT NULL, operator TEXT NOT NULL,"
+        " CHECK ((clip_id IS NULL) <> (camera_id IS NULL)));"
+        "CREATE UNIQUE INDEX holds_of_clip ON holds (clip_id, case_name) WHERE clip_id IS NOT NULL;"
+        "CREATE UNIQUE INDEX holds_of_camera ON holds (camera_id, case_name) WHERE camera_id IS NOT NULL;";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -184,6 +212,7 @@ static const SchemaStep schema_steps[] = {
         { 4, step_4 },
         { 5, step_5 },
         { 6, step_6 },
+        { 7, step_7 },
 };
 
 int schema_version(void) {

@@ -154,6 +154,9 @@ typedef struct ClipRow {
         Container container; /* from COPIED on; of "no container" before, and of what an earlier version copied */
         bool urgent;  /* an operator wants it in the store before anything else */
         bool by_port; /* last read from a device that was known to be its camera by the port alone */
+        int64_t receipted_usec; /* wall time when the receipt was recorded … */
+        uint64_t receipted_running_usec; /* … and the dock's running time then */
+        bool held; /* by itself, or with its camera */
 } ClipRow;
 ClipRow *clip_row_free(ClipRow *c);
 DEFINE_CLEANUP(ClipRow, clip_row_free);
@@ -165,7 +168,7 @@ void camera_rows_free(CameraRow **rows, size_t n);
 int store_clips_on_camera(Store *s, uint64_t camera_id, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n);
 /* Clips that are copied and have no receipt, in order of id. */
 int store_clips_unstored(Store *s, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n);
-/* Clips that have a receipt and still a copy in the spool, oldest first. */
+/* Clips that have a receipt, still a copy in the spool, and are not held; oldest receipt first, by the dock's running time. */
 int store_clips_releasable(Store *s, size_t max, ClipRow ***ret, size_t *ret_n);
 int store_clip(Store *s, uint64_t clip_id, ClipRow **ret);
 /* For people: newest first, id < before (0: from the newest); NULL or _CLIP_STATE_INVALID mean any. */
@@ -219,6 +222,30 @@ int store_totals(Store *s, StoreTotals *ret);
 /* Does this order of an operator stand? 1, 0, or negative. */
 #define STORE_ORDER_PAUSE "uploads-paused"
 int store_order(Store *s, const char *what);
+
+/* How long the dock has run in all, over every boot; its clock may be put anywhere meanwhile. */
+typedef struct StoreRunning {
+        uint64_t total_usec;
+        uint64_t since_step_usec; /* since the clock was last stepped; UINT64_MAX: never */
+        int64_t step_usec; /* it was stepped since the last fact; else 0 */
+} StoreRunning;
+int store_running(Store *s, const Moment *now, StoreRunning *ret);
+
+typedef struct HoldRow {
+        uint64_t id; /* the sequence number of its custody event */
+        uint64_t clip_id; /* 0: all of the camera */
+        uint64_t camera_id;
+        char *serial, *path, *case_name, *reason, *operator_name; /* never NULL */
+        uint32_t operator_uid;
+        int64_t since_usec; /* wall */
+} HoldRow;
+HoldRow *hold_row_free(HoldRow *h);
+DEFINE_CLEANUP(HoldRow, hold_row_free);
+void hold_rows_free(HoldRow **rows, size_t n);
+/* Holds that stand, in the order in which they were set, id > after, at most `max`. */
+int store_holds(Store *s, uint64_t after_id, size_t max, HoldRow ***ret, size_t *ret_n);
+/* Is it held? clip_id 0: the whole camera. 1 with the case (the caller frees it), 0, or negative. */
+int store_hold_of(Store *s, uint64_t clip_id, uint64_t camera_id, char **ret_case);
 
 typedef struct StoreFlow {
         uint64_t seen_bytes;       /* footage that was first listed since then */

@@ -145,6 +145,9 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_UPLOADS_PAUSED:
         case FACT_UPLOADS_RESUMED:
                 return order_apply(w, f);
+        case FACT_HOLD_SET:
+        case FACT_HOLD_RELEASED:
+                return hold_apply(w, f);
         default:
                 return 0;
         }
@@ -167,7 +170,9 @@ int writer_apply(Writer *w, const Fact *f) {
         int r;
 
         w->why[0] = 0;
-        r = apply_to_nouns(w, f);
+        r = f->kind == FACT_BLOCK ? 0 : running_advance(w, f);
+        if (r >= 0)
+                r = apply_to_nouns(w, f);
         if (r >= 0)
                 r = subject_resolve(w, f, &s);
         if (r >= 0 && f->kind != FACT_BLOCK)

@@ -38,6 +38,13 @@ int clip_apply(Writer *w, const Fact *f);
 int block_apply(Writer *w, const Fact *f);
 int receipt_apply(Writer *w, const Fact *f);
 int order_apply(Writer *w, const Fact *f);
+int hold_apply(Writer *w, const Fact *f);
+/* Is the clip held, by itself or with its camera? 0, 1 with the case in *ret_case (the caller frees it), negative. */
+int hold_of_clip(Db *db, uint64_t clip_id, uint64_t camera_id, char **ret_case);
+/* Brings the dock's running time up to the fact's moment, and notes in its event when the clock was stepped since the last. */
+int running_advance(Writer *w, const Fact *f);
+/* The running time as of the last fact. */
+int running_total(Writer *w, uint64_t *ret_usec);
 /* FACT_ERASE_BEGUN's gate: see store.h. */
 int license_check(Writer *w, const Fact *f);
 

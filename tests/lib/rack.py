@@ -192,7 +192,8 @@ class Dock:
                       "worker": self.config.get("worker", f"{BUILD}/berth-bay"),
                       "models_dir": self.config.get("models_dir", f"{SRC}/cameras.d"),
                       "local_models_dir": self.path("cameras.d"), "uplink_socket": self.path("uplink.sock")}),
-            ("spool", {"reserve": self.config.get("reserve", "16M"), "priority_reserve": self.config.get("priority_reserve", "0")}),
+            ("spool", {"reserve": self.config.get("reserve", "16M"), "priority_reserve": self.config.get("priority_reserve", "0"),
+                       "keep": self.config.get("keep", "0s")}),
             ("policy", policy),
             ("timeouts", timeouts),
         ]

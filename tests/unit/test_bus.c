@@ -77,6 +77,18 @@ int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n) {
         return 0;
 }
 /* Orders are for whole docks: tests/integration/test_uploads.py. */
+int manager_set_hold(Manager *m, uint64_t clip_id, const char *serial, const char *case_name, const char *reason, const Operator *by,
+                     ManagerDone done, void *userdata) {
+        (void) m, (void) clip_id, (void) serial, (void) case_name, (void) reason, (void) by, (void) done, (void) userdata;
+        return -EOPNOTSUPP;
+}
+
+int manager_release_hold(Manager *m, uint64_t clip_id, const char *serial, const char *case_name, const char *reason, const Operator *by,
+                         ManagerDone done, void *userdata) {
+        (void) m, (void) clip_id, (void) serial, (void) case_name, (void) reason, (void) by, (void) done, (void) userdata;
+        return -EOPNOTSUPP;
+}
+
 int manager_pause_uploads(Manager *m, bool pause, const Operator *by, ManagerDone done, void *userdata) {
         (void) m;
         (void) pause;

@@ -175,6 +175,45 @@ static void confirmed_before_another_came(Rig *rig, Fact *erase) {
         other_storage(rig, erase);
 }
 
+static Fact hold(FactKind kind, uint64_t clip_id) {
+        Fact f = rig_fact(kind);
+
+        f.clip_id = clip_id;
+        f.camera_id = 1;
+        f.by_operator = true;
+        f.hold.case_name = "2026/17";
+        return f;
+}
+
+static void held(Rig *rig, Fact *erase) {
+        Fact f = hold(FACT_HOLD_SET, 1);
+
+        (void) erase;
+        rig_must(rig, &f);
+}
+
+static void held_with_its_camera(Rig *rig, Fact *erase) {
+        Fact f = hold(FACT_HOLD_SET, 0);
+
+        (void) erase;
+        rig_must(rig, &f);
+}
+
+static void held_twice_and_released_once(Rig *rig, Fact *erase) {
+        Fact released = hold(FACT_HOLD_RELEASED, 1);
+
+        held(rig, erase);
+        held_with_its_camera(rig, erase);
+        rig_must(rig, &released);
+}
+
+static void held_and_released(Rig *rig, Fact *erase) {
+        Fact released = hold(FACT_HOLD_RELEASED, 1);
+
+        held(rig, erase);
+        rig_must(rig, &released);
+}
+
 static void nothing_said(Rig *rig, Fact *erase) {
         (void) rig;
         erase->text = NULL;
@@ -206,6 +245,11 @@ static const Row rows[] = {
         { "a weaker receipt that the policy accepts", NULL, weak_receipt_accepted, NULL },
         { "a new receipt for a void one", NULL, receipt_void_and_renewed, NULL },
 
+        { "held, and released", NULL, held_and_released, NULL },
+
+        { "held", NULL, held, "held for case 2026/17" },
+        { "held with its camera", NULL, held_with_its_camera, "held for case 2026/17" },
+        { "held by two orders, one of which was taken back", NULL, held_twice_and_released_once, "held for case 2026/17" },
         { "another docking, nothing read", NULL, other_docking, "not all of it was read" },
         { "another docking, one block not read", NULL, other_docking_half_read, "not all of it was read" },
         { "the docking is over", NULL, docking_over, "its docking is over" },

@@ -1,0 +1,170 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What is held is deleted nowhere, and what is kept for a time stays for that time."""
+
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import rack  # noqa: E402
+from rack import make_clip  # noqa: E402
+
+MIB = 1 << 20
+
+
+def camera(sim, name, clips):
+    sim("camera", name=name, type="ptp", serial=f"SN-{name}", manufacturer="Acme", model="BC-1", firmware="1.2", clips=clips)
+
+
+def ctl(*args, code=0):
+    done = subprocess.run([f"{rack.BUILD}/berthctl", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{args}: exit code {done.returncode}, not {code}: {done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def clip_id(d, path):
+    return d.wait(lambda: d.rows("SELECT id FROM clips WHERE path = ?", path), f"{path} on record")[0][0]
+
+
+def test_held_clip_stays_on_its_camera_until_released(sim, dock):
+    d = dock(["1-1.1"])
+    camera(sim, "c", [make_clip(f"{n}.MP4", MIB, n) for n in range(3)])
+    d.start_daemon()
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "settled")
+    held = clip_id(d, "1.MP4")
+    ctl("hold", "set", f"--clip={held}", "--case=2026/17", "asked for by the court")
+    ctl("hold", "set", f"--clip={held}", "--case=2026/17")
+    d.start_uplink()
+    d.wait_state(1, "quarantined")
+    d.wait(lambda: len(d.events("erased")) == 2, "the others to be erased")
+    reason = d.bay(1)["Reason"]
+    assert reason.startswith("do not issue: clip 1.MP4 is held for case 2026/17") and "hold release" in reason, reason
+    assert [c["path"] for c in sim("state", camera="c")["clips"]] == ["1.MP4"]
+    [row] = json.loads(ctl("hold", "--json"))["holds"]
+    assert (row["clip_id"], row["serial"], row["case"], row["reason"], row["operator"]) == (
+        held, "SN-c", "2026/17", "asked for by the court", "root"), row
+    assert "2026/17" in ctl("hold")
+    assert [c["held"] for c in json.loads(ctl("clips", "--json"))["clips"] if c["id"] == held] == [True]
+
+    d.daemon.end()
+    d.start_daemon()
+    d.wait_state(1, "quarantined")
+    assert len(d.events("erased")) == 2, "the hold was forgotten"
+    ctl("hold", "release", "--case=2026/17", "the case is closed")
+    d.wait_state(1, "ready")
+    d.wait(lambda: len(d.events("erased")) == 3, "the released clip to be erased")
+    assert "Nothing is held" in ctl("hold")
+    told = [(e["event"], e["clip_id"], e["case"], e["reason"], e["operator_uid"]) for e in d.events() if e["event"].startswith("hold-")]
+    assert told == [("hold-set", held, "2026/17", "asked for by the court", 0),
+                    ("hold-released", held, "2026/17", "the case is closed", 0)], told
+    d.check_chain()
+
+
+def test_held_camera_keeps_clips_that_come_later(sim, dock):
+    d = dock(["1-1.1"]).start()
+    camera(sim, "c", [make_clip("a.MP4", MIB, 1)])
+    assert "never saw" in ctl("hold", "set", "--camera=SN-c", code=1)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+    d.wait(lambda: d.events("erased"), "the erase")
+    sim("unplug", camera="c")
+    d.wait_state(1, "empty")
+    ctl("hold", "set", "--camera=SN-c")
+    sim("add_clip", camera="c", **make_clip("b.MP4", MIB, 2))
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "quarantined")
+    assert "b.MP4 is held and" in d.bay(1)["Reason"], d.bay(1)
+    assert [e["path"] for e in d.events("receipted")] == ["a.MP4", "b.MP4"], "a hold must not keep footage from the store"
+    assert [e["path"] for e in d.events("erased")] == ["a.MP4"]
+    ctl("hold", "release", "--camera=SN-c")
+    d.wait_state(1, "ready")
+
+
+def full_spool(sim, dock, keep, order=None):
+    """A spool with room for three clips, all of whose clips the store holds, and a camera with a fourth and a fifth."""
+    d = dock(["1-1.1"], reserve="16M", keep=keep)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96M", "none", d.state], check=True)
+    try:
+        d.start()
+        camera(sim, "a", [make_clip(f"a{n}.MP4", 20 * MIB, n) for n in range(3)])
+        camera(sim, "b", [make_clip(f"b{n}.MP4", 20 * MIB, 10 + n) for n in range(2)])
+        sim("plug", camera="a", port="1-1.1")
+        d.wait_state(1, "ready")
+        sim("unplug", camera="a")
+        d.wait_state(1, "empty")
+        if order:
+            order(d)
+        sim("plug", camera="b", port="1-1.1")
+        yield d
+        d.close()
+    finally:
+        subprocess.run(["umount", "-l", d.state], check=True)
+
+
+def released(d):
+    return [e["path"] for e in d.events("spool-released")]
+
+
+def test_copies_go_oldest_receipt_first_but_for_held_ones(sim, dock):
+    def order(d):
+        ctl("hold", "set", f"--clip={clip_id(d, oldest(d))}")
+
+    def oldest(d):
+        return d.events("receipted")[0]["path"]
+
+    for d in full_spool(sim, dock, "0s", order):
+        d.wait_state(1, "ready")
+        receipts = [e["path"] for e in d.events("receipted")]
+        assert released(d) == receipts[1:1 + len(released(d))] and released(d), (released(d), receipts)
+        d.check_chain()
+
+
+def test_copies_are_kept_for_their_time_though_the_spool_is_full(sim, dock):
+    for d in full_spool(sim, dock, "1d"):
+        d.wait(lambda d=d: d.manager().get("SpoolState") == "full", "the spool to be full")
+        looks = d.daemon.output().count("spool is full")
+        d.wait(lambda d=d, n=looks: d.daemon.output().count("spool is full") > n or "spool is full" in d.bay(1)["Reason"], "another look")
+        assert not released(d) and len(sim("state", camera="b")["clips"]) == 2, released(d)
+        d.daemon.end()
+        d.config["keep"] = "1s"
+        d.write_config()
+        d.start_daemon()
+        d.wait_state(1, "ready")
+        assert released(d)
+
+
+def test_nothing_is_old_enough_while_the_clock_is_not_known(sim, dock):
+    d = dock(["1-1.1"], keep="1s", synchronised=False)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64M", "none", d.state], check=True)
+    try:
+        d.start()
+        camera(sim, "c", [make_clip(f"{n}.MP4", 20 * MIB, n) for n in range(4)])
+        sim("plug", camera="c", port="1-1.1")
+        d.wait(lambda: d.manager().get("SpoolState") == "full", "the spool to be full")
+        d.wait(lambda: len(d.events("receipted")) == len(d.events("copied")) > 1, "the store to hold what was copied")
+        d.wait(lambda: "spool is full" in d.bay(1)["Reason"], "the bay to wait")
+        assert not released(d)
+        d.close()
+    finally:
+        subprocess.run(["umount", "-l", d.state], check=True)
+
+
+def test_words_that_hold_does_not_take_are_named(sim, dock):
+    for args, word in ((["sideways"], "sideways"), (["set"], "--clip"), (["release"], "--case"), (["--case=x"], "takes neither"),
+                       (["set", "--clip=1", "--camera=x"], "either"), (["set", "--clip=1", "a", "b"], "'b'")):
+        assert word in ctl("hold", *args, code=2), args
+    d = dock(["1-1.1"]).start()
+    assert "no clip" in ctl("hold", "set", "--clip=99", code=1)
+    assert "no such hold" in ctl("hold", "release", "--case=x", code=1)
+    os.chmod(d.folder, 0o755)
+    done = subprocess.run(["setpriv", "--reuid=nobody", "--clear-groups", f"{rack.BUILD}/berthctl", "hold", "release", "--case=x"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "root" in done.stderr, done
+
+
+rack.run([test_held_clip_stays_on_its_camera_until_released, test_held_camera_keeps_clips_that_come_later,
+          test_copies_go_oldest_receipt_first_but_for_held_ones, test_copies_are_kept_for_their_time_though_the_spool_is_full,
+          test_nothing_is_old_enough_while_the_clock_is_not_known, test_words_that_hold_does_not_take_are_named])
