@@ -9,6 +9,8 @@ BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
 SANITIZE ?=
+# Not empty: with the places where the crash matrix ends the programs (base/crash_point.h). Never installed.
+CRASH_POINTS ?=
 CC ?= cc
 PKG_CONFIG ?= pkg-config
 
@@ -37,7 +39,7 @@ DEPS_TEST := $(DEPS_SIM) systemd udev sqlite3 strace gphoto2 mtp-tools usbutils 
 	curl ceph-common ceph-mgr ceph-mon ceph-osd radosgw
 # make check-vm: QEMU, what makes a Debian guest (without root as well).
 DEPS_VM := qemu-system-x86 mmdebstrap squashfs-tools uidmap libusbredirparser-dev
-# make bench-upload, bench-dock: what it is compared with.
+# make bench-upload: what it is compared with.
 DEPS_BENCH := rclone awscli
 DEPS_LINT := cppcheck clang clang-tidy libclang-rt-dev mandoc shellcheck
 
@@ -54,7 +56,7 @@ endif
 
 PLACES := -DBERTH_VERSION='"$(VERSION)"' -DBERTH_LIBDIR='"$(libdir)/berth"' -DBERTH_DATADIR='"$(datadir)/berth"' \
 	-DBERTH_SYSCONFDIR='"$(sysconfdir)/berth"'
-CFLAGS_ALL = -std=gnu11 -D_GNU_SOURCE $(PLACES) $(WARNINGS) $(HARDENING) $(OPTIMISE) -Iinclude -Idaemon -pthread $(PKG_CFLAGS) \
+CFLAGS_ALL = -std=gnu11 -D_GNU_SOURCE $(PLACES) $(if $(CRASH_POINTS),-DBERTH_CRASH_POINTS) $(WARNINGS) $(HARDENING) $(OPTIMISE) -Iinclude -Idaemon -pthread $(PKG_CFLAGS) \
 	$(CPPFLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(OPTIMISE) -pthread $(LINK_HARDENING) $(LDFLAGS)
 
@@ -159,10 +161,10 @@ demo: deps-demo ## show the main job in a simulated rack of 12 bays
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
-	@echo 'Set BUILD=, PREFIX=, DESTDIR=, CFLAGS=, SANITIZE=address,undefined, V=1 as you need.'
+	@echo 'Set BUILD=, PREFIX=, DESTDIR=, CFLAGS=, SANITIZE=address,undefined, CRASH_POINTS=1, V=1 as you need.'
 
 clean: ## remove what was built
-	rm -rf '$(BUILD)' '$(BUILD)-asan' '$(BUILD)-tsan' '$(BUILD)-fuzz' '$(BUILD)-vm'
+	rm -rf '$(BUILD)' '$(BUILD)-asan' '$(BUILD)-tsan' '$(BUILD)-fuzz' '$(BUILD)-vm' '$(BUILD)-crash'
 
 # ---- Install: every file once, as MODE|SOURCE|PLACE -------------------------------------------------------------
 

@@ -29,11 +29,3 @@ CHARGE_SMALL ?= 1000
 CHARGE_LARGE ?= 2000
 bench-charge: $(BUILD)/bench/charge ## charging in time: random racks beside the exact optimum, round-robin and no plan at all
 	@$(BUILD)/bench/charge $(CHARGE_SMALL) $(CHARGE_LARGE)
-
-.PHONY: bench-dock
-DOCK_MIB ?= 256
-DOCK_CAMERAS ?= 8
-DOCK_ROUNDS ?= 3
-bench-dock: all sim ## a whole dock from plug-in to last receipt, beside its halves alone and gphoto2, sha256sum, rclone
-	@.ci/install-packages $(DEPS_TEST) $(DEPS_BENCH)
-	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' bench/bench_dock.py $(DOCK_MIB) $(DOCK_CAMERAS) $(DOCK_ROUNDS)

@@ -181,13 +181,22 @@ run-vm: all $(REDIR)
 	@tar --owner=0 --group=0 -C '$(BUILD)-vm/root' -cf '$(BUILD)-vm/berth.tar' .
 	@$(RUN) --jobs 1 --deadline 600 $(VM_SCRIPTS)
 
-# SIGKILL of any of the processes at random moments; the long form takes KILLS=.
-KILLS ?= 5000
+# SIGKILL of any of the processes at random moments, and at each crash point; the long form takes KILLS= and DEEP=.
+KILLS ?= 10000
+DEEP ?= 6
 .PHONY: check-crash soak
-check-crash: all tests ## 200 random kills
+check-crash: all tests crash-points ## 200 random kills, and each crash point once
 	@$(RUN) --deadline 900 tests/crash/kills.py
-soak: all tests ## KILLS random kills (default 5000)
+	@$(CRASH_RUN) --deadline 1800 tests/crash/matrix.py
+soak: all tests crash-points ## KILLS random kills (default 10000), and each crash point at several of its passes
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/kills.py $(KILLS)
+	@BERTH_CRASH_BUILD='$(abspath $(BUILD))-crash' BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/matrix.py --deep $(DEEP)
+
+# The programs with the places where the crash matrix ends them (base/crash_point.h), in a folder of their own.
+CRASH_RUN = BERTH_CRASH_BUILD='$(abspath $(BUILD))-crash' $(RUN)
+.PHONY: crash-points
+crash-points: ## build the programs with their crash points
+	@$(MAKE) --no-print-directory BUILD='$(BUILD)-crash' CRASH_POINTS=1 all sim
 
 # ---- Sanitizers: the same programs, built anew in folders of their own --------------------------------------------
 

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/text.h"
 
 int fd_close(int fd) {
@@ -123,9 +124,11 @@ int fd_open_dir(int dir_fd, const char *name, mode_t mode) {
                 return -ENOENT;
         if (mkdirat(dir_fd, name, mode) < 0 && errno != EEXIST)
                 return -errno;
+        CRASH_POINT("folder-made");
         r = fd_sync_dir(dir_fd);
         if (r < 0)
                 return r;
+        CRASH_POINT("folder-synced");
         return open_nofollow(dir_fd, name, O_RDONLY | O_DIRECTORY, 0);
 }
 
@@ -139,6 +142,7 @@ static int write_synced(int dir_fd, const char *name, const void *data, size_t s
         r = fd_write_full(fd, data, size);
         if (r < 0)
                 return r;
+        CRASH_POINT("replacement-written");
         return fdatasync(fd) < 0 ? -errno : 0;
 }
 
@@ -154,14 +158,19 @@ int fd_replace_file(int dir_fd, const char *name, const void *data, size_t size,
         /* Left over by a crash: never whole for sure, and never anybody's only copy. */
         if (unlinkat(dir_fd, temporary, 0) < 0 && errno != ENOENT)
                 return -errno;
+        CRASH_POINT("replacement-begins");
         r = write_synced(dir_fd, temporary, data, size, mode);
+        CRASH_POINT("replacement-synced");
         if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
                 r = -errno;
         if (r < 0) {
                 (void) unlinkat(dir_fd, temporary, 0);
                 return r;
         }
-        return fd_sync_dir(dir_fd);
+        CRASH_POINT("replaced");
+        r = fd_sync_dir(dir_fd);
+        CRASH_POINT("replacement-durable");
+        return r;
 }
 
 int fd_rename_durable(int from_dir, const char *from, int to_dir, const char *to) {
@@ -170,13 +179,18 @@ int fd_rename_durable(int from_dir, const char *from, int to_dir, const char *to
         /* The directories that are synced must be the ones that hold the names. */
         if (!is_component(from) || !is_component(to))
                 return -EINVAL;
+        CRASH_POINT("rename-begins");
         if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) < 0)
                 return -errno;
+        CRASH_POINT("renamed");
         /* The new name first: a crash in between leaves the file under both names or the new one, never under none. */
         r = fd_sync_dir(to_dir);
         if (r < 0)
                 return r;
-        return from_dir == to_dir ? 0 : fd_sync_dir(from_dir);
+        CRASH_POINT("new-name-synced");
+        r = from_dir == to_dir ? 0 : fd_sync_dir(from_dir);
+        CRASH_POINT("rename-durable");
+        return r;
 }
 
 int fd_drop_cache(int fd, uint64_t offset, uint64_t size) {

@@ -6,6 +6,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/wire_bay.h"
 #include "bay/calls.h"
@@ -334,6 +335,7 @@ static int call_pull(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 memcpy(kept, bytes, size);
         if (pull_clip(b->session, index, part, offset, kept, size / DIGEST_SIZE, &reading, &container, &fault) < 0)
                 return reply_fault(m, &fault);
+        CRASH_POINT("pull-answer-begins");
         return reply_reading(m, &reading, &container);
 }
 
@@ -376,6 +378,7 @@ static int call_erase(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r;
         if (erase_clip(b->session, path, &content, mtime, &fault) < 0)
                 return reply_fault(m, &fault);
+        CRASH_POINT("erase-answer-begins");
         return sd_bus_reply_method_return(m, NULL);
 }
 

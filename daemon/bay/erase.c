@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "base/wire_bay.h"
 #include "bay/calls.h"
 #include "bay/outbox.h"
@@ -131,8 +132,10 @@ int erase_clip(Session *s, const char *path, const Reading *content, int64_t mti
                 s->erase_listed = true;
         }
         r = find(s, path, content, mtime_unix_sec, &clip, fault);
+        CRASH_POINT("erase-begins");
         if (r >= 0)
                 r = session_erase_clip(s, clip, fault);
+        CRASH_POINT("erase-asked");
         /* What the camera did then is not known: the next erase looks anew. */
         if (r < 0) {
                 s->erase_listed = false;

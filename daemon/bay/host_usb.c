@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/wire_bay.h"
@@ -288,6 +289,7 @@ ssize_t berth_host_bulk(berth_host *h, uint8_t endpoint, void *data, size_t leng
                 if (n != -EAGAIN)
                         return n;
         }
+        CRASH_POINT_OF("usb-bulk-begins", endpoint & LIBUSB_ENDPOINT_IN ? "in" : "out");
         r = libusb_bulk_transfer(h->device, endpoint, data, (int) length, &moved, timeout_msec);
         if (r == 0 || (r == LIBUSB_ERROR_TIMEOUT && moved > 0))
                 return moved;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "bay/outbox.h"
@@ -34,6 +35,7 @@ static int check_file(int fd, uint64_t offset, Fault *fault) {
         /* What lies behind the offset was never recorded as durable. */
         if (ftruncate(fd, (off_t) offset) < 0)
                 return part_fault(fault, "cut", -errno);
+        CRASH_POINT("part-cut");
         return 0;
 }
 
@@ -49,6 +51,7 @@ int part_open(int dir_fd, const char *name, uint64_t offset, int *ret_fd, Fault 
                 return fault_set(fault, WIRE_BAY_E_PREFIX, "the part %s is not there", name);
         if (fd < 0)
                 return part_fault(fault, "open", -errno);
+        CRASH_POINT("part-opened");
         r = check_file(fd, offset, fault);
         if (r < 0)
                 return r;
@@ -57,6 +60,7 @@ int part_open(int dir_fd, const char *name, uint64_t offset, int *ret_fd, Fault 
                 r = fd_sync_dir(dir_fd);
                 if (r < 0)
                         return part_fault(fault, "sync the folder of", r);
+                CRASH_POINT("part-folder-synced");
         }
         *ret_fd = TAKE_FD(fd);
         return 0;

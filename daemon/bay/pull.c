@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/edges.h"
 #include "base/fd.h"
 #include "base/wire_bay.h"
@@ -113,7 +114,9 @@ static int finish_block(Pull *p, uint64_t end) {
 static int write_slot(Pull *p, const uint8_t *data, size_t size, uint64_t *at) {
         int r;
 
+        CRASH_POINT("part-write-begins");
         r = fd_pwrite_full(p->fd, data, size, *at);
+        CRASH_POINT("part-written");
         if (r < 0)
                 return pull_fail(p, "write", r);
         while (size > 0) {
@@ -182,8 +185,10 @@ static void wait_for_work(Pull *p) {
 static int sync_once(Pull *p, size_t n, uint64_t from, uint64_t upto) {
         Block told[FINISHED_MAX];
 
+        CRASH_POINT("part-sync-begins");
         if (fdatasync(p->fd) < 0)
                 return pull_fail(p, "sync", -errno);
+        CRASH_POINT("part-synced");
         pthread_mutex_lock(&p->lock);
         memcpy(told, p->finished, n * sizeof(Block));
         memmove(p->finished, p->finished + n, (p->n_finished - n) * sizeof(Block));
@@ -196,6 +201,7 @@ static int sync_once(Pull *p, size_t n, uint64_t from, uint64_t upto) {
 
         for (size_t i = 0; i < n; i++)
                 outbox_block(p->clip, told[i].number, told[i].length, &told[i].digest);
+        CRASH_POINT("blocks-told");
         (void) posix_fadvise(p->fd, (off_t) from, (off_t) (upto - from), POSIX_FADV_DONTNEED);
         return 0;
 }
@@ -329,6 +335,7 @@ static int pull(Session *s, Pull *p, const Clip *clip, const char *part, const D
         /* Of an empty rest nothing was written, but a file cut or made is not durable yet. */
         if (p->written == p->offset && fdatasync(p->fd) < 0)
                 return part_fault(fault, "sync", -errno);
+        CRASH_POINT("part-complete");
         ret->size_bytes = p->edges->size_bytes;
         r = edges_finish(p->edges, &ret->digest, &ret->head, &ret->tail);
         if (r < 0)

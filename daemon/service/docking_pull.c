@@ -70,7 +70,8 @@ static void unseal(Docking *d, Clip *c, int error) {
         clip_drop_blocks(c);
         if (docking_pending_new(d, c, unsealed, &p) < 0)
                 return;
-        if (spool_unseal(m->spool, c->id, docking_pending_done, p) < 0)
+        /* When the daemon ends, the spool is closed by now; the next start does it. */
+        if (!m->spool || spool_unseal(m->spool, c->id, docking_pending_done, p) < 0)
                 docking_pending_cancel(p);
         if (d)
                 docking_trouble(d, error, "the database cannot be written");

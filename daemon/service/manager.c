@@ -202,8 +202,8 @@ static int on_upload_timer(sd_event_source *source, uint64_t usec, void *userdat
         return 0;
 }
 
-/* A sealed file counts only when its copy was committed; else it is the part that it was. */
-static int sealed_is_known(void *userdata, uint64_t clip_id, const char *name) {
+/* A sealed file counts only when its copy was committed; else it is the part that it was. One that was released goes. */
+static int judge_sealed(void *userdata, uint64_t clip_id, const char *name) {
         _cleanup_(clip_row_freep) ClipRow *row = NULL;
         Manager *m = userdata;
         int r;
@@ -211,11 +211,16 @@ static int sealed_is_known(void *userdata, uint64_t clip_id, const char *name) {
         r = store_clip(m->store, clip_id, &row);
         if (r == -ENOENT) {
                 log_warning(NULL, "spool/%s belongs to no clip that the database knows; it is left where it is", name);
-                return 0;
+                return SPOOL_STAYS;
         }
         if (r < 0)
                 return r;
-        return row->state == CLIP_SEEN || row->state == CLIP_COPYING;
+        if (row->state == CLIP_SEEN || row->state == CLIP_COPYING)
+                return SPOOL_UNSEAL;
+        /* The fact came first, and the daemon ended before the file was gone. */
+        if (!row->spool_name && (row->state == CLIP_RECEIPTED || row->state == CLIP_ERASING || row->state == CLIP_ERASED))
+                return SPOOL_REMOVE;
+        return SPOOL_STAYS;
 }
 
 static int record_start(Manager *m) {
@@ -269,7 +274,7 @@ static int open_state(Manager *m, ConfError *error) {
         r = spool_open(m->event, m->settings->state_dir, m->settings->reserve_bytes, &m->spool, error);
         if (r < 0)
                 return r;
-        r = spool_check_sealed(m->spool, sealed_is_known, m);
+        r = spool_check_sealed(m->spool, judge_sealed, m);
         if (r < 0)
                 snprintf(error->text, sizeof(error->text), "%s/spool cannot be compared with the database: %s", m->settings->state_dir,
                          strerror(-r));

@@ -57,8 +57,9 @@ static void release_recorded(int result, void *userdata) {
                 free(c->spool_name);
                 c->spool_name = NULL;
         }
+        /* When the daemon ends, the spool is closed by now; the next start removes it. */
         if (result >= 0)
-                result = spool_remove(m->spool, r->spool_name, removed, r);
+                result = m->spool ? spool_remove(m->spool, r->spool_name, removed, r) : -ESHUTDOWN;
         if (result < 0) {
                 release_free(r);
                 m->releasing--;

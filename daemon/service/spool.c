@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/jobs.h"
 #include "base/text.h"
@@ -145,8 +146,10 @@ static int rescue_part(const char *name, void *userdata) {
         if (!parse_id(name, ".part", &clip_id))
                 return 0;
         /* One part a clip: a leftover under the same name in parts/ is an older try that a newer docking began afresh. */
+        CRASH_POINT("rescue-begins");
         if (renameat(rescue->dir_fd, name, rescue->spool->parts_fd, name) < 0)
                 return -errno;
+        CRASH_POINT("part-rescued");
         rescue->moved++;
         return 0;
 }
@@ -168,9 +171,11 @@ static int rescue_folder(Spool *s, const char *folder) {
                 if (r < 0)
                         return r;
         }
+        CRASH_POINT("rescued-synced");
         /* A folder that holds something else stays for somebody to look at. */
         if (unlinkat(s->incoming_fd, folder, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY && errno != EEXIST)
                 return -errno;
+        CRASH_POINT("incoming-removed");
         return 0;
 }
 
@@ -245,7 +250,7 @@ Spool *spool_close(Spool *s) {
 
 typedef struct CheckSealed {
         Spool *spool;
-        int (*known)(void *userdata, uint64_t clip_id, const char *name);
+        int (*judge)(void *userdata, uint64_t clip_id, const char *name);
         void *userdata;
 } CheckSealed;
 
@@ -257,12 +262,31 @@ static int sweep_note(Spool *s, uint64_t clip_id, const char *name) {
         spool_name_of(clip_id, clip);
         if (fstatat(s->sealed_fd, clip, &st, AT_SYMLINK_NOFOLLOW) == 0)
                 return 0;
-        return errno != ENOENT || unlinkat(s->sealed_fd, name, 0) < 0 ? -errno : 0;
+        if (errno != ENOENT)
+                return -errno;
+        /* It may have gone together with its file, in this same walk. */
+        return unlinkat(s->sealed_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* A note without its file is swept at the next start, should this be as far as it comes. */
+static int remove_sealed(Spool *s, const char *name, const char *note) {
+        int r;
+
+        CRASH_POINT("copy-remove-begins");
+        if (unlinkat(s->sealed_fd, name, 0) < 0 && errno != ENOENT)
+                return -errno;
+        CRASH_POINT("copy-removed");
+        if (note[0] && unlinkat(s->sealed_fd, note, 0) < 0 && errno != ENOENT)
+                return -errno;
+        CRASH_POINT("copy-note-removed");
+        r = fd_sync_dir(s->sealed_fd);
+        CRASH_POINT("copy-removal-synced");
+        return r;
 }
 
 static int check_sealed(const char *name, void *userdata) {
         CheckSealed *check = userdata;
-        char part[SPOOL_NAME_SIZE];
+        char part[SPOOL_NAME_SIZE], note[SPOOL_NAME_SIZE];
         uint64_t clip_id;
         int r;
 
@@ -270,17 +294,23 @@ static int check_sealed(const char *name, void *userdata) {
                 return sweep_note(check->spool, clip_id, name);
         if (!spool_clip_of(name, &clip_id))
                 return 0;
-        r = check->known(check->userdata, clip_id, name);
-        if (r <= 0)
+        r = check->judge(check->userdata, clip_id, name);
+        if (r == SPOOL_REMOVE) {
+                spool_note_name_of(clip_id, note);
+                return remove_sealed(check->spool, name, note);
+        }
+        if (r != SPOOL_UNSEAL)
                 return r;
         spool_part_name_of(clip_id, part);
+        CRASH_POINT("unknown-copy-found");
         if (fchmodat(check->spool->sealed_fd, name, 0600, 0) < 0)
                 return -errno;
+        CRASH_POINT("unknown-copy-opened");
         return fd_rename_durable(check->spool->sealed_fd, name, check->spool->parts_fd, part);
 }
 
-int spool_check_sealed(Spool *s, int (*known)(void *userdata, uint64_t clip_id, const char *name), void *userdata) {
-        CheckSealed check = { .spool = s, .known = known, .userdata = userdata };
+int spool_check_sealed(Spool *s, int (*judge)(void *userdata, uint64_t clip_id, const char *name), void *userdata) {
+        CheckSealed check = { .spool = s, .judge = judge, .userdata = userdata };
 
         return each_file(s->sealed_fd, check_sealed, &check);
 }
@@ -295,6 +325,7 @@ int spool_open_incoming(Spool *s, uint64_t docking_id) {
         docking_name(docking_id, name);
         if (mkdirat(s->incoming_fd, name, 0700) < 0 && errno != EEXIST)
                 return -errno;
+        CRASH_POINT("incoming-made");
         return open_docking(s, docking_id);
 }
 
@@ -319,6 +350,7 @@ static int act_take_part(SpoolJob *job) {
 
         if (dir < 0)
                 return dir;
+        CRASH_POINT("part-take-begins");
         return fd_rename_durable(job->spool->parts_fd, job->from, dir, job->from);
 }
 
@@ -337,6 +369,7 @@ static int act_set_aside(SpoolJob *job) {
 
         if (dir < 0)
                 return dir;
+        CRASH_POINT("part-aside-begins");
         r = fd_rename_durable(dir, job->from, job->spool->kept_fd, job->to);
         return r == -ENOENT ? 0 : r;
 }
@@ -368,7 +401,9 @@ static void set_note_aside(Spool *s, const SpoolJob *job) {
 static int act_set_sealed_aside(SpoolJob *job) {
         int r;
 
+        CRASH_POINT("copy-aside-begins");
         set_note_aside(job->spool, job);
+        CRASH_POINT("note-aside");
         r = fd_rename_durable(job->spool->sealed_fd, job->from, job->spool->kept_fd, job->to);
         return r == -ENOENT ? 0 : r;
 }
@@ -392,6 +427,7 @@ static int act_seal(SpoolJob *job) {
 
         if (dir < 0)
                 return dir;
+        CRASH_POINT("seal-begins");
         if (faccessat(job->spool->sealed_fd, job->to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
                 return -EEXIST;
         /* First, so that no sealed file is ever without. */
@@ -400,6 +436,7 @@ static int act_seal(SpoolJob *job) {
                 return r;
         if (fchmodat(dir, job->from, 0440, 0) < 0)
                 return -errno;
+        CRASH_POINT("seal-mode-set");
         return fd_rename_durable(dir, job->from, job->spool->sealed_fd, job->to);
 }
 
@@ -420,8 +457,10 @@ int spool_seal(Spool *s, uint64_t clip_id, uint64_t docking_id, const char *note
 }
 
 static int act_unseal(SpoolJob *job) {
+        CRASH_POINT("unseal-begins");
         if (fchmodat(job->spool->sealed_fd, job->from, 0600, 0) < 0)
                 return -errno;
+        CRASH_POINT("unseal-mode-set");
         return fd_rename_durable(job->spool->sealed_fd, job->from, job->spool->parts_fd, job->to);
 }
 
@@ -436,12 +475,7 @@ int spool_unseal(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata) {
 }
 
 static int act_remove(SpoolJob *job) {
-        if (unlinkat(job->spool->sealed_fd, job->from, 0) < 0 && errno != ENOENT)
-                return -errno;
-        /* A note without its file is swept at the next start, should this be as far as it comes. */
-        if (job->note_name[0] && unlinkat(job->spool->sealed_fd, job->note_name, 0) < 0 && errno != ENOENT)
-                return -errno;
-        return fd_sync_dir(job->spool->sealed_fd);
+        return remove_sealed(job->spool, job->from, job->note_name);
 }
 
 int spool_remove(Spool *s, const char *spool_name, SpoolDone done, void *userdata) {

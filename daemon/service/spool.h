@@ -30,8 +30,13 @@ int spool_open(sd_event *event, const char *state_dir, uint64_t reserve_bytes, S
 Spool *spool_close(Spool *s);
 DEFINE_CLEANUP(Spool, spool_close);
 
-/* For each sealed file: 0 keeps it, 1 makes a part of it again (its copy was never committed), negative ends the walk. */
-int spool_check_sealed(Spool *s, int (*known)(void *userdata, uint64_t clip_id, const char *name), void *userdata);
+enum {
+        SPOOL_STAYS,
+        SPOOL_UNSEAL, /* its copy was never committed: it becomes a part again */
+        SPOOL_REMOVE, /* its release was committed */
+};
+/* What `judge` says of each sealed file is done; negative ends the walk. Blocking: before the loop runs. */
+int spool_check_sealed(Spool *s, int (*judge)(void *userdata, uint64_t clip_id, const char *name), void *userdata);
 
 /* The folder for a docking's worker; the caller closes the descriptor. */
 int spool_open_incoming(Spool *s, uint64_t docking_id);

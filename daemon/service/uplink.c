@@ -15,6 +15,7 @@
 #include <systemd/sd-bus.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -304,6 +305,7 @@ static int on_put_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         Call *c = userdata;
 
         (void) error;
+        CRASH_POINT_OF("uplink-answered", "Put");
         c->uplink->heard_at_usec = clock_boottime_usec();
         if (sd_bus_message_is_method_error(m, NULL) > 0) {
                 take_error(c, m);
@@ -323,6 +325,7 @@ static int on_confirm_reply(sd_bus_message *m, void *userdata, sd_bus_error *err
         Call *c = userdata;
 
         (void) error;
+        CRASH_POINT_OF("uplink-answered", "Confirm");
         c->uplink->heard_at_usec = clock_boottime_usec();
         if (sd_bus_message_is_method_error(m, NULL) > 0) {
                 take_error(c, m);
@@ -567,10 +570,12 @@ static int send_call(Call *c, sd_bus_message *m, sd_bus_message_handler_t handle
         Uplink *u = c->uplink;
         int r;
 
+        CRASH_POINT_OF("uplink-call-begins", sd_bus_message_get_member(m));
         /* The uplink watches its store, and we watch the uplink: no deadline of its own. */
         r = sd_bus_call_async(peer_bus(u->peer), &c->slot, m, handler, c, UINT64_MAX);
         if (r >= 0) {
                 peer_expect_reply(u->peer);
+                CRASH_POINT_OF("uplink-called", sd_bus_message_get_member(m));
                 return 0;
         }
         if (r == -ENOMEM)

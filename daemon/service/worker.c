@@ -12,6 +12,7 @@
 #include <berth/plugin.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "core/pace.h"
@@ -557,6 +558,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         (void) ret_error;
         if (w->fatal)
                 return 1;
+        CRASH_POINT_OF("worker-answered", call_names[w->call.kind]);
         /* Made up by sd-bus when the connection broke: on_message() hears of that, too. */
         if (sd_bus_is_open(peer_bus(w->peer)) <= 0 && sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY) > 0)
                 return 1;
@@ -600,6 +602,7 @@ static int new_call(Worker *w, CallKind kind, sd_bus_message **ret) {
 static int send_call(Worker *w, sd_bus_message *m, int r, Call *c, uint64_t total_usec, uint64_t stall_usec) {
         uint64_t now = clock_boottime_usec();
 
+        CRASH_POINT_OF("worker-call-begins", call_names[c->kind]);
         /* The deadlines are ours; sd-bus' own would answer in the worker's name. */
         if (r >= 0)
                 r = sd_bus_call_async(peer_bus(w->peer), &c->slot, m, on_reply, w, UINT64_MAX);
@@ -619,6 +622,7 @@ static int send_call(Worker *w, sd_bus_message *m, int r, Call *c, uint64_t tota
                                                        : c->bound_usec;
         w->call = *c;
         arm(w);
+        CRASH_POINT_OF("worker-called", call_names[c->kind]);
         return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 
@@ -176,7 +177,7 @@ static int describe_signals(posix_spawnattr_t *a) {
 
 static int spawn(const WorkerConfig *config, const ChildFds *child, pid_t *ret) {
         char *const argv[] = { (char *) config->executable, (char *) "--plugin", (char *) config->plugin_path, NULL };
-        char *const environment[] = { NULL };
+        char *const environment[] = { CRASH_POINT_ENVIRONMENT, NULL };
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         int r;

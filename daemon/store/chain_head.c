@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 
@@ -111,9 +112,11 @@ int chain_file_write(ChainFile *f, const ChainHead *head) {
         r = fd_pwrite_full(f->fd, slot, sizeof(slot), (uint64_t) f->next * SLOT_SIZE);
         if (r < 0)
                 return r;
+        CRASH_POINT("head-written");
         /* After a failure the slot stays the next one to write: it is written whole again, and synced anew. */
         if (fdatasync(f->fd) < 0)
                 return -errno;
+        CRASH_POINT("head-synced");
         f->next = (f->next + 1) % SLOTS;
         return 0;
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "store/store_private.h"
+#include "base/crash_point.h"
 
 /* What one commit takes: the batches behind them wait no longer than these take to apply. */
 #define COMMIT_BATCHES_MAX 256u
@@ -108,6 +109,14 @@ static int recover(Store *s) {
         return 0;
 }
 
+/* A commit's crash points, one for each fact in it. */
+#define EACH_FACT(first, name)                                                                       \
+        do {                                                                                         \
+                for (const StoreBatch *each = (first); each; each = each->next)                      \
+                        for (size_t nth = 0; nth < each->n; nth++)                                   \
+                                CRASH_POINT_OF(name, fact_kind_to_string(each->facts[nth].kind));    \
+        } while (0)
+
 static int apply_waiting(Store *s, StoreBatch *first) {
         Writer *w = &s->writer;
         int r;
@@ -122,7 +131,9 @@ static int apply_waiting(Store *s, StoreBatch *first) {
                 r = apply_batch(w, b);
         if (r < 0)
                 return r;
+        EACH_FACT(first, "facts-applied");
         r = writer_check(w, db_run(w->db, "COMMIT", DB_NO_ARGS));
+        EACH_FACT(first, "facts-committed");
         if (r >= 0)
                 s->committed = w->head;
         return r;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "base/text.h"
 
 /*
@@ -284,6 +285,7 @@ int schema_migrate_steps(Db *db, const char *path, const SchemaStep *steps, size
                 if (steps[i].number <= version)
                         continue;
                 r = migrate_step(db, &steps[i]);
+                CRASH_POINT("schema-stepped");
                 if (r < 0) {
                         (void) db_fail(
                                 error, r,

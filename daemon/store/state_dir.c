@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "store/custody.h"
@@ -64,6 +65,7 @@ static int create_db_file(int dir_fd) {
         fd = openat(dir_fd, DB_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return -errno;
+        CRASH_POINT("database-made");
         return fd_sync_dir(dir_fd);
 }
 
@@ -116,7 +118,9 @@ static int fold_log(Db *db) {
         int64_t busy = 0;
         int r;
 
+        CRASH_POINT("log-fold-begins");
         r = db_number(db, "PRAGMA wal_checkpoint(TRUNCATE)", DB_NO_ARGS, &busy);
+        CRASH_POINT("log-folded");
         return r < 0 ? r : busy != 0 ? -EBUSY : 0;
 }
 
@@ -148,7 +152,9 @@ static int open_db(StateDir *s, bool may_be_new, ConfError *error) {
         r = db_exec(db, "PRAGMA journal_mode = WAL");
         if (r < 0)
                 return fail_db(s, db, r, error);
+        CRASH_POINT("migration-begins");
         r = schema_migrate(db, s->db_path, error);
+        CRASH_POINT("migrated");
         if (r >= 0)
                 r = schema_check(db, s->db_path, error);
         if (r < 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/crash_point.h"
 #include "store/store_private.h"
 
 /* Ids set aside at once; a crash loses what is left of them, which costs nothing but their looks. */
@@ -39,6 +40,7 @@ static int ids_open(Store *s, ConfError *error) {
                 s->next_id[i] = (uint64_t) next;
                 s->reserved_id[i] = s->next_id[i] + IDS_RESERVED;
                 r = db_run(db, set_id_sql[i], DB_ARGS(DB_INT(s->reserved_id[i])));
+                CRASH_POINT("ids-reserved");
         }
         return r < 0 ? db_fail(error, r, "%s: %s: free some space, or see to the disk", s->dir.db_path, db_message(db))
                      : 0;
@@ -48,6 +50,7 @@ static int ids_open(Store *s, ConfError *error) {
 static void ids_close(Store *s) {
         for (size_t i = 0; i < _STORE_ID_MAX && s->dir.db && s->next_id[i] > 0; i++)
                 (void) db_run(s->dir.db, set_id_sql[i], DB_ARGS(DB_INT(s->next_id[i])));
+        CRASH_POINT("ids-returned");
 }
 
 static void batch_done(void *job, int result);
@@ -117,6 +120,8 @@ static void batch_done(void *job, int result) {
         StoreDone done = b->done;
         void *userdata = b->userdata;
 
+        for (size_t i = 0; i < b->n; i++)
+                CRASH_POINT_OF("facts-reported", fact_kind_to_string(b->facts[i].kind));
         note_outcome(b->store, b, result);
         (void) store_batch_free(b);
         /* Last: it may close the store. */
@@ -244,6 +249,7 @@ Store *store_close(Store *s) {
         /* The writing connection goes last: it folds the log into the file. */
         s->reader = db_close(s->reader);
         state_dir_close(&s->dir);
+        CRASH_POINT("store-closed");
         (void) pthread_cond_destroy(&s->closes);
         (void) pthread_mutex_destroy(&s->mutex);
         free(s);

@@ -15,6 +15,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-id128.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -103,6 +104,7 @@ static int enqueue(Connection *c, sd_bus_message *m, Task *task) {
         if (r < 0)
                 return sd_bus_reply_method_errorf(m, WIRE_UPLINK_E_UNAVAILABLE, "the uplink is out of memory");
         (void) sd_bus_message_ref(m);
+        CRASH_POINT_OF("request-taken", sd_bus_message_get_member(m));
         return 1;
 }
 
@@ -354,6 +356,7 @@ static void on_transfer_done(void *owner, void *cookie, Task *task) {
         int r;
 
         (void) owner;
+        CRASH_POINT_OF("answer-begins", sd_bus_message_get_member(m));
         if (task->kind == TASK_PUT)
                 log_put(task);
         if (task->answer.error)
@@ -364,6 +367,7 @@ static void on_transfer_done(void *owner, void *cookie, Task *task) {
                 r = sd_bus_reply_method_return(m, "s", task->strength);
         if (r < 0)
                 log_debug(NULL, "An answer cannot be sent: %s", strerror(-r));
+        CRASH_POINT_OF("answered", sd_bus_message_get_member(m));
         sd_bus_message_unref(m);
 }
 

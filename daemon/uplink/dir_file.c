@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "uplink/dir_private.h"
 
@@ -68,6 +69,7 @@ int dir_place(int from_dir, const char *from, int to_dir, const char *to) {
                 if (errno != EEXIST || !are_one_file(from_dir, from, to_dir, to))
                         return -errno;
         }
+        CRASH_POINT("linked");
         /* Should this fail, the sweep at the next start finds it. */
         (void) unlinkat(from_dir, from, 0);
         return 0;

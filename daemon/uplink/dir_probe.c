@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "uplink/dir_private.h"
@@ -62,8 +63,10 @@ static int undo(int root, const Manifest *intent) {
                 return 0;
         if (r < 0)
                 return r;
+        CRASH_POINT("undo-begins");
         if (unlinkat(c.fds[2], key.parts[3], 0) < 0)
                 return errno == ENOENT ? 0 : -errno;
+        CRASH_POINT("undone");
         return fd_sync_dir(c.fds[2]);
 }
 
@@ -102,7 +105,10 @@ static int sweep_one(int root, int tmp, const char *name) {
                                 return r == -ENOTSUP || r == -EBADMSG ? 0 : r;
                 }
         }
-        return unlinkat(tmp, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+        CRASH_POINT("sweep-begins");
+        r = unlinkat(tmp, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+        CRASH_POINT("swept");
+        return r;
 }
 
 int dir_sweep(const DirStore *s, int root) {
@@ -175,6 +181,7 @@ static int write_sample(const DirStore *s, int tmp, const char *name, Task *task
         if (getrandom(sample, sizeof(sample), 0) != sizeof(sample))
                 return dir_fail(s, EAGAIN, "asking for random numbers", &task->answer);
         r = fd_write_full(fd, sample, sizeof(sample));
+        CRASH_POINT("probe-written");
         if (r >= 0 && fsync(fd) < 0)
                 r = -errno;
         if (r >= 0)

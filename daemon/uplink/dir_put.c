@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "uplink/dir_private.h"
@@ -103,6 +104,7 @@ static int write_paced(Put *p, const char *data, size_t size) {
                 r = fd_write_full(p->object_fd, data, n);
                 if (r < 0)
                         return r;
+                CRASH_POINT("object-written");
                 data += n;
                 size -= n;
         }
@@ -166,6 +168,7 @@ static int create_object(Put *p) {
         p->object_fd = dir_create_tmp(p->tmp, p->object_tmp);
         if (p->object_fd < 0)
                 return trouble(p, p->object_fd, "making an object");
+        CRASH_POINT("object-made");
         /* Room for all of it, or none of it is sent. What cannot be reserved is found out while writing. */
         if (size > 0 && fallocate(p->object_fd, 0, 0, (off_t) size) < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
                 return trouble(p, errno, "reserving room for an object");
@@ -183,9 +186,11 @@ static int send_object(Put *p) {
                 return source_error(p, "the spool file's SHA-256 is %s, and %s was promised", digest_to_hex(&digest, sent),
                                     digest_to_hex(&p->request->digest, promised));
         }
+        CRASH_POINT("object-sync-begins");
         /* All of it, the size too. */
         if (fsync(p->object_fd) < 0)
                 return trouble(p, errno, "syncing an object");
+        CRASH_POINT("object-synced");
         return 0;
 }
 
@@ -225,11 +230,15 @@ static int write_manifest(Put *p) {
         p->manifest_fd = dir_create_tmp(p->tmp, p->manifest_tmp);
         if (p->manifest_fd < 0)
                 return trouble(p, p->manifest_fd, "making a manifest");
+        CRASH_POINT("manifest-made");
         r = fd_write_full(p->manifest_fd, text, strlen(text));
+        CRASH_POINT("manifest-written");
         if (r >= 0 && fsync(p->manifest_fd) < 0)
                 r = -errno;
+        CRASH_POINT("manifest-synced");
         if (r >= 0)
                 r = fd_sync_dir(p->tmp);
+        CRASH_POINT("intent-durable");
         return r < 0 ? trouble(p, r, "writing a manifest") : 0;
 }
 
@@ -245,10 +254,12 @@ static int place_object(Put *p) {
         p->object_placed = r != -EEXIST;
         if (r < 0)
                 return trouble(p, r, "naming an object");
+        CRASH_POINT("object-placed");
         (void) fchmod(p->object_fd, FILE_MODE);
         r = dir_sync_chain(&p->objects);
         if (r < 0)
                 return trouble(p, r, "syncing the folder of an object");
+        CRASH_POINT("object-durable");
         if (fstat(p->object_fd, &ours) < 0 || fstatat(p->objects.fds[2], p->object_key.parts[3], &there, AT_SYMLINK_NOFOLLOW) < 0)
                 return trouble(p, errno, "looking at an object");
         if (there.st_ino != ours.st_ino || (uint64_t) there.st_size != p->request->size_bytes)
@@ -270,8 +281,10 @@ static int place_manifest(Put *p) {
         p->manifest_uncertain = true;
         if (r < 0)
                 return trouble(p, r, "naming a manifest");
+        CRASH_POINT("manifest-placed");
         (void) fchmod(p->manifest_fd, FILE_MODE);
         r = dir_sync_chain(&p->manifests);
+        CRASH_POINT("manifest-durable");
         return r < 0 ? trouble(p, r, "syncing the folder of a manifest") : 0;
 }
 
@@ -279,8 +292,10 @@ static int place_manifest(Put *p) {
 static void withdraw_object(Put *p) {
         if (!p->object_placed)
                 return;
+        CRASH_POINT("withdraw-begins");
         if (unlinkat(p->objects.fds[2], p->object_key.parts[3], 0) < 0 && errno != ENOENT)
                 return;
+        CRASH_POINT("object-withdrawn");
         if (fd_sync_dir(p->objects.fds[2]) >= 0)
                 p->object_placed = false;
 }
@@ -349,6 +364,7 @@ static void put_end(Put *p) {
                 (void) unlinkat(p->tmp, p->object_tmp, 0);
         if (p->manifest_fd >= 0 && !p->manifest_uncertain && !p->object_placed)
                 (void) unlinkat(p->tmp, p->manifest_tmp, 0);
+        CRASH_POINT("put-ends");
         fd_close(p->object_fd);
         fd_close(p->manifest_fd);
         dir_close_chain(&p->objects);

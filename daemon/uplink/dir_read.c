@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "uplink/dir_private.h"
@@ -129,6 +130,7 @@ static int verify_object(DirStore *s, int root, Task *task, const Manifest *m, u
         /* Another process may have put it a moment ago and not synced it yet. */
         if (fsync(fd) < 0 || (r = dir_sync_chain(&c)) < 0)
                 return dir_fail(s, r < 0 ? r : errno, "syncing an object", &task->answer);
+        CRASH_POINT("confirm-synced");
         r = uncached_digest(fd, m->size_bytes, task, &digest);
         if (r < 0)
                 return dir_fail(s, r, "reading an object", &task->answer);

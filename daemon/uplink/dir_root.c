@@ -17,6 +17,7 @@
 #include <jansson.h>
 #include <systemd/sd-id128.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "uplink/dir_private.h"
@@ -193,10 +194,13 @@ static int write_marker(int root) {
         if (fd < 0)
                 return -errno;
         r = fd_write_full(fd, text, strlen(text));
+        CRASH_POINT("marker-written");
         if (r >= 0 && fdatasync(fd) < 0)
                 r = -errno;
+        CRASH_POINT("marker-synced");
         if (r >= 0)
                 r = dir_place(root, temporary, root, DIR_MARKER);
+        CRASH_POINT("marker-placed");
         (void) unlinkat(root, temporary, 0);
         if (r == -EEXIST)
                 r = 0;

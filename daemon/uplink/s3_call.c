@@ -13,12 +13,14 @@
 #include <openssl/evp.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/text.h"
 #include "uplink/http_time.h"
 #include "uplink/s3_private.h"
 
 #define QUERY_MAX 6u
 #define HEADERS_MAX 16u
+#define STEP_SIZE 64u
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 typedef struct Pair {
@@ -276,11 +278,21 @@ static void read_answer(const S3Call *call, const HttpAnswer *answer, S3Result *
                 ret->retry_after_sec = http_retry_after_sec(retry_after, now);
 }
 
+/* "PUT-objects-uploadId": what a request is, for the crash points around it. */
+static const char *step_name(const S3Call *call, char *ret, size_t size) {
+        const char *below = strstr(call->path, "/manifests/") ? "manifests" : strstr(call->path, "/objects/") ? "objects" : "other";
+
+        (void) snprintf(ret, size, "%s-%s-%s", call->method, below, call->n_query > 0 ? call->query[0].name : "");
+        return ret;
+}
+
 static void on_done(void *userdata, const HttpAnswer *answer) {
         S3Call *call = userdata;
         S3Result result;
+        char step[STEP_SIZE];
         int r;
 
+        CRASH_POINT_OF("store-answered", step_name(call, step, sizeof(step)));
         call->request = NULL;
         s3_op_moved(call->op);
         read_answer(call, answer, &result);
@@ -400,8 +412,10 @@ static int try_once(S3Call *call) {
         const char *token;
         ConfError error = {};
         Sigv4Keys keys;
+        char step[STEP_SIZE];
         int r;
 
+        CRASH_POINT_OF("store-request-begins", step_name(call, step, sizeof(step)));
         call->retry.tries++;
         if (s3_credentials_get(call->op->store->credentials, &keys, &token, &error) < 0) {
                 (void) answer_fail(&call->op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR, "%s", error.text);

@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 
@@ -217,8 +218,10 @@ static int append_line(const S3Record *r, json_t *j) {
         k = dump_line(j, &line);
         if (k >= 0)
                 k = fd_write_full(r->fd, line, strlen(line));
+        CRASH_POINT("record-written");
         if (k >= 0 && fdatasync(r->fd) < 0)
                 k = -errno;
+        CRASH_POINT("record-synced");
         return k;
 }
 
@@ -351,8 +354,10 @@ int s3_record_add_part(S3Record *r, unsigned number, uint64_t size_bytes, const 
 int s3_record_remove(S3Record *r) {
         if (r->fd < 0)
                 return 0;
+        CRASH_POINT("record-remove-begins");
         if (unlinkat(r->dir, r->name, 0) < 0 && errno != ENOENT)
                 return -errno;
+        CRASH_POINT("record-removed");
         r->fd = fd_close(r->fd);
         return fd_sync_dir(r->dir);
 }
@@ -423,7 +428,9 @@ int s3_record_find_orphan(int dir, const char *store, int64_t before_unix_sec, S
 }
 
 int s3_record_remove_orphan(int dir, const S3Orphan *orphan) {
+        CRASH_POINT("orphan-remove-begins");
         if (unlinkat(dir, orphan->name, 0) < 0 && errno != ENOENT)
                 return -errno;
+        CRASH_POINT("orphan-removed");
         return fd_sync_dir(dir);
 }

@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The crash matrix: every named crash point of berthd, berth-bay and berth-uplink, each ended there by SIGKILL.
+
+usage: matrix.py [--deep N] [--lanes N] [--only WORDS]
+
+The points are read from the programs themselves (built with CRASH_POINTS=1, in $BERTH_CRASH_BUILD), so that none can be forgotten. Each
+scenario of crash_rig.py is played once undisturbed to see which points it passes, and what for (a commit passes its points once for each
+kind of fact in it). Then each is armed in turn, in a new dock: the process is ended there, started again, and all must come to the same
+end with nothing lost, nothing twice, and nothing erased without a receipt. A point that no scenario passes fails, unless ELSEWHERE says
+which test passes it. `--deep N` ends it at up to N different passes of each point, and once more with everybody killed at once.
+TAP. Runs several docks at a time, each in a simulator of its own.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+BUILD = os.environ.get("BERTH_BUILD", os.path.join(os.getcwd(), "build"))
+CRASH_BUILD = os.environ.get("BERTH_CRASH_BUILD", BUILD + "-crash")
+os.environ["BERTH_CRASH_BUILD"] = os.environ["BERTH_BUILD"] = CRASH_BUILD
+
+# Points that no scenario here passes: why, and which test does.
+ELSEWHERE = {
+    "berthd unseal-begins": "the database refuses the fact of a copy: test_trouble.py",
+    "berthd unseal-mode-set": "the database refuses the fact of a copy: test_trouble.py",
+    "berth-uplink withdraw-begins": "two docks race for one manifest: tests/unit/test_dir_crash.c",
+    "berth-uplink object-withdrawn": "two docks race for one manifest: tests/unit/test_dir_crash.c",
+    "berth-uplink linked": "a file system without RENAME_NOREPLACE: tests/unit/test_dir_crash.c",
+    "berth-uplink orphan-remove-begins": "a record that is days old: tests/store/test_s3_crash.py",
+    "berth-uplink orphan-removed": "a record that is days old: tests/store/test_s3_crash.py",
+}
+# Functions of base/ that a program is linked with and does not call.
+UNUSED = {
+    "berth-bay": ("folder-", "rename", "replace", "new-name-synced"),
+    "berth-uplink": ("rename", "new-name-synced"),
+}
+# These are the s3 store's: tests/store/test_s3_crash.py.
+S3_POINTS = ("berth-uplink store-", "berth-uplink record-", "berth-uplink orphan-", "berth-uplink replace")
+
+
+def is_elsewhere(point):
+    program, name = point.split(" ", 1)
+    return point in ELSEWHERE or point.startswith(S3_POINTS) or name.startswith(UNUSED.get(program, ("\0",)))
+
+
+# ---- A lane: one dock in one simulator, which is told what to play ------------------------------------------------
+
+
+def lane():
+    import crash_rig
+    import rack
+    rack.enter("1-1:4")
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    with tempfile.TemporaryDirectory(prefix="berth-matrix-") as folder:
+        rig = crash_rig.Rig(rack.Sim(), folder)
+        for line in sys.stdin:
+            order = json.loads(line)
+            scenario = crash_rig.SCENARIOS[order["scenario"]]
+            try:
+                passed, fired = rig.run(scenario, scenario.first + tuple(map(tuple, order["armed"])), order["power"])
+                answer = {"passed": passed if not order["armed"] else [], "fired": fired}
+            except Exception:  # noqa: BLE001
+                answer = {"error": traceback.format_exc() + rig.dock.logs()}
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+        rig.close()
+
+
+class Lane:
+    def __init__(self):
+        self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--lane"], stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, text=True)
+
+    def play(self, scenario, armed=(), power=False):
+        self.child.stdin.write(json.dumps({"scenario": scenario, "armed": armed, "power": power}) + "\n")
+        self.child.stdin.flush()
+        line = self.child.stdout.readline()
+        assert line, f"a lane ended with {self.child.wait()}"
+        return json.loads(line)
+
+    def close(self):
+        self.child.stdin.close()
+        return self.child.wait()
+
+
+# ---- The matrix ---------------------------------------------------------------------------------------------------
+
+
+class Matrix:
+    def __init__(self, arguments):
+        import crash_rig
+        self.rig = crash_rig
+        self.deep, self.only = arguments.deep, arguments.only
+        self.lanes = [Lane() for _ in range(arguments.lanes)]
+        self.pool = concurrent.futures.ThreadPoolExecutor(len(self.lanes))
+        self.counts = collections.Counter()
+
+    def on_lane(self, order):
+        lane_ = self.lanes.pop()
+        try:
+            return lane_.play(*order)
+        finally:
+            self.lanes.append(lane_)
+
+    def census(self):
+        """[{label: how often}] for each scenario: what it passes after the crashes that make it."""
+        answers = list(self.pool.map(self.on_lane, [(n,) for n in range(len(self.rig.SCENARIOS))]))
+        for n, answer in enumerate(answers):
+            if "error" in answer:
+                print(f"not ok - {self.rig.SCENARIOS[n].name}, undisturbed\n" + comment(answer["error"]))
+                sys.exit(1)
+        return [collections.Counter(answer["passed"]) for answer in answers]
+
+    def orders(self, census, points):
+        """What to arm: each label in the first scenario that passes it."""
+        orders, seen, reached = [], set(), set()
+        for n, labels in enumerate(census):
+            for label in sorted(labels):
+                point = label.split(":")[0]
+                reached.add(point)
+                if label in seen:
+                    continue
+                seen.add(label)
+                for at in self.rig.spread(labels[label], self.deep):
+                    orders.append((n, [(label, at)], False))
+                    if self.deep > 1:
+                        orders.append((n, [(label, at)], True))
+        return [o for o in orders if not self.only or self.only in o[1][0][0]], reached, points
+
+    def play(self, order):
+        answer = self.on_lane(order)
+        # A point that hangs on how fast the one and the other were is given a second chance to be passed.
+        for _ in range(2):
+            if "error" in answer or answer["fired"]:
+                break
+            self.counts["again"] += 1
+            answer = self.on_lane(order)
+        return order, answer
+
+    def close(self):
+        self.pool.shutdown()
+        assert all(lane_.close() == 0 for lane_ in self.lanes), "a lane ended badly"
+
+
+def comment(text):
+    return "".join(f"# {line}\n" for line in text.splitlines())
+
+
+def check_points(points, reached):
+    missing = [p for p in points if p not in reached and not is_elsewhere(p)]
+    stale = [p for p in reached if is_elsewhere(p)]
+    unknown = [p for p in reached if p not in points]
+    ok = not missing and not stale and not unknown and len(points) > 50
+    print(f"{'ok' if ok else 'not ok'} 1 - every crash point of the three programs is passed by a scenario, or said to be passed elsewhere")
+    for what, found in (("passed by no scenario", missing), ("listed as passed elsewhere, and passed", stale), ("in no program", unknown)):
+        print(comment("\n".join(f"{what}: {p}" for p in found)), end="")
+    return ok
+
+
+def check_release():
+    from crash_points import PROGRAMS, points_of
+    found = [p for p in PROGRAMS if os.path.exists(os.path.join(BUILD, p)) and points_of(os.path.join(BUILD, p))]
+    print(f"{'not ok' if found else 'ok'} 2 - no crash point is in the programs that are installed")
+    return not found
+
+
+def main():
+    from crash_points import all_points
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--deep", type=int, default=1)
+    parser.add_argument("--lanes", type=int, default=(os.cpu_count() or 2) + 1)
+    parser.add_argument("--only")
+    arguments = parser.parse_args()
+    matrix = Matrix(arguments)
+    census = matrix.census()
+    orders, reached, points = matrix.orders(census, all_points(CRASH_BUILD))
+    print(f"1..{len(orders) + 2}\n# {len(points)} points, {len(orders)} crashes", flush=True)
+    good = check_points(points, reached) & check_release()
+    for number, (order, answer) in enumerate(matrix.pool.map(matrix.play, orders), 3):
+        (label, at), name = order[1][0], matrix.rig.SCENARIOS[order[0]].name
+        ok = "error" not in answer and answer["fired"]
+        good &= ok
+        others = ", and all others with it" if order[2] else ""
+        print(f"{'ok' if ok else 'not ok'} {number} - {name}: ended at {label}, pass {at}{others}", flush=True)
+        if not ok:
+            print(comment(answer.get("error", "the point was not passed")), flush=True)
+    matrix.close()
+    print(f"# {len(orders)} crashes, {matrix.counts['again']} tried again")
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--lane"]:
+        lane()
+    else:
+        main()

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A dock that is ended at a crash point, brought up again, and must then come to the same end as any other; and the comparison.
+
+A Scenario is a way through the dock's work. Rig.run() plays one with a point armed: whoever dies is started again, until the scenario has
+come to its end. Both when it died and at the end, what the simulated camera generated is compared with what there is.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+
+import rack
+from crash_points import CrashFile
+
+MIB = 1 << 20
+DEADLINE = 90
+TIMEOUTS = {"backoff_min": "100ms", "backoff_max": "200ms", "reconcile": "1s"}
+
+
+class Rig:
+    """One dock, in the simulator, that is made anew for each run. Cameras are named after the run."""
+
+    def __init__(self, sim, folder, port="1-1.1", make_place=None):
+        self.sim, self.folder, self.port, self.make_place = sim, folder, port, make_place
+        self.number = 0
+        self.dock = rack.Dock(folder, [port], timeouts=TIMEOUTS)
+        self.file = None
+        self.camera = self.serial = None
+        self.made = {}  # {path: [sha256 of each content that the camera had under it]}
+        self.power = False
+
+    # ---- the scenarios' words
+
+    def new_camera(self, clips):
+        self.sim("camera", name=self.camera, type="ptp", serial=self.serial, model="BC-1", clips=clips)
+        self.note_content()
+
+    def note_content(self):
+        for path, digest in rack.sha256_of(self.sim("state", camera=self.camera, sha256=True)).items():
+            if digest not in self.made.setdefault(path, []):
+                self.made[path].append(digest)
+
+    def plug(self):
+        self.sim("plug", camera=self.camera, port=self.port)
+
+    def unplug(self):
+        self.sim("unplug", camera=self.camera)
+
+    def on_camera(self):
+        return {clip["path"] for clip in self.sim("state", camera=self.camera)["clips"]}
+
+    def wait(self, predicate, what):
+        """With whoever died started again, and the comparison made at that moment."""
+
+        def turn():
+            self.revive()
+            return predicate()
+
+        return self.dock.wait(turn, what, DEADLINE)
+
+    def wait_ready(self):
+        self.wait(lambda: self.dock.owned(rack.NAME) and not self.on_camera() and self.dock.state_of(1) == "ready", "the bay to be ready")
+
+    def wait_event(self, kind):
+        self.wait(lambda: self.dock.events(kind), f"the event {kind}")
+
+    def set_reserve(self, text):
+        self.dock.config["reserve"] = text
+        self.dock.write_config()
+
+    def stop(self):
+        """An orderly end of both; whoever is ended on the way starts again, and is asked again."""
+        for _ in range(2):
+            # Not before it minds signals.
+            self.wait(lambda: self.dock.owned(rack.NAME), "berthd on the bus")
+            ended = [self.dock.daemon.end(), self.dock.uplink.end()]
+            if ended == [0, 0]:
+                return
+            assert all(status in (0, -9) for status in ended), f"berthd and berth-uplink ended with {ended}"
+            self.compare()
+            self.dock.start_uplink()
+            self.dock.start_daemon(wait=False)
+        raise AssertionError("berthd and berth-uplink do not end")
+
+    def start(self, uplink=True):
+        if uplink:
+            self.dock.start_uplink()
+        self.dock.start_daemon(wait=False)
+
+    # ---- dying and coming back
+
+    def revive(self):
+        d = self.dock
+        daemon_died = d.daemon is not None and not d.daemon.running()
+        uplink_died = d.uplink is not None and not d.uplink.running()
+        if not daemon_died and not uplink_died:
+            return
+        for name, process, died in (("berthd", d.daemon, daemon_died), ("berth-uplink", d.uplink, uplink_died)):
+            assert not died or process.child.returncode == -9, f"{name} ended with {process.child.returncode}"
+        if self.power:
+            # The power fails for everybody; the workers went with berthd.
+            for process in (d.daemon, d.uplink):
+                if process is not None and process.running():
+                    process.child.kill()
+                    process.child.wait()
+            daemon_died, uplink_died = d.daemon is not None, d.uplink is not None
+        self.compare()
+        if uplink_died:
+            d.start_uplink()
+        if daemon_died:
+            d.start_daemon(wait=False)
+
+    # ---- judging
+
+    def compare(self):
+        """Everything that the camera generated is on it, or in the store by a manifest with the right bytes. (On the way there it is in the
+        spool, too, but nothing may leave the camera for the spool alone.)"""
+        stored = self.dock.stored()
+        left = self.on_camera()
+        for path, digests in self.made.items():
+            if path not in left:
+                assert digests[-1] in stored.get((self.serial, path), []), f"{path} is gone from the camera and not in the store"
+        for (serial, path), digests in stored.items():
+            assert serial == self.serial and set(digests) <= set(self.made.get(path, [])), f"the store has {path} with other bytes"
+            assert len(digests) == len(set(digests)), f"the store has {path} twice"
+
+    def check_license(self):
+        """No erase without a receipt of strength `digest` for the same bytes, and its beginning on record before it."""
+        receipted, begun, digests = {}, set(), {}
+        for e in self.dock.events():
+            if e["event"] == "copied":
+                digests[e["clip_id"]] = e["digest"]
+            elif e["event"] == "receipted":
+                receipted[e["clip_id"]] = e
+            elif e["event"] == "erase-begun":
+                r = receipted.get(e["clip_id"])
+                assert r and r["strength"] == "digest" and r["digest"] == digests[e["clip_id"]], f"erase begun without a receipt: {e}"
+                begun.add(e["clip_id"])
+            elif e["event"] == "erased":
+                assert e["clip_id"] in begun, f"erased without its beginning on record: {e}"
+
+    def check_end(self, contents=None):
+        """Stored once, with its bytes, and nothing else is left anywhere."""
+        stored = self.dock.stored()
+        for path, digests in self.made.items():
+            there = stored.get((self.serial, path))
+            assert there == digests[-1:], f"{path}: the store has {there}, not {digests[-1:]}"
+        assert len(stored) == len(self.made)
+        assert len(self.dock.objects()) == len(self.made), f"{len(self.dock.objects())} objects for {len(self.made)} clips"
+        assert not self.on_camera()
+        self.check_license()
+        self.dock.check_chain()
+        assert self.dock.rows("PRAGMA integrity_check") == [("ok",)]
+        assert os.listdir(os.path.join(self.dock.state, "incoming")) == [], "something is left in incoming/"
+        assert os.listdir(os.path.join(self.dock.state, "kept")) == [] or contents == "kept", "something was set aside"
+        self.check_spool()
+
+    def check_spool(self):
+        known = {row[0] for row in self.dock.rows("SELECT spool_name FROM clips WHERE spool_name IS NOT NULL")}
+        there = os.listdir(os.path.join(self.dock.state, "spool"))
+        wanted = known | {name.replace(".clip", ".json") for name in known}
+        assert set(there) == wanted, f"spool/ holds {there}, and the facts name {known}"
+        for name, digest in self.dock.rows("SELECT spool_name, digest FROM clips WHERE spool_name IS NOT NULL"):
+            with open(os.path.join(self.dock.state, "spool", name), "rb") as f:
+                assert hashlib.sha256(f.read()).digest() == digest, f"spool/{name} has other bytes than its fact"
+
+    # ---- one run
+
+    def run(self, scenario, armed=(), power=False):
+        """Plays a scenario with each (label, at) armed after the one before has ended a process. Returns what was passed, in order, and
+        whether all of them ended one."""
+        self.number += 1
+        d = self.dock
+        place = os.path.join(self.folder, f"run{self.number}")
+        d.state, d.store = os.path.join(place, "state"), os.path.join(place, "store")
+        os.makedirs(d.state)
+        os.makedirs(d.store)
+        if self.make_place:
+            d.s3 = self.make_place(self.number)
+        self.set_reserve("16M")
+        for log in ("berthd.log", "uplink.log"):
+            open(d.path(log), "w", encoding="ascii").close()
+        self.camera, self.serial, self.made = f"k{self.number}", f"SN-k{self.number}", {}
+        self.power = power
+        self.file = CrashFile(d.path("crash-points"))
+        d.daemon_env = dict(self.file.env)
+        os.environ.update(self.file.env)
+        waiting = list(armed)
+
+        def arm_next():
+            label, at = waiting.pop(0) if waiting else ("", 1)
+            self.file.arm(label, at)
+
+        revive = self.revive
+
+        def revive_and_arm():
+            if self.file.fired() and waiting:
+                # The dead are counted before the next one is armed.
+                d.wait(lambda: not os.path.exists(f"/proc/{self.file.fired()}") or is_zombie(self.file.fired()), "the process to be dead")
+                arm_next()
+            revive()
+
+        self.revive = revive_and_arm
+        try:
+            arm_next()
+            scenario.play(self)
+            fired = not waiting and (not armed or self.file.fired() != 0)
+            passed = self.file.passed()
+            self.unplug_if_in()
+        except Exception:
+            for process in (d.daemon, d.uplink):
+                if process is not None and process.running():
+                    process.child.kill()
+                    process.child.wait()
+            self.unplug_if_in()
+            raise
+        finally:
+            self.revive = revive
+            self.file.close()
+            d.daemon = d.uplink = None
+        shutil.rmtree(place)
+        return passed, fired
+
+    def unplug_if_in(self):
+        for camera in self.sim("list")["cameras"]:
+            if camera["camera"] == self.camera and camera["port"]:
+                self.unplug()
+
+    def close(self):
+        self.dock.close()
+
+
+def is_zombie(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+class Scenario:
+    """A way through the dock's work. `first` are crashes that make it what it is: (label, at)."""
+
+    def __init__(self, name, play, first=()):
+        self.name, self.play, self.first = name, play, tuple(first)
+
+
+def play_job(rig):
+    """The main job, and an orderly end."""
+    rig.new_camera([rack.make_clip("DCIM/EMPTY.MP4", 0, 1), rack.make_clip("DCIM/SMALL.MP4", 5000, rig.number),
+                    rack.make_clip("DCIM/LARGE.MP4", 9 * MIB, rig.number + 1)])
+    rig.plug()
+    rig.start()
+    rig.wait_ready()
+    rig.stop()
+    rig.check_end()
+
+
+def pull_half(rig):
+    """A camera that is taken out after some of its clip's blocks were recorded."""
+    rig.new_camera([rack.make_clip("DCIM/LONG.MP4", 40 * MIB, rig.number)])
+    rig.sim("slow", camera=rig.camera, bytes_per_sec=40 * MIB)
+    rig.plug()
+    rig.start()
+    rig.wait(lambda: rig.dock.rows("SELECT 1 FROM blocks"), "a block's fact")
+    rig.unplug()
+    rig.sim("slow", camera=rig.camera, bytes_per_sec=0)
+    rig.wait(lambda: rig.dock.owned(rack.NAME) and rig.dock.state_of(1) == "empty", "the bay to be empty")
+
+
+def play_undocked(rig):
+    """It comes back, and the pull goes on where it was."""
+    pull_half(rig)
+    rig.plug()
+    rig.wait_ready()
+    rig.stop()
+    rig.check_end()
+
+
+def play_changed(rig):
+    """It comes back with another head, so the part is set aside."""
+    pull_half(rig)
+    rig.sim("change_clip", camera=rig.camera, path="DCIM/LONG.MP4", patch_offset=0, patch_hex="deadbeef")
+    rig.made.clear()
+    rig.note_content()
+    rig.plug()
+    rig.wait_ready()
+    rig.stop()
+    rig.check_end("kept")
+
+
+def play_bad_copy(rig):
+    """The spool's disk changes a byte of a copy before it is stored: the copy is set aside, and the camera asked again."""
+    rig.new_camera([rack.make_clip("DCIM/CLIP.MP4", MIB, rig.number)])
+    rig.plug()
+    rig.start(uplink=False)
+    rig.wait_event("copied")
+    name = rig.dock.rows("SELECT spool_name FROM clips")[0][0]
+    path = os.path.join(rig.dock.state, "spool", name)
+    os.chmod(path, 0o600)
+    with open(path, "r+b") as f:
+        f.seek(4711)
+        byte = f.read(1)
+        f.seek(4711)
+        f.write(bytes([byte[0] ^ 1]))
+    rig.dock.start_uplink()
+    rig.wait_ready()
+    rig.stop()
+    rig.check_end("kept")
+
+
+def play_room(rig):
+    """The spool's copies make room for another clip once they are stored."""
+    rig.new_camera([rack.make_clip(f"DCIM/{n}.MP4", 100000 + n, rig.number) for n in range(2)])
+    rig.plug()
+    rig.start()
+    rig.wait_ready()
+    rig.stop()
+    rig.sim("add_clip", camera=rig.camera, path="DCIM/NEW.MP4", size=5000, seed=rig.number, mtime=1700000000)
+    rig.note_content()
+    rig.set_reserve("900T")
+    rig.start()
+    rig.wait(lambda: len(rig.dock.events("spool-released")) == 2, "the copies to be released")
+    rig.stop()
+    rig.set_reserve("16M")
+    rig.start()
+    rig.wait_ready()
+    rig.stop()
+    rig.check_end()
+
+
+SCENARIOS = [
+    Scenario("the main job", play_job),
+    Scenario("undocked while pulling", play_undocked),
+    Scenario("changed while away", play_changed),
+    Scenario("a damaged spool copy", play_bad_copy),
+    Scenario("room is needed", play_room),
+    Scenario("sealed, and not on record", play_job, [("berthd rename-durable", 1)]),
+    Scenario("killed with an intent in the store", play_job, [("berth-uplink intent-durable", 1)]),
+    Scenario("killed with an object in the store", play_job, [("berth-uplink object-durable", 1)]),
+    Scenario("stored, and the answer lost", play_job, [("berth-uplink answer-begins:Put", 1)]),
+]
+
+
+def spread(labels, limit):
+    """At most `limit` of a point's passes: the first, the last, and some between."""
+    if labels <= limit:
+        return list(range(1, labels + 1))
+    return sorted({1 + k * (labels - 1) // (limit - 1) for k in range(limit)}) if limit > 1 else [1]
