@@ -27,7 +27,7 @@
  *   Confirm     sstay          s
  *                              object key, manifest key, size, SHA-256 -> strength. The manifest is read again and must
  *                              name this object, size and digest, and the object must be there with that size.
- *   GetState                   ss         WIRE_STORE_*, and a sentence ("" when ready)
+ *   GetState                   ss         WIRE_STORE_*, and a sentence (when ready: "", or what is not as it should be all the same)
  *
  * Signal
  *   Progress      tt           clip id, bytes of it that the store has

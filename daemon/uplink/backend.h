@@ -70,7 +70,8 @@ typedef struct Answer {
         const char *error; /* WIRE_UPLINK_E_*, NULL when it succeeded */
         const char *state; /* WIRE_STORE_* that the store was found in, NULL when nothing was learned about it as a whole */
         uint64_t retry_after_sec; /* with WIRE_UPLINK_E_BUSY: what the store named, 0 when it named nothing */
-        char text[512];    /* one sentence, unless it succeeded */
+        /* One sentence, unless it succeeded; of a probe that succeeded: what is not as it should be all the same, or "". */
+        char text[512];
 } Answer;
 
 /* `state` may be NULL. Returns -1, for `return answer_fail(…)`. */

@@ -46,8 +46,10 @@ static void set_state(Probe *p, const char *state, const char *text) {
                 (void) snprintf(p->text, sizeof(p->text), "%s", text);
         if (same || p->stopped)
                 return;
-        if (p->ready)
+        if (p->ready && !p->text[0])
                 log_notice(NULL, "The store is ready");
+        else if (p->ready)
+                log_warning(NULL, "The store is ready, %s", p->text);
         else
                 log_warning(NULL, "The store takes nothing (%s): %s", state, p->text);
         p->changed(p->userdata);
@@ -83,7 +85,7 @@ static void take_answer(Probe *p, const Task *task) {
                 p->need_bytes = 0;
                 if (task->probe.thorough)
                         p->thorough_at_usec = clock_boottime_usec();
-                return set_state(p, WIRE_STORE_READY, "");
+                return set_state(p, WIRE_STORE_READY, task->answer.text);
         }
         p->failures++;
         set_state(p, task->answer.state ? task->answer.state : WIRE_STORE_ERROR, task->answer.text);

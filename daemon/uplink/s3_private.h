@@ -27,6 +27,8 @@ typedef struct S3Promises {
         bool conditional;     /* If-None-Match: * is kept */
         bool checks_sha256;   /* a wrong x-amz-content-sha256 is refused */
         bool checks_checksum; /* a wrong x-amz-checksum-sha256 is refused */
+        /* What our keys are good for, and should not be. */
+        bool may_delete, may_replace;
 } S3Promises;
 
 typedef struct S3Store {

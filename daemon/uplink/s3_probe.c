@@ -3,7 +3,8 @@
 /*
  * Is the store there, and does it keep what receipts rest on? Tried out with a few objects in probe/<dock>/, all put with
  * If-None-Match: *, so that they are made once and neither replaced nor deleted: one that is there tells as much as one that is
- * made. That an object lies under the name of a lie says that the store took it.
+ * made. That an object lies under the name of a lie says that the store took it. One more is put over and deleted, which a dock's
+ * keys had better not be good for.
  */
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 typedef struct S3Look {
         S3Op op; /* first */
         S3Promises promises;
+        char version[S3_UPLOAD_ID_SIZE]; /* that was put over another */
         S3Orphan orphan;
         unsigned orphans;
 } S3Look;
@@ -41,10 +43,14 @@ static void release(S3Op *op) {
 
 static S3Call *probe_call(S3Op *op, const char *method, const char *name) {
         _cleanup_(freep) char *key = text_format("probe/%s/%s", op->store->owner, name);
-        S3Call *call = key ? s3_call_new(op, method, key) : NULL;
 
-        if (text_equal(method, "PUT"))
-                s3_call_header(call, "if-none-match", "*");
+        return key ? s3_call_new(op, method, key) : NULL;
+}
+
+static S3Call *probe_put(S3Op *op, const char *name) {
+        S3Call *call = probe_call(op, "PUT", name);
+
+        s3_call_header(call, "if-none-match", "*");
         return call;
 }
 
@@ -101,12 +107,93 @@ static void sweep(S3Op *op) {
 
 /* ---- What the store keeps ------------------------------------------------------------------------------------------ */
 
+/* The store is ready all the same: whether its keys are what they should be, the site knows. */
+static void say_powers(S3Op *op) {
+        const S3Promises *promises = &op->store->promises;
+
+        if (promises->may_delete || promises->may_replace)
+                (void) snprintf(op->task->answer.text, sizeof(op->task->answer.text),
+                                "but the dock's keys may %s what is stored there: see Permissions in store-layout.md",
+                                !promises->may_delete ? "replace" : promises->may_replace ? "delete and replace" : "delete");
+}
+
 static void learned(S3Op *op) {
         S3Look *l = look_of(op);
 
         l->promises.known = true;
         op->store->promises = l->promises;
+        say_powers(op);
         sweep(op);
+}
+
+/* 1: it was done. 0: it was refused. -1: nobody knows, which ends the operation. */
+static int judge_power(S3Op *op, const S3Result *result) {
+        if (result->outcome == S3_OK)
+                return 1;
+        if (!s3_outcome_is_passing(result->outcome))
+                return 0;
+        s3_op_fail(op, result, "trying out what its keys are good for");
+        return -1;
+}
+
+static void on_version_deleted(S3Op *op, const S3Result *result) {
+        int r = judge_power(op, result);
+
+        if (r < 0)
+                return;
+        look_of(op)->promises.may_delete = r > 0;
+        learned(op);
+}
+
+static void on_deleted(S3Op *op, const S3Result *result) {
+        S3Look *l = look_of(op);
+        char marker[8] = "";
+        int r = judge_power(op, result);
+        S3Call *call;
+
+        if (r < 0)
+                return;
+        /* In a bucket with versions it is only hidden; then it takes more to be rid of it. */
+        if (r > 0 && http_header(result->answer, "x-amz-delete-marker", marker, sizeof(marker)) && text_equal(marker, "true")) {
+                if (!l->version[0])
+                        return learned(op);
+                call = probe_call(op, "DELETE", "replaced");
+                s3_call_query(call, "versionId", l->version);
+                return s3_call_send(op, call, on_version_deleted);
+        }
+        l->promises.may_delete = r > 0;
+        learned(op);
+}
+
+static void on_replaced(S3Op *op, const S3Result *result) {
+        S3Look *l = look_of(op);
+        int r = judge_power(op, result);
+
+        if (r < 0)
+                return;
+        if (r == 0 || !http_header(result->answer, "x-amz-version-id", l->version, sizeof(l->version)) ||
+            text_equal(l->version, "null"))
+                l->version[0] = 0;
+        /* What has versions is still there. */
+        l->promises.may_replace = r > 0 && !l->version[0];
+        s3_call_send(op, probe_call(op, "DELETE", "replaced"), on_deleted);
+}
+
+static void on_replaceable(S3Op *op, const S3Result *result) {
+        S3Call *call;
+
+        if (result->outcome != S3_OK && result->outcome != S3_EXISTS)
+                return s3_op_fail(op, result, "putting a sample");
+        call = probe_call(op, "PUT", "replaced");
+        s3_call_text(call, strdup(SECOND_TEXT), "text/plain", true);
+        s3_call_send(op, call, on_replaced);
+}
+
+static void try_powers(S3Op *op) {
+        S3Call *call = probe_put(op, "replaced");
+
+        s3_call_text(call, strdup(FIRST_TEXT), "text/plain", true);
+        s3_call_send(op, call, on_replaceable);
 }
 
 static void on_lock(S3Op *op, const S3Result *result) {
@@ -121,14 +208,14 @@ static void on_lock(S3Op *op, const S3Result *result) {
         /* Who may not ask finds out with the first clip. */
         if (result->outcome != S3_OK && result->outcome != S3_NOT_ALLOWED)
                 return s3_op_fail(op, result, "asking for its Object Lock");
-        learned(op);
+        try_powers(op);
 }
 
 static void look_at_lock(S3Op *op) {
         S3Call *call;
 
         if (!op->store->lock_mode && !op->store->legal_hold)
-                return learned(op);
+                return try_powers(op);
         call = s3_call_new(op, "GET", NULL);
         s3_call_query(call, "object-lock", "");
         s3_call_send(op, call, on_lock);
@@ -167,7 +254,7 @@ static void on_sha256_lie(S3Op *op, const S3Result *result) {
         if (r < 0)
                 return;
         look_of(op)->promises.checks_sha256 = r > 0;
-        call = probe_call(op, "PUT", "wrong-checksum");
+        call = probe_put(op, "wrong-checksum");
         s3_call_text(call, strdup(FIRST_TEXT), "text/plain", false);
         s3_call_lie(call, true);
         s3_call_tries(call, 1);
@@ -195,7 +282,7 @@ static void on_read(S3Op *op, const S3Result *result) {
                         op->store->name);
                 return s3_op_end(op);
         }
-        call = probe_call(op, "PUT", "wrong-sha256");
+        call = probe_put(op, "wrong-sha256");
         s3_call_text(call, strdup(FIRST_TEXT), "text/plain", false);
         s3_call_lie(call, false);
         s3_call_tries(call, 1);
@@ -214,7 +301,7 @@ static void on_first(S3Op *op, const S3Result *result) {
 
         if (result->outcome != S3_OK && result->outcome != S3_EXISTS)
                 return s3_op_fail(op, result, "putting a sample");
-        call = probe_call(op, "PUT", "conditional");
+        call = probe_put(op, "conditional");
         s3_call_text(call, strdup(SECOND_TEXT), "text/plain", true);
         s3_call_send(op, call, on_second);
 }
@@ -226,9 +313,11 @@ static void on_glance(S3Op *op, const S3Result *result) {
 
         if (result->outcome != S3_OK && result->outcome != S3_ABSENT)
                 return s3_op_fail(op, result, "looking at it");
-        if (!op->task->probe.thorough && op->store->promises.known)
+        if (!op->task->probe.thorough && op->store->promises.known) {
+                say_powers(op);
                 return s3_op_end(op);
-        call = probe_call(op, "PUT", "conditional");
+        }
+        call = probe_put(op, "conditional");
         s3_call_text(call, strdup(FIRST_TEXT), "text/plain", true);
         s3_call_send(op, call, on_first);
 }

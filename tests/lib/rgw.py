@@ -196,8 +196,8 @@ class Rgw:
     def make_bucket(self, name, lock=False):
         self.curl(f"/{name}", "-X", "PUT", *(["-H", "x-amz-bucket-object-lock-enabled: true"] if lock else []))
 
-    def get(self, bucket, key):
-        return self.curl(f"/{bucket}/{key}")[0]
+    def get(self, bucket, key, keys=(ACCESS_KEY, SECRET_KEY)):
+        return self.curl(f"/{bucket}/{key}", keys=keys)[0]
 
     def _listing(self, bucket, query, tag):
         text = self.curl(f"/{bucket}?{query}")[0].decode()

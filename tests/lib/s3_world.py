@@ -54,6 +54,7 @@ class World:
         os.makedirs(folder)
         dock = Dock(self, folder, bucket, prefix or f"test-{self.number}", endpoint or self.proxy.endpoint, settings)
         dock.write_keys(*keys)
+        dock.access = keys[:2]
         self.docks.append(dock)
         return dock
 
@@ -109,7 +110,8 @@ class Dock(uplink.Uplink):
     # ---- the store's contents, by a foreign client
 
     def get(self, key):
-        return self.world.store.get(self.bucket, f"{self.prefix}/{key}")
+        # With its own keys: to Ceph an object is its writer's, and not the bucket's owner's.
+        return self.world.store.get(self.bucket, f"{self.prefix}/{key}", self.access)
 
     def keys(self, below):
         return [key.removeprefix(self.prefix + "/") for key in self.world.store.keys(self.bucket, f"{self.prefix}/{below}/")]
