@@ -18,6 +18,7 @@
 #define BUS_E_NO_SUCH_CAMERA "org.berth.Dock1.Error.NoSuchCamera"
 #define BUS_E_NO_SUCH_CLIP "org.berth.Dock1.Error.NoSuchClip"
 #define BUS_E_TOO_LATE "org.berth.Dock1.Error.TooLate"
+#define BUS_E_NOT_STORED "org.berth.Dock1.Error.NotStored"
 #define BUS_E_BUSY "org.berth.Dock1.Error.Busy"
 
 typedef struct BusManager BusManager;

@@ -46,6 +46,12 @@ static int confirm_identity(sd_bus_message *m, void *userdata, sd_bus_error *ret
         return camera_bus_confirm_identity(m, o->camera, ret_error);
 }
 
+static int erase(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const BusCamera *o = userdata;
+
+        return camera_bus_erase(m, o->camera, ret_error);
+}
+
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         CAMERA("Serial", "s", CONST, serial),
@@ -67,6 +73,8 @@ static const sd_bus_vtable vtable[] = {
                                 SD_BUS_ARGS("s", officer_id, "s", officer_name, "s", unit_id, "s", unit_name), SD_BUS_NO_RESULT,
                                 set_owner, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ConfirmIdentity", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, confirm_identity,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Erase", SD_BUS_ARGS("b", not_stored), SD_BUS_RESULT("u", ordered, "u", held, "u", unsafe), erase,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

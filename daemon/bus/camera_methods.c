@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "bus/bus_private.h"
 #include "bus/caller.h"
+#include "bus/manager_methods.h"
 
 /* The camera answers when it is done, or left; the caller waits for that. */
 static void answer(void *userdata, int result, const char *text) {
@@ -74,4 +75,66 @@ int camera_bus_confirm_identity(sd_bus_message *m, void *userdata, sd_bus_error 
                 return 1;
         sd_bus_message_unref(m);
         return refuse(ret_error, r, why);
+}
+
+/* ---- Erasing by hand ----------------------------------------------------------------------------------------------- */
+
+static void erase_ordered(void *userdata, int result, const char *text, const EraseOrdered *ordered) {
+        sd_bus_message *call = userdata;
+
+        if (result < 0)
+                (void) sd_bus_reply_method_errorf(call, BUS_E_FAILED, "%s.", text ? text : strerror(-result));
+        else
+                (void) sd_bus_reply_method_return(call, "uuu", (uint32_t) ordered->ordered, (uint32_t) ordered->held,
+                                                  (uint32_t) ordered->unsafe);
+        sd_bus_message_unref(call);
+}
+
+static int erase_given(sd_bus_message *m, int r, char *why, sd_bus_error *ret_error) {
+        _cleanup_(freep) char *text = why;
+
+        if (r >= 0)
+                return 1;
+        sd_bus_message_unref(m);
+        if (r == -ENOENT)
+                return sd_bus_error_set(ret_error, BUS_E_NO_SUCH_CLIP, "The dock knows no clip with this id.");
+        return sd_bus_error_setf(ret_error, r == -EBUSY ? BUS_E_NOT_STORED : BUS_E_FAILED, "Nothing is erased: %s.",
+                                 text ? text : strerror(-r));
+}
+
+int camera_bus_erase(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        char *why = NULL;
+        int not_stored, r;
+        Operator by;
+        Caller caller;
+
+        r = sd_bus_message_read(m, "b", &not_stored);
+        if (r >= 0)
+                r = caller_admin(m, &caller, ret_error);
+        if (r < 0)
+                return r;
+        by = caller_operator(&caller);
+        r = camera_order_erase(userdata, not_stored != 0, &by, erase_ordered, sd_bus_message_ref(m), &why);
+        return erase_given(m, r, why, ret_error);
+}
+
+int manager_bus_erase_clip(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        Manager *manager = (*(Bus **) userdata)->manager;
+        char *why = NULL;
+        int not_stored, r;
+        uint64_t clip_id;
+        Operator by;
+        Caller caller;
+
+        r = sd_bus_message_read(m, "tb", &clip_id, &not_stored);
+        if (r < 0)
+                return r;
+        if (clip_id == 0 || clip_id > INT64_MAX)
+                return sd_bus_error_set(ret_error, BUS_E_INVALID_ARGUMENT, "clip_id: no clip has this id.");
+        r = caller_admin(m, &caller, ret_error);
+        if (r < 0)
+                return r;
+        by = caller_operator(&caller);
+        r = manager_order_erase(manager, clip_id, not_stored != 0, &by, erase_ordered, sd_bus_message_ref(m), &why);
+        return erase_given(m, r, why, ret_error);
 }

@@ -12,6 +12,9 @@ int manager_bus_last_events(sd_bus_message *m, void *userdata, sd_bus_error *ret
 int manager_bus_list_models(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_list_refused(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
+/* camera_methods.c */
+int manager_bus_erase_clip(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
 /* hold_methods.c */
 int manager_bus_set_hold(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_release_hold(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

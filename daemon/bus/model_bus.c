@@ -105,7 +105,7 @@ static void put_firmware(Entry *e, const Model *m) {
 }
 
 static int append_model(sd_bus_message *reply, const Model *m) {
-        char zone[MODEL_TEXT_SIZE];
+        char zone[MODEL_TEXT_SIZE], erase[MODEL_TEXT_SIZE];
         Entry e = { .m = reply };
 
         e.r = sd_bus_message_open_container(reply, 'a', "{sv}");
@@ -129,7 +129,7 @@ static int append_model(sd_bus_message *reply, const Model *m) {
         put_list(&e, "CompanionsTaken", &m->companions_taken);
         put_list(&e, "CompanionsIgnored", &m->companions_ignored);
         put_text(&e, "FileTimes", model_zone_text(m, zone));
-        put_text(&e, "Erase", model_erase_to_string(m->erase));
+        put_text(&e, "Erase", model_erase_text(m, erase));
         put_number(&e, "ChargeMa", m->charge_ma);
         put_number(&e, "BatteryMah", m->battery_mah);
         put_number(&e, "BatteryFloorPercent", m->battery_floor_percent);

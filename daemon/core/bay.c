@@ -59,7 +59,7 @@ static BayDecision next_settled(const BayFacts *f) {
                                       f->formats && f->awaiting_store == 0 && f->held == 0 ? BAY_STEP_FORMAT : BAY_STEP_ERASE, 0 };
         if (f->awaiting_store > 0 || f->erasable > 0 || f->held > 0 || f->erase_retry_at_usec > 0)
                 return (BayDecision){ BAY_SETTLED, BAY_STEP_CLOSE, f->erase_retry_at_usec };
-        return (BayDecision){ BAY_READY, BAY_STEP_CLOSE, 0 };
+        return (BayDecision){ BAY_READY, BAY_STEP_CLOSE, f->policy_at_usec };
 }
 
 /* Off the bus, or about to leave it: nothing can be asked of it, it can only be waited for. */

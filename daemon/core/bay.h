@@ -41,6 +41,7 @@ typedef struct BayFacts {
         size_t erasable;       /* licensed as far as the loop knows */
         uint64_t erase_retry_at_usec; /* clips could be erased, but not before this; 0 when none waits so */
         bool formats;          /* what is erasable is all that is on the camera, and goes by one format */
+        uint64_t policy_at_usec; /* policy may let clips be erased then, for which it is too early now; 0: none wait so */
         size_t awaiting_store; /* copied, waiting for a receipt */
         bool spool_full;
         bool store_waiting; /* the store takes nothing now: do not wait with what is erasable */

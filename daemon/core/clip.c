@@ -30,6 +30,9 @@ ClipNeed clip_next(const ClipFacts *f) {
                 return f->receipted ? CLIP_NEED_PERSON : CLIP_NEED_RECEIPT;
         if (f->blocks_read_here < f->blocks)
                 return CLIP_NEED_VERIFY;
+        /* An upload that is under way reads from the spool alone, but its end must find the clip as it left it. */
+        if (f->unstored_ordered && !f->receipt_accepted)
+                return f->uploading ? CLIP_NEED_RECEIPT : CLIP_NEED_ERASE;
         if (!f->receipted)
                 return CLIP_NEED_RECEIPT;
         return f->receipt_accepted ? CLIP_NEED_ERASE : CLIP_NEED_PERSON;

@@ -35,6 +35,8 @@ typedef struct ClipFacts {
         bool receipted, receipt_accepted; /* its strength is one that the site's policy accepts */
         size_t blocks, blocks_read_here;  /* all blocks of the content; those read in this docking */
         bool erase_allowed;               /* by the site's policy and the camera's model */
+        bool unstored_ordered;            /* somebody ordered its erase even without a receipt */
+        bool uploading;
         bool held;                        /* an operator ordered that it is deleted nowhere */
         unsigned failures;                /* failed attempts of the current kind in this docking */
         unsigned unreadable;              /* readings in this docking that ended at bytes which the medium does not give */

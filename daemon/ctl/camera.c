@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* `berthctl camera confirm|owner`: orders about one camera that is in a bay. */
+/* `berthctl camera confirm|owner|erase`, `berthctl clip erase`: orders about what is in a bay. */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "ctl/bus_client.h"
+#include "ctl/number.h"
 
 #define CAMERA_INTERFACE DOCK_BUS_NAME ".Camera"
 #define OWNER_WORDS 4u
+#define NOT_STORED DOCK_BUS_NAME ".Error.NotStored"
 /* The camera answers to that; the daemon's own deadlines are shorter. */
 #define ORDER_TIMEOUT_USEC (180 * USEC_PER_SEC)
 
@@ -45,8 +48,63 @@ static int order(const Options *options, const char *serial, const char *method,
         return r < 0 ? report(serial, &error, r) : CTL_OK;
 }
 
+/* What was ordered, in words; CTL_FAILURE when something stays. */
+static int tell_ordered(sd_bus_message *reply) {
+        uint32_t ordered, held, unsafe;
+        int r = sd_bus_message_read(reply, "uuu", &ordered, &held, &unsafe);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        printf("%u clips will be erased.\n", ordered);
+        if (held > 0)
+                printf("%u are held, and stay on the camera; 'berthctl hold' lists the holds.\n", held);
+        if (unsafe > 0)
+                printf("%u stay: they are not whole on the dock, in conflict, or protected by the camera.\n", unsafe);
+        return held > 0 || unsafe > 0 ? CTL_FAILURE : CTL_OK;
+}
+
+static int erase(const Options *options, const char *serial, uint64_t clip) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        int r = serial ? new_call(bus, serial, "Erase", &call) : bus_client_message(bus, DOCK_MANAGER_INTERFACE, "EraseClip", &call);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(call, false);
+        if (r >= 0 && !serial)
+                r = sd_bus_message_append(call, "t", clip);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "b", (int) options->not_stored);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        r = sd_bus_call(bus, call, ORDER_TIMEOUT_USEC, &error, &reply);
+        if (sd_bus_error_has_name(&error, NOT_STORED))
+                return ctl_fail(CTL_FAILURE, "%s --not-stored says that: then those clips are on the dock alone until they are stored",
+                                error.message);
+        if (r < 0)
+                return serial ? report(serial, &error, r) : bus_client_report(&error, r);
+        return tell_ordered(reply);
+}
+
+int verb_clip(const Options *options) {
+        uint64_t clip;
+        if (options->n_args == 0 || !text_equal(options->args[0], "erase"))
+                return ctl_fail(CTL_USAGE, "'clip' is followed by 'erase ID'");
+        if (options->n_args != 2 || number_parse(options->args[1], 1, INT64_MAX, &clip) < 0)
+                return ctl_fail(CTL_USAGE, "'clip erase' takes the number of one clip; 'berthctl clips' lists them");
+        return erase(options, NULL, clip);
+}
+
 int verb_camera(const Options *options) {
         const char *what = options->n_args > 0 ? options->args[0] : "";
+        if (text_equal(what, "erase")) {
+                if (options->n_args != 2)
+                        return ctl_fail(CTL_USAGE, "'camera erase' takes one SERIAL");
+                return erase(options, options->args[1], 0);
+        }
+        if (options->not_stored)
+                return ctl_fail(CTL_USAGE, "--not-stored is for 'camera erase' and 'clip erase'");
         if (text_equal(what, "confirm")) {
                 if (options->n_args != 2)
                         return ctl_fail(CTL_USAGE, "'camera confirm' takes one SERIAL");
@@ -58,5 +116,6 @@ int verb_camera(const Options *options) {
                                         "'camera owner' takes SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME; '' leaves one empty");
                 return order(options, options->args[1], "SetOwner", options->args + 2, OWNER_WORDS);
         }
-        return ctl_fail(CTL_USAGE, "'camera' is followed by 'confirm SERIAL' or 'owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME'");
+        return ctl_fail(CTL_USAGE, "'camera' is followed by 'confirm SERIAL', 'erase SERIAL' or "
+                                   "'owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME'");
 }

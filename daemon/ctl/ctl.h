@@ -21,7 +21,7 @@ typedef struct Options {
         char *const *args; /* what follows the verb */
         unsigned n_args;
         const char *address; /* NULL: the system bus */
-        bool json, plain;
+        bool json, plain, not_stored;
         const char *camera, *state; /* "" when any */
         const char *case_name; /* NULL: none given */
         uint64_t clip, before, after;
@@ -41,6 +41,7 @@ int verb_watch(const Options *options);
 int verb_clips(const Options *options);
 int verb_log(const Options *options);
 int verb_refused(const Options *options);
+int verb_clip(const Options *options);
 int verb_camera(const Options *options);
 int verb_transfer(const Options *options);
 int verb_hold(const Options *options);

@@ -24,6 +24,7 @@ enum {
         OPTION_STATE,
         OPTION_CLIP,
         OPTION_CASE,
+        OPTION_NOT_STORED,
         OPTION_MAX,
         OPTION_BEFORE,
         OPTION_AFTER,
@@ -44,6 +45,7 @@ static const struct option long_options[] = {
         { "camera", required_argument, NULL, OPTION_CAMERA },
         { "state", required_argument, NULL, OPTION_STATE },
         { "clip", required_argument, NULL, OPTION_CLIP },
+        { "not-stored", no_argument, NULL, OPTION_NOT_STORED },
         { "case", required_argument, NULL, OPTION_CASE },
         { "max", required_argument, NULL, OPTION_MAX },
         { "before", required_argument, NULL, OPTION_BEFORE },
@@ -65,6 +67,7 @@ typedef enum VerbOptions {
         TAKES_FILES = 1 << 5,  /* --models-dir, --local-models-dir, --rules-dir */
         TAKES_CLIP = 1 << 6,
         TAKES_CASE = 1 << 7,
+        TAKES_ERASE = 1 << 8, /* --not-stored */
 } VerbOptions;
 
 typedef struct Verb {
@@ -84,7 +87,8 @@ static const Verb verbs[] = {
         { "hold", verb_hold, TAKES_CAMERA | TAKES_CLIP | TAKES_CASE, UINT_MAX },
         { "models", verb_models, 0, 0 },
         { "model-check", verb_model_check, TAKES_FILES, UINT_MAX },
-        { "camera", verb_camera, 0, UINT_MAX },
+        { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
+        { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
 };
 
 static void print_help(void) {
@@ -105,6 +109,8 @@ static void print_help(void) {
               "  hold      what is deleted nowhere (list, the default); set [REASON], release [REASON]\n"
               "  camera confirm SERIAL   what came back from its change of mode is this camera\n"
               "  camera owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME   whom it is issued to\n"
+              "  camera erase SERIAL     erase its clips by hand, whatever the policy but never says\n"
+              "  clip erase ID           the same for one clip\n"
               "\n"
               "All verbs:\n"
               "      --json            print JSON (schema: berthctl(1))\n"
@@ -132,6 +138,8 @@ static void print_help(void) {
               "  -n, --lines=N         the last so many events, at most 500; 0 for all (default 50)\n"
               "      --after=SEQ       the events after this one\n"
               "  -f, --follow          go on with events as they happen\n"
+              "camera erase, clip erase:\n"
+              "      --not-stored      also what the store has no receipt for: it is then in the dock's spool alone\n"
               "hold set, hold release:\n"
               "      --clip=ID         this clip\n"
               "      --camera=SERIAL   all that is known of this camera, and what will come of it\n"
@@ -209,6 +217,9 @@ static int parse_option(int c, const char *value, Options *o) {
                 return -1;
         case OPTION_CLIP:
                 return parse_number("--clip", value, INT64_MAX, &o->clip);
+        case OPTION_NOT_STORED:
+                o->not_stored = true;
+                return -1;
         case OPTION_CASE:
                 o->case_name = value;
                 return -1;
@@ -257,6 +268,8 @@ static unsigned option_takers(int c) {
                 return TAKES_CLIPS;
         case OPTION_CLIP:
                 return TAKES_CLIP;
+        case OPTION_NOT_STORED:
+                return TAKES_ERASE;
         case OPTION_CASE:
                 return TAKES_CASE;
         case OPTION_AFTER:

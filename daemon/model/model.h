@@ -34,11 +34,16 @@ typedef enum ModelZone {
 typedef enum ModelErase {
         MODEL_ERASE_RECEIPTED, /* clip by clip */
         MODEL_ERASE_NEVER,
+        MODEL_ERASE_AFTER,     /* Model.erase_after_usec after the receipt */
+        MODEL_ERASE_BY_HAND,
         MODEL_ERASE_FORMAT,    /* all at once when all are receipted, where the site allows that; else clip by clip */
         _MODEL_ERASE_MAX,
         _MODEL_ERASE_INVALID = -22,
 } ModelErase;
+/* "after" for MODEL_ERASE_AFTER, whose time is not in it: model_erase_text() has it. */
 const char *model_erase_to_string(ModelErase e);
+
+#define MODEL_ERASE_AFTER_MAX_USEC (10 * 365 * 86400 * USEC_PER_SEC)
 
 typedef enum ModelFirmware {
         MODEL_FIRMWARE_NONE,
@@ -89,6 +94,7 @@ typedef struct Model {
         ModelZone zone;
         int zone_minutes; /* ahead of UTC, for MODEL_ZONE_FIXED */
         ModelErase erase;
+        uint64_t erase_after_usec; /* MODEL_ERASE_AFTER */
 
         uint32_t charge_ma, battery_mah; /* 0: not known */
         uint8_t battery_floor_percent;
@@ -169,6 +175,8 @@ ModelFile model_file(const Model *model, const char *path);
 /* "utc", "local", "+02:00" */
 const char *model_zone_text(const Model *m, char ret[static MODEL_TEXT_SIZE]);
 /* "06/01/01" */
+/* "receipted", "after 14d" … as the file has it, but for the unit of a time. */
+const char *model_erase_text(const Model *m, char ret[static MODEL_TEXT_SIZE]);
 const char *usb_class_text(const UsbClass *c, char ret[static MODEL_TEXT_SIZE]);
 /* "none", "dfu", "file" */
 const char *model_firmware_to_string(ModelFirmware f);

@@ -261,12 +261,20 @@ static int parse_zone(Model *m, const ConfLine *line, ConfError *error) {
 }
 
 static int parse_erase(Model *m, const ConfLine *line, ConfError *error) {
+        if (strncmp(line->value, "after ", 6) == 0) {
+                ConfLine span = *line;
+
+                span.value = line->value + 6;
+                m->erase = MODEL_ERASE_AFTER;
+                return conf_span(&span, USEC_PER_SEC, MODEL_ERASE_AFTER_MAX_USEC, &m->erase_after_usec, error);
+        }
         for (ModelErase e = 0; e < _MODEL_ERASE_MAX; e++)
-                if (text_equal(line->value, model_erase_to_string(e))) {
+                if (e != MODEL_ERASE_AFTER && text_equal(line->value, model_erase_to_string(e))) {
                         m->erase = e;
                         return 0;
                 }
-        return conf_error(line, error, "'%s' is none of receipted, never and format", line->value);
+        return conf_error(line, error, "'%s' is none of receipted, never, by-hand, format, and 'after' with a time such as 14d",
+                          line->value);
 }
 
 static int parse_files(Model *m, const ConfLine *line, ConfError *error) {

@@ -12,10 +12,25 @@ static const char *const erase_table[_MODEL_ERASE_MAX] = {
         [MODEL_ERASE_RECEIPTED] = "receipted",
         [MODEL_ERASE_NEVER] = "never",
         [MODEL_ERASE_FORMAT] = "format",
+        [MODEL_ERASE_AFTER] = "after",
+        [MODEL_ERASE_BY_HAND] = "by-hand",
 };
 
 const char *model_erase_to_string(ModelErase e) {
         return (size_t) e < ELEMENTSOF(erase_table) ? erase_table[(size_t) e] : NULL;
+}
+
+const char *model_erase_text(const Model *m, char ret[static MODEL_TEXT_SIZE]) {
+        static const uint64_t day_usec = 86400 * USEC_PER_SEC;
+        uint64_t sec = m->erase_after_usec / USEC_PER_SEC;
+
+        if (m->erase != MODEL_ERASE_AFTER)
+                return model_erase_to_string(m->erase);
+        if (m->erase_after_usec % day_usec == 0)
+                (void) snprintf(ret, MODEL_TEXT_SIZE, "after %llud", (unsigned long long) (m->erase_after_usec / day_usec));
+        else
+                (void) snprintf(ret, MODEL_TEXT_SIZE, "after %llus", (unsigned long long) sec);
+        return ret;
 }
 
 static const char *const firmware_table[_MODEL_FIRMWARE_MAX] = {

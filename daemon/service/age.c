@@ -36,6 +36,7 @@ void age_watch_clock(Manager *m) {
         Fact fact = { .kind = FACT_CLOCK_STEPPED };
         StoreRunning running;
 
+        (void) manager_clock_facts(m, &m->clock_facts);
         if (m->recording_step || m->stopping)
                 return;
         manager_moment(m, &fact.at);

@@ -39,6 +39,8 @@ WorkerOwner camera_owner(const Camera *c);
 typedef void (*CameraDone)(void *userdata, int result, const char *text);
 int camera_order_owner(Camera *c, const WorkerOwner *owner, const Operator *by, CameraDone done, void *userdata, const char **ret_why);
 int camera_order_confirm(Camera *c, const Operator *by, CameraDone done, void *userdata, const char **ret_why);
+/* Has all its clips erased by hand: manager_order_erase(). */
+int camera_order_erase(Camera *c, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata, char **ret_why);
 Camera *camera_next_in_order(Camera *camera);
 
 /* ---- For the service layer ---- */

@@ -102,6 +102,8 @@ int clip_from_row(Manager *m, const ClipRow *row, Clip **ret) {
         c->receipt_accepted = c->receipted && manager_accepts(m, row->strength);
         c->receipt_digest = row->receipt_digest;
         c->container = row->container;
+        c->receipted_usec = row->receipted_usec;
+        c->receipted_running_usec = row->receipted_running_usec;
         hold_look_up(c);
         *ret = TAKE_PTR(c);
         return 0;
@@ -231,7 +233,41 @@ uint32_t clip_kept_blocks(const Clip *c) {
         return n == c->n_blocks && n > 0 ? n - 1 : n;
 }
 
+ErasePolicy clip_erase_policy(const Clip *c) {
+        const Model *model = c->docking ? c->docking->model : NULL;
+        ErasePolicy of_model = { .mode = ERASE_AFTER_RECEIPT };
+
+        if (model && model->erase == MODEL_ERASE_NEVER)
+                of_model.mode = ERASE_NEVER;
+        else if (model && model->erase == MODEL_ERASE_BY_HAND)
+                of_model.mode = ERASE_BY_HAND;
+        else if (model && model->erase == MODEL_ERASE_AFTER)
+                of_model = (ErasePolicy){ .mode = ERASE_AFTER_TIME, .after_usec = model->erase_after_usec };
+        return erase_policy_join(c->manager->settings->erase, of_model);
+}
+
+static bool policy_allows(const Clip *c, uint64_t *ret_wait_usec) {
+        const EraseFacts facts = {
+                .policy = clip_erase_policy(c),
+                .ordered = c->erase_order != CLIP_NO_ORDER,
+                .receipted = c->receipted && c->receipt_accepted,
+                .receipted_wall_usec = c->receipted_usec,
+                .receipted_running_usec = c->receipted_running_usec,
+        };
+
+        return erase_policy_allows(&facts, &c->manager->clock_facts, ret_wait_usec);
+}
+
+uint64_t clip_policy_at(const Clip *c, uint64_t now_usec) {
+        uint64_t wait;
+
+        return c->on_camera && !policy_allows(c, &wait) && wait > 0 ? now_usec + wait : 0;
+}
+
 void clip_facts(const Clip *c, ClipFacts *ret) {
+        uint64_t wait;
+
+
         *ret = (ClipFacts){
                 .on_camera = c->on_camera,
                 .copied = c->state == CLIP_COPIED || c->state == CLIP_UPLOADING || c->state == CLIP_RECEIPTED ||
@@ -243,8 +279,9 @@ void clip_facts(const Clip *c, ClipFacts *ret) {
                 /* An empty clip has no block to read; that it was there, and empty, must be known of this docking all the same. */
                 .blocks = MAX2(c->n_blocks, (size_t) 1),
                 .blocks_read_here = c->n_blocks > 0 ? c->n_read_here : c->copied_here || c->verified_here,
-                .erase_allowed = c->manager->settings->erase == ERASE_AFTER_RECEIPT && proof_allows_erase(c->manager) &&
-                                 !(c->docking && c->docking->model && c->docking->model->erase == MODEL_ERASE_NEVER),
+                .erase_allowed = proof_allows_erase(c->manager) && policy_allows(c, &wait),
+                .unstored_ordered = c->erase_order == CLIP_ORDERED_UNSTORED,
+                .uploading = c->uploading,
                 .failures = c->failures,
                 .unreadable = c->unreadable,
                 .held = c->held,

@@ -13,6 +13,7 @@
 #include "base/container.h"
 #include "base/digest.h"
 #include "core/clip.h"
+#include "core/policy.h"
 #include "store/store.h"
 
 typedef struct Clip Clip;
@@ -73,6 +74,11 @@ struct Clip {
         bool urgent;             /* an operator wants it there first */
         uint64_t retry_at_usec;  /* of the upload */
         unsigned upload_failures;
+        int64_t receipted_usec; /* when the receipt was recorded: wall clock … */
+        uint64_t receipted_running_usec; /* … and the dock's running time */
+        enum { CLIP_NO_ORDER, CLIP_ORDERED, CLIP_ORDERED_UNSTORED } erase_order; /* of this docking */
+        bool leaving_unstored; /* its erase by such an order is under way: its upload waits for the end of that */
+        bool erased_unstored; /* by such an order: its camera has it no more */
         bool held; /* by an operator's order: deleted nowhere … */
         char *held_for; /* … for this case; NULL or "": none */
         unsigned pending; /* commits, spool jobs and uplink calls under way that point here */
@@ -100,3 +106,7 @@ uint32_t clip_kept_blocks(const Clip *c);
 int clip_set_size(Clip *c, uint64_t size_bytes);
 void clip_facts(const Clip *c, ClipFacts *ret);
 ClipNeed clip_need(const Clip *c);
+/* What the site and its model say about its erase. */
+ErasePolicy clip_erase_policy(const Clip *c);
+/* When policy may let it be erased, CLOCK_BOOTTIME; 0: it does now, or that depends on facts alone. */
+uint64_t clip_policy_at(const Clip *c, uint64_t now_usec);

@@ -158,6 +158,8 @@ void docking_facts(const Docking *d, uint64_t now, BayFacts *ret) {
                         f.being_settled++;
                         continue;
                 }
+                if (clip_policy_at(c, now) > 0)
+                        note_earliest(&f.policy_at_usec, clip_policy_at(c, now));
                 switch (clip_need(c)) {
                 case CLIP_NEED_PULL:
                         if (docking_clip_rests(c, now)) {
@@ -381,8 +383,10 @@ void docking_forget_session(Docking *d) {
         d->identified = d->checked = d->listed = d->busy = d->sending = false;
         d->current = NULL;
         d->erase_waits = 0;
-        for (size_t i = 0; i < d->n_clips; i++)
+        for (size_t i = 0; i < d->n_clips; i++) {
                 d->clips[i]->erase_licensed = false;
+                docking_left_unstored(d->clips[i]);
+        }
 }
 
 static void back_off(Docking *d) {
@@ -609,6 +613,10 @@ static void leave_clips(Docking *d) {
                 c->on_camera = c->erase_licensed = false;
                 c->part_here = c->sampled = c->copied_here = c->verified_here = false;
                 c->failures = c->unreadable = 0;
+                c->erase_order = CLIP_NO_ORDER;
+                c->leaving_unstored = false;
+                if (c->state == CLIP_ERASING && !c->receipted)
+                        clip_set_state(c, CLIP_COPIED, "its camera left while it was being erased by order");
                 c->reread_at_usec = 0;
                 clip_drop_blocks(c);
                 clip_release(c);
@@ -641,6 +649,7 @@ Docking *docking_end(Docking *d, const char *reason) {
                 p->next = p->prev = NULL;
         }
         leave_clips(d);
+        upload_pump(d->manager);
         fd_close(d->incoming_fd);
         if (d->incoming_fd >= 0)
                 (void) spool_end_docking(d->manager->spool, d->id);

@@ -211,6 +211,11 @@ void docking_unreadable(Docking *d, Clip *c, const char *text);
 bool docking_clip_rests(const Clip *c, uint64_t now);
 /* Throws away the clip's part (it is kept aside) so that the next pull begins at 0. */
 void docking_start_afresh(Docking *d, Clip *clip, const char *why);
+/* The end, good or bad, of an erase by order of a clip that is not stored: its upload may begin. */
+void docking_left_unstored(Clip *c);
+/* Has the camera's clips, or `only` one, erased by hand. See manager_order_erase(). */
+int docking_order_erase(Docking *d, const Clip *only, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata,
+                        char **ret_why);
 extern const WorkerOps docking_worker_ops;
 
 

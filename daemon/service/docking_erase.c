@@ -19,6 +19,17 @@
 static void round_goes_on(Docking *d);
 static void erase_next(Docking *d);
 
+static bool has_receipt(const Clip *c) {
+        return c->receipted && c->receipt_accepted;
+}
+
+void docking_left_unstored(Clip *c) {
+        if (!c->leaving_unstored)
+                return;
+        c->leaving_unstored = false;
+        upload_pump(c->manager);
+}
+
 /* ---- License ----------------------------------------------------------------------------------------------------- */
 
 static void gate_answered(Docking *d, Clip *c, int result) {
@@ -29,6 +40,8 @@ static void gate_answered(Docking *d, Clip *c, int result) {
         d->erase_waits--;
         about = docking_about(d);
         about.clip = c->path;
+        if (result < 0)
+                docking_left_unstored(c);
         if (result == 0 && c->docking == d) {
                 c->erase_licensed = true;
                 clip_set_state(c, CLIP_ERASING, NULL);
@@ -52,6 +65,7 @@ static void ask_gate(Docking *d, Clip *c) {
         r = docking_commit_fact(d, &fact, c, gate_answered);
         if (r < 0) {
                 d->erase_waits--;
+                docking_left_unstored(c);
                 round_goes_on(d);
         }
 }
@@ -133,7 +147,8 @@ static void not_erased(Docking *d, Clip *c, const char *text) {
         fact.text = text;
         (void) docking_commit_fact(d, &fact, c, NULL);
         c->failures = CLIP_FAILURES_MAX;
-        clip_set_state(c, CLIP_RECEIPTED, text);
+        clip_set_state(c, c->receipted ? CLIP_RECEIPTED : CLIP_COPIED, text);
+        docking_left_unstored(c);
 }
 
 static void erased(void *userdata, WorkerResult result, const char *text) {
@@ -149,7 +164,9 @@ static void erased(void *userdata, WorkerResult result, const char *text) {
                 (void) docking_commit_fact(d, &fact, c, NULL);
                 c->on_camera = false;
                 d->faults_in_row = 0;
-                clip_set_state(c, CLIP_ERASED, NULL);
+                c->erased_unstored = !c->receipted;
+                clip_set_state(c, c->receipted ? CLIP_ERASED : CLIP_COPIED, c->receipted ? NULL : "erased by order, before it was stored");
+                docking_left_unstored(c);
                 break;
         case WORKER_DENIED:
         case WORKER_CHANGED:
@@ -222,7 +239,14 @@ void docking_erase(Docking *d) {
         d->erase_waits = 1;
         for (size_t i = 0; i < d->n_clips && asked < CLIPS_A_ROUND; i++)
                 if (clip_need(d->clips[i]) == CLIP_NEED_ERASE && d->clips[i]->pending == 0) {
-                        (void) docking_confirm_receipt(d, d->clips[i], confirmed);
+                        if (has_receipt(d->clips[i]))
+                                (void) docking_confirm_receipt(d, d->clips[i], confirmed);
+                        else {
+                                /* By an order that names it as not stored: there is nothing to confirm. */
+                                d->clips[i]->leaving_unstored = true;
+                                d->erase_waits++;
+                                ask_gate(d, d->clips[i]);
+                        }
                         asked++;
                 }
         d->erase_waits--;

@@ -28,10 +28,13 @@ bool docking_formats(const Docking *d) {
         if (!d->model || d->model->erase != MODEL_ERASE_FORMAT || d->format.refused || d->others_left || d->n_clips > FORMAT_CLIPS_MAX)
                 return false;
         /* Nothing else may be on it. */
-        for (size_t i = 0; i < d->n_clips; i++)
-                if (d->clips[i]->on_camera && (clip_need(d->clips[i]) != CLIP_NEED_ERASE || d->clips[i]->pending > 0 ||
-                                               (d->clips[i]->n_blocks > 0 && !d->clips[i]->blocks)))
+        for (size_t i = 0; i < d->n_clips; i++) {
+                const Clip *c = d->clips[i];
+
+                if (c->on_camera && (clip_need(c) != CLIP_NEED_ERASE || !c->receipt_accepted || c->pending > 0 ||
+                                     (c->n_blocks > 0 && !c->blocks)))
                         return false;
+        }
         return true;
 }
 

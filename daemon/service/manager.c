@@ -192,7 +192,9 @@ static const HotplugOps hotplug_ops = {
 /* ---- Beginning and end ------------------------------------------------------------------------------------------ */
 
 static void on_clock_changed(void *userdata) {
+        age_watch_clock(userdata);
         manager_tell(userdata);
+        manager_kick_bays(userdata);
 }
 
 static int on_upload_timer(sd_event_source *source, uint64_t usec, void *userdata) {

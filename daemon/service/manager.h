@@ -84,6 +84,13 @@ int manager_set_hold(Manager *m, uint64_t clip_id, const char *serial, const cha
                      ManagerDone done, void *userdata);
 int manager_release_hold(Manager *m, uint64_t clip_id, const char *serial, const char *case_name, const char *reason, const Operator *by,
                          ManagerDone done, void *userdata);
+/*
+ * Has a clip that is on a docked camera erased from it, in this docking; `not_stored`: even when the store has no receipt for it that
+ * the policy accepts. `done` is called when the order is on record. -ENOENT: no such clip; -ENODEV, -EBUSY (not stored), -EPERM (the
+ * policy is never), -ESRCH (nothing may be erased), each with a sentence in *ret_why that the caller frees.
+ */
+int manager_order_erase(Manager *m, uint64_t clip_id, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata,
+                        char **ret_why);
 bool manager_uploads_are_paused(const Manager *m);
 /* What is on its way to the store, then what waits, in the order in which it will go. The caller frees the array alone. */
 int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n);

@@ -60,6 +60,7 @@ struct Manager {
         uint64_t flow_at_usec, spool_holds_sec; /* when it was looked at, and what came out: core/outlook.h */
         unsigned releasing; /* spool copies on their way out */
         bool recording_step;
+        ClockFacts clock_facts; /* as of the last look */
 
         const ManagerObserver *observer;
         void *observer_userdata;

@@ -10,8 +10,9 @@
 
 #define KEEP_MAX_USEC (10 * 365 * 24 * 3600 * USEC_PER_SEC)
 
-static const char *const erase_policy_table[_ERASE_POLICY_MAX] = {
+static const char *const erase_mode_table[_ERASE_MODE_MAX] = {
         [ERASE_AFTER_RECEIPT] = "after-receipt",
+        [ERASE_BY_HAND] = "by-hand",
         [ERASE_NEVER] = "never",
 };
 
@@ -94,7 +95,7 @@ static int parse_bay(Settings *s, const ConfLine *line, ConfError *error) {
         int r;
 
         r = bay_by_port(s, line, &bay, error);
-        if (r < 0)
+        if (r < 0 || !bay)
                 return r;
         if (!line->key)
                 return 0;
@@ -153,18 +154,28 @@ static int parse_accept(Settings *s, const ConfLine *line, ConfError *error) {
         return 0;
 }
 
+static int parse_erase(Settings *s, const ConfLine *line, ConfError *error) {
+        ConfLine span = *line;
+
+        for (size_t i = 0; i < ELEMENTSOF(erase_mode_table); i++)
+                if (erase_mode_table[i] && text_equal(erase_mode_table[i], line->value)) {
+                        s->erase = (ErasePolicy){ .mode = (EraseMode) i };
+                        return 0;
+                }
+        if (strncmp(line->value, "after ", 6) != 0)
+                return conf_error(line, error, "'%s' is none of after-receipt, by-hand, never, and 'after' with a time such as 14d",
+                                  line->value);
+        span.value = line->value + 6;
+        s->erase.mode = ERASE_AFTER_TIME;
+        return conf_span(&span, USEC_PER_SEC, KEEP_MAX_USEC, &s->erase.after_usec, error);
+}
+
 static int parse_policy(Settings *s, const ConfLine *line, ConfError *error) {
         uint64_t u;
         int r;
 
-        if (text_equal(line->key, "erase")) {
-                for (size_t i = 0; i < ELEMENTSOF(erase_policy_table); i++)
-                        if (text_equal(erase_policy_table[i], line->value)) {
-                                s->erase = (ErasePolicy) i;
-                                return 0;
-                        }
-                return conf_error(line, error, "'%s' is neither after-receipt nor never", line->value);
-        }
+        if (text_equal(line->key, "erase"))
+                return parse_erase(s, line, error);
         if (text_equal(line->key, "accept"))
                 return parse_accept(s, line, error);
         if (text_equal(line->key, "set_clock"))
@@ -319,7 +330,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
                 return -ENOMEM;
         s->reserve_bytes = GIB;
         s->priority_reserve_bytes = 4 * GIB;
-        s->erase = ERASE_AFTER_RECEIPT;
+        s->erase = (ErasePolicy){ .mode = ERASE_AFTER_RECEIPT };
         s->set_clock = true;
         s->uploads = 4;
         s->store_within_usec = 24 * 3600 * USEC_PER_SEC;

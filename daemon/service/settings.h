@@ -9,6 +9,7 @@
 
 #include "base/conf.h"
 #include "base/macro.h"
+#include "core/policy.h"
 
 typedef struct BaySetting {
         char *port_path;
@@ -18,13 +19,6 @@ typedef struct BaySetting {
 #define BAYS_MAX 256u
 /* The database must be able to commit when the spool is full, or no receipt could be recorded and no room be made. */
 #define RESERVE_MIN_BYTES (16 * MIB)
-
-typedef enum ErasePolicy {
-        ERASE_AFTER_RECEIPT,
-        ERASE_NEVER,
-        _ERASE_POLICY_MAX,
-        _ERASE_POLICY_INVALID = -22,
-} ErasePolicy;
 
 typedef struct Settings {
         /* [dock] */

@@ -19,6 +19,8 @@
 #include "service/manager_private.h"
 
 #define ROWS_A_READ 256u
+/* Whoever classifies footage later goes by this: never by a class with a shorter life. */
+#define CLASS_DEFAULT "unclassified"
 
 bool manager_accepts(const Manager *m, const char *strength) {
         const char *list = m->settings->accept;
@@ -73,6 +75,8 @@ static void try_again(Clip *c, const char *text) {
 }
 
 static void receipt_recorded(Docking *d, Clip *c, int result) {
+        ClockFacts now;
+
         (void) d;
         if (result < 0) {
                 /* The store has it; the next Put finds it there and gives the receipt again. */
@@ -82,8 +86,12 @@ static void receipt_recorded(Docking *d, Clip *c, int result) {
         }
         c->receipted = true;
         c->receipt_accepted = manager_accepts(c->manager, c->strength);
+        if (manager_clock_facts(c->manager, &now) >= 0) {
+                c->receipted_usec = now.wall_usec;
+                c->receipted_running_usec = now.running_usec;
+        }
         c->upload_failures = 0;
-        clip_set_state(c, CLIP_RECEIPTED, NULL);
+        clip_set_state(c, c->erased_unstored ? CLIP_ERASED : CLIP_RECEIPTED, NULL);
         count_stored(c);
         docking_kick(c->docking);
         room_start(c->manager);
@@ -244,7 +252,7 @@ static int manifest_facts(const Clip *c, char **ret) {
         r = store_copy_evidence(c->manager->store, c->id, &evidence);
         if (r < 0)
                 return r == -ENOENT ? -EBADMSG : r;
-        facts = json_pack("{s:s, s:b, s:s, s:I, s:s, s:o, s:o, s:o, s:o}",
+        facts = json_pack("{s:s, s:s, s:b, s:s, s:I, s:s, s:o, s:o, s:o, s:o}", "class", CLASS_DEFAULT,
                           "kind", c->flags & CLIP_FLAG_COMPANION ? "companion" : "footage",
                           "priority", (int) ((c->flags & CLIP_FLAG_PRIORITY) != 0),
                           "dock", c->manager->settings->name, "clip_id", (json_int_t) c->id,

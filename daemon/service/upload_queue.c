@@ -196,6 +196,9 @@ static Clip *next_upload(Manager *m, uint64_t now, uint64_t *ret_wake) {
         Clip *next = NULL;
 
         for (Clip *c = m->uploads.first; c; c = c->next_upload) {
+                /* By order it leaves its camera before it is stored: the upload begins when that is over. */
+                if (c->leaving_unstored)
+                        continue;
                 if (c->retry_at_usec > now) {
                         *ret_wake = MIN2(*ret_wake, c->retry_at_usec);
                         continue;

@@ -30,7 +30,8 @@ int clip_now(Writer *w, uint64_t clip_id, ClipNow *ret) {
 
         r = db_query(w->db,
                      "SELECT camera_id, size_bytes, last_docking_id, part_docking_id, flags, state, conflict, digest,"
-                     " spool_name IS NOT NULL FROM clips WHERE id = ?1", DB_ARGS(DB_INT(clip_id)), &row);
+                     " spool_name IS NOT NULL, EXISTS (SELECT 1 FROM receipts WHERE clip_id = ?1), erased_unstored,"
+                     " order_docking_id, order_not_stored FROM clips WHERE id = ?1", DB_ARGS(DB_INT(clip_id)), &row);
         if (r < 0)
                 return writer_check(w, r);
         if (r == 0)
@@ -44,6 +45,10 @@ int clip_now(Writer *w, uint64_t clip_id, ClipNow *ret) {
                 .state = clip_state_from_string((const char *) sqlite3_column_text(row, 5)),
                 .conflict = sqlite3_column_int(row, 6) != 0,
                 .in_spool = sqlite3_column_int(row, 8) != 0,
+                .receipted = sqlite3_column_int(row, 9) != 0,
+                .erased_unstored = sqlite3_column_int(row, 10) != 0,
+                .order_docking_id = db_column_uint(row, 11),
+                .order_not_stored = sqlite3_column_int(row, 12) != 0,
         };
         r = db_column_digest(row, 7, &c.digest);
         if (r < 0 || c.state < 0)
@@ -219,7 +224,7 @@ static int refused_by_store(Writer *w, const Fact *f, const ClipNow *clip) {
         return r < 0 || clip->in_spool ? r : clip_start_afresh(w, f);
 }
 
-static int clip_receipted(Writer *w, const Fact *f) {
+static int clip_receipted(Writer *w, const Fact *f, const ClipNow *clip) {
         uint64_t running = 0;
         int r;
 
@@ -231,7 +236,7 @@ static int clip_receipted(Writer *w, const Fact *f) {
                                            DB_ARGS(DB_INT(f->clip_id), DB_INT(f->at.wall_usec), DB_INT(running))));
         if (r < 0)
                 return r;
-        return clip_set_state(w, f->clip_id, CLIP_RECEIPTED, NULL);
+        return clip_set_state(w, f->clip_id, clip->erased_unstored ? CLIP_ERASED : CLIP_RECEIPTED, NULL);
 }
 
 static int clip_erase_begun(Writer *w, const Fact *f) {
@@ -243,12 +248,19 @@ static int clip_erase_begun(Writer *w, const Fact *f) {
         return clip_set_state(w, f->clip_id, CLIP_ERASING, NULL);
 }
 
-static int clip_erased(Writer *w, const Fact *f) {
+/* By an order, a clip may have gone before the store had it: it is still to be stored from the spool. */
+static int clip_erased(Writer *w, const Fact *f, const ClipNow *clip) {
         int r;
 
         r = blocks_delete(w, f->clip_id, 0);
         if (r < 0)
                 return r;
+        if (!clip->receipted) {
+                r = writer_check(w, db_run(w->db, "UPDATE clips SET erased_unstored = 1 WHERE id = ?1", DB_ARGS(DB_INT(f->clip_id))));
+                if (r < 0)
+                        return r;
+                return clip_set_state(w, f->clip_id, CLIP_COPIED, "erased from its camera by order, before the store had it");
+        }
         return clip_set_state(w, f->clip_id, CLIP_ERASED, NULL);
 }
 
@@ -262,6 +274,13 @@ static int clip_in_conflict(Writer *w, const Fact *f, const ClipNow *clip) {
                 return r;
         return writer_check(w,
                             db_run(w->db, "UPDATE clips SET conflict = 1 WHERE id = ?1", DB_ARGS(DB_INT(f->clip_id))));
+}
+
+static int erase_ordered(Writer *w, const Fact *f) {
+        if (!f->by_operator)
+                return writer_refuse(w, -EINVAL, "an %s fact needs whoever ordered it", fact_kind_to_string(f->kind));
+        return writer_check(w, db_run(w->db, "UPDATE clips SET order_docking_id = ?2, order_not_stored = ?3 WHERE id = ?1",
+                                      DB_ARGS(DB_INT(f->clip_id), DB_INT(f->docking_id), DB_INT(f->order.not_stored))));
 }
 
 /* The last gate before a copy leaves the spool: a hold that was set meanwhile counts. */
@@ -300,6 +319,7 @@ static const struct {
         [FACT_CLIP_LOST] = { IN(CLIP_SEEN) | IN(CLIP_COPYING), false },
         [FACT_CONFLICT] = { ~0u, false },
         [FACT_SPOOL_RELEASED] = { IN(CLIP_RECEIPTED) | IN(CLIP_ERASING) | IN(CLIP_ERASED), false },
+        [FACT_ERASE_ORDERED] = { IN(CLIP_COPIED) | IN(CLIP_RECEIPTED) | IN(CLIP_ERASING), true },
         [FACT_CLIP_URGENT] = { IN(CLIP_SEEN) | IN(CLIP_COPYING) | IN(CLIP_COPIED), false },
 };
 
@@ -318,19 +338,21 @@ static int clip_change(Writer *w, const Fact *f, const ClipNow *clip) {
         case FACT_STORE_REFUSED:
                 return refused_by_store(w, f, clip);
         case FACT_RECEIPTED:
-                return clip_receipted(w, f);
+                return clip_receipted(w, f, clip);
         case FACT_ERASE_BEGUN:
                 return clip_erase_begun(w, f);
         case FACT_ERASED:
-                return clip_erased(w, f);
+                return clip_erased(w, f, clip);
         case FACT_ERASE_FAILED:
-                return clip_set_state(w, f->clip_id, CLIP_RECEIPTED, f->text ? f->text : "");
+                return clip_set_state(w, f->clip_id, clip->receipted ? CLIP_RECEIPTED : CLIP_COPIED, f->text ? f->text : "");
         case FACT_CLIP_LOST:
                 return clip_set_state(w, f->clip_id, CLIP_LOST, f->text);
         case FACT_CONFLICT:
                 return clip_in_conflict(w, f, clip);
         case FACT_SPOOL_RELEASED:
                 return spool_released(w, f, clip);
+        case FACT_ERASE_ORDERED:
+                return erase_ordered(w, f);
         case FACT_CLIP_URGENT:
                 return writer_check(w, db_run(w->db, "UPDATE clips SET urgent = 1 WHERE id = ?1", DB_ARGS(DB_INT(f->clip_id))));
         default: /* PULL_INTERRUPTED: the block facts say it all */

@@ -216,6 +216,9 @@ static void put_own_members(Builder *b, const Fact *f) {
         case FACT_HOLD_RELEASED:
                 put_text(b, "case", f->hold.case_name);
                 break;
+        case FACT_ERASE_ORDERED:
+                put_bool(b, "not_stored", f->order.not_stored);
+                break;
         case FACT_CLOCK_STEPPED:
                 put_int(b, "step_usec", f->step.step_usec);
                 break;

@@ -49,6 +49,7 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_CLIP_URGENT] = "clip-urgent",
         [FACT_HOLD_SET] = "hold-set",
         [FACT_HOLD_RELEASED] = "hold-released",
+        [FACT_ERASE_ORDERED] = "erase-ordered",
         [FACT_CLOCK_STEPPED] = "clock-stepped",
 };
 

@@ -60,6 +60,7 @@ typedef enum FactKind {
         FACT_HOLD_SET,          /* an operator ordered that this clip, or what is known of this camera and ever comes of it, is deleted
                                    nowhere; text: why */
         FACT_HOLD_RELEASED,     /* of this clip or camera, and case */
+        FACT_ERASE_ORDERED,     /* an operator wants this clip erased in this docking, stored or not */
         FACT_CLOCK_STEPPED,     /* the dock's own clock */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
@@ -181,6 +182,9 @@ typedef struct Fact {
                 struct {
                         const char *case_name; /* "" when it is for none */
                 } hold; /* HOLD_SET, HOLD_RELEASED */
+                struct {
+                        bool not_stored; /* even without a receipt that the policy accepts */
+                } order; /* ERASE_ORDERED */
                 struct {
                         int64_t step_usec; /* forward, beyond what passed; negative: back */
                 } step; /* CLOCK_STEPPED */

@@ -54,14 +54,43 @@ static bool member_is_number(const CustodyEvent *e, const char *key, uint64_t va
         return json_is_integer(member) && (uint64_t) json_integer_value(member) == value;
 }
 
-static int check_state(Writer *w, const Fact *f, const ClipNow *clip) {
+/*
+ * An order to erase although the store has no receipt for it waives the receipt, and nothing else. It counts for its docking alone,
+ * by row and by the chain's last word about it.
+ */
+static int check_order(Writer *w, const Fact *f, const ClipNow *clip, bool *ret_waived) {
+        CustodyEvent e = { 0 };
+        uint64_t seq;
+        bool waived;
+        int r;
+
+        *ret_waived = false;
+        if (!clip->order_not_stored || clip->order_docking_id != f->docking_id)
+                return 0;
+        r = custody_find(w->db, f->clip_id, fact_kind_to_string(FACT_ERASE_ORDERED), &seq);
+        if (r >= 0)
+                r = custody_read_checked(w->db, &w->head, seq, &e);
+        if (r == -ENOENT || r == -EBADE)
+                return reject(w, f, "the custody event of the order to erase it does not stand");
+        if (r < 0)
+                return writer_check(w, r);
+        waived = e.docking_id == f->docking_id && json_is_true(json_object_get(e.object, "not_stored")) &&
+                 json_is_integer(json_object_get(e.object, "operator_uid"));
+        custody_event_done(&e);
+        if (!waived)
+                return reject(w, f, "its row is not what the custody event of the order to erase it says");
+        *ret_waived = true;
+        return writer_extra(w, "order_seq", json_integer((json_int_t) seq));
+}
+
+static int check_state(Writer *w, const Fact *f, const ClipNow *clip, bool waived) {
         if (clip->conflict || clip->state == CLIP_CONFLICT)
                 return reject(w, f, "it is in conflict");
         if (clip->state == CLIP_ERASED || clip->state == CLIP_LOST)
                 return reject(w, f, "it is gone already");
         if (digest_is_zero(&clip->digest))
                 return reject(w, f, "it was not copied whole");
-        if (clip->state != CLIP_RECEIPTED && clip->state != CLIP_ERASING)
+        if (clip->state != CLIP_RECEIPTED && clip->state != CLIP_ERASING && !(waived && clip->state == CLIP_COPIED))
                 return reject(w, f, "it has no receipt");
         return 0;
 }
@@ -133,13 +162,15 @@ static int check_blocks(Writer *w, const Fact *f, const ClipNow *clip, BlockSum 
 }
 
 /* What the chain says against the clip: a conflict, or a refusal of the store that came after the receipt. */
-static int check_objections(Writer *w, const Fact *f) {
+static int check_objections(Writer *w, const Fact *f, bool waived) {
         uint64_t receipted = 0, refused = 0, conflict = 0;
         int r;
 
         r = custody_find(w->db, f->clip_id, fact_kind_to_string(FACT_CONFLICT), &conflict);
         if (r >= 0)
                 return reject(w, f, "it is in conflict");
+        if (r == -ENOENT && waived)
+                return 0;
         if (r == -ENOENT)
                 r = custody_find(w->db, f->clip_id, fact_kind_to_string(FACT_STORE_REFUSED), &refused);
         if (r == -ENOENT)
@@ -226,24 +257,26 @@ static int check_receipt(Writer *w, const Fact *f, const ClipNow *clip) {
 int license_check(Writer *w, const Fact *f) {
         char hex[DIGEST_HEX_SIZE];
         BlockSum blocks = { 0 };
+        bool waived = false;
         ClipNow clip;
         int r;
 
         r = clip_now(w, f->clip_id, &clip);
-        if (r < 0)
-                return r;
-        r = check_state(w, f, &clip);
+        if (r >= 0)
+                r = check_order(w, f, &clip, &waived);
+        if (r >= 0)
+                r = check_state(w, f, &clip, waived);
         if (r >= 0)
                 r = check_hold(w, f, &clip);
         if (r >= 0)
-                r = check_objections(w, f);
+                r = check_objections(w, f, waived);
         if (r >= 0)
                 r = check_docking(w, f, &clip);
         if (r >= 0)
                 r = check_blocks(w, f, &clip, &blocks);
         if (r >= 0)
                 r = check_copy(w, f, &clip, &blocks);
-        if (r >= 0)
+        if (r >= 0 && !waived)
                 r = check_receipt(w, f, &clip);
         if (r >= 0)
                 r = writer_extra(w, "digest", json_string(digest_to_hex(&clip.digest, hex)));

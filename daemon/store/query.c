@@ -295,14 +295,16 @@ int store_clip(Store *s, uint64_t clip_id, ClipRow **ret) {
 int store_clips_on_camera(Store *s, uint64_t camera_id, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n) {
         return collect(s->reader,
                        CLIP_SELECT
-                       " WHERE c.camera_id = ?1 AND c.state NOT IN ('erased', 'lost') AND c.id > ?2"
+                       " WHERE c.camera_id = ?1 AND c.state NOT IN ('erased', 'lost') AND c.erased_unstored = 0 AND c.id > ?2"
                        " ORDER BY c.id LIMIT ?3",
                        DB_ARGS(DB_INT(camera_id), DB_INT(after_id), DB_INT(limit(max))), clip_make, clip_free_rows, ret,
                        ret_n);
 }
 
 int store_clips_unstored(Store *s, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n) {
-        return collect(s->reader, CLIP_SELECT " WHERE c.state = 'copied' AND c.id > ?1 ORDER BY c.id LIMIT ?2",
+        return collect(s->reader, CLIP_SELECT
+                       " WHERE c.state IN ('copied', 'erasing') AND r.clip_id IS NULL AND c.id > ?1"
+                       " ORDER BY c.id LIMIT ?2",
                        DB_ARGS(DB_INT(after_id), DB_INT(limit(max))), clip_make, clip_free_rows, ret, ret_n);
 }
 

@@ -206,6 +206,12 @@ static const char step_7[] =
         "CREATE UNIQUE INDEX holds_of_clip ON holds (clip_id, case_name) WHERE clip_id IS NOT NULL;"
         "CREATE UNIQUE INDEX holds_of_camera ON holds (camera_id, case_name) WHERE camera_id IS NOT NULL;";
 
+/* Erasing by hand: an order for one docking; and clips that left their camera by one before the store had them. */
+static const char step_8[] =
+        "ALTER TABLE clips ADD COLUMN order_docking_id INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE clips ADD COLUMN order_not_stored INTEGER NOT NULL DEFAULT 0 CHECK (order_not_stored IN (0, 1));"
+        "ALTER TABLE clips ADD COLUMN erased_unstored INTEGER NOT NULL DEFAULT 0 CHECK (erased_unstored IN (0, 1));";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -214,6 +220,7 @@ static const SchemaStep schema_steps[] = {
         { 5, step_5 },
         { 6, step_6 },
         { 7, step_7 },
+        { 8, step_8 },
 };
 
 int schema_version(void) {

@@ -141,6 +141,7 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_CONFLICT:
         case FACT_SPOOL_RELEASED:
         case FACT_CLIP_URGENT:
+        case FACT_ERASE_ORDERED:
                 return clip_apply(w, f);
         case FACT_UPLOADS_PAUSED:
         case FACT_UPLOADS_RESUMED:

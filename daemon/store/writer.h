@@ -64,7 +64,10 @@ typedef struct ClipNow {
         uint64_t camera_id, size_bytes, last_docking_id, part_docking_id;
         uint32_t flags;
         int state; /* ClipState */
-        bool conflict, in_spool;
+        bool conflict, in_spool, receipted;
+        bool erased_unstored;      /* it left its camera by an order before the store had it */
+        uint64_t order_docking_id; /* somebody ordered its erase in this docking … */
+        bool order_not_stored;     /* … even without a receipt */
         Digest digest; /* zeros before COPIED */
 } ClipNow;
 /* -ENOENT when there is no such clip. */

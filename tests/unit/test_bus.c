@@ -77,6 +77,17 @@ int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n) {
         return 0;
 }
 /* Orders are for whole docks: tests/integration/test_uploads.py. */
+int camera_order_erase(Camera *c, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata, char **ret_why) {
+        (void) c, (void) not_stored, (void) by, (void) done, (void) userdata, (void) ret_why;
+        return -EOPNOTSUPP;
+}
+
+int manager_order_erase(Manager *m, uint64_t clip_id, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata,
+                        char **ret_why) {
+        (void) m, (void) clip_id, (void) not_stored, (void) by, (void) done, (void) userdata, (void) ret_why;
+        return -EOPNOTSUPP;
+}
+
 int manager_set_hold(Manager *m, uint64_t clip_id, const char *serial, const char *case_name, const char *reason, const Operator *by,
                      ManagerDone done, void *userdata) {
         (void) m, (void) clip_id, (void) serial, (void) case_name, (void) reason, (void) by, (void) done, (void) userdata;

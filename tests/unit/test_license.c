@@ -214,6 +214,45 @@ static void held_and_released(Rig *rig, Fact *erase) {
         rig_must(rig, &released);
 }
 
+static void ordered_in(Rig *rig, uint64_t docking_id, bool not_stored) {
+        Fact f = rig_clip_fact(FACT_ERASE_ORDERED, docking_id, 1);
+
+        f.by_operator = true;
+        f.order.not_stored = not_stored;
+        rig_must(rig, &f);
+}
+
+static void ordered_though_not_stored(Rig *rig, Fact *erase) {
+        receipt_void(rig, erase);
+        ordered_in(rig, 1, true);
+}
+
+static void ordered_and_not_stored(Rig *rig, Fact *erase) {
+        receipt_void(rig, erase);
+        ordered_in(rig, 1, false);
+}
+
+static void ordered_in_another_docking(Rig *rig, Fact *erase) {
+        ordered_though_not_stored(rig, erase);
+        other_docking_read_again(rig, erase);
+}
+
+static void ordered_and_half_read(Rig *rig, Fact *erase) {
+        receipt_void(rig, erase);
+        other_docking_half_read(rig, erase);
+        ordered_in(rig, 2, true);
+}
+
+static void ordered_and_held(Rig *rig, Fact *erase) {
+        ordered_though_not_stored(rig, erase);
+        held(rig, erase);
+}
+
+static void ordered_and_in_conflict(Rig *rig, Fact *erase) {
+        ordered_though_not_stored(rig, erase);
+        conflict_and_hidden(rig, erase);
+}
+
 static void nothing_said(Rig *rig, Fact *erase) {
         (void) rig;
         erase->text = NULL;
@@ -247,6 +286,17 @@ static const Row rows[] = {
 
         { "held, and released", NULL, held_and_released, NULL },
 
+        { "not stored, and ordered by somebody who knows that", NULL, ordered_though_not_stored, NULL },
+
+        { "not stored, and ordered by somebody who does not say that", NULL, ordered_and_not_stored, "no receipt" },
+        { "ordered in another docking", NULL, ordered_in_another_docking, "no receipt" },
+        { "ordered, and not read whole", NULL, ordered_and_half_read, "not all of it was read" },
+        { "ordered, and held", NULL, ordered_and_held, "held for case" },
+        { "ordered, and in conflict", NULL, ordered_and_in_conflict, "in conflict" },
+        { "an order that no event tells of", "UPDATE clips SET order_docking_id = 1, order_not_stored = 1, state = 'copied'", NULL,
+          "order to erase it does not stand" },
+        { "an order that was made to mean more", "UPDATE clips SET order_not_stored = 1", ordered_and_not_stored,
+          "order to erase it says" },
         { "held", NULL, held, "held for case 2026/17" },
         { "held with its camera", NULL, held_with_its_camera, "held for case 2026/17" },
         { "held by two orders, one of which was taken back", NULL, held_twice_and_released_once, "held for case 2026/17" },

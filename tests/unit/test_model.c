@@ -288,7 +288,7 @@ static void test_model_mistakes_are_named(void **state) {
                 { "[model x]\nfile_times = +15:00\n", "14 hours" },
                 { "[model x]\nfile_times = +02:60\n", "a.conf:2:" },
                 { "[model x]\nfile_times = Europe/Oslo\n", "a.conf:2:" },
-                { "[model x]\nerase = always\n", "receipted, never and format" },
+                { "[model x]\nerase = always\n", "none of receipted, never, by-hand, format" },
                 { "[model x]\ncharge_ma = 0\n", "a.conf:2:" },
                 { "[model x]\nbattery_floor_percent = 101\n", "a.conf:2:" },
                 { "[model x]\ncharge_curve = 0:900\n", "two points" },

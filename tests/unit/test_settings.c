@@ -51,7 +51,7 @@ static void test_settings_have_defaults_and_sort_the_bays(void **state) {
         assert_int_equal(s->bays[1].number, 7);
         assert_string_equal(s->state_dir, "/var/lib/berth");
         assert_string_equal(s->accept, "digest");
-        assert_int_equal(s->erase, ERASE_AFTER_RECEIPT);
+        assert_int_equal(s->erase.mode, ERASE_AFTER_RECEIPT);
         settings_free(s);
 }
 
@@ -73,7 +73,9 @@ static void test_settings_refuse_every_mistake_with_its_line(void **state) {
                 { "[dock]\nstatedir = /x\n", "unknown key" },
                 { "[dock here]\nname = x\n", "takes no name" },
                 { "[shelf]\nx = 1\n", "unknown section" },
-                { "[policy]\nerase = sometimes\n", "neither after-receipt nor never" },
+                { "[policy]\nerase = sometimes\n", "none of after-receipt, by-hand, never" },
+                { "[policy]\nerase = after 14\n", "not a time span" },
+                { "[policy]\nerase = after 0s\n", "not between" },
                 { "[policy]\naccept = digest,maybe\n", "'maybe' is not a receipt strength" },
                 { "[policy]\naccept =\n", "berthd.conf:2:" },
                 { "[policy]\nset_clock = perhaps\n", "berthd.conf:2:" },
