@@ -96,10 +96,12 @@ static int append_transfer(sd_bus_message *m, const Clip *c) {
                 return r;
         r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "ClipId", "t", c->id, "Serial", "s", c->serial, "Path", "s", c->path,
                                   "SizeBytes", "t", c->size_bytes, "StoredBytes", "t", c->stored_bytes, "State", "s",
-                                  c->uploading ? "uploading" : "waiting", "Urgent", "b", (int) c->urgent);
+                                  c->uploading || c->grow.under_way ? "uploading" : "waiting", "Urgent", "b", (int) c->urgent);
         if (r >= 0 && c->retry_at_usec > clock_boottime_usec())
                 r = sd_bus_message_append(m, "{sv}", "RetryAtUsec", "t", c->retry_at_usec);
-        if (r >= 0 && c->reason && *c->reason)
+        if (r >= 0 && c->grow.under_way)
+                r = sd_bus_message_append(m, "{sv}", "Reason", "s", "while it is pulled from the camera");
+        else if (r >= 0 && c->reason && *c->reason)
                 r = sd_bus_message_append(m, "{sv}", "Reason", "s", c->reason);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }

@@ -47,7 +47,7 @@ Clip *clip_free(Clip *c) {
 DEFINE_CLEANUP(Clip, clip_free);
 
 void clip_release(Clip *c) {
-        if (c && !c->docking && !c->queued && !c->uploading && c->pending == 0)
+        if (c && !c->docking && !c->queued && !c->uploading && !c->grow.under_way && c->pending == 0)
                 clip_free(c);
 }
 

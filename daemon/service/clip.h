@@ -69,6 +69,21 @@ struct Clip {
 
         Fact copy_fact; /* while it is being sealed */
 
+        /* Its upload while it is pulled: upload_grow.c. */
+        struct {
+                bool pulling;           /* its pull is under way … */
+                uint64_t durable_bytes; /* … and has so many bytes on record */
+                uint64_t turn;          /* counts pulls: what a commit of an earlier one tells is not of this one */
+                bool under_way;         /* the uplink has the part, and does not know the digest yet */
+                bool stopping;          /* … and was told to end that … */
+                bool outlived;          /* … as it is of a pull that has ended */
+                bool whole_only;        /* there is nothing to be gained */
+                bool afresh;            /* what the store has of it is of a pull that was thrown away … */
+                bool afresh_told;       /* … as the uplink was told */
+                uint64_t retry_at_usec; /* CLOCK_BOOTTIME */
+                unsigned failures;
+        } grow;
+
         uint64_t stored_bytes;   /* progress of the upload */
         bool queued, uploading;  /* for the uplink */
         bool urgent;             /* an operator wants it there first */

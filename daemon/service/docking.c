@@ -365,6 +365,7 @@ static int on_wake(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 void docking_step_done(Docking *d) {
+        upload_pull_ended(d->current);
         d->busy = false;
         d->current = NULL;
         docking_kick(d);
@@ -379,6 +380,7 @@ static void set_reason(Docking *d, char *text) {
 
 void docking_forget_session(Docking *d) {
         docking_order_abort(d, d->reason ? d->reason : "the camera's session ended");
+        upload_pull_ended(d->current);
         d->worker = worker_free(d->worker);
         d->identified = d->checked = d->listed = d->busy = d->sending = false;
         d->current = NULL;
@@ -642,6 +644,7 @@ Docking *docking_end(Docking *d, const char *reason) {
                 log_full(early ? LOG_NOTICE : LOG_INFO, &about, "undocked: %s", fact.text ?: reason);
                 free((char *) fact.text);
         }
+        upload_pull_ended(d->current);
         d->worker = worker_free(d->worker);
         for (DockingPending *p = d->pending, *next; p; p = next) {
                 next = p->next;

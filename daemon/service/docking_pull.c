@@ -47,6 +47,7 @@ void docking_start_afresh(Docking *d, Clip *c, const char *why) {
         clip_drop_blocks(c);
         c->part_here = c->sampled = false;
         c->part_docking_id = 0;
+        upload_pull_begins_afresh(c);
         clip_set_state(c, CLIP_SEEN, why);
         r = docking_commit_fact(d, &fact, c, NULL);
         if (r < 0)
@@ -66,6 +67,7 @@ static void unseal(Docking *d, Clip *c, int error) {
         Manager *m = c->manager;
         DockingPending *p;
 
+        upload_seal_failed(c);
         c->part_here = c->sampled = false;
         clip_drop_blocks(c);
         if (docking_pending_new(d, c, unsealed, &p) < 0)
@@ -90,7 +92,7 @@ static void copy_recorded(Docking *d, Clip *c, int result) {
         c->manager->unstored_clips++;
         c->manager->unstored_bytes += c->size_bytes;
         manager_tell(c->manager);
-        upload_enqueue(c);
+        upload_copied(c);
         if (d)
                 d->faults_in_row = 0;
         docking_kick(d);
@@ -103,6 +105,7 @@ static void sealed(Docking *d, Clip *c, int result) {
         DockingPending *p;
 
         if (result < 0) {
+                upload_seal_failed(c);
                 if (d)
                         docking_trouble(d, result, "a pulled clip cannot be moved into the spool");
                 return;
@@ -202,6 +205,7 @@ static void seal(Docking *d, Clip *c, const WorkerCopy *copy) {
                 docking_pending_cancel(p);
                 return docking_trouble(d, r, "a pulled clip cannot be moved into the spool");
         }
+        upload_pull_sealing(c);
         spool_note_written(d->manager->spool, copy->size_bytes - MIN2(copy->size_bytes, d->pull_offset));
         docking_step_done(d);
 }
@@ -272,7 +276,8 @@ static void pull_begun(Docking *d, Clip *c, int result) {
         spool_part_name_of(c->id, part);
         result = worker_pull(d->worker, c->index, part, d->pull_offset, kept, n, pulled);
         if (result < 0)
-                docking_trouble(d, result, "the worker cannot be called");
+                return docking_trouble(d, result, "the worker cannot be called");
+        upload_pull_begun(c, d->pull_offset);
 }
 
 static void pull_from(Docking *d, Clip *c, uint32_t kept) {
@@ -395,7 +400,7 @@ void docking_block_read(Docking *d, uint32_t index, uint32_t number, uint32_t le
                 fact.block.length = length;
                 fact.block.digest = *digest;
                 fact.block.from_camera_only = d->verify_blocks != NULL;
-                r = store_put(d->manager->store, &fact, NULL, NULL);
+                r = d->verify_blocks ? store_put(d->manager->store, &fact, NULL, NULL) : upload_put_block(c, &fact);
         }
         if (r < 0)
                 docking_trouble(d, r, "a block of a clip cannot be recorded");

@@ -26,7 +26,9 @@ typedef struct UploadCamera {
 /* Clips that wait for the store, in the order in which they came; the others are on their way. */
 typedef struct UploadQueue {
         Clip *first, *last;
-        unsigned under_way;
+        unsigned under_way; /* of whole clips */
+        unsigned growing;   /* of clips that are still pulled; of these … */
+        unsigned stopping;  /* … told to end */
         bool paused;
         UploadPace pace;
         UploadCamera *cameras;
@@ -91,6 +93,10 @@ void upload_pump(Manager *m);
 /* An upload is under way from here on; it has ended. */
 void upload_queue_begun(Clip *clip);
 void upload_queue_ended(Clip *clip, const UplinkAnswer *answer);
+/* The store asked for less. */
+void upload_queue_slow_down(Manager *m, const UplinkAnswer *answer);
+/* What the order goes by. */
+void upload_facts(Clip *clip, int64_t now_unix_sec, UploadFacts *ret);
 /* Back into the queue, after a back-off of its own; all back-offs end. */
 void upload_queue_retry_later(Clip *clip);
 void upload_queue_retry_now(Manager *m);
@@ -100,6 +106,10 @@ int upload_orders_load(Manager *m);
 /* upload.c */
 /* Hands the clip to the uplink. -ENOENT when its spool copy is not there, -EBADMSG when the custody log knows of no copy. */
 int upload_begin(Clip *clip);
+/* How an upload of a whole clip ended: an UplinkPutDone. */
+void upload_answered(void *userdata, void *cookie, const UplinkAnswer *answer);
+/* What the manifest says beside digest and size; the caller frees. -EBADMSG as above. */
+int upload_manifest_facts(const Clip *clip, char **ret);
 /* The spool's copy is not what was read from the camera. */
 void upload_bad_copy(Clip *clip, const char *text);
 int upload_load_unstored(Manager *m);
@@ -124,6 +134,23 @@ typedef struct HoldOf {
 } HoldOf;
 /* Asks the database whether the clip is held. */
 void hold_look_up(Clip *c);
+
+/* upload_grow.c: uploads of clips that are still being pulled */
+/* The pull goes on behind so many bytes, all of which are on record. */
+void upload_pull_begun(Clip *clip, uint64_t offset_bytes);
+/* Hands a block fact of the pull to the store. */
+int upload_put_block(Clip *clip, const Fact *fact);
+/* It ended early; may be called for any clip, and for NULL. */
+void upload_pull_ended(Clip *clip);
+/* What was pulled is thrown away. */
+void upload_pull_begins_afresh(Clip *clip);
+/* It is whole, and becomes a copy, or does not; the copy is on record. */
+void upload_pull_sealing(Clip *clip);
+void upload_seal_failed(Clip *clip);
+void upload_copied(Clip *clip);
+void upload_grow_progress(Clip *clip, uint64_t bytes);
+/* Begins and ends such uploads, so that no more than `allowed` are under way altogether, none while whole clips wait. */
+void upload_grow_pump(Manager *m, unsigned allowed, bool others_wait, uint64_t now, uint64_t *ret_wake);
 
 /* room.c */
 void room_start(Manager *m);

@@ -496,6 +496,21 @@ int spool_open_sealed(Spool *s, const char *spool_name) {
         return fd < 0 ? -errno : fd;
 }
 
+int spool_open_part(int incoming_fd, uint64_t clip_id) {
+        _cleanup_(fd_closep) int fd = -EBADF;
+        char name[SPOOL_NAME_SIZE];
+        struct stat st;
+
+        spool_part_name_of(clip_id, name);
+        /* The worker may put anything there: nothing is waited for, and nothing but its own file taken. */
+        fd = openat(incoming_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+                return -EBADMSG;
+        return TAKE_FD(fd);
+}
+
 static int act_look(SpoolJob *job) {
         return fstatvfs(job->spool->state_fd, &job->stat) < 0 ? -errno : 0;
 }

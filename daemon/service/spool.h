@@ -63,6 +63,8 @@ bool spool_clip_of(const char *name, uint64_t *ret_clip_id);
 void spool_part_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]);
 /* Read-only; -errno. */
 int spool_open_sealed(Spool *s, const char *spool_name);
+/* A part that a worker is writing, in its docking's folder; read-only. -EBADMSG when what has its name is no file of its own. */
+int spool_open_part(int incoming_fd, uint64_t clip_id);
 
 /* What statvfs said last; asked anew on the thread, at most once a second, by spool_look(). */
 void spool_look(Spool *s, SpoolDone done, void *userdata);

@@ -43,6 +43,8 @@ static const char *const uplink_result_table[_UPLINK_RESULT_MAX] = {
         [UPLINK_CONFLICT] = "conflict",
         [UPLINK_GONE] = "gone",
         [UPLINK_INVALID] = "invalid",
+        [UPLINK_STOPPED] = "stopped",
+        [UPLINK_WHOLE] = "whole",
 };
 
 const char *uplink_result_to_string(UplinkResult r) {
@@ -59,6 +61,7 @@ struct Call {
         UplinkConfirmDone confirm_done;
         uint64_t clip_id, size_bytes; /* of a put: what was promised */
         Digest digest;
+        bool growing; /* … nothing is yet */
 };
 TAILQ_HEAD(CallList, Call);
 
@@ -199,7 +202,8 @@ static UplinkResult result_of_error(const sd_bus_error *e, char text[static TEXT
                 { WIRE_UPLINK_E_UNAVAILABLE, UPLINK_UNAVAILABLE }, { WIRE_UPLINK_E_FULL, UPLINK_FULL },
                 { WIRE_UPLINK_E_SOURCE, UPLINK_SOURCE },           { WIRE_UPLINK_E_CONFLICT, UPLINK_CONFLICT },
                 { WIRE_UPLINK_E_GONE, UPLINK_GONE },               { WIRE_UPLINK_E_INVALID, UPLINK_INVALID },
-                { WIRE_UPLINK_E_BUSY, UPLINK_BUSY },
+                { WIRE_UPLINK_E_BUSY, UPLINK_BUSY },               { WIRE_UPLINK_E_STOPPED, UPLINK_STOPPED },
+                { WIRE_UPLINK_E_WHOLE, UPLINK_WHOLE },
                 /* sd-bus's own, when the connection or memory is at an end */
                 { SD_BUS_ERROR_NO_REPLY, UPLINK_UNAVAILABLE },     { SD_BUS_ERROR_DISCONNECTED, UPLINK_UNAVAILABLE },
                 { SD_BUS_ERROR_TIMEOUT, UPLINK_UNAVAILABLE },      { SD_BUS_ERROR_NO_MEMORY, UPLINK_UNAVAILABLE },
@@ -227,8 +231,9 @@ static void take_error(Call *c, sd_bus_message *m) {
         char text[TEXT_SIZE];
         UplinkAnswer answer = { .result = result_of_error(sd_bus_message_get_error(m), text), .text = text };
 
-        /* That it is gone is an answer to a confirmation alone. */
-        if (c->put_done && answer.result == UPLINK_GONE)
+        /* Each is an answer to one kind of call alone. */
+        if ((c->put_done && answer.result == UPLINK_GONE) || (c->confirm_done && answer.result == UPLINK_STOPPED) ||
+            (answer.result == UPLINK_WHOLE && !c->growing))
                 answer.result = UPLINK_INVALID;
         if (answer.result == UPLINK_BUSY)
                 answer.retry_after_usec = read_retry_after(m);
@@ -264,6 +269,8 @@ static const char *take_strength(const char *s) {
 
 /* What berthd goes by when it erases: every member is what it must be, or there is no receipt. */
 static const char *check_receipt(const Call *c, const UplinkReceipt *receipt, const char *strength) {
+        if (c->growing)
+                return "the uplink gave a receipt for a clip that is still being pulled";
         if (receipt->size_bytes != c->size_bytes)
                 return "the uplink gave a receipt for another size";
         if (!digest_equal(&receipt->digest, &c->digest))
@@ -588,25 +595,39 @@ static int append_digest(sd_bus_message *m, const Digest *d) {
         return sd_bus_message_append_array(m, 'y', d->bytes, DIGEST_SIZE);
 }
 
-static int send_put(Call *c, const UplinkPut *put) {
+static int append_whole(sd_bus_message *m, const Digest *digest, const char *facts_json) {
+        int r;
+
+        r = append_digest(m, digest);
+        return r < 0 ? r : sd_bus_message_append(m, "s", facts_json);
+}
+
+/* What is known of a clip that grows. */
+typedef struct Growth {
+        uint64_t durable_bytes;
+        bool afresh;
+} Growth;
+
+/* `growth` is NULL for a whole clip. */
+static int send_put(Call *c, const UplinkPut *put, const Growth *growth) {
         sd_bus_message *m = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Put");
+        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE,
+                                           growth ? "Grow" : "Put");
         if (r >= 0)
                 r = sd_bus_message_append(m, "thsxsxt", put->clip_id, put->fd, put->serial, put->docked_unix_sec, put->path,
                                           put->mtime_unix_sec, put->size_bytes);
         if (r >= 0)
-                r = append_digest(m, &put->digest);
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", put->facts_json);
+                r = growth ? sd_bus_message_append(m, "tb", growth->durable_bytes, (int) growth->afresh) :
+                             append_whole(m, &put->digest, put->facts_json);
         if (r >= 0)
                 r = send_call(c, m, on_put_reply);
         sd_bus_message_unref(m);
         return r;
 }
 
-int uplink_put(Uplink *u, const UplinkPut *put, UplinkPutDone done, void *cookie) {
+static int begin_put(Uplink *u, const UplinkPut *put, const Growth *growth, UplinkPutDone done, void *cookie) {
         Call *c;
         int r;
 
@@ -617,8 +638,9 @@ int uplink_put(Uplink *u, const UplinkPut *put, UplinkPutDone done, void *cookie
         c->clip_id = put->clip_id;
         c->size_bytes = put->size_bytes;
         c->digest = put->digest;
+        c->growing = growth != NULL;
         if (u->speaks) {
-                r = send_put(c, put);
+                r = send_put(c, put, growth);
                 if (r < 0) {
                         (void) call_free(c);
                         return r;
@@ -627,6 +649,93 @@ int uplink_put(Uplink *u, const UplinkPut *put, UplinkPutDone done, void *cookie
                 wake_deferred(u);
         return 0;
 }
+
+int uplink_put(Uplink *u, const UplinkPut *put, UplinkPutDone done, void *cookie) {
+        return begin_put(u, put, NULL, done, cookie);
+}
+
+int uplink_grow(Uplink *u, const UplinkPut *put, uint64_t durable_bytes, bool afresh, UplinkPutDone done, void *cookie) {
+        return begin_put(u, put, &(Growth){ .durable_bytes = durable_bytes, .afresh = afresh }, done, cookie);
+}
+
+/* ---- News of a put that is under way ------------------------------------------------------------------------------- */
+
+/* NULL when there is none, or when it has failed and waits to say so: then whatever there is to tell comes too late. */
+static Call *put_of(Uplink *u, const void *cookie) {
+        Call *c;
+
+        TAILQ_FOREACH(c, &u->calls, list)
+                if (c->cookie == cookie && c->put_done && c->slot && u->speaks)
+                        return c;
+        return NULL;
+}
+
+/* Takes the message, whose making gave `r`. Nobody waits for an answer: what comes of it is the answer to the put. */
+static int send_news(Uplink *u, sd_bus_message *m, int r) {
+        if (r >= 0)
+                r = sd_bus_message_set_expect_reply(m, 0);
+        if (r >= 0)
+                r = sd_bus_send(peer_bus(u->peer), m, NULL);
+        sd_bus_message_unref(m);
+        if (r < 0 && r != -ENOMEM)
+                give_up(u, "the uplink cannot be told of a clip");
+        return r < 0 ? r : 0;
+}
+
+static int new_news(const Uplink *u, const char *member, sd_bus_message **ret) {
+        return sd_bus_message_new_method_call(peer_bus(u->peer), ret, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, member);
+}
+
+void uplink_grown(Uplink *u, const void *cookie, uint64_t durable_bytes) {
+        const Call *c = put_of(u, cookie);
+        sd_bus_message *m = NULL;
+        int r;
+
+        if (!c || !c->growing)
+                return;
+        r = new_news(u, "Grown", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "tt", c->clip_id, durable_bytes);
+        /* What could not be told is told with the next block. */
+        (void) send_news(u, m, r);
+}
+
+int uplink_seal(Uplink *u, const void *cookie, uint64_t size_bytes, const Digest *digest, const char *facts_json) {
+        sd_bus_message *m = NULL;
+        Call *c = put_of(u, cookie);
+        int r;
+
+        if (!c || !c->growing)
+                return 0;
+        r = new_news(u, "Seal", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "tt", c->clip_id, size_bytes);
+        if (r >= 0)
+                r = append_whole(m, digest, facts_json);
+        r = send_news(u, m, r);
+        /* Else the connection ends, and with it the put. */
+        if (r == -ENOMEM)
+                return r;
+        c->growing = false;
+        c->size_bytes = size_bytes;
+        c->digest = *digest;
+        return 0;
+}
+
+void uplink_stop(Uplink *u, const void *cookie, bool now) {
+        const Call *c = put_of(u, cookie);
+        sd_bus_message *m = NULL;
+        int r;
+
+        if (!c)
+                return;
+        r = new_news(u, "Stop", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "tb", c->clip_id, (int) now);
+        (void) send_news(u, m, r);
+}
+
+/* ---- Confirmations ------------------------------------------------------------------------------------------------- */
 
 static int send_confirm(Call *c, const char *object_key, const char *manifest_key) {
         sd_bus_message *m = NULL;

@@ -23,6 +23,8 @@ typedef enum UplinkResult {
         UPLINK_CONFLICT,
         UPLINK_GONE,
         UPLINK_INVALID,
+        UPLINK_STOPPED, /* by uplink_stop(): goes on where it ended when it is asked for again */
+        UPLINK_WHOLE,   /* of a clip that grows: the store is given it only when it is whole */
         _UPLINK_RESULT_MAX,
 } UplinkResult;
 const char *uplink_result_to_string(UplinkResult r);
@@ -70,6 +72,17 @@ typedef struct UplinkAnswer {
 } UplinkAnswer;
 typedef void (*UplinkPutDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_put(Uplink *u, const UplinkPut *put, UplinkPutDone done, void *cookie);
+/*
+ * A clip that is still being pulled: `put` has the file that grows and the size that the camera tells; its digest and facts are told
+ * by uplink_seal(). Of the file `durable_bytes` are sent and no more; uplink_grown() says how many they are by now. `afresh`: what an
+ * earlier upload of this clip left in the store is of no use.
+ */
+int uplink_grow(Uplink *u, const UplinkPut *put, uint64_t durable_bytes, bool afresh, UplinkPutDone done, void *cookie);
+void uplink_grown(Uplink *u, const void *cookie, uint64_t durable_bytes);
+/* The pull is over. The answer is that of the put from here on. -ENOMEM: nothing was told. */
+int uplink_seal(Uplink *u, const void *cookie, uint64_t size_bytes, const Digest *digest, const char *facts_json);
+/* Ends a put, to be gone on with: at once, or when the part that is under way is stored, unless the clip is sealed before. */
+void uplink_stop(Uplink *u, const void *cookie, bool now);
 typedef void (*UplinkConfirmDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, uint64_t size_bytes, const Digest *digest,
                    UplinkConfirmDone done, void *cookie);

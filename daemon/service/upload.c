@@ -162,7 +162,7 @@ void upload_bad_copy(Clip *c, const char *text) {
         (void) put_fact(c, &fact, NULL);
 }
 
-static void put_answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
+void upload_answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
         Manager *m = userdata;
         Clip *c = cookie;
 
@@ -185,6 +185,7 @@ static void put_answered(void *userdata, void *cookie, const UplinkAnswer *answe
                 try_again(c, answer->text);
                 break;
         case UPLINK_BUSY:
+        case UPLINK_STOPPED:
                 /* Nothing is wrong with this clip: the queue waits as a whole. */
                 clip_set_state(c, CLIP_COPIED, answer->text);
                 upload_enqueue(c);
@@ -240,7 +241,7 @@ static json_t *container_facts(const Container *c) {
 }
 
 /* What a stranger should know beside digest and size, from the store's manifest alone. */
-static int manifest_facts(const Clip *c, char **ret) {
+int upload_manifest_facts(const Clip *c, char **ret) {
         _cleanup_(camera_row_freep) CameraRow *camera = NULL;
         CopyEvidence evidence;
         char seen[UTC_TEXT_SIZE];
@@ -273,7 +274,7 @@ int upload_begin(Clip *c) {
         UplinkPut put;
         int r;
 
-        r = manifest_facts(c, &facts);
+        r = upload_manifest_facts(c, &facts);
         if (r < 0)
                 return r;
         fd = spool_open_sealed(c->manager->spool, c->spool_name);
@@ -290,7 +291,7 @@ int upload_begin(Clip *c) {
                 .digest = c->digest,
                 .facts_json = facts,
         };
-        r = uplink_put(c->manager->uplink, &put, put_answered, c);
+        r = uplink_put(c->manager->uplink, &put, upload_answered, c);
         if (r < 0)
                 return r;
         upload_queue_begun(c);
@@ -313,8 +314,9 @@ static void on_uplink_state(void *userdata, const char *state, const char *reaso
 static void on_uplink_progress(void *userdata, uint64_t clip_id, uint64_t bytes) {
         Clip *c = manager_clip(userdata, clip_id);
 
-        if (!c || !c->uploading)
+        if (!c || (!c->uploading && !c->grow.under_way))
                 return;
+        upload_grow_progress(c, bytes);
         c->stored_bytes = MIN2(bytes, c->size_bytes);
         if (c->docking)
                 bay_changed(c->docking->bay);

@@ -45,7 +45,7 @@ static UploadCamera *camera_of(UploadQueue *q, uint64_t id) {
         return &larger[q->n_cameras++];
 }
 
-static void facts_of(Clip *c, int64_t now_unix_sec, UploadFacts *ret) {
+void upload_facts(Clip *c, int64_t now_unix_sec, UploadFacts *ret) {
         UploadQueue *q = &c->manager->uploads;
         const UploadCamera *camera = camera_of(q, c->camera_id);
         uint64_t within_sec = c->manager->settings->store_within_usec / USEC_PER_SEC;
@@ -132,13 +132,17 @@ void upload_queue_ended(Clip *c, const UplinkAnswer *answer) {
                 camera->under_way--;
         if (answer->result == UPLINK_OK)
                 upload_pace_went_well(&q->pace);
-        if (answer->result == UPLINK_BUSY) {
-                unsigned before = q->pace.limit;
+        if (answer->result == UPLINK_BUSY)
+                upload_queue_slow_down(c->manager, answer);
+}
 
-                upload_pace_slow_down(&q->pace, answer->retry_after_usec, chance(), clock_boottime_usec());
-                log_info(NULL, "The store asks for less (%s): %u uploads at once instead of %u, after a pause", answer->text, q->pace.limit,
-                         before);
-        }
+void upload_queue_slow_down(Manager *m, const UplinkAnswer *answer) {
+        UploadQueue *q = &m->uploads;
+        unsigned before = q->pace.limit;
+
+        upload_pace_slow_down(&q->pace, answer->retry_after_usec, chance(), clock_boottime_usec());
+        log_info(NULL, "The store asks for less (%s): %u uploads at once instead of %u, after a pause", answer->text, q->pace.limit,
+                 before);
 }
 
 void upload_queue_retry_later(Clip *c) {
@@ -159,23 +163,23 @@ static int compare_waiting(const void *a, const void *b) {
         int64_t now_unix_sec = clock_wall_usec() / (int64_t) USEC_PER_SEC;
         UploadFacts x, y;
 
-        facts_of(*(Clip *const *) a, now_unix_sec, &x);
-        facts_of(*(Clip *const *) b, now_unix_sec, &y);
+        upload_facts(*(Clip *const *) a, now_unix_sec, &x);
+        upload_facts(*(Clip *const *) b, now_unix_sec, &y);
         return upload_compare(&x, &y);
 }
 
 int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n) {
         _cleanup_(freep) Clip **clips = NULL;
-        size_t n = 0, most = m->uploads.under_way, first_waiting;
+        size_t n = 0, most = m->uploads.under_way + m->uploads.growing, first_waiting;
 
         for (Clip *c = m->uploads.first; c; c = c->next_upload)
                 most++;
         clips = calloc(most + 1, sizeof(*clips));
         if (!clips)
                 return -ENOMEM;
-        for (size_t i = 0; i < CLIP_BUCKETS && m->uploads.under_way > 0; i++)
+        for (size_t i = 0; i < CLIP_BUCKETS && m->uploads.under_way + m->uploads.growing > 0; i++)
                 for (Clip *c = m->clips[i]; c && n < most; c = c->next_in_hash)
-                        if (c->uploading)
+                        if (c->uploading || c->grow.under_way)
                                 clips[n++] = c;
         first_waiting = n;
         for (Clip *c = m->uploads.first; c && n < most; c = c->next_upload)
@@ -203,7 +207,7 @@ static Clip *next_upload(Manager *m, uint64_t now, uint64_t *ret_wake) {
                         *ret_wake = MIN2(*ret_wake, c->retry_at_usec);
                         continue;
                 }
-                facts_of(c, now_unix_sec, &facts);
+                upload_facts(c, now_unix_sec, &facts);
                 if (!next || upload_compare(&facts, &best) < 0) {
                         next = c;
                         best = facts;
@@ -232,16 +236,19 @@ static void begin(Clip *c) {
 void upload_pump(Manager *m) {
         UploadQueue *q = &m->uploads;
         uint64_t now = clock_boottime_usec(), wake = UINT64_MAX;
+        bool others_wait;
 
         if (m->stopping || q->paused || !text_equal(uplink_state(m->uplink, NULL), WIRE_STORE_READY))
                 return;
-        while (q->under_way < upload_pace_allows(&q->pace, now)) {
+        for (;;) {
                 Clip *c = next_upload(m, now, &wake);
 
-                if (!c)
+                others_wait = c != NULL;
+                if (!c || q->under_way >= upload_pace_allows(&q->pace, now))
                         break;
                 begin(c);
         }
+        upload_grow_pump(m, upload_pace_allows(&q->pace, now), others_wait, now, &wake);
         if (q->first && q->pace.not_before_usec > now)
                 wake = q->pace.not_before_usec;
         if (wake != UINT64_MAX) {
