@@ -2,13 +2,14 @@
 # Benchmarks: each prints its figures beside a peer or a limit of the machine, measured in the same run.
 
 BENCH_PROGRAMS := $(BUILD)/bench/limits $(BUILD)/bench/usb_read $(BUILD)/bench/usb_storage $(BUILD)/bench/pull \
-	$(BUILD)/bench/charge
+	$(BUILD)/bench/charge $(BUILD)/bench/rollout
 $(BUILD)/bench/%.o: private CPPFLAGS += $(PKG_CFLAGS_TEST)
 $(BUILD)/bench/limits: $(BUILD)/bench/limits.o $(LIB_base)
 $(BUILD)/bench/usb_read: $(BUILD)/bench/usb_read.o
 $(BUILD)/bench/usb_storage: $(BUILD)/bench/usb_storage.o
 $(BUILD)/bench/pull: $(BUILD)/bench/pull.o $(LIB_service) $(LIB_core) $(LIB_store) $(LIB_base)
 $(BUILD)/bench/charge: $(BUILD)/bench/charge.o $(LIB_core) $(LIB_base)
+$(BUILD)/bench/rollout: $(BUILD)/bench/rollout.o $(LIB_core) $(LIB_base)
 $(BENCH_PROGRAMS):
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS) $(PKGS_bay))
 
@@ -29,3 +30,9 @@ CHARGE_SMALL ?= 1000
 CHARGE_LARGE ?= 2000
 bench-charge: $(BUILD)/bench/charge ## charging in time: random racks beside the exact optimum, round-robin and no plan at all
 	@$(BUILD)/bench/charge $(CHARGE_SMALL) $(CHARGE_LARGE)
+
+.PHONY: bench-rollout
+ROLLOUT_DOCKS ?= 10000
+ROLLOUT_CAMERAS ?= 100
+bench-rollout: $(BUILD)/bench/rollout ## firmware for a simulated fleet: requests to the store, time, and what is flashed after a stop
+	@$(BUILD)/bench/rollout $(ROLLOUT_DOCKS) $(ROLLOUT_CAMERAS)
