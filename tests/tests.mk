@@ -179,7 +179,7 @@ run-vm: all $(REDIR)
 	@rm -rf '$(BUILD)-vm/root'
 	@$(MAKE) --no-print-directory install DESTDIR='$(abspath $(BUILD))-vm/root' >'$(BUILD)-vm/install.log'
 	@tar --owner=0 --group=0 -C '$(BUILD)-vm/root' -cf '$(BUILD)-vm/berth.tar' .
-	@$(RUN) --jobs 1 --deadline 600 $(VM_SCRIPTS)
+	@$(RUN) --jobs 1 --deadline 900 $(VM_SCRIPTS)
 
 # SIGKILL of any of the processes at random moments, and at each crash point; the long form takes KILLS= and DEEP=.
 KILLS ?= 10000

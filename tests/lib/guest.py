@@ -18,7 +18,9 @@ import time
 BUILD = os.environ.get("BERTH_BUILD", os.path.join(os.getcwd(), "build"))
 IMAGE = os.environ.get("BERTH_GUEST", BUILD + "-vm")
 # Under load an emulated machine boots slowly, and that is no fault of what is tested.
-BOOT_DEADLINE = 240
+BOOT_DEADLINE = 400
+# What the agent is given to answer, beyond the deadline of the script.
+AGENT_GRACE = 60
 # USB 2 ports of the root hub that the guest calls bus 1; the first USB3_PORTS are USB 3 ports (bus 2) as well.
 USB2_PORTS = 15
 USB3_PORTS = 2
@@ -84,6 +86,7 @@ class Guest:
     def __init__(self, folder, disks=None, read_only=(), memory_mib=1024):
         self.folder = folder
         self.agent = self.monitor = None
+        self.silent = False
         self.process = self._start(disks or {}, read_only, memory_mib)
         try:
             self.monitor = self._connect("monitor")
@@ -155,18 +158,25 @@ class Guest:
 
     def run(self, script, deadline=120, check=True):
         """Runs a bash script as root; what it printed. Its exit status is an error unless check is false."""
-        self.agent.send(base64.b64encode(script.encode()) + b"\n")
-        until = time.monotonic() + deadline
-        status, size = self.agent.line(until, script).split()
-        output = self.agent.take(int(size), until, script).decode("utf-8", "replace")
-        if check and status != "0":
-            raise GuestError(f"exit status {status} in the guest of: {script}\n{output}")
+        if self.silent:
+            raise GuestError(f"the guest stopped to answer before this: {script}")
+        self.agent.send(f"{deadline} ".encode() + base64.b64encode(script.encode()) + b"\n")
+        until = time.monotonic() + deadline + AGENT_GRACE
+        try:
+            status, size = self.agent.line(until, script).split()
+            output = self.agent.take(int(size), until, script).decode("utf-8", "replace")
+        except GuestError:
+            # What it says now would be taken for the answer to something else.
+            self.silent = True
+            raise
+        if status in ("124", "137") or (check and status != "0"):
+            raise GuestError(f"exit status {status} (124: not done in {deadline} s) in the guest of: {script}\n{output}")
         return output
 
     def holds(self, script):
         return self.run(f"if {script}\nthen echo yes; fi", check=False).endswith("yes\n")
 
-    def wait(self, condition, what, deadline=60):
+    def wait(self, condition, what, deadline=120):
         """Until a shell command in the guest succeeds."""
         quoted = shlex.quote(condition)
         status = self.run(f"timeout {deadline} bash -c 'until bash -c \"$1\" >/dev/null 2>&1; do sleep 0.1; done' - {quoted}; echo $?",

@@ -47,9 +47,9 @@ class GuestDock:
         self.ports = []
         self.judged = set()
         try:
-            self.guest.run(INSTALL, 240)
+            self.guest.run(INSTALL, 400)
             self.configure(ports, settings)
-            self.guest.run("systemctl enable --now berth-uplink.socket berthd", 120)
+            self.guest.run("systemctl enable --now berth-uplink.socket berthd")
             self._start_watch()
         except BaseException as e:
             why = f"{e}\n{self.journal()}"
@@ -75,16 +75,16 @@ class GuestDock:
         self.guest.run(f"cat > {path} <<'END_OF_FILE'\n{text}\nEND_OF_FILE")
 
     def restart(self):
-        self.guest.run("systemctl restart berthd", 60)
+        self.guest.run("systemctl restart berthd")
         self.bays.clear()
-        self._follow(lambda: self.dock.get("state") == "running" and len(self.bays) == len(self.ports), "berthd to be back", 60)
+        self._follow(lambda: self.dock.get("state") == "running" and len(self.bays) == len(self.ports), "berthd to be back")
 
     # ---- what berthctl tells, as it changes
 
     def _start_watch(self):
         self.watch = self.guest.watch_channel()
         self.guest.run("systemd-run --quiet --unit=watch --property=StandardOutput=file:/dev/virtio-ports/watch berthctl watch --json")
-        self._follow(lambda: len(self.bays) == len(self.ports), "all bays to be seen", 60)
+        self._follow(lambda: len(self.bays) == len(self.ports), "all bays to be seen")
 
     def _take(self, change):
         if change["change"] == "dock":
@@ -96,7 +96,7 @@ class GuestDock:
         elif change["change"] == "daemon-gone":
             self.dock = {}
 
-    def _follow(self, predicate, what, deadline):
+    def _follow(self, predicate, what, deadline=120):
         until = time.monotonic() + deadline
         while not predicate():
             try:
@@ -127,7 +127,7 @@ class GuestDock:
 
     def stored(self, serial):
         """{path: sha256} of what the store has of a camera, by the guest's own sha256sum over the objects."""
-        text = self.guest.run(f"cd {STORE}/manifests && find . -name '*.json' -exec cat {{}} + -exec echo \\;", 60)
+        text = self.guest.run(f"cd {STORE}/manifests && find . -name '*.json' -exec cat {{}} + -exec echo \\;")
         manifests, decoder, at = [], json.JSONDecoder(), 0
         while text[at:].strip():
             at += len(text[at:]) - len(text[at:].lstrip())
@@ -153,13 +153,15 @@ class GuestDock:
         erased = {e["path"] for e in self.events("erased", serial)}
         assert erased == set(digests), f"of {serial} the log says that {sorted(erased)} were erased"
 
-    def journal(self, lines=120):
+    def journal(self, lines=160):
+        """What Berth, udev and the kernel said last, in the order in which they did, and what is on the bus."""
         if not self.guest.agent:
             return ""
-        units = "-u berthd -u berth-uplink -u berth-uplink.socket -u systemd-udevd"
+        units = ("berthd", "berth-uplink", "systemd-udevd")
+        told = " + ".join(["UNIT=berthd.service", "_TRANSPORT=kernel", *(f"_SYSTEMD_UNIT={unit}.service" for unit in units)])
         try:
-            return self.guest.run(f"journalctl -b --no-pager -o short-monotonic -n {lines} {units}; dmesg | tail -n 25; lsusb -t; "
-                                  "ls -l /dev/bus/usb/*/*", check=False)
+            return self.guest.run(f"journalctl -b --no-pager -o short-monotonic -n {lines} {told};"
+                                  "systemctl --no-pager -n 0 status berthd berth-uplink; lsusb -t; ls -l /dev/bus/usb/*/*", check=False)
         except (GuestError, OSError) as e:
             return f"{e}\n{self.guest.console()}"
 
@@ -169,9 +171,16 @@ def main(ports, settings="", prepare=None, **options):
     started = time.monotonic()
     dock = GuestDock(ports, settings, **options)
     print(f"# the guest took {time.monotonic() - started:.0f} s to boot and to install Berth", flush=True)
+
+    def tell():
+        print("".join(f"# {line}\n" for line in dock.journal().splitlines()), flush=True)
     try:
         if prepare:
-            prepare(dock)
-        tap.main(dock, on_failure=lambda: print("".join(f"# {line}\n" for line in dock.journal().splitlines()), flush=True))
+            try:
+                prepare(dock)
+            except Exception:
+                tell()
+                raise
+        tap.main(dock, on_failure=tell)
     finally:
         dock.close()

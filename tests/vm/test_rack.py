@@ -48,14 +48,32 @@ def test_limit_of_usb_memory_is_raised_unless_somebody_chose_one(dock):
     assert dock.guest.run(f"echo 16 > {limit} && {trigger} && cat {limit}") == "128\n"
 
 
+TAKE_USB_AWAY = r"""
+systemctl stop berthd
+for n in $(seq 600); do
+        for module in xhci_pci xhci_hcd usbcore; do
+                [ ! -d /sys/module/$module ] || refusal=$(rmmod $module 2>&1) || break
+        done
+        [ -d /sys/module/usbcore ] || exit 0
+        sleep 0.1
+done
+echo "the kernel does not let go of its USB core: $refusal"
+lsmod
+ls -l /proc/[0-9]*/fd | grep /dev/bus/usb
+exit 1
+"""
+
+
 def test_daemon_that_started_before_the_kernel_had_usb_gets_its_cameras(dock):
     """As at boot, where usbcore is loaded when udev finds a controller."""
-    dock.guest.run("systemctl stop berthd && rmmod xhci_pci xhci_hcd usbcore && systemctl start berthd && modprobe xhci_pci && "
-                   "udevadm settle")
-    assert dock.guest.run("cat /sys/module/usbcore/parameters/usbfs_memory_mb") == "128\n"
+    dock.guest.run(TAKE_USB_AWAY)
+    dock.guest.run("systemctl start berthd")
+    assert dock.guest.holds("[ ! -d /sys/bus/usb ]"), "something has loaded the USB core before its turn: this tests nothing"
+    dock.guest.run("modprobe xhci_pci")
+    dock.guest.wait("[ $(cat /sys/module/usbcore/parameters/usbfs_memory_mb) = 128 ]", "udev to raise the limit of USB memory")
 
     def use(_digests):
-        dock.wait_state(1, "ready", deadline=60)
+        dock.wait_state(1, "ready")
     with_qemu_camera(dock, 3, use)
     dock.wait_state(1, "empty")
 
