@@ -5,10 +5,10 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/canonical.h"
 #include "base/clock.h"
 #include "base/text.h"
 
-#define CANONICAL (JSON_SORT_KEYS | JSON_COMPACT)
 /* Of a walk that nobody waits beside. */
 #define WALK_EVENTS 4096u
 
@@ -69,7 +69,7 @@ int custody_append(Db *db, ChainHead *head, json_t *event) {
         r = event_index(event, &e);
         if (r < 0)
                 return r;
-        bytes = json_dumps(event, CANONICAL);
+        bytes = canonical_text(event);
         if (!bytes)
                 return -ENOMEM;
         size = strlen(bytes);
@@ -90,18 +90,12 @@ int custody_append(Db *db, ChainHead *head, json_t *event) {
 
 int custody_parse(const void *bytes, size_t size, CustodyEvent *ret) {
         json_auto_t *object = NULL;
-        _cleanup_(freep) char *again = NULL;
         CustodyEvent e = { 0 };
         int r;
 
-        object = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
-        if (!json_is_object(object))
-                return -EBADE;
-        again = json_dumps(object, CANONICAL);
-        if (!again)
-                return -ENOMEM;
-        if (strlen(again) != size || memcmp(again, bytes, size) != 0)
-                return -EBADE;
+        r = canonical_parse(bytes, size, &object);
+        if (r < 0)
+                return r;
         r = event_index(object, &e);
         if (r >= 0)
                 r = digest_of(bytes, size, &e.hash);
