@@ -13,13 +13,15 @@
 #include "base/log.h"
 #include "bus/bus.h"
 #include "service/manager.h"
+#include "service/notary.h"
 
 #define CONFIG_FILE "/etc/berth/berthd.conf"
 
 static void usage(FILE *out) {
-        fputs("Usage: berthd [--config FILE] [--check]\n\n"
+        fputs("Usage: berthd [--config FILE] [--check | --replace-key]\n\n"
               "The daemon of a dock for body-worn cameras.\n\n"
               "  --config FILE   the configuration (default " CONFIG_FILE ")\n"
+              "  --replace-key   the dock's key is lost: make another one, record that in the custody log, and end\n"
               "  --check         read the configuration, say what is wrong with it, and end\n"
               "  --version\n"
               "  --help\n",
@@ -27,10 +29,11 @@ static void usage(FILE *out) {
 }
 
 /* 0: go on; else the exit status + 1. */
-static int parse_arguments(int argc, char **argv, const char **ret_config, bool *ret_check) {
+static int parse_arguments(int argc, char **argv, const char **ret_config, bool *ret_check, bool *ret_replace_key) {
         static const struct option options[] = {
                 { "config", required_argument, NULL, 'c' },
                 { "check", no_argument, NULL, 'k' },
+                { "replace-key", no_argument, NULL, 'r' },
                 { "version", no_argument, NULL, 'v' },
                 { "help", no_argument, NULL, 'h' },
                 {},
@@ -44,6 +47,9 @@ static int parse_arguments(int argc, char **argv, const char **ret_config, bool 
                         break;
                 case 'k':
                         *ret_check = true;
+                        break;
+                case 'r':
+                        *ret_replace_key = true;
                         break;
                 case 'v':
                         puts("berthd " BERTH_VERSION);
@@ -118,11 +124,11 @@ int main(int argc, char **argv) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         const char *config = CONFIG_FILE;
         ConfError error = {};
-        bool check = false;
+        bool check = false, replace_key = false;
         int r;
 
         log_init("berthd");
-        r = parse_arguments(argc, argv, &config, &check);
+        r = parse_arguments(argc, argv, &config, &check, &replace_key);
         if (r != 0)
                 return r - 1;
         r = settings_load(config, &settings, &error);
@@ -132,6 +138,12 @@ int main(int argc, char **argv) {
         }
         if (check)
                 return EXIT_SUCCESS;
+        if (replace_key) {
+                r = notary_replace_key(settings, &error);
+                if (r < 0)
+                        log_error(NULL, "%s", error.text[0] ? error.text : strerror(-r));
+                return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        }
         if ((r = sd_event_default(&event)) < 0 || (r = watch_signals(event)) < 0 || (r = sd_event_set_watchdog(event, true)) < 0) {
                 log_error(NULL, "The event loop cannot be set up: %s", strerror(-r));
                 return EXIT_FAILURE;

@@ -13,6 +13,12 @@ void statement_done(Statement *s) {
         *s = (Statement){ 0 };
 }
 
+bool fleet_id_is_valid(const char *s) {
+        size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+        return n > 0 && n < FLEET_ID_SIZE && s[n] == 0;
+}
+
 /* The first two lines: what is signed. */
 static char *signed_part(const char *text) {
         return text_format(STATEMENT_MAGIC "\n%s\n", text);

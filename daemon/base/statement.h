@@ -8,9 +8,10 @@
  *   {"dock":"…","fleet":"…","key":"…","seq":…,"signer":"…","type":"…","v":1, …}
  *   <base64 of the Ed25519 signature over the first two lines, with their ends>
  *
- * whose second line is canonical JSON (base/canonical.h). Its first line keeps the signature from fitting anything else that is ever signed;
- * `type` says what it is, `key` under which name it lies in the store, `fleet` and `dock` whose it is, `seq` the how manieth of its type,
- * and `signer` is the whole public key in hex. So a copy under another name, of another dock, or an older one played again is none.
+ * whose second line is canonical JSON (base/canonical.h). Its first line keeps the signature from fitting anything else that is
+ * ever signed; `type` says what it is, `key` under which name it lies in the store, `fleet` and `dock` whose it is, `seq` the
+ * how manieth of its type, and `signer` is the whole public key in hex. So a copy under another name, of another dock, or an
+ * older one played again is none.
  */
 
 #include <stdint.h>
@@ -23,9 +24,15 @@
 #define STATEMENT_MAGIC "berth-statement 1"
 #define STATEMENT_SIZE_MAX (256u * 1024u)
 
+#define DOCK_ID_SIZE 33  /* 32 hex digits and the NUL */
+#define FLEET_ID_SIZE 65 /* with the NUL; see fleet_id_is_valid() */
+
 #define STATEMENT_CHECKPOINT "checkpoint"
 #define STATEMENT_KEY_ROTATION "key-rotation"
 #define STATEMENT_FLEET_LIST "fleet-list"
+
+/* 1 to FLEET_ID_SIZE - 1 of A-Z a-z 0-9 . _ - */
+bool fleet_id_is_valid(const char *s);
 
 /* What each one covers. Empty texts are texts: a dock that is in no fleet says "". */
 typedef struct StatementAbout {
@@ -49,8 +56,8 @@ void statement_done(Statement *s);
 char *statement_file(const Statement *s);
 
 /*
- * Parses the three lines, or their second and third apart. -EBADE when they are not exactly of that form; -EKEYREJECTED when the signature is not
- * the signer's. Whether the signer is to be believed is the caller's question.
+ * Parses the three lines, or their second and third apart. -EBADE when they are not exactly of that form; -EKEYREJECTED when the
+ * signature is not the signer's. Whether the signer is to be believed is the caller's question.
  */
 int statement_parse(const char *file, size_t size, Statement *ret);
 int statement_from_parts(const char *text, const char *signature, Statement *ret);

@@ -27,7 +27,16 @@
  *   Confirm     sstay          s
  *                              object key, manifest key, size, SHA-256 -> strength. The manifest is read again and must
  *                              name this object, size and digest, and the object must be there with that size.
+ *   Keep        ss             b
+ *                              key, text -> did it lie there already? A small text that is kept for good: put so that it never
+ *                              replaces anything, synced, read back. Conflict when another text has the key
+ *   Fetch       s              s
+ *                              key of what was kept, or of a manifest -> its text; Gone when there is none
+ *   Verify      sstay          s
+ *                              as Confirm, and the object is read whole and must have this SHA-256
  *   GetState                   ss         WIRE_STORE_*, and a sentence (when ready: "", or what is not as it should be all the same)
+ *
+ * Keys of Keep begin with "checkpoints/" or "keys/" (WIRE_KEEP_*).
  *
  * Signal
  *   Progress      tt           clip id, bytes of it that the store has
@@ -36,6 +45,10 @@
 
 #define WIRE_UPLINK_PATH "/org/berth/Uplink1"
 #define WIRE_UPLINK_INTERFACE "org.berth.Uplink1"
+
+#define WIRE_KEEP_CHECKPOINTS "checkpoints"
+#define WIRE_KEEP_KEYS "keys"
+#define WIRE_KEEP_MAX (64u * 1024u) /* bytes of a text to be kept */
 
 #define WIRE_STRENGTH_DIGEST "digest" /* the store checked the digest, or the object was read back and hashed */
 #define WIRE_STRENGTH_SIZE "size"     /* the store only counts bytes */

@@ -10,9 +10,10 @@
 #include "bus/manager_methods.h"
 #include "bus/view.h"
 #include "core/outlook.h"
+#include "service/notary.h"
 
 typedef struct ManagerView {
-        char *version, *dock_name, *state, *reason, *store_state, *store_reason, *spool_state, *chain_state;
+        char *version, *dock_name, *dock_id, *dock_key, *fleet, *state, *reason, *store_state, *store_reason, *spool_state, *chain_state;
         uint64_t spool_used_bytes, spool_free_bytes, unstored_clips, unstored_bytes;
         int64_t spool_holds_sec;
         int clock_synchronised, uploads_paused;
@@ -64,8 +65,15 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD_WITH_ARGS_OFFSET("EraseClip", SD_BUS_ARGS("t", clip_id, "b", not_stored),
                                        SD_BUS_RESULT("u", ordered, "u", held, "u", unsafe), manager_bus_erase_clip,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("MakeCheckpoint", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_make_checkpoint,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("RotateKey", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_rotate_key,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         MANAGER("Version", "s", CONST, version),
         MANAGER("DockName", "s", CONST, dock_name),
+        MANAGER("DockId", "s", CONST, dock_id),
+        MANAGER("DockKey", "s", EMITS_CHANGE, dock_key),
+        MANAGER("Fleet", "s", CONST, fleet),
         MANAGER("State", "s", EMITS_CHANGE, state),
         MANAGER("Reason", "s", EMITS_CHANGE, reason),
         MANAGER("StoreState", "s", EMITS_CHANGE, store_state),
@@ -85,6 +93,9 @@ static const sd_bus_vtable vtable[] = {
 static const ViewMember members[] = {
         { "Version", VIEW_TEXT, offsetof(ManagerView, version) },
         { "DockName", VIEW_TEXT, offsetof(ManagerView, dock_name) },
+        { "DockId", VIEW_TEXT, offsetof(ManagerView, dock_id) },
+        { "DockKey", VIEW_TEXT, offsetof(ManagerView, dock_key) },
+        { "Fleet", VIEW_TEXT, offsetof(ManagerView, fleet) },
         { "State", VIEW_TEXT, offsetof(ManagerView, state) },
         { "Reason", VIEW_TEXT, offsetof(ManagerView, reason) },
         { "StoreState", VIEW_TEXT, offsetof(ManagerView, store_state) },
@@ -99,6 +110,17 @@ static const ViewMember members[] = {
         { "ClockSynchronised", VIEW_BOOL, offsetof(ManagerView, clock_synchronised) },
         { "ChainState", VIEW_TEXT, offsetof(ManagerView, chain_state) },
 };
+
+static int view_dock(const Manager *m, ManagerView *v) {
+        const Notary *notary = manager_notary(m);
+        char key[PUBLIC_KEY_HEX_SIZE];
+        int r;
+
+        if ((r = view_text(&v->dock_name, manager_settings(m)->name)) < 0 || (r = view_text(&v->fleet, manager_settings(m)->fleet)) < 0 ||
+            (r = view_text(&v->dock_id, notary_dock_id(notary))) < 0)
+                return r;
+        return view_text(&v->dock_key, public_key_to_hex(notary_public_key(notary), key));
+}
 
 static int view_manager(const Manager *m, const ManagerView *shown, bool progress, ManagerView *v) {
         const char *reason = "", *store_reason = "", *state, *store_state;
@@ -116,7 +138,7 @@ static int view_manager(const Manager *m, const ManagerView *shown, bool progres
         v->unstored_clips = progress ? spool.unstored_clips : shown->unstored_clips;
         v->unstored_bytes = progress ? spool.unstored_bytes : shown->unstored_bytes;
         if ((r = view_text(&v->version, BERTH_VERSION)) < 0 ||
-            (r = view_text(&v->dock_name, manager_settings(m)->name)) < 0 || (r = view_text(&v->state, state)) < 0 ||
+            (r = view_dock(m, v)) < 0 || (r = view_text(&v->state, state)) < 0 ||
             (r = view_text(&v->reason, reason)) < 0 || (r = view_text(&v->store_state, store_state)) < 0 ||
             (r = view_text(&v->store_reason, store_reason)) < 0 ||
             (r = view_text(&v->chain_state, manager_chain_state(m))) < 0)

@@ -46,6 +46,8 @@ int verb_camera(const Options *options);
 int verb_transfer(const Options *options);
 int verb_hold(const Options *options);
 int verb_models(const Options *options);
+int verb_custody(const Options *options);
+int verb_dock(const Options *options);
 int verb_model_check(const Options *options);
 
 /* "berthctl: …" on stderr, made safe for the terminal; returns `exit_code`. */

@@ -24,7 +24,7 @@
 
 /* Strings are never NULL. */
 typedef struct DockManager {
-        char *version, *dock_name, *state, *reason, *store_state, *store_reason, *spool_state, *chain_state;
+        char *version, *dock_name, *dock_id, *dock_key, *fleet, *state, *reason, *store_state, *store_reason, *spool_state, *chain_state;
         uint64_t spool_used_bytes, spool_free_bytes, unstored_clips, unstored_bytes;
         int64_t spool_holds_sec; /* -1: unknown */
         bool clock_synchronised, uploads_paused;

@@ -89,6 +89,8 @@ static const Verb verbs[] = {
         { "model-check", verb_model_check, TAKES_FILES, UINT_MAX },
         { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
         { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
+        { "custody", verb_custody, 0, UINT_MAX },
+        { "dock", verb_dock, 0, UINT_MAX },
 };
 
 static void print_help(void) {
@@ -111,6 +113,8 @@ static void print_help(void) {
               "  camera owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME   whom it is issued to\n"
               "  camera erase SERIAL     erase its clips by hand, whatever the policy but never says\n"
               "  clip erase ID           the same for one clip\n"
+              "  custody checkpoint      sign the custody log as it is now\n"
+              "  dock show               who the dock is, and by which key it signs; dock rotate-key: it gets another one\n"
               "\n"
               "All verbs:\n"
               "      --json            print JSON (schema: berthctl(1))\n"

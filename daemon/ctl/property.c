@@ -11,6 +11,9 @@
 
 const Property manager_properties[] = {
         PROPERTY(DockManager, "DockName", "name", STRING, dock_name),
+        PROPERTY(DockManager, "DockId", "dock_id", STRING, dock_id),
+        PROPERTY(DockManager, "DockKey", "dock_key", STRING, dock_key),
+        PROPERTY(DockManager, "Fleet", "fleet", STRING, fleet),
         PROPERTY(DockManager, "Version", "version", STRING, version),
         PROPERTY(DockManager, "State", "state", STRING, state),
         PROPERTY(DockManager, "Reason", "reason", STRING, reason),

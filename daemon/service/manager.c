@@ -107,6 +107,10 @@ void manager_spool_status(const Manager *m, SpoolStatus *ret) {
         };
 }
 
+Notary *manager_notary(const Manager *m) {
+        return m->notary;
+}
+
 Bay *manager_first_bay(Manager *m) {
         return m->bays;
 }
@@ -322,6 +326,9 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         if ((r = clocksync_new(event, on_clock_changed, m, &m->clock)) < 0 || (r = start_timers(m)) < 0 ||
             (r = uplink_new(event, settings->uplink_socket, &upload_uplink_ops, m, &m->uplink)) < 0 || (r = make_bays(m)) < 0)
                 return r;
+        r = notary_new(m, &m->notary, error);
+        if (r < 0)
+                return r;
         m->started = true;
         r = record_start(m);
         if (r >= 0)
@@ -366,8 +373,10 @@ Manager *manager_free(Manager *m) {
         m->spool = spool_close(m->spool);
         record_stop(m);
         m->chain_check = chain_check_free(m->chain_check);
+        notary_stop(m->notary);
         m->store = store_close(m->store);
         m->uplink = uplink_free(m->uplink);
+        m->notary = notary_free(m->notary);
         for (size_t i = 0; i < CLIP_BUCKETS; i++)
                 while (m->clips[i])
                         clip_free(m->clips[i]);

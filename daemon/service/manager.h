@@ -60,6 +60,10 @@ typedef struct SpoolStatus {
 } SpoolStatus;
 void manager_spool_status(const Manager *m, SpoolStatus *ret);
 
+/* Who signs the custody log. */
+typedef struct Notary Notary;
+Notary *manager_notary(const Manager *m);
+
 /* Bays in order of their number. */
 Bay *manager_first_bay(Manager *m);
 Bay *manager_bay_by_number(Manager *m, unsigned number);

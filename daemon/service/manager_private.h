@@ -10,6 +10,7 @@
 #include "service/hotplug.h"
 #include "service/hubport.h"
 #include "service/manager.h"
+#include "service/notary.h"
 #include "service/spool.h"
 #include "service/uplink.h"
 #include "store/chain_check.h"
@@ -50,6 +51,7 @@ struct Manager {
         ChainCheck *chain_check; /* NULL once it is done */
         ChainState chain_state;
         char chain_text[512]; /* what is wrong with it; "" */
+        Notary *notary;
 
         Bay *bays;
         Camera *cameras;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/statement.h"
 #include "base/text.h"
 
 #define KEEP_MAX_USEC (10 * 365 * 24 * 3600 * USEC_PER_SEC)
@@ -27,6 +28,7 @@ Settings *settings_free(Settings *s) {
         free(s->local_models_dir);
         free(s->uplink_socket);
         free(s->credentials);
+        free(s->fleet);
         for (size_t i = 0; i < s->n_bays; i++)
                 free(s->bays[i].port_path);
         free(s->bays);
@@ -131,6 +133,11 @@ static int parse_dock(Settings *s, const ConfLine *line, ConfError *error) {
                 return conf_path(line, &s->uplink_socket, error);
         if (text_equal(line->key, "credentials"))
                 return conf_path(line, &s->credentials, error);
+        if (text_equal(line->key, "fleet")) {
+                if (!fleet_id_is_valid(line->value))
+                        return conf_error(line, error, "a fleet's id has 1 to %d letters, digits, '.', '_' and '-'", FLEET_ID_SIZE - 1);
+                return conf_string(line, &s->fleet, error);
+        }
         return conf_error(line, error, "unknown key");
 }
 
@@ -213,6 +220,12 @@ static int parse_timeouts(Settings *s, const ConfLine *line, ConfError *error) {
         return conf_error(line, error, "unknown key");
 }
 
+static int parse_custody(Settings *s, const ConfLine *line, ConfError *error) {
+        if (text_equal(line->key, "checkpoint_every"))
+                return conf_span(line, USEC_PER_SEC, 24 * 3600 * USEC_PER_SEC, &s->checkpoint_usec, error);
+        return conf_error(line, error, "unknown key");
+}
+
 static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
         Settings *s = userdata;
 
@@ -224,6 +237,8 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
                 return line->key ? parse_dock(s, line, error) : 0;
         if (text_equal(line->section, "policy"))
                 return line->key ? parse_policy(s, line, error) : 0;
+        if (text_equal(line->section, "custody"))
+                return line->key ? parse_custody(s, line, error) : 0;
         if (text_equal(line->section, "timeouts"))
                 return line->key ? parse_timeouts(s, line, error) : 0;
         if (text_equal(line->section, "rack")) {
@@ -334,6 +349,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         s->set_clock = true;
         s->uploads = 4;
         s->store_within_usec = 24 * 3600 * USEC_PER_SEC;
+        s->checkpoint_usec = 600 * USEC_PER_SEC;
         s->call_usec = 60 * USEC_PER_SEC;
         s->stall_usec = 15 * USEC_PER_SEC;
         s->min_rate = 16 * KIB;

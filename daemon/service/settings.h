@@ -29,6 +29,7 @@ typedef struct Settings {
         char *models_dir;       /* shipped */
         char *local_models_dir; /* the site's: a model of the same id replaces the shipped one */
         char *uplink_socket;
+        char *fleet;                    /* whose statements are the dock's: NULL for none */
         char *credentials;              /* NULL: none */
         bool credentials_from_systemd;  /* it is systemd's copy */
         /* [bay PORT] */
@@ -40,6 +41,8 @@ typedef struct Settings {
         uint64_t reserve_bytes; /* pulling pauses below this much free space */
         uint64_t keep_usec; /* copies that the store holds stay so long at least, counted from the receipt */
         uint64_t priority_reserve_bytes; /* … and this much more, unless for priority footage */
+        /* [custody] */
+        uint64_t checkpoint_usec; /* so often the log is signed, when something happened */
         /* [policy] */
         ErasePolicy erase;
         char *accept; /* receipt strengths that license an erase, comma-separated */

@@ -57,8 +57,9 @@ struct Call {
         Uplink *uplink;
         sd_bus_slot *slot; /* NULL: it failed, and waits to say so */
         void *cookie;
-        UplinkPutDone put_done; /* one of the two, none when it was forgotten */
+        UplinkPutDone put_done; /* one of these, none when it was forgotten */
         UplinkConfirmDone confirm_done;
+        UplinkKeepDone keep_done;
         uint64_t clip_id, size_bytes; /* of a put: what was promised */
         Digest digest;
         bool growing; /* … nothing is yet */
@@ -167,6 +168,8 @@ static void finish(Call *c, const UplinkAnswer *answer) {
                 call.put_done(u->userdata, call.cookie, answer);
         else if (call.confirm_done)
                 call.confirm_done(u->userdata, call.cookie, answer);
+        else if (call.keep_done)
+                call.keep_done(u->userdata, call.cookie, answer);
 }
 
 static void fail(Call *c, UplinkResult result, const char *text) {
@@ -232,7 +235,7 @@ static void take_error(Call *c, sd_bus_message *m) {
         UplinkAnswer answer = { .result = result_of_error(sd_bus_message_get_error(m), text), .text = text };
 
         /* Each is an answer to one kind of call alone. */
-        if ((c->put_done && answer.result == UPLINK_GONE) || (c->confirm_done && answer.result == UPLINK_STOPPED) ||
+        if ((!c->confirm_done && answer.result == UPLINK_GONE) || (!c->put_done && answer.result == UPLINK_STOPPED) ||
             (answer.result == UPLINK_WHOLE && !c->growing))
                 answer.result = UPLINK_INVALID;
         if (answer.result == UPLINK_BUSY)
@@ -342,6 +345,18 @@ static int on_confirm_reply(sd_bus_message *m, void *userdata, sd_bus_error *err
                 fail(c, UPLINK_INVALID, "the uplink confirmed with a strength that does not exist");
         else
                 finish(c, &(UplinkAnswer){ .result = UPLINK_OK, .strength = strength });
+        return 1;
+}
+
+static int on_keep_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Call *c = userdata;
+
+        (void) error;
+        c->uplink->heard_at_usec = clock_boottime_usec();
+        if (sd_bus_message_is_method_error(m, NULL) > 0)
+                take_error(c, m);
+        else
+                finish(c, &(UplinkAnswer){ .result = UPLINK_OK });
         return 1;
 }
 
@@ -774,6 +789,38 @@ int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, 
         return 0;
 }
 
+static int send_keep(Call *c, const char *key, const char *text) {
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Keep");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ss", key, text);
+        if (r >= 0)
+                r = send_call(c, m, on_keep_reply);
+        sd_bus_message_unref(m);
+        return r;
+}
+
+int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
+        Call *c;
+        int r;
+
+        r = call_new(u, cookie, &c);
+        if (r < 0)
+                return r;
+        c->keep_done = done;
+        if (u->speaks) {
+                r = send_keep(c, key, text);
+                if (r < 0) {
+                        (void) call_free(c);
+                        return r;
+                }
+        } else
+                wake_deferred(u);
+        return 0;
+}
+
 void uplink_forget(Uplink *u, void *cookie) {
         Call *c;
 
@@ -781,5 +828,6 @@ void uplink_forget(Uplink *u, void *cookie) {
                 if (c->cookie == cookie) {
                         c->put_done = NULL;
                         c->confirm_done = NULL;
+                        c->keep_done = NULL;
                 }
 }

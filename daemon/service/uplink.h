@@ -86,5 +86,11 @@ void uplink_stop(Uplink *u, const void *cookie, bool now);
 typedef void (*UplinkConfirmDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, uint64_t size_bytes, const Digest *digest,
                    UplinkConfirmDone done, void *cookie);
+/*
+ * Keeps a small text in the store for good, under a key that nothing else ever gets (UPLINK_OK also when it lies there already, byte for
+ * byte); UPLINK_CONFLICT when something else does.
+ */
+typedef void (*UplinkKeepDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
+int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie);
 /* No callback of this cookie will run any more; the transfer itself may go on. */
 void uplink_forget(Uplink *u, void *cookie);

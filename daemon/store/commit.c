@@ -126,6 +126,9 @@ static int apply_waiting(Store *s, StoreBatch *first) {
                 if (r < 0)
                         return r;
         }
+        (void) pthread_mutex_lock(&s->mutex);
+        w->signing = s->signing;
+        (void) pthread_mutex_unlock(&s->mutex);
         r = writer_check(w, db_run(w->db, "BEGIN IMMEDIATE", DB_NO_ARGS));
         for (StoreBatch *b = first; b && r >= 0; b = b->next)
                 r = apply_batch(w, b);

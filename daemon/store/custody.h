@@ -8,8 +8,11 @@
  * the bytes.
  */
 
+#include <inttypes.h>
+
 #include <jansson.h>
 
+#include "base/statement.h"
 #include "store/chain_head.h"
 #include "store/db.h"
 
@@ -58,6 +61,19 @@ int custody_walk_begin(CustodyWalk *walk, Db *db, uint64_t from_seq);
  * the walk arrives at the head that is known, the caller compares with walk->at.
  */
 int custody_walk(CustodyWalk *walk, size_t max, uint64_t to_seq, CustodyVisit visit, void *userdata);
+
+/* ---- What the dock signs: notary.c --------------------------------------------------------------------------------- */
+
+/* The last event that tells of a key of the dock, as custody_parse() gives it: -ENOENT. */
+int custody_last_key(Db *db, CustodyEvent *ret);
+/* A statement of an event that holds one, checked to be signed by whom it names: -EBADE, -EKEYREJECTED. */
+int custody_statement(const CustodyEvent *e, Statement *ret);
+/*
+ * What stands for the events `from` to `to` in a checkpoint: the SHA-256 over one line for each, in the form of sha256sum:
+ * "<hash>  events/<seq, ten digits>.json\n". -EBADE when one is missing.
+ */
+#define CUSTODY_EVENT_FILE "events/%010" PRIu64 ".json"
+int custody_segment(Db *db, uint64_t from, uint64_t to, Digest *ret);
 
 /* Walks from `from_seq` to the end and returns the last: -EBADE, with `ret_bad` the first event that is wrong. */
 int custody_verify(Db *db, uint64_t from_seq, ChainHead *ret, uint64_t *ret_bad);

@@ -165,6 +165,13 @@ static void put_receipt(Builder *b, const Fact *f) {
         put_bool(b, "already_there", f->receipt.already_there);
 }
 
+static void put_key(Builder *b, const Fact *f) {
+        char hex[PUBLIC_KEY_HEX_SIZE];
+
+        put_text(b, "dock_id", f->key.dock_id);
+        put_text(b, "public_key", public_key_to_hex(&f->key.public, hex));
+}
+
 static void put_own_members(Builder *b, const Fact *f) {
         switch (f->kind) {
         case FACT_CAMERA_SEEN:
@@ -221,6 +228,14 @@ static void put_own_members(Builder *b, const Fact *f) {
                 break;
         case FACT_CLOCK_STEPPED:
                 put_int(b, "step_usec", f->step.step_usec);
+                break;
+        case FACT_KEY_MADE:
+        case FACT_KEY_ROTATED:
+        case FACT_KEY_REPLACED:
+                put_key(b, f);
+                break;
+        case FACT_STATEMENT_REFUSED:
+                put_text(b, "statement_key", f->statement.key);
                 break;
         default:
                 break;

@@ -51,6 +51,12 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_HOLD_RELEASED] = "hold-released",
         [FACT_ERASE_ORDERED] = "erase-ordered",
         [FACT_CLOCK_STEPPED] = "clock-stepped",
+        [FACT_KEY_MADE] = "key-made",
+        [FACT_KEY_ROTATED] = "key-rotated",
+        [FACT_KEY_REPLACED] = "key-replaced",
+        [FACT_CHECKPOINT] = "checkpoint",
+        [FACT_STATEMENT_STORED] = "statement-stored",
+        [FACT_STATEMENT_REFUSED] = "statement-refused",
 };
 
 const char *fact_kind_to_string(FactKind kind) {
@@ -137,6 +143,15 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
         case FACT_HOLD_SET:
         case FACT_HOLD_RELEASED:
                 ret[n++] = &f->hold.case_name;
+                break;
+        case FACT_KEY_MADE:
+        case FACT_KEY_ROTATED:
+        case FACT_KEY_REPLACED:
+                ret[n++] = &f->key.dock_id;
+                break;
+        case FACT_STATEMENT_STORED:
+        case FACT_STATEMENT_REFUSED:
+                ret[n++] = &f->statement.key;
                 break;
         default:
                 break;

@@ -14,6 +14,7 @@
 #include "base/container.h"
 #include "base/digest.h"
 #include "base/range.h"
+#include "base/sign.h"
 
 typedef enum FactKind {
         FACT_DAEMON_STARTED,    /* text: version */
@@ -62,6 +63,12 @@ typedef enum FactKind {
         FACT_HOLD_RELEASED,     /* of this clip or camera, and case */
         FACT_ERASE_ORDERED,     /* an operator wants this clip erased in this docking, stored or not */
         FACT_CLOCK_STEPPED,     /* the dock's own clock */
+        FACT_KEY_MADE,          /* the dock's first key, by which everything is signed from now on */
+        FACT_KEY_ROTATED,       /* another key takes over; the one before it signs that */
+        FACT_KEY_REPLACED,      /* another key takes over, and the one before it is lost: text: whose word that is */
+        FACT_CHECKPOINT,        /* signs all that is in the chain so far; text: what for */
+        FACT_STATEMENT_STORED,  /* a checkpoint, or another signed statement, lies in the store (no custody event) */
+        FACT_STATEMENT_REFUSED, /* the store holds something else under its key: text */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
 } FactKind;
@@ -188,5 +195,12 @@ typedef struct Fact {
                 struct {
                         int64_t step_usec; /* forward, beyond what passed; negative: back */
                 } step; /* CLOCK_STEPPED */
+                struct {
+                        const char *dock_id; /* KEY_MADE: 32 hex digits, for good */
+                        PublicKey public;
+                } key; /* KEY_MADE, KEY_ROTATED, KEY_REPLACED */
+                struct {
+                        const char *key; /* in the store */
+                } statement; /* STATEMENT_STORED, STATEMENT_REFUSED */
         };
 } Fact;

@@ -212,6 +212,32 @@ static const char step_8[] =
         "ALTER TABLE clips ADD COLUMN order_not_stored INTEGER NOT NULL DEFAULT 0 CHECK (order_not_stored IN (0, 1));"
         "ALTER TABLE clips ADD COLUMN erased_unstored INTEGER NOT NULL DEFAULT 0 CHECK (erased_unstored IN (0, 1));";
 
+/*
+ * What the dock signed, by the custody event that holds it: the statement's text and signature are in the event's bytes. Of a
+ * checkpoint, `head_seq` is the last event that it covers.
+ */
+static const char step_9[] =
+        "CREATE TABLE statements ("
+        " event_seq INTEGER PRIMARY KEY,"
+        " type TEXT NOT NULL,"
+        " seq INTEGER NOT NULL,"
+        " key TEXT NOT NULL UNIQUE,"
+        " hash BLOB NOT NULL CHECK (length(hash) = 32),"
+        " head_seq INTEGER NOT NULL,"
+        " state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'stored', 'refused')),"
+        " state_usec INTEGER NOT NULL DEFAULT 0,"
+        " UNIQUE (type, seq));"
+        "CREATE INDEX statements_waiting ON statements (event_seq) WHERE state = 'waiting';"
+        "CREATE TRIGGER statements_are_not_changed BEFORE UPDATE OF event_seq, type, seq, key, hash, head_seq ON statements BEGIN"
+        " SELECT RAISE (ABORT, 'statements are never changed');"
+        "END;"
+        "CREATE TRIGGER statements_are_not_deleted BEFORE DELETE ON statements BEGIN"
+        " SELECT RAISE (ABORT, 'statements are never deleted');"
+        "END;"
+        /* Events about the dock itself: its daemon's beginnings and ends, its settings. */
+        "CREATE INDEX custody_of_dock ON custody (kind, seq) WHERE clip_id IS NULL AND camera_id IS NULL AND docking_id IS NULL;"
+        "CREATE INDEX custody_of_keys ON custody (seq) WHERE kind IN ('key-made', 'key-rotated', 'key-replaced');";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -221,6 +247,7 @@ static const SchemaStep schema_steps[] = {
         { 6, step_6 },
         { 7, step_7 },
         { 8, step_8 },
+        { 9, step_9 },
 };
 
 int schema_version(void) {

@@ -182,6 +182,14 @@ const char *store_last_refusal(const Store *s) {
         return s->refusal;
 }
 
+void store_set_signing(Store *s, const SignKey *key, const SignKey *next, const char *fleet) {
+        (void) pthread_mutex_lock(&s->mutex);
+        s->signing.key = key;
+        s->signing.next = next;
+        (void) snprintf(s->signing.fleet, sizeof(s->signing.fleet), "%s", fleet);
+        (void) pthread_mutex_unlock(&s->mutex);
+}
+
 static void init_locks(Store *s) {
         pthread_condattr_t monotonic;
 

@@ -16,6 +16,7 @@
 
 #include "base/conf.h"
 #include "base/macro.h"
+#include "base/statement.h"
 #include "store/facts.h"
 
 typedef struct Store Store;
@@ -73,6 +74,13 @@ size_t store_pending(const Store *s);
  */
 /* Why the newest batch failed whose completion has begun: one sentence, for any failure. */
 const char *store_last_refusal(const Store *s);
+
+/*
+ * By which key the dock's checkpoints are signed, of which fleet ("" for none). The keys are the caller's, and stay until store_close().
+ * FACT_CHECKPOINT is signed by that of the two whose public key the chain knows as the dock's, and fails with -ENOKEY when none is;
+ * FACT_KEY_ROTATED takes `next`, and is signed by `key`.
+ */
+void store_set_signing(Store *s, const SignKey *key, const SignKey *next, const char *fleet);
 
 /* ---- Reading. Each returns rows by an array that the caller frees with the noun's free function. ---- */
 
@@ -210,6 +218,32 @@ typedef struct CopyEvidence {
 } CopyEvidence;
 /* -ENOENT for a clip that was not copied. */
 int store_copy_evidence(Store *s, uint64_t clip_id, CopyEvidence *ret);
+
+/* The dock's key, by the last event that tells of one. */
+typedef struct DockKey {
+        char dock_id[DOCK_ID_SIZE];
+        uint64_t number; /* the first is 1 */
+        PublicKey public;
+} DockKey;
+/* -ENOENT when the chain knows of none. */
+int store_dock_key(Store *s, DockKey *ret);
+
+/* The newest checkpoint: the event that holds it, what it covers, and when it was made. -ENOENT when there is none. */
+typedef struct CheckpointRow {
+        uint64_t seq, event_seq, head_seq;
+        int64_t wall_usec;
+} CheckpointRow;
+int store_last_checkpoint(Store *s, CheckpointRow *ret);
+
+/* A signed statement that is not in the store yet. */
+typedef struct StatementRow {
+        char *key;  /* in the store */
+        char *file; /* what is to lie there: base/statement.h */
+} StatementRow;
+StatementRow *statement_row_free(StatementRow *s);
+DEFINE_CLEANUP(StatementRow, statement_row_free);
+/* The oldest of them after that event, or -ENOENT. *ret_event_seq is the event that holds it. */
+int store_statement_waiting(Store *s, uint64_t after_event_seq, StatementRow **ret, uint64_t *ret_event_seq);
 
 typedef struct StoreTotals {
         uint64_t clips_by_state[_CLIP_STATE_MAX];

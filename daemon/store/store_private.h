@@ -30,6 +30,7 @@ struct Store {
         pthread_mutex_t mutex; /* guards what follows */
         StoreBatch *first, **end;
         pthread_cond_t closes;
+        Signing signing;
         bool closing;
         bool head_failing; /* the head file cannot be written: completions are held */
         char head_why[WHY_SIZE];

@@ -149,9 +149,21 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_HOLD_SET:
         case FACT_HOLD_RELEASED:
                 return hold_apply(w, f);
+        case FACT_KEY_MADE:
+        case FACT_KEY_ROTATED:
+        case FACT_KEY_REPLACED:
+        case FACT_CHECKPOINT:
+        case FACT_STATEMENT_STORED:
+        case FACT_STATEMENT_REFUSED:
+                return notary_apply(w, f);
         default:
                 return 0;
         }
+}
+
+/* What is told a thousand times an hour, or by the store's word alone, is in its table and not in the chain. */
+static bool has_event(FactKind kind) {
+        return kind != FACT_BLOCK && kind != FACT_STATEMENT_STORED;
 }
 
 static int append_event(Writer *w, const Fact *f, const Subject *s) {
@@ -176,7 +188,7 @@ int writer_apply(Writer *w, const Fact *f) {
                 r = apply_to_nouns(w, f);
         if (r >= 0)
                 r = subject_resolve(w, f, &s);
-        if (r >= 0 && f->kind != FACT_BLOCK)
+        if (r >= 0 && has_event(f->kind))
                 r = append_event(w, f, &s);
         subject_done(&s);
         json_decref(w->extra);

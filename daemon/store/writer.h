@@ -8,15 +8,24 @@
 
 #include <jansson.h>
 
+#include "base/statement.h"
 #include "store/chain_head.h"
 #include "store/db.h"
 #include "store/facts.h"
 
 #define WHY_SIZE 512u
 
+/* Whom the dock's statements are of, and by which key. */
+typedef struct Signing {
+        const SignKey *key;  /* NULL: nothing can be signed */
+        const SignKey *next; /* takes over with its FACT_KEY_ROTATED; NULL when none is about to */
+        char fleet[FLEET_ID_SIZE];
+} Signing;
+
 typedef struct Writer {
         Db *db;
         ChainHead head; /* of all that was applied so far; the next event gets seq + 1 */
+        Signing signing;
         json_t *extra;  /* members that the noun adds to the fact's custody event; NULL when none */
         char why[WHY_SIZE];
 } Writer;
@@ -45,6 +54,7 @@ int hold_of_clip(Db *db, uint64_t clip_id, uint64_t camera_id, char **ret_case);
 int running_advance(Writer *w, const Fact *f);
 /* The running time as of the last fact. */
 int running_total(Writer *w, uint64_t *ret_usec);
+int notary_apply(Writer *w, const Fact *f);
 /* FACT_ERASE_BEGUN's gate: see store.h. */
 int license_check(Writer *w, const Fact *f);
 

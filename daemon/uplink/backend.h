@@ -20,6 +20,9 @@
 typedef enum TaskKind {
         TASK_PUT,
         TASK_CONFIRM,
+        TASK_VERIFY, /* a confirmation that reads the object whole */
+        TASK_KEEP,
+        TASK_FETCH,
         TASK_PROBE,
         _TASK_KIND_MAX,
 } TaskKind;
@@ -50,6 +53,16 @@ typedef struct ConfirmRequest {
         uint64_t size_bytes;
         Digest digest;
 } ConfirmRequest;
+
+/* A small text to be kept for good, under a key that nothing else ever gets. */
+typedef struct KeepRequest {
+        char *key, *text;
+} KeepRequest;
+
+/* Such a text, or a manifest, to be read. */
+typedef struct FetchRequest {
+        char *key;
+} FetchRequest;
 
 /* How deep to look: whether it is there, or whether it keeps every promise that receipts rest on. */
 typedef struct ProbeRequest {
@@ -82,7 +95,9 @@ struct Task {
         TaskKind kind;
         union {
                 PutRequest put;
-                ConfirmRequest confirm;
+                ConfirmRequest confirm; /* of a verification, too */
+                KeepRequest keep;
+                FetchRequest fetch;
                 ProbeRequest probe;
         };
 
@@ -97,13 +112,17 @@ struct Task {
         /* The outcome, valid in `done`. */
         Answer answer;
         Receipt receipt;      /* of a put without error */
-        const char *strength; /* of a confirm without error */
+        const char *strength; /* of a confirm or verification without error */
+        bool already_there;   /* of a keep without error */
+        char *text;           /* of a fetch without error */
 
         void (*done)(Task *task);
         void *userdata;
         void *backend_data; /* the backend's own, while the task is under way */
 };
 
+/* Takes a copy of what was fetched: -EBADMSG when it is no UTF-8 text. */
+int task_take_text(Task *task, const char *text, size_t size);
 /*
  * For a backend's thread: waits until at least one of `want` bytes may be sent, showing signs of life, and returns how many; 0 when
  * the task was cancelled meanwhile.

@@ -253,13 +253,11 @@ static int call_stop(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return sd_bus_reply_method_return(m, "");
 }
 
-static int call_confirm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(task_freep) Task *task = task_new(TASK_CONFIRM, NULL, NULL);
+static int confirm(sd_bus_message *m, Connection *c, TaskKind kind) {
+        _cleanup_(task_freep) Task *task = task_new(kind, NULL, NULL);
         const char *object, *manifest;
-        Connection *c = userdata;
         int r;
 
-        (void) error;
         if (!task)
                 return -ENOMEM;
         r = sd_bus_message_read(m, "sst", &object, &manifest, &task->confirm.size_bytes);
@@ -274,6 +272,57 @@ static int call_confirm(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         if (!task->confirm.object_key || !task->confirm.manifest_key)
                 return -ENOMEM;
         return enqueue(c, m, TAKE_PTR(task));
+}
+
+static int call_confirm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        (void) error;
+        return confirm(m, userdata, TASK_CONFIRM);
+}
+
+static int call_verify(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        (void) error;
+        return confirm(m, userdata, TASK_VERIFY);
+}
+
+static int call_keep(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(task_freep) Task *task = task_new(TASK_KEEP, NULL, NULL);
+        const char *key, *text;
+        int r;
+
+        (void) error;
+        if (!task)
+                return -ENOMEM;
+        r = sd_bus_message_read(m, "ss", &key, &text);
+        if (r < 0)
+                return r;
+        if (strlen(key) > KEY_MAX)
+                return refuse(m, "a key has %u bytes at most", KEY_MAX);
+        if (strlen(text) > WIRE_KEEP_MAX)
+                return refuse(m, "a text that is kept has %u bytes at most", WIRE_KEEP_MAX);
+        task->keep.key = strdup(key);
+        task->keep.text = strdup(text);
+        if (!task->keep.key || !task->keep.text)
+                return -ENOMEM;
+        return enqueue(userdata, m, TAKE_PTR(task));
+}
+
+static int call_fetch(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(task_freep) Task *task = task_new(TASK_FETCH, NULL, NULL);
+        const char *key;
+        int r;
+
+        (void) error;
+        if (!task)
+                return -ENOMEM;
+        r = sd_bus_message_read(m, "s", &key);
+        if (r < 0)
+                return r;
+        if (strlen(key) > KEY_MAX)
+                return refuse(m, "a key has %u bytes at most", KEY_MAX);
+        task->fetch.key = strdup(key);
+        if (!task->fetch.key)
+                return -ENOMEM;
+        return enqueue(userdata, m, TAKE_PTR(task));
 }
 
 static int call_get_state(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -293,6 +342,9 @@ static const sd_bus_vtable uplink_vtable[] = {
         SD_BUS_METHOD("Seal", "ttays", "", call_seal, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Stop", "tb", "", call_stop, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Confirm", "sstay", "s", call_confirm, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Keep", "ss", "b", call_keep, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Fetch", "s", "s", call_fetch, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Verify", "sstay", "s", call_verify, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetState", "", "ss", call_get_state, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("Progress", "tt", 0),
         SD_BUS_SIGNAL("StateChanged", "ss", 0),
@@ -363,8 +415,10 @@ static void on_transfer_done(void *owner, void *cookie, Task *task) {
                 r = reply_error(m, &task->answer);
         else if (task->kind == TASK_PUT)
                 r = reply_receipt(m, task);
+        else if (task->kind == TASK_KEEP)
+                r = sd_bus_reply_method_return(m, "b", (int) task->already_there);
         else
-                r = sd_bus_reply_method_return(m, "s", task->strength);
+                r = sd_bus_reply_method_return(m, "s", task->kind == TASK_FETCH ? task->text : task->strength);
         if (r < 0)
                 log_debug(NULL, "An answer cannot be sent: %s", strerror(-r));
         CRASH_POINT_OF("answered", sd_bus_message_get_member(m));

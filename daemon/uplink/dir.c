@@ -15,7 +15,7 @@ typedef struct Lane {
 typedef struct DirBackend {
         Backend backend;
         DirStore *store;
-        Lane confirms, probes;
+        Lane confirms, probes, others; /* what reads whole objects must not hold up what an erase waits for */
         unsigned n_puts;
         Lane puts[];
 } DirBackend;
@@ -34,7 +34,14 @@ static int run(void *userdata) {
                 dir_put(job->store, job->task);
                 break;
         case TASK_CONFIRM:
+        case TASK_VERIFY:
                 dir_confirm(job->store, job->task);
+                break;
+        case TASK_KEEP:
+                dir_keep(job->store, job->task);
+                break;
+        case TASK_FETCH:
+                dir_fetch(job->store, job->task);
                 break;
         default:
                 dir_probe(job->store, job->task);
@@ -57,7 +64,7 @@ static Lane *choose_lane(DirBackend *b, TaskKind kind) {
         Lane *lane = &b->puts[0];
 
         if (kind != TASK_PUT)
-                return kind == TASK_CONFIRM ? &b->confirms : &b->probes;
+                return kind == TASK_CONFIRM ? &b->confirms : kind == TASK_PROBE ? &b->probes : &b->others;
         for (unsigned i = 1; i < b->n_puts; i++)
                 if (b->puts[i].busy < lane->busy)
                         lane = &b->puts[i];
@@ -88,6 +95,7 @@ static Backend *dir_backend_free(Backend *backend) {
                 return NULL;
         b->confirms.thread = job_thread_free(b->confirms.thread);
         b->probes.thread = job_thread_free(b->probes.thread);
+        b->others.thread = job_thread_free(b->others.thread);
         for (unsigned i = 0; i < b->n_puts; i++)
                 b->puts[i].thread = job_thread_free(b->puts[i].thread);
         dir_store_free(b->store);
@@ -114,7 +122,7 @@ int dir_backend_new(sd_event *event, const DirSettings *settings, unsigned puts_
         b->backend.ops = &dir_ops;
         b->n_puts = puts_at_once;
         if ((r = dir_store_new(settings, &b->store)) < 0 || (r = job_thread_new(event, "probe", &b->probes.thread)) < 0 ||
-            (r = job_thread_new(event, "confirm", &b->confirms.thread)) < 0)
+            (r = job_thread_new(event, "confirm", &b->confirms.thread)) < 0 || (r = job_thread_new(event, "others", &b->others.thread)) < 0)
                 return r;
         for (unsigned i = 0; i < puts_at_once; i++) {
                 char name[16];

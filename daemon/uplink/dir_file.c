@@ -10,7 +10,7 @@
 #include "base/fd.h"
 #include "uplink/dir_private.h"
 
-static int open_dir(int dir, const char *name) {
+int dir_open_dir(int dir, const char *name) {
         int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
         return fd < 0 ? -errno : fd;
@@ -22,7 +22,7 @@ int dir_open_chain(int root, const LayoutKey *key, bool make, DirChain *ret) {
 
         for (size_t i = 0; i < ELEMENTSOF(c.fds); i++) {
                 /* The topmost is there since the store was probed: when it is not, this is not the store. */
-                c.fds[i] = make && i > 0 ? fd_open_dir(from, key->parts[i], DIR_MODE) : open_dir(from, key->parts[i]);
+                c.fds[i] = make && i > 0 ? fd_open_dir(from, key->parts[i], DIR_MODE) : dir_open_dir(from, key->parts[i]);
                 if (c.fds[i] < 0)
                         return c.fds[i];
                 from = c.fds[i];
@@ -76,11 +76,11 @@ int dir_place(int from_dir, const char *from, int to_dir, const char *to) {
 }
 
 int dir_open_tmp(const DirStore *s, int root, bool make) {
-        _cleanup_(fd_closep) int tmp = make ? fd_open_dir(root, DIR_TMP, DIR_MODE) : open_dir(root, DIR_TMP);
+        _cleanup_(fd_closep) int tmp = make ? fd_open_dir(root, DIR_TMP, DIR_MODE) : dir_open_dir(root, DIR_TMP);
 
         if (tmp < 0)
                 return tmp;
-        return make ? fd_open_dir(tmp, s->owner, DIR_MODE) : open_dir(tmp, s->owner);
+        return make ? fd_open_dir(tmp, s->owner, DIR_MODE) : dir_open_dir(tmp, s->owner);
 }
 
 int dir_lock(int fd) {

@@ -37,6 +37,8 @@ int dir_fail(const DirStore *s, int error, const char *doing, Answer *answer);
 
 /* ---- dir_file.c: names and durability ------------------------------------------------------------------------------ */
 
+/* A folder that is there. */
+int dir_open_dir(int dir, const char *name);
 /* The three folders that a key lies in. */
 typedef struct DirChain {
         int fds[3];
@@ -58,6 +60,8 @@ int dir_lock(int fd);
 
 /* ---- dir_read.c: what is there already ----------------------------------------------------------------------------- */
 
+/* A whole file of at most MANIFEST_SIZE_MAX bytes, from the disk: -ENOENT, -EBADMSG when it is larger or no file. */
+int dir_read_small(int dir, const char *name, char **ret, size_t *ret_size);
 const char *dir_strength(const DirStore *s, bool same_file_system, bool read_back);
 /* From the disk. -ENOENT; -EBADMSG and -ENOTSUP as manifest_parse(). */
 int dir_read_manifest(int root, const LayoutKey *key, Manifest **ret);
@@ -72,5 +76,7 @@ void dir_confirm(DirStore *s, Task *task);
 
 void dir_put(DirStore *s, Task *task);
 void dir_probe(DirStore *s, Task *task);
+void dir_keep(DirStore *s, Task *task);
+void dir_fetch(DirStore *s, Task *task);
 /* Removes what killed processes of this machine left behind; -errno when it could not look. */
 int dir_sweep(const DirStore *s, int root);

@@ -126,7 +126,8 @@ int dir_sweep(const DirStore *s, int root) {
                 return r;
         }
         while (r >= 0 && (errno = 0, entry = readdir(dir)))
-                if (ends_with(entry->d_name, ".object") || ends_with(entry->d_name, ".manifest") || ends_with(entry->d_name, ".probe"))
+                if (ends_with(entry->d_name, ".object") || ends_with(entry->d_name, ".manifest") ||
+                    ends_with(entry->d_name, ".probe") || ends_with(entry->d_name, ".kept"))
                         r = sweep_one(root, dirfd(dir), entry->d_name);
         if (r >= 0 && errno != 0)
                 r = -errno;

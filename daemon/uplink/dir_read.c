@@ -34,8 +34,7 @@ static int open_regular(int dir, const char *name, struct stat *ret) {
         return TAKE_FD(fd);
 }
 
-/* A whole file of at most MANIFEST_SIZE_MAX bytes, from the disk. */
-static int read_small(int dir, const char *name, char **ret, size_t *ret_size) {
+int dir_read_small(int dir, const char *name, char **ret, size_t *ret_size) {
         _cleanup_(fd_closep) int fd = -EBADF;
         _cleanup_(freep) char *text = NULL;
         struct stat st;
@@ -65,7 +64,7 @@ static int read_manifest_at(const DirChain *c, const LayoutKey *key, Manifest **
         size_t size;
         int r;
 
-        r = read_small(c->fds[2], key->parts[3], &text, &size);
+        r = dir_read_small(c->fds[2], key->parts[3], &text, &size);
         return r < 0 ? r : manifest_parse(text, size, ret);
 }
 
@@ -249,7 +248,7 @@ void dir_confirm(DirStore *s, Task *task) {
                 return;
         assert(m);
         /* Put with read_back = no, by another dock or under other settings: what was not done then is done now. */
-        hash = s->read_back && !m->read_back;
+        hash = task->kind == TASK_VERIFY || (s->read_back && !m->read_back);
         if (check_object(s, root, task, &object, hash) < 0)
                 return;
         task->strength = dir_strength(s, m->same_file_system, m->read_back || hash);

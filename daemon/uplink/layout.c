@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/wire_uplink.h"
 
 /* With the dot; a longer one is no extension but a part of the name. */
 #define EXTENSION_MAX 16u
@@ -152,23 +153,40 @@ static bool component_is_safe(const char *s) {
         return true;
 }
 
+/* Takes a key apart into `n` components of `size` bytes each: -EINVAL when it has not as many, or one that is not safe to be opened. */
+static int split(const char *key, char *parts, size_t n, size_t size) {
+        for (size_t i = 0; i < n; i++) {
+                size_t length = strcspn(key, "/");
+                char *part = parts + i * size;
+
+                if (length >= size)
+                        return -EINVAL;
+                memcpy(part, key, length);
+                part[length] = 0;
+                if (!component_is_safe(part))
+                        return -EINVAL;
+                /* The last one ends the key, the others do not. */
+                if ((key[length] == 0) != (i + 1 == n))
+                        return -EINVAL;
+                key += length + (key[length] != 0);
+        }
+        return 0;
+}
+
 int layout_parse_key(const char *key, const char *top, LayoutKey *ret) {
         LayoutKey k = { 0 };
 
-        for (size_t i = 0; i < ELEMENTSOF(k.parts); i++) {
-                size_t n = strcspn(key, "/");
+        if (split(key, k.parts[0], ELEMENTSOF(k.parts), sizeof(k.parts[0])) < 0 || !text_equal(k.parts[0], top))
+                return -EINVAL;
+        *ret = k;
+        return 0;
+}
 
-                if (n >= sizeof(k.parts[i]))
-                        return -EINVAL;
-                memcpy(k.parts[i], key, n);
-                if (!component_is_safe(k.parts[i]))
-                        return -EINVAL;
-                /* The last one ends the key, the others do not. */
-                if ((key[n] == 0) != (i + 1 == ELEMENTSOF(k.parts)))
-                        return -EINVAL;
-                key += n + (key[n] != 0);
-        }
-        if (!text_equal(k.parts[0], top))
+int layout_parse_small_key(const char *key, LayoutSmallKey *ret) {
+        LayoutSmallKey k = { 0 };
+
+        if (split(key, k.parts[0], ELEMENTSOF(k.parts), sizeof(k.parts[0])) < 0 ||
+            (!text_equal(k.parts[0], WIRE_KEEP_CHECKPOINTS) && !text_equal(k.parts[0], WIRE_KEEP_KEYS)))
                 return -EINVAL;
         *ret = k;
         return 0;

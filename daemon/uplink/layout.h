@@ -6,6 +6,7 @@
  *
  *   objects/<camera>/<day>/<name>.<16 random hex digits>
  *   manifests/<camera>/<day>/<name>.<first 16 hex digits of the SHA-256>.json
+ *   checkpoints/<dock>/<number>, keys/<dock>/<number>     what docks signed
  *
  * <camera> is the serial and <name> the clip's whole path on the camera, each as one component: letters, digits, '_', '-' and '.'
  * stand for themselves, "~~" for '/', "~" and two upper-case hex digits for any other byte and for a '.' that would begin or end
@@ -36,3 +37,10 @@ typedef struct LayoutKey {
 } LayoutKey;
 /* -EINVAL for anything that is no key beneath `top` (LAYOUT_OBJECTS or LAYOUT_MANIFESTS). */
 int layout_parse_key(const char *key, const char *top, LayoutKey *ret);
+
+/* A key of a small text that is kept for good. */
+typedef struct LayoutSmallKey {
+        char parts[3][LAYOUT_COMPONENT_MAX + 32];
+} LayoutSmallKey;
+/* -EINVAL for anything that is no key beneath WIRE_KEEP_*. */
+int layout_parse_small_key(const char *key, LayoutSmallKey *ret);

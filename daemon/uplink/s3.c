@@ -27,7 +27,12 @@ static int s3_begin(Backend *b, Task *task) {
         case TASK_PUT:
                 return s3_put_begin(store_of(b), task);
         case TASK_CONFIRM:
+        case TASK_VERIFY:
                 return s3_confirm_begin(store_of(b), task);
+        case TASK_KEEP:
+                return s3_keep_begin(store_of(b), task);
+        case TASK_FETCH:
+                return s3_fetch_begin(store_of(b), task);
         default:
                 return s3_probe_begin(store_of(b), task);
         }

@@ -237,3 +237,5 @@ void s3_grow_told(S3Op *op);
 int s3_put_begin(S3Store *store, Task *task);
 int s3_confirm_begin(S3Store *store, Task *task);
 int s3_probe_begin(S3Store *store, Task *task);
+int s3_keep_begin(S3Store *store, Task *task);
+int s3_fetch_begin(S3Store *store, Task *task);

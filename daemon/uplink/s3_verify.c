@@ -202,7 +202,7 @@ static void on_confirm_head(S3Op *op, const S3Result *result) {
                 return conflict(op, "the object %s in the store was replaced: it is %s now, and %s by its manifest",
                                 confirm->object_key, head.etag, m->etag);
         /* What was not done when it was put is done now, where it is wanted. */
-        if (op->store->read_back && !m->read_back)
+        if (op->task->kind == TASK_VERIFY || (op->store->read_back && !m->read_back))
                 return s3_read(op, confirm->object_key, on_confirm_read);
         confirmed(op, m->read_back || m->store_checked);
 }

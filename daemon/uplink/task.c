@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -44,15 +45,34 @@ Task *task_free(Task *task) {
                 free(task->put.serial);
                 free(task->put.path);
                 free(task->put.facts_json);
-        } else if (task->kind == TASK_CONFIRM) {
+        } else if (task->kind == TASK_KEEP) {
+                free(task->keep.key);
+                free(task->keep.text);
+        } else if (task->kind == TASK_FETCH)
+                free(task->fetch.key);
+        else if (task->kind == TASK_CONFIRM || task->kind == TASK_VERIFY) {
                 free(task->confirm.object_key);
                 free(task->confirm.manifest_key);
         }
         free(task->receipt.object_key);
         free(task->receipt.manifest_key);
         free(task->receipt.version);
+        free(task->text);
         free(task);
         return NULL;
+}
+
+int task_take_text(Task *task, const char *text, size_t size) {
+        char *copy;
+
+        if (memchr(text, 0, size) || !text_is_utf8(text, size))
+                return -EBADMSG;
+        copy = strndup(text, size);
+        if (!copy)
+                return -ENOMEM;
+        free(task->text);
+        task->text = copy;
+        return 0;
 }
 
 size_t task_wait_pace(Task *task, size_t want) {

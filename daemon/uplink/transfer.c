@@ -14,8 +14,9 @@
 #define TICK_USEC (250 * USEC_PER_MSEC)
 /* Told again even when nothing new is stored, as while it is read back: berthd takes silence for death in the end. */
 #define TELL_AGAIN_USEC (5 * USEC_PER_SEC)
-/* Confirmations are short; these many may be under way beside the puts. */
+/* Confirmations, and small texts, are short; these many may be under way beside the puts. Verifications read all there is. */
 #define CONFIRMS_AT_ONCE 4u
+#define VERIFICATIONS_AT_ONCE 1u
 
 typedef struct Transfer Transfer;
 struct Transfer {
@@ -164,7 +165,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
 
 static bool may_begin(const Transfers *t, const Task *task) {
         if (task->kind != TASK_PUT)
-                return t->under_way[task->kind] < CONFIRMS_AT_ONCE;
+                return t->under_way[task->kind] < (task->kind == TASK_VERIFY ? VERIFICATIONS_AT_ONCE : CONFIRMS_AT_ONCE);
         return t->under_way[TASK_PUT] + (task->put.growing ? t->growing : 0) < t->puts_at_once;
 }
 

@@ -91,7 +91,8 @@ def test_status_json_has_what_the_manual_promises():
         d = w.json("status")
         assert d["schema"] == "org.berth.ctl.status/1" and set(d) == {"schema", "dock", "bays", "cameras"}, d
         assert d["dock"] == {
-            "name": "north", "version": "0.1", "state": "running", "reason": "", "store_state": "ready", "store_reason": "",
+            "name": "north", "dock_id": "", "dock_key": "", "fleet": "", "version": "0.1", "state": "running",
+            "reason": "", "store_state": "ready", "store_reason": "",
             "spool_state": "ok", "spool_used_bytes": 3 * GIB, "spool_free_bytes": 90 * GIB, "spool_holds_sec": 7200,
             "unstored_clips": 0, "unstored_bytes": 0, "uploads_paused": False, "clock_synchronised": True}, d["dock"]
         assert d["bays"][2] == {

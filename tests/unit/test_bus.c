@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "service/notary.h"
 #include "base/text.h"
 #include "bus/bus.h"
 
@@ -56,6 +57,30 @@ static Settings settings = { .name = (char *) "north" };
 const Settings *manager_settings(const Manager *m) {
         (void) m;
         return &settings;
+}
+Notary *manager_notary(const Manager *m) {
+        (void) m;
+        return NULL;
+}
+const char *notary_dock_id(const Notary *n) {
+        (void) n;
+        return "0123456789abcdef0123456789abcdef";
+}
+const PublicKey *notary_public_key(const Notary *n) {
+        static const PublicKey key = { { 1 } };
+
+        (void) n;
+        return &key;
+}
+int notary_order_checkpoint(Notary *n, const Operator *by, ManagerDone done, void *userdata) {
+        (void) n;
+        (void) by;
+        (void) done;
+        (void) userdata;
+        return -ENOMEM;
+}
+int notary_order_rotation(Notary *n, const Operator *by, ManagerDone done, void *userdata) {
+        return notary_order_checkpoint(n, by, done, userdata);
 }
 Store *manager_store(Manager *m) {
         (void) m;

@@ -95,7 +95,7 @@ static void test_signature_has_one_spelling(void **state) {
         assert_int_equal(signature_from_text(text, &again), -EINVAL);
 }
 
-static const StatementAbout about = { .type = STATEMENT_CHECKPOINT, .key = "checkpoints/d1/0000000007", .fleet = "north", .dock = "d1", .seq = 7 };
+static const StatementAbout about = { STATEMENT_CHECKPOINT, "checkpoints/d1/0000000007", "north", "d1", 7 };
 
 static void make(SignKey **key, Statement *ret) {
         json_t *members = json_pack("{s:s, s:i}", "head_hash", "00", "head_seq", 12);
@@ -116,7 +116,7 @@ static void test_statement_reads_back(void **state) {
         assert_int_equal(statement_parse(file, strlen(file), &again), 0);
         assert_string_equal(again.text, s.text);
         assert_true(digest_equal(&again.hash, &s.hash));
-        assert_null(statement_mismatch(&again, &(StatementAbout){ .type = about.type, .key = about.key, .fleet = "north", .dock = "d1", .seq = 6 },
+        assert_null(statement_mismatch(&again, &(StatementAbout){ about.type, about.key, "north", "d1", 6 },
                                        sign_key_public(key)));
         assert_int_equal(json_integer_value(json_object_get(again.object, "head_seq")), 12);
 }
@@ -173,7 +173,8 @@ static void test_what_a_statement_is_about_is_compared(void **state) {
 }
 
 static void test_canonical_text_has_one_spelling(void **state) {
-        static const char *const bad[] = { "", "x", "[]", " {}", "{} ", "{\"b\":1,\"a\":1}", "{\"a\":1,\"a\":1}", "{\"a\": 1}", "{\"a\":1}\n" };
+        static const char *const bad[] = { "",    "x",  "[]", " {}", "{} ", "{\"b\":1,\"a\":1}", "{\"a\":1,\"a\":1}", "{\"a\": 1}",
+                                           "{\"a\":1}\n" };
         json_t *object = NULL;
 
         (void) state;
