@@ -39,7 +39,7 @@ DEPS_TEST := $(DEPS_SIM) systemd udev sqlite3 strace gphoto2 mtp-tools usbutils 
 	curl ceph-common ceph-mgr ceph-mon ceph-osd radosgw
 # make check-vm: QEMU, what makes a Debian guest (without root as well).
 DEPS_VM := qemu-system-x86 mmdebstrap squashfs-tools uidmap libusbredirparser-dev
-# make bench-upload: what it is compared with.
+# make bench-upload, bench-dock: what it is compared with.
 DEPS_BENCH := rclone awscli
 DEPS_LINT := cppcheck clang clang-tidy libclang-rt-dev mandoc shellcheck
 

@@ -36,3 +36,11 @@ ROLLOUT_DOCKS ?= 10000
 ROLLOUT_CAMERAS ?= 100
 bench-rollout: $(BUILD)/bench/rollout ## firmware for a simulated fleet: requests to the store, time, and what is flashed after a stop
 	@$(BUILD)/bench/rollout $(ROLLOUT_DOCKS) $(ROLLOUT_CAMERAS)
+
+.PHONY: bench-dock
+DOCK_MIB ?= 256
+DOCK_CAMERAS ?= 8
+DOCK_ROUNDS ?= 3
+bench-dock: all sim ## a whole dock from plug-in to last receipt, beside its halves alone and gphoto2, sha256sum, rclone
+	@.ci/install-packages $(DEPS_TEST) $(DEPS_BENCH)
+	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' bench/bench_dock.py $(DOCK_MIB) $(DOCK_CAMERAS) $(DOCK_ROUNDS)

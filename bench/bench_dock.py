@@ -1,0 +1,179 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A whole dock from plug-in to the last receipt, with a Ceph on this machine as its store, beside the usual tools in the same run.
+
+usage: bench_dock.py [MIB [CAMERAS [ROUNDS]]]      (default 256, 8 and 3: one clip of MIB MiB on each simulated camera)
+
+In each round, with all cameras plugged in at once: the dock as it comes; the dock with its uploads paused until all is pulled, which
+gives pulling alone and then uploading alone; and camera by camera gphoto2, sha256sum and rclone. Ours does at each step what a dock
+does: two digests, synced files, facts and custody log, a record of the upload, manifests, and the erase where a receipt allows it.
+The simulator and the store share the machine's processors with all of them.
+"""
+
+import itertools
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "lib"))
+import rack  # noqa: E402
+import rgw  # noqa: E402
+
+MIB = 1 << 20
+BUCKET = "bench"
+DEADLINE = 3600
+WHOLE, PULL, UPLOAD = "Berth: plug-in to last receipt", "Berth: pulling alone", "Berth: uploading alone"
+TOOLS = "gphoto2, sha256sum, rclone"
+
+
+def device_of(port):
+    """As gphoto2 names it."""
+    numbers = []
+    for name in ["busnum", "devnum"]:
+        with open(f"/sys/bus/usb/devices/{port}/{name}", encoding="ascii") as f:
+            numbers.append(int(f.read()))
+    return "usb:{:03},{:03}".format(*numbers)
+
+
+class Bench:
+    def __init__(self, folder, size, cameras, rounds):
+        self.folder, self.size, self.rounds = folder, size, rounds
+        self.sim = rack.Sim()
+        self.ports = [f"1-{1 + n // 7}.{1 + n % 7}" for n in range(cameras)]
+        self.store = rgw.Rgw(os.path.join(folder, "ceph"), objectstore="bluestore", size=4 * rounds * cameras * size + 4096 * MIB)
+        self.store.make_bucket(BUCKET)
+        # Of the environment's own settings none is to count.
+        for name in [name for name in os.environ if name.startswith(("AWS_", "RCLONE_"))]:
+            del os.environ[name]
+        os.environ.update(RCLONE_CONFIG=os.path.join(folder, "rclone.conf"), RCLONE_CONFIG_R_TYPE="s3", RCLONE_CONFIG_R_PROVIDER="Ceph",
+                          RCLONE_CONFIG_R_ENDPOINT=self.store.endpoint, RCLONE_CONFIG_R_ENV_AUTH="true",
+                          RCLONE_S3_NO_CHECK_BUCKET="true", AWS_ACCESS_KEY_ID=rgw.ACCESS_KEY, AWS_SECRET_ACCESS_KEY=rgw.SECRET_KEY)
+        with open(os.environ["RCLONE_CONFIG"], "w", encoding="ascii"):
+            pass
+        self.names, self.digests = [], []
+        self.seeds = itertools.count(1)
+        self.rows = {}
+
+    def close(self):
+        self.store.close()
+
+    # ---- cameras
+
+    def plug(self, run):
+        """Cameras that nobody knows yet."""
+        self.names = [f"{run}-{n}" for n in range(len(self.ports))]
+        for name in self.names:
+            self.sim("camera", name=name, type="ptp", vid=0x1209, pid=0xBE27, serial=name, manufacturer="Acme", model="BC-1",
+                     clips=[rack.make_clip(f"DCIM/100/{name}.MP4", self.size, next(self.seeds))])
+        self.digests = [self.sim("state", camera=name, sha256=True)["clips"][0]["sha256"] for name in self.names]
+        for name, port in zip(self.names, self.ports):
+            self.sim("plug", camera=name, port=port)
+
+    def unplug(self):
+        for name in self.names:
+            self.sim("unplug", camera=name)
+
+    # ---- ours
+
+    def dock(self, run):
+        folder = os.path.join(self.folder, run)
+        os.mkdir(folder)
+        slow = {"call": "600s", "stall": "600s"}  # nothing but the machine's own load holds anything up here
+        dock = rack.Dock(folder, self.ports, s3=rack.S3Place(self.store, BUCKET, run), timeouts=slow).start()
+        dock.wait(lambda: dock.manager().get("StoreState") == "ready", "the store to be ready", DEADLINE)
+        return dock
+
+    def until(self, dock, kind):
+        dock.wait(lambda: len(dock.events(kind)) == len(self.ports), f"each clip to be {kind}", DEADLINE)
+        return time.monotonic()
+
+    def end(self, dock):
+        stored = sorted(digest for digests in dock.stored().values() for digest in digests)
+        assert stored == sorted(self.digests), "the store holds other bytes than the cameras had"
+        assert all(event["strength"] == "digest" for event in dock.events("receipted"))
+        dock.close()
+        self.unplug()
+        shutil.rmtree(dock.folder)
+
+    def whole(self, run):
+        dock = self.dock(run)
+        began = time.monotonic()
+        self.plug(run)
+        self.note(WHOLE, self.until(dock, "receipted") - began)
+        self.end(dock)
+
+    def apart(self, run):
+        dock = self.dock(run)
+        self.tool([f"{rack.BUILD}/berthctl", "transfer", "pause"])
+        began = time.monotonic()
+        self.plug(run)
+        self.note(PULL, self.until(dock, "copied") - began)
+        began = time.monotonic()
+        self.tool([f"{rack.BUILD}/berthctl", "transfer", "resume"])
+        self.note(UPLOAD, self.until(dock, "receipted") - began)
+        self.end(dock)
+
+    # ---- the usual tools
+
+    def tools(self, run):
+        self.plug(run)
+        began, digests = time.monotonic(), []
+        for name, port in zip(self.names, self.ports):
+            target = os.path.join(self.folder, name)
+            self.tool(["gphoto2", "--quiet", "--port", device_of(port), "--force-overwrite", "--filename", target, "--get-file", "1"])
+            digests.append(self.tool(["sha256sum", target]).split()[0])
+            self.tool(["rclone", "--log-level", "ERROR", "copyto", target, f"R:{BUCKET}/{run}/{name}"])
+        self.note(TOOLS, time.monotonic() - began)
+        assert digests == self.digests, "the tools brought other bytes than the cameras have"
+        for name in self.names:
+            os.unlink(os.path.join(self.folder, name))
+        self.unplug()
+
+    @staticmethod
+    def tool(argv):
+        done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert done.returncode == 0, f"{argv}: {done.stderr}"
+        return done.stdout
+
+    # ---- figures
+
+    def note(self, name, wall):
+        self.rows.setdefault(name, []).append(wall)
+        print(f"  {name:<32} {wall:8.1f} s {self.size * len(self.ports) / wall / 1e6:8.0f} MB/s", flush=True)
+
+    def run(self):
+        for n in range(1, self.rounds + 1):
+            print(f"Round {n} of {self.rounds}:", flush=True)
+            self.whole(f"whole-{n}")
+            self.apart(f"apart-{n}")
+            self.tools(f"tools-{n}")
+        self.ratios()
+
+    def ratios(self):
+        slower = [max(pull, upload) for pull, upload in zip(self.rows[PULL], self.rows[UPLOAD])]
+        of_slower = statistics.median(whole / alone for whole, alone in zip(self.rows[WHOLE], slower))
+        of_tools = statistics.median(tools / whole for whole, tools in zip(self.rows[WHOLE], self.rows[TOOLS]))
+        print(f"\nMedians of {self.rounds} rounds:")
+        print(f"  time, to that of the slower of pulling alone and uploading alone: {of_slower:.2f} (aim: 1.20 at most)")
+        print(f"  times faster than gphoto2, sha256sum and rclone one after the other: {of_tools:.2f} (aim: 2.00 at least)")
+
+
+def main():
+    rack.enter("1-1:7,1-2:7")
+    signal.signal(signal.SIGTERM, lambda *a: sys.exit(1))  # no Ceph is left behind
+    size, cameras, rounds = (int(argument) for argument in (sys.argv[1:] + ["256", "8", "3"][len(sys.argv) - 1:]))
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder:
+        bench = Bench(folder, size * MIB, cameras, rounds)
+        try:
+            print(f"{cameras} cameras with one clip of {size} MiB each:")
+            bench.run()
+        finally:
+            bench.close()
+
+
+main()
