@@ -65,9 +65,30 @@ $(TEST_TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tools/%.o $$(EXTRA_$$*) $(LIB_ba
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,$(PKGS_base))
 
+# Random sequences against the daemon's real floors: tests/property/ stands in for what is outside of them, time included. The archives
+# come last, so that what it defines itself is not taken from them.
+PROPERTY := $(BUILD)/tests/sequences
+PROPERTY_WRAPS := sd_event_add_time sd_event_source_set_time sd_event_source_unref sd_event_source_disable_unref job_thread_submit \
+	clock_boottime_usec clock_wall_usec moment_now fstatvfs
+comma := ,
+PROPERTY_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/property/*.c))
+$(PROPERTY): $(PROPERTY_OBJECTS) $(DAEMON_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) $(PROPERTY_WRAPS:%=-Wl$(comma)--wrap=%) -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS))
+
+.PHONY: check-property mutants
+PROPERTY_SECONDS ?= 20
+check-property: $(PROPERTY) ## random sequences of events, for PROPERTY_SECONDS; each one's seed makes it again
+	@PROPERTY_SECONDS=$(PROPERTY_SECONDS) $(RUN) --deadline $$(( $(PROPERTY_SECONDS) + 600 )) $(PROPERTY)
+mutants: export BERTH_COMPILE = $(CC) $(CFLAGS_ALL)
+mutants: export BERTH_LINK = $(CC) $(LDFLAGS_ALL) $(PROPERTY_WRAPS:%=-Wl$(comma)--wrap=%) $(filter %.o,$(PROPERTY_OBJECTS))
+mutants: export BERTH_LIBS = $(DAEMON_LIBS) $(call pkg-libs,$(DAEMON_PKGS))
+mutants: $(PROPERTY) ## bugs made on purpose, each of which the random sequences must find
+	@$(RUN) --deadline 1200 tests/property/mutants.py
+
 .PHONY: sim tests
 sim: $(SIM) ## build the simulated rack
-tests: $(UNIT_TESTS) $(INTEGRATION_TESTS) $(TEST_PLUGINS) $(TEST_TOOLS) $(PRELOADS) $(SIM) ## build all tests
+tests: $(PROPERTY) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(TEST_PLUGINS) $(TEST_TOOLS) $(PRELOADS) $(SIM) ## build all tests
 
 # What tests of the mtp plugin are linked with: its own objects, a host that plays a script, a writer of datasets.
 MTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/mtp/*.c))
@@ -185,10 +206,11 @@ run-vm: all $(REDIR)
 KILLS ?= 10000
 DEEP ?= 6
 .PHONY: check-crash soak
-check-crash: all tests crash-points ## 200 random kills, and each crash point once
+check-crash: all tests crash-points check-property ## 200 random kills, each crash point once, random sequences
 	@$(RUN) --deadline 900 tests/crash/kills.py
 	@$(CRASH_RUN) --deadline 1800 tests/crash/matrix.py
-soak: all tests crash-points ## KILLS random kills (default 10000), and each crash point at several of its passes
+soak: all tests crash-points mutants ## KILLS random kills (default 10000), each crash point at several of its passes, an hour of sequences
+	@PROPERTY_SECONDS=3600 BERTH_SRC='$(CURDIR)' $(PROPERTY)
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/kills.py $(KILLS)
 	@BERTH_CRASH_BUILD='$(abspath $(BUILD))-crash' BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/matrix.py --deep $(DEEP)
 

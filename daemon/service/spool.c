@@ -284,6 +284,18 @@ static int remove_sealed(Spool *s, const char *name, const char *note) {
         return r;
 }
 
+/* It takes the place of an older part, which this one began afresh from (as in rescue_part()). */
+static int unseal(Spool *s, const char *name, const char *part) {
+        CRASH_POINT("unseal-begins");
+        if (fchmodat(s->sealed_fd, name, 0600, 0) < 0)
+                return -errno;
+        CRASH_POINT("unseal-mode-set");
+        if (unlinkat(s->parts_fd, part, 0) < 0 && errno != ENOENT)
+                return -errno;
+        CRASH_POINT("older-part-removed");
+        return fd_rename_durable(s->sealed_fd, name, s->parts_fd, part);
+}
+
 static int check_sealed(const char *name, void *userdata) {
         CheckSealed *check = userdata;
         char part[SPOOL_NAME_SIZE], note[SPOOL_NAME_SIZE];
@@ -302,11 +314,7 @@ static int check_sealed(const char *name, void *userdata) {
         if (r != SPOOL_UNSEAL)
                 return r;
         spool_part_name_of(clip_id, part);
-        CRASH_POINT("unknown-copy-found");
-        if (fchmodat(check->spool->sealed_fd, name, 0600, 0) < 0)
-                return -errno;
-        CRASH_POINT("unknown-copy-opened");
-        return fd_rename_durable(check->spool->sealed_fd, name, check->spool->parts_fd, part);
+        return unseal(check->spool, name, part);
 }
 
 int spool_check_sealed(Spool *s, int (*judge)(void *userdata, uint64_t clip_id, const char *name), void *userdata) {
@@ -457,11 +465,7 @@ int spool_seal(Spool *s, uint64_t clip_id, uint64_t docking_id, const char *note
 }
 
 static int act_unseal(SpoolJob *job) {
-        CRASH_POINT("unseal-begins");
-        if (fchmodat(job->spool->sealed_fd, job->from, 0600, 0) < 0)
-                return -errno;
-        CRASH_POINT("unseal-mode-set");
-        return fd_rename_durable(job->spool->sealed_fd, job->from, job->spool->parts_fd, job->to);
+        return unseal(job->spool, job->from, job->to);
 }
 
 int spool_unseal(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata) {

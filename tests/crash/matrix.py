@@ -29,8 +29,6 @@ os.environ["BERTH_CRASH_BUILD"] = os.environ["BERTH_BUILD"] = CRASH_BUILD
 
 # Points that no scenario here passes: why, and which test does.
 ELSEWHERE = {
-    "berthd unseal-begins": "the database refuses the fact of a copy: test_trouble.py",
-    "berthd unseal-mode-set": "the database refuses the fact of a copy: test_trouble.py",
     "berth-uplink withdraw-begins": "two docks race for one manifest: tests/unit/test_dir_crash.c",
     "berth-uplink object-withdrawn": "two docks race for one manifest: tests/unit/test_dir_crash.c",
     "berth-uplink linked": "a file system without RENAME_NOREPLACE: tests/unit/test_dir_crash.c",

@@ -191,6 +191,20 @@ static void test_sealed_file_that_no_fact_knows_is_a_part_again(void **state) {
         assert_true(is_there(f, "parts/10.part"));
 }
 
+static void test_sealed_file_that_no_fact_knows_takes_an_older_parts_place(void **state) {
+        Fixture *f = *state;
+
+        write_file(f, "parts/10.part", "begun, and begun afresh");
+        write_file(f, "spool/10.clip", "unknown");
+        assert_int_equal(spool_check_sealed(f->spool, only_nine_is_known, NULL), 0);
+        assert_false(is_there(f, "spool/10.clip"));
+        assert_true(is_there(f, "parts/10.part"));
+        write_file(f, "spool/10.clip", "whole");
+        assert_int_equal(spool_unseal(f->spool, 10, answered, f), 0);
+        assert_int_equal(wait_answer(f), 0);
+        assert_false(is_there(f, "spool/10.clip"));
+}
+
 static void test_copy_that_could_not_be_recorded_is_a_part_again(void **state) {
         Fixture *f = *state;
 
@@ -328,6 +342,7 @@ int main(void) {
                 TEST(test_parts_that_a_crash_left_behind_are_found_at_the_start),
                 TEST(test_part_set_aside_is_kept_under_a_name_of_its_own),
                 TEST(test_sealed_file_that_no_fact_knows_is_a_part_again),
+                TEST(test_sealed_file_that_no_fact_knows_takes_an_older_parts_place),
                 TEST(test_copy_that_could_not_be_recorded_is_a_part_again),
                 TEST(test_note_is_there_as_long_as_its_file),
                 TEST(test_note_without_its_file_is_swept_at_the_start),

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* In place of hotplug.c, hubport.c and clocksync.c. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "property/world.h"
+
+/* A still image device (class 06/01/01), which any dock accepts. */
+static const uint8_t descriptors[] = {
+        18, 1, 0, 2, 0, 0, 0, 64, 0x09, 0x12, 0x34, 0x12, 0, 1, 1, 2, 3, 1,
+        9, 2, 39, 0, 1, 1, 0, 0x80, 50,
+        9, 4, 0, 0, 3, 6, 1, 1, 0,
+        7, 5, 0x81, 2, 0, 2, 0,
+        7, 5, 0x02, 2, 0, 2, 0,
+        7, 5, 0x83, 3, 28, 0, 8,
+};
+
+static const HotplugOps *ops;
+static void *ops_userdata;
+
+int hotplug_new(sd_event *event, uint64_t reconcile_usec, const HotplugOps *o, void *userdata, Hotplug **ret) {
+        (void) event;
+        (void) reconcile_usec;
+        ops = o;
+        ops_userdata = userdata;
+        *ret = NULL;
+        return 0;
+}
+
+Hotplug *hotplug_free(Hotplug *h) {
+        (void) h;
+        return NULL;
+}
+
+HotplugDevice *hotplug_device_free(HotplugDevice *d) {
+        if (d) {
+                free(d->port_path);
+                free(d->sys_path);
+                free(d->node_path);
+                free(d->usb_serial);
+                free(d->usb_manufacturer);
+                free(d->usb_product);
+                free(d->descriptors);
+        }
+        free(d);
+        return NULL;
+}
+
+static void announce(uint32_t camera) {
+        HotplugDevice *d = calloc(1, sizeof(*d));
+        char serial[16], port[16];
+
+        if (!d)
+                abort();
+        world_serial(camera, serial);
+        world_port((unsigned) world->cameras[camera].bay, port);
+        *d = (HotplugDevice){
+                .port_path = strdup(port),
+                .sys_path = strdup("/sys/devices/none"),
+                .node_path = strdup("/dev/bus/usb/001/002"),
+                .busnum = 1,
+                .devnum = camera + 2,
+                .appeared_usec = world->boottime_usec,
+                .usb_serial = strdup(serial),
+                .usb_manufacturer = strdup("Acme"),
+                .usb_product = strdup("BC-1"),
+                .descriptors = malloc(sizeof(descriptors)),
+                .n_descriptors = sizeof(descriptors),
+        };
+        memcpy(d->descriptors, descriptors, sizeof(descriptors));
+        ops->added(ops_userdata, d);
+}
+
+void fake_usb_announce(void) {
+        for (uint32_t i = 0; i < CAMERAS; i++)
+                if (world->cameras[i].bay >= 0) {
+                        /* Another docking, as far as the dock can know: it may have been away meanwhile. */
+                        world->cameras[i].generation++;
+                        announce(i);
+                }
+}
+
+void fake_usb_plug(uint32_t camera, unsigned bay) {
+        char port[16];
+
+        world_port(bay, port);
+        if (world->cameras[camera].bay >= 0 || world_camera_at(port) >= 0)
+                return;
+        world->cameras[camera].bay = (int) bay;
+        world->cameras[camera].generation++;
+        announce(camera);
+}
+
+void fake_usb_unplug(uint32_t camera) {
+        char port[16];
+
+        if (world->cameras[camera].bay < 0)
+                return;
+        world_port((unsigned) world->cameras[camera].bay, port);
+        world->cameras[camera].bay = -1;
+        ops->removed(ops_userdata, port);
+}
+
+/* ---- Ports: none can be switched ------------------------------------------------------------------------------------- */
+
+int hubports_new(sd_event *event, Hubports **ret) {
+        (void) event;
+        *ret = NULL;
+        return 0;
+}
+
+Hubports *hubports_free(Hubports *h) {
+        (void) h;
+        return NULL;
+}
+
+int hubport_usable(const char *port_path) {
+        (void) port_path;
+        return -ENOENT;
+}
+
+int hubport_cycle(Hubports *h, const char *port_path, HubportDone done, void *userdata) {
+        (void) h;
+        (void) port_path;
+        (void) done;
+        (void) userdata;
+        return -ENOENT;
+}
+
+int hubport_restore(const char *port_path) {
+        (void) port_path;
+        return -ENOENT;
+}
+
+/* ---- timedate1 -------------------------------------------------------------------------------------------------------- */
+
+int clocksync_new(sd_event *event, void (*changed)(void *userdata), void *userdata, ClockSync **ret) {
+        (void) event;
+        (void) changed;
+        (void) userdata;
+        *ret = NULL;
+        return 0;
+}
+
+ClockSync *clocksync_free(ClockSync *c) {
+        (void) c;
+        return NULL;
+}
+
+void clocksync_set_bus(ClockSync *c, sd_bus *bus) {
+        (void) c;
+        (void) bus;
+}
+
+bool clocksync_is_synchronised(const ClockSync *c) {
+        (void) c;
+        return world->synchronised;
+}

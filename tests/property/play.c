@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "property/play.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "service/docking.h"
+
+#define TURNS_MAX 200000u
+#define SETTLE_ROUNDS 40000u
+#define HANGS_SEC 120u
+
+static const char *const kind_names[_EVENT_MAX] = {
+        [EVENT_ANSWER] = "answer", [EVENT_TROUBLE] = "trouble",   [EVENT_DIE] = "die",   [EVENT_PLUG] = "plug", [EVENT_UNPLUG] = "unplug",
+        [EVENT_RECORD] = "record", [EVENT_CHANGE] = "change",     [EVENT_STORE] = "store", [EVENT_TIME] = "time", [EVENT_CLOCK] = "clock",
+        [EVENT_CRASH] = "crash",   [EVENT_CRASH_IN] = "crash-in", [EVENT_STOP] = "stop", [EVENT_PAUSE] = "pause", [EVENT_NOW] = "now",
+        [EVENT_HOLD] = "hold",     [EVENT_LOSE] = "lose",         [EVENT_ROT] = "rot", [EVENT_ROOM] = "room",
+};
+
+const char *event_to_text(const Event *e, char ret[static EVENT_TEXT_SIZE]) {
+        (void) snprintf(ret, EVENT_TEXT_SIZE, "%s %u %u%s", kind_names[e->kind], e->a, e->b, e->hurry ? " hurry" : "");
+        return ret;
+}
+
+bool event_from_text(const char *text, Event *ret) {
+        char name[16], hurry[8] = "";
+        Event e = {};
+
+        if (sscanf(text, "%15s %u %u %7s", name, &e.a, &e.b, hurry) < 3)
+                return false;
+        e.hurry = text_equal(hurry, "hurry");
+        for (e.kind = 0; e.kind < _EVENT_MAX; e.kind++)
+                if (text_equal(name, kind_names[e.kind])) {
+                        *ret = e;
+                        return true;
+                }
+        return false;
+}
+
+void world_begin(void) {
+        memset(world, 0, sizeof(*world));
+        for (unsigned i = 0; i < CAMERAS; i++)
+                world->cameras[i].bay = -1;
+        world->store_up = world->synchronised = true;
+        world->boottime_usec = 1000 * USEC_PER_SEC;
+        world->wall_offset_usec = INT64_C(1750000000) * (int64_t) USEC_PER_SEC;
+}
+
+/* ---- The dock --------------------------------------------------------------------------------------------------------- */
+
+typedef struct Dock {
+        sd_event *event;
+        Manager *manager;
+        char state_dir[256];
+} Dock;
+
+static void write_settings(const char *path, const char *folder) {
+        FILE *f = fopen(path, "we");
+
+        if (!f)
+                world_fail("%s: %s", path, strerror(errno));
+        (void) fprintf(f,
+                       "[dock]\nname = test\nstate_dir = %s/state\nplugin_dir = /nowhere\nworker = /bin/true\nmodels_dir = %s/cameras.d\n"
+                       "local_models_dir = %s/none\nuplink_socket = %s/uplink\n[spool]\nreserve = 16M\npriority_reserve = 0\n"
+                       "keep = 10min\n",
+                       folder, getenv("BERTH_SRC") ?: ".", folder, folder);
+        for (unsigned i = 0; i < BAYS; i++)
+                (void) fprintf(f, "[bay 1-1.%u]\nnumber = %u\n", i + 1, i + 1);
+        (void) fclose(f);
+}
+
+/* Until nothing moves by itself any more. */
+static void run_until_quiet(const Dock *d) {
+        for (unsigned turns = 0; turns < TURNS_MAX; turns++) {
+                bool busy = time_jobs_under_way() > 0;
+                int r = sd_event_run(d->event, busy ? 10000 : 0);
+
+                world->turns++;
+                if (r < 0)
+                        world_fail("the loop: %s", strerror(-r));
+                if (r == 0 && !busy && time_jobs_under_way() == 0)
+                        return;
+        }
+        world_fail("the dock is busy without end, with nothing to do");
+}
+
+static void start(Dock *d, const char *folder) {
+        _cleanup_(freep) char *conf = text_format("%s/berthd.conf", folder), *log = text_format("%s/log", folder);
+        int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), r;
+        Settings *settings = NULL;
+        ConfError error = {};
+
+        (void) dup2(fd, STDERR_FILENO);
+        (void) alarm(HANGS_SEC);
+        log_init("berthd");
+        (void) snprintf(d->state_dir, sizeof(d->state_dir), "%s/state", folder);
+        (void) mkdir(d->state_dir, 0700);
+        write_settings(conf, folder);
+        judge_forget();
+        if (sd_event_new(&d->event) < 0)
+                abort();
+        r = settings_load(conf, &settings, &error);
+        if (r >= 0)
+                r = manager_new(d->event, settings, &d->manager, &error);
+        if (r < 0)
+                world_fail("the dock does not start: %s", error.text[0] ? error.text : strerror(-r));
+        fake_usb_announce();
+        fake_uplink_tell();
+        run_until_quiet(d);
+        judge(d->manager, d->state_dir, true);
+}
+
+/* ---- Operators -------------------------------------------------------------------------------------------------------- */
+
+static void ordered(void *userdata, int result, const char *text) {
+        (void) text;
+        *(int *) userdata = result;
+}
+
+static const Operator somebody = { .uid = 1000, .name = "somebody" };
+
+static void order_pause(Dock *d) {
+        static int result;
+
+        (void) manager_pause_uploads(d->manager, !manager_uploads_are_paused(d->manager), &somebody, ordered, &result);
+}
+
+static void order_now(Dock *d, uint32_t a) {
+        static int result;
+
+        (void) manager_send_now(d->manager, 1 + a % (world->n_contents + 1), &somebody, ordered, &result);
+}
+
+/* A hold counts from its answer on; an erase that is being asked for by then is not stopped any more. */
+static void order_hold(Dock *d, uint32_t camera) {
+        bool set = !world->cameras[camera].held;
+        char serial[16];
+        int result = 1;
+        int r;
+
+        world_serial(camera, serial);
+        if (!set)
+                world->cameras[camera].held = false;
+        r = set ? manager_set_hold(d->manager, 0, serial, "", "a test", &somebody, ordered, &result)
+                : manager_release_hold(d->manager, 0, serial, "", "a test", &somebody, ordered, &result);
+        if (r < 0)
+                return;
+        for (unsigned turns = 0; result > 0 && turns < TURNS_MAX; turns++)
+                (void) sd_event_run(d->event, 10000);
+        if (!set || result != 0)
+                return;
+        for (uint32_t i = 0; i < world->n_contents; i++)
+                world->contents[i].licensed_before_hold = fake_worker_is_erasing(&world->contents[i]);
+        world->cameras[camera].held = true;
+}
+
+/* ---- Misfortunes ------------------------------------------------------------------------------------------------------ */
+
+static Content *stored_and_on_camera(uint32_t n) {
+        Content *found[64];
+        uint32_t k = 0;
+
+        for (uint32_t i = 0; i < world->n_contents && k < ELEMENTSOF(found); i++)
+                if (world->contents[i].on_camera && world->contents[i].stored)
+                        found[k++] = &world->contents[i];
+        return k > 0 ? found[n % k] : NULL;
+}
+
+/* The camera writes over a recording that is not stored yet: what was there before is the camera's own doing. */
+static void change(const Dock *d, uint32_t n) {
+        Content *c = world->n_contents > 0 ? &world->contents[n % world->n_contents] : NULL;
+
+        (void) d;
+        /* Not under the hands of the dock: a camera that lies in a bay records nothing. */
+        if (!c || !c->on_camera || world->cameras[c->camera].bay >= 0 || c->size_bytes < 100 || c->size_bytes > WIRE_BLOCK_SIZE)
+                return;
+        if (!world_record(c->camera, 0, (uint32_t) (c - world->contents)))
+                return;
+        c->on_camera = false;
+        c->used = c->stored;
+}
+
+static void rot(const Dock *d, uint32_t n) {
+        _cleanup_(fd_closep) int fd = -EBADF;
+        char path[512], byte;
+        Content *c;
+
+        (void) snprintf(path, sizeof(path), "%s/spool/%u.clip", d->state_dir, 1 + n % (world->n_contents + 1));
+        (void) chmod(path, 0600);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        if (fd < 0 || fd_pread_full(fd, &byte, 1, 0) < 0)
+                return;
+        /* Whose it is stands in its first bytes; a copy whose recording is nowhere else is left alone. */
+        c = NULL;
+        for (uint32_t i = 0; i < world->n_contents; i++) {
+                char head[BLOCK_HEAD], there[BLOCK_HEAD];
+
+                world_block_head(&world->contents[i], 0, head);
+                if (fd_pread_full(fd, there, sizeof(there), 0) >= 0 && memcmp(head, there, sizeof(head)) == 0)
+                        c = &world->contents[i];
+        }
+        if (!c || !c->on_camera)
+                return;
+        byte = (char) ~byte;
+        (void) fd_pwrite_full(fd, &byte, 1, 0);
+}
+
+/* ---- Events ----------------------------------------------------------------------------------------------------------- */
+
+static void answer(uint32_t pick, unsigned trouble) {
+        size_t workers = fake_worker_pending(), uplinks = fake_uplink_pending();
+
+        if (workers + uplinks == 0)
+                return;
+        pick %= (uint32_t) (workers + uplinks);
+        if (pick < workers)
+                fake_worker_answer(pick, trouble);
+        else
+                fake_uplink_answer(pick - workers, trouble % UPLINK_TROUBLES);
+}
+
+static void step_clock(uint32_t a) {
+        static const int64_t steps_sec[] = { 30, -30, 4000, -4000, 400 * 86400, -400 * 86400 };
+
+        if (a % 3 == 0)
+                world->synchronised = !world->synchronised;
+        else
+                world->wall_offset_usec += steps_sec[a % ELEMENTSOF(steps_sec)] * (int64_t) USEC_PER_SEC;
+}
+
+static void misfortune(const Dock *d, const Event *e) {
+        Content *c;
+
+        switch (e->kind) {
+        case EVENT_CHANGE:
+                return change(d, e->a);
+        case EVENT_ROT:
+                return rot(d, e->a);
+        case EVENT_LOSE:
+                c = stored_and_on_camera(e->a);
+                /* Not between the last question about it and the erase: nobody could help that. */
+                if (c && world->cameras[c->camera].bay < 0) {
+                        c->stored = false;
+                        c->lost_by_store = true;
+                }
+                return;
+        case EVENT_STORE:
+                world->store_up = !world->store_up;
+                return fake_uplink_tell();
+        case EVENT_ROOM:
+                world->scarce = !world->scarce;
+                return;
+        case EVENT_CRASH:
+                _exit(STATUS_CRASHED);
+        case EVENT_CRASH_IN:
+                world->crash_in = 1 + e->a % 40;
+                return;
+        default:
+                return;
+        }
+}
+
+static void happen(Dock *d, const Event *e) {
+        static const uint64_t times_usec[] = { 1000, 100000, USEC_PER_SEC, 5 * USEC_PER_SEC, 60 * USEC_PER_SEC, 3600 * USEC_PER_SEC };
+
+        switch (e->kind) {
+        case EVENT_ANSWER:
+                return answer(e->a, 0);
+        case EVENT_TROUBLE:
+                return answer(e->a, 1 + e->b % (WORKER_TROUBLES * 3));
+        case EVENT_DIE:
+                fake_uplink_break(e->a, e->b % UPLINK_TROUBLES);
+                return fake_worker_die(e->a);
+        case EVENT_PLUG:
+                return fake_usb_plug(e->a % CAMERAS, e->b % BAYS);
+        case EVENT_UNPLUG:
+                return fake_usb_unplug(e->a % CAMERAS);
+        case EVENT_RECORD:
+                /* On the officer's body. */
+                if (world->cameras[e->a % CAMERAS].bay < 0)
+                        (void) world_record(e->a % CAMERAS, e->b, CONTENTS_MAX);
+                return;
+        case EVENT_TIME:
+                return time_pass(times_usec[e->a % ELEMENTSOF(times_usec)]);
+        case EVENT_CLOCK:
+                return step_clock(e->a);
+        case EVENT_STOP:
+                (void) manager_free(d->manager);
+                _exit(STATUS_STOPPED);
+        case EVENT_PAUSE:
+                return order_pause(d);
+        case EVENT_NOW:
+                return order_now(d, e->a);
+        case EVENT_HOLD:
+                return order_hold(d, e->a % CAMERAS);
+        default:
+                return misfortune(d, e);
+        }
+}
+
+/* ---- The end: no clip is stuck ----------------------------------------------------------------------------------------- */
+
+static void end_trouble(Dock *d) {
+        world->crash_in = 0;
+        world->scarce = false;
+        world->store_up = world->synchronised = true;
+        fake_uplink_tell();
+        if (manager_uploads_are_paused(d->manager))
+                order_pause(d);
+        for (uint32_t i = 0; i < CAMERAS; i++) {
+                /* Its order may be on record although its answer never came. */
+                world->cameras[i].held = true;
+                order_hold(d, i);
+                fake_usb_unplug(i);
+        }
+        run_until_quiet(d);
+}
+
+/* Or somebody must look: the store has lost a clip that it had given a receipt for. */
+static bool camera_is_ready(Dock *d, uint32_t camera, unsigned bay) {
+        const Bay *b = manager_bay_by_number(d->manager, bay + 1);
+        uint32_t listed[LISTED_MAX];
+        size_t n = world_list(camera, listed), lost = 0;
+
+        for (size_t i = 0; i < n; i++)
+                lost += world->contents[listed[i]].lost_by_store;
+        return lost == n && bay_state(b) == (n == 0 ? BAY_READY : BAY_QUARANTINED);
+}
+
+/* All goes well, and time passes when there is nothing else to wait for. */
+static void settle_camera(Dock *d, uint32_t camera) {
+        unsigned bay = camera % BAYS;
+
+        fake_usb_plug(camera, bay);
+        for (unsigned round = 0; round < SETTLE_ROUNDS; round++) {
+                uint64_t due;
+
+                run_until_quiet(d);
+                if (camera_is_ready(d, camera, bay)) {
+                        fake_usb_unplug(camera);
+                        return run_until_quiet(d);
+                }
+                if (fake_worker_pending() + fake_uplink_pending() > 0) {
+                        answer(0, 0);
+                        continue;
+                }
+                due = time_next_due_usec();
+                if (due == UINT64_MAX)
+                        break;
+                time_pass(due > world->boottime_usec ? due - world->boottime_usec : 1000);
+        }
+        world_fail("camera %u does not become ready although all is well: the bay is %s (%s)", camera,
+                   bay_state_to_string(bay_state(manager_bay_by_number(d->manager, bay + 1))),
+                   bay_reason(manager_bay_by_number(d->manager, bay + 1)));
+}
+
+static void settle(Dock *d) {
+        end_trouble(d);
+        for (uint32_t i = 0; i < CAMERAS; i++)
+                settle_camera(d, i);
+        while (fake_uplink_pending() > 0) {
+                answer(0, 0);
+                run_until_quiet(d);
+        }
+        judge(d->manager, d->state_dir, true);
+        (void) manager_free(d->manager);
+        judge(NULL, d->state_dir, false);
+}
+
+void play_dock(const Event *events, size_t n, const char *folder) {
+        Dock d = {};
+
+        start(&d, folder);
+        while (world->next_event < n) {
+                const Event *e = &events[world->next_event++];
+
+                time_pass(1000);
+                happen(&d, e);
+                if (e->hurry) {
+                        (void) sd_event_run(d.event, 0);
+                        continue;
+                }
+                run_until_quiet(&d);
+                judge(d.manager, d.state_dir, world->next_event % 8 == 0);
+        }
+        settle(&d);
+        _exit(0);
+}
