@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/wire_bay.h"
 #include "bay/bus.h"
+#include "bay/folder.h"
 #include "bay/sandbox.h"
 #include "bay/zone.h"
 
@@ -20,18 +21,22 @@
 #define EXIT_USAGE 64
 
 static void usage(FILE *to) {
-        (void) fprintf(to, "berth-bay --plugin FILE\n\n"
+        (void) fprintf(to, "berth-bay --plugin FILE | --folder\n\n"
                            "The worker of one docked camera. berthd starts it with its connection as descriptor 0, the\n"
                            "camera's USB node as 3 and the folder for footage as 4; it is of no use otherwise.\n\n"
                            "  --plugin FILE  the camera plugin\n"
+                           "  --folder       descriptor 3 is no camera, but a socket over which berthctl serves a folder\n"
                            "  --version      print the version\n"
                            "  --help         print this\n");
 }
 
-/* The plugin's path, or NULL after filling *ret_status. */
+#define FOLDER ""
+
+/* The plugin's path, FOLDER for that, or NULL after filling *ret_status. */
 static const char *parse_arguments(int argc, char **argv, int *ret_status) {
         static const struct option options[] = {
                 { "plugin", required_argument, NULL, 'p' },
+                { "folder", no_argument, NULL, 'f' },
                 { "version", no_argument, NULL, 'v' },
                 { "help", no_argument, NULL, 'h' },
                 {},
@@ -43,6 +48,9 @@ static const char *parse_arguments(int argc, char **argv, int *ret_status) {
                 switch (c) {
                 case 'p':
                         plugin = optarg;
+                        break;
+                case 'f':
+                        plugin = FOLDER;
                         break;
                 case 'v':
                         (void) printf("berth-bay %s\n", BERTH_VERSION);
@@ -95,9 +103,11 @@ static int serve(const char *plugin_path) {
         zone_prepare();
         r = sandbox_prepare(&unusable);
         if (r >= 0)
-                r = plugin_load(plugin_path, &plugin, &unusable);
+                r = plugin_path[0] ? plugin_load(plugin_path, &plugin, &unusable)
+                                   : plugin_check("folder", &folder_plugin, &plugin, &unusable);
         if (r >= 0)
-                r = sandbox_enter(WIRE_BAY_FD_INCOMING, WIRE_BAY_FD_USB, WIRE_BAY_FD_BUS, &unusable);
+                r = sandbox_enter(&(SandboxFds){ .incoming = WIRE_BAY_FD_INCOMING, .bus = WIRE_BAY_FD_BUS, .source = WIRE_BAY_FD_USB,
+                                                 .source_is_socket = !plugin_path[0] }, &unusable);
         session_init(&session, &plugin, WIRE_BAY_FD_USB, WIRE_BAY_FD_INCOMING);
         return bus_run(bus, &session, r < 0 ? &unusable : NULL);
 }

@@ -135,16 +135,16 @@ int sandbox_prepare(Fault *fault) {
         return 0;
 }
 
-int sandbox_enter(int incoming_fd, int usb_fd, int bus_fd, Fault *fault) {
+int sandbox_enter(const SandboxFds *fds, Fault *fault) {
         int r;
 
-        r = restrict_files(incoming_fd);
+        r = restrict_files(fds->incoming);
         if (r < 0)
                 return fault_set(fault, WIRE_BAY_E_PLUGIN,
                                  "the worker cannot lock itself in: it needs a kernel with Landlock ABI %d "
                                  "(Linux 6.1, CONFIG_SECURITY_LANDLOCK, "
                                  "and landlock among the kernel's lsm=): %s", LANDLOCK_ABI, strerror(-r));
-        r = sandbox_filter_calls(usb_fd, bus_fd);
+        r = sandbox_filter_calls(fds);
         if (r < 0)
                 return fault_set(fault, WIRE_BAY_E_PLUGIN, "the worker cannot lock itself in: the system call filter was refused: %s",
                                  strerror(-r));

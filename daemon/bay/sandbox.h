@@ -6,12 +6,22 @@
  * can do nothing but use its descriptors and write files in one folder. Never undone, and never left out.
  */
 
+#include <stdbool.h>
+
 #include "bay/fault.h"
 
 /* Before the plugin is loaded: no new privileges, no capabilities, resource limits. */
 int sandbox_prepare(Fault *fault);
-/* Landlock, then the system call filter. `incoming_fd` is the one folder; `usb_fd` and `bus_fd` are what their calls may name. */
-int sandbox_enter(int incoming_fd, int usb_fd, int bus_fd, Fault *fault);
+/* What the calls may name. */
+typedef struct SandboxFds {
+        int incoming; /* the one folder */
+        int bus;
+        int source;            /* the USB node, or … */
+        bool source_is_socket; /* … a socket over which files are handed in: base/wire_import.h */
+} SandboxFds;
+
+/* Landlock, then the system call filter. */
+int sandbox_enter(const SandboxFds *fds, Fault *fault);
 
 /* sandbox_calls.c: the filter alone. 0 or -errno. */
-int sandbox_filter_calls(int usb_fd, int bus_fd);
+int sandbox_filter_calls(const SandboxFds *fds);

@@ -89,8 +89,7 @@ static int add_ioctls(scmp_filter_ctx filter, int usb_fd) {
                 if (r < 0)
                         return r;
         }
-        /* stdio wants to know whether it writes to a terminal. It does not. */
-        return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1, IS32(1, TCGETS));
+        return 0;
 }
 
 static int add_memory(scmp_filter_ctx filter) {
@@ -141,12 +140,12 @@ static int add_files(scmp_filter_ctx filter) {
         return r;
 }
 
-static int add_bus(scmp_filter_ctx filter, int bus_fd) {
+static int add_socket(scmp_filter_ctx filter, int fd) {
         static const int calls[] = { SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(getsockopt) };
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(calls); i++)
-                r = seccomp_rule_add(filter, ALLOW, calls[i], 1, IS32(0, bus_fd));
+                r = seccomp_rule_add(filter, ALLOW, calls[i], 1, IS32(0, fd));
         return r;
 }
 
@@ -173,7 +172,7 @@ static int add_sanitizers(scmp_filter_ctx filter) {
 #endif
 }
 
-int sandbox_filter_calls(int usb_fd, int bus_fd) {
+int sandbox_filter_calls(const SandboxFds *fds) {
         scmp_filter_ctx filter;
         int r;
 
@@ -189,7 +188,10 @@ int sandbox_filter_calls(int usb_fd, int bus_fd) {
         if (r >= 0)
                 r = add_lists(filter);
         if (r >= 0)
-                r = add_ioctls(filter, usb_fd);
+                r = fds->source_is_socket ? add_socket(filter, fds->source) : add_ioctls(filter, fds->source);
+        /* stdio wants to know whether it writes to a terminal. It does not. */
+        if (r >= 0)
+                r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1, IS32(1, TCGETS));
         if (r >= 0)
                 r = add_memory(filter);
         if (r >= 0)
@@ -197,7 +199,7 @@ int sandbox_filter_calls(int usb_fd, int bus_fd) {
         if (r >= 0)
                 r = add_files(filter);
         if (r >= 0)
-                r = add_bus(filter, bus_fd);
+                r = add_socket(filter, fds->bus);
         if (r >= 0)
                 r = seccomp_load(filter);
         seccomp_release(filter);

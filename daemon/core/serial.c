@@ -29,6 +29,9 @@ const char *serial_problem(const char *serial) {
                 visible += !isspace((unsigned char) *p);
         if (visible == 0)
                 return "is empty";
+        /* Under such a serial the clips of imported folders are kept (base/wire_import.h). */
+        if (strncmp(serial, "import:", 7) == 0)
+                return "is what imported folders are called";
         if (one_sign_only(serial))
                 return "is a placeholder";
         for (size_t i = 0; i < ELEMENTSOF(placeholders); i++)

@@ -27,7 +27,9 @@ typedef struct Options {
         uint64_t clip, before, after;
         uint64_t max; /* 0: all */
         bool max_given, after_given, follow;
-        /* model-check */
+        /* import */
+        const char *import_name, *model; /* NULL when not given */
+        /* model-check, import */
         const char *models_dir, *local_models_dir, *rules_dir; /* NULL: where they are installed */
         Until until;
         uint64_t timeout_usec; /* 0: none */
@@ -41,6 +43,7 @@ int verb_watch(const Options *options);
 int verb_clips(const Options *options);
 int verb_log(const Options *options);
 int verb_refused(const Options *options);
+int verb_import(const Options *options);
 int verb_clip(const Options *options);
 int verb_camera(const Options *options);
 int verb_transfer(const Options *options);

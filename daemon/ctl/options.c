@@ -24,6 +24,8 @@ enum {
         OPTION_STATE,
         OPTION_CLIP,
         OPTION_CASE,
+        OPTION_NAME,
+        OPTION_MODEL,
         OPTION_NOT_STORED,
         OPTION_MAX,
         OPTION_BEFORE,
@@ -46,6 +48,8 @@ static const struct option long_options[] = {
         { "state", required_argument, NULL, OPTION_STATE },
         { "clip", required_argument, NULL, OPTION_CLIP },
         { "not-stored", no_argument, NULL, OPTION_NOT_STORED },
+        { "name", required_argument, NULL, OPTION_NAME },
+        { "model", required_argument, NULL, OPTION_MODEL },
         { "case", required_argument, NULL, OPTION_CASE },
         { "max", required_argument, NULL, OPTION_MAX },
         { "before", required_argument, NULL, OPTION_BEFORE },
@@ -64,10 +68,12 @@ typedef enum VerbOptions {
         TAKES_MAX = 1 << 2,    /* --max */
         TAKES_CLIPS = 1 << 3 | TAKES_MAX, /* --state, --before, too */
         TAKES_EVENTS = 1 << 4, /* --after, -n, --follow */
-        TAKES_FILES = 1 << 5,  /* --models-dir, --local-models-dir, --rules-dir */
+        TAKES_FILES = 1 << 5,  /* --rules-dir */
         TAKES_CLIP = 1 << 6,
         TAKES_CASE = 1 << 7,
         TAKES_ERASE = 1 << 8, /* --not-stored */
+        TAKES_IMPORT = 1 << 9, /* --name, --model */
+        TAKES_MODELS = 1 << 10, /* --models-dir, --local-models-dir */
 } VerbOptions;
 
 typedef struct Verb {
@@ -86,7 +92,8 @@ static const Verb verbs[] = {
         { "transfer", verb_transfer, TAKES_MAX, UINT_MAX },
         { "hold", verb_hold, TAKES_CAMERA | TAKES_CLIP | TAKES_CASE, UINT_MAX },
         { "models", verb_models, 0, 0 },
-        { "model-check", verb_model_check, TAKES_FILES, UINT_MAX },
+        { "model-check", verb_model_check, TAKES_FILES | TAKES_MODELS, UINT_MAX },
+        { "import", verb_import, TAKES_IMPORT | TAKES_MODELS, UINT_MAX },
         { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
         { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
         { "custody", verb_custody, 0, UINT_MAX },
@@ -112,6 +119,7 @@ static void print_help(void) {
               "  camera confirm SERIAL   what came back from its change of mode is this camera\n"
               "  camera owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME   whom it is issued to\n"
               "  camera erase SERIAL     erase its clips by hand, whatever the policy but never says\n"
+              "  import DIR              take the footage in a folder through the same way as a camera's\n"
               "  clip erase ID           the same for one clip\n"
               "  custody checkpoint      sign the custody log as it is now\n"
               "  dock show               who the dock is, and by which key it signs; dock rotate-key: it gets another one\n"
@@ -144,6 +152,9 @@ static void print_help(void) {
               "  -f, --follow          go on with events as they happen\n"
               "camera erase, clip erase:\n"
               "      --not-stored      also what the store has no receipt for: it is then in the dock's spool alone\n"
+              "import:\n"
+              "      --name=NAME       what it is called: its clips are those of import:NAME (default: the folder's name)\n"
+              "      --model=ID        footage is what this model calls so (default: video files)\n"
               "hold set, hold release:\n"
               "      --clip=ID         this clip\n"
               "      --camera=SERIAL   all that is known of this camera, and what will come of it\n"
@@ -224,6 +235,12 @@ static int parse_option(int c, const char *value, Options *o) {
         case OPTION_NOT_STORED:
                 o->not_stored = true;
                 return -1;
+        case OPTION_NAME:
+                o->import_name = value;
+                return -1;
+        case OPTION_MODEL:
+                o->model = value;
+                return -1;
         case OPTION_CASE:
                 o->case_name = value;
                 return -1;
@@ -276,12 +293,16 @@ static unsigned option_takers(int c) {
                 return TAKES_ERASE;
         case OPTION_CASE:
                 return TAKES_CASE;
+        case OPTION_NAME:
+        case OPTION_MODEL:
+                return TAKES_IMPORT;
         case OPTION_AFTER:
         case 'n':
         case 'f':
                 return TAKES_EVENTS;
         case OPTION_MODELS_DIR:
         case OPTION_LOCAL_MODELS_DIR:
+                return TAKES_MODELS;
         case OPTION_RULES_DIR:
                 return TAKES_FILES;
         default:

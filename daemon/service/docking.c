@@ -223,8 +223,10 @@ static void show_state(Docking *d, const BayDecision *decision, const BayFacts *
                 return;
         }
 
-        if (decision->state == BAY_PULLING && d->spool_waits) {
-                bay_set_state(d->bay, BAY_PULLING, "the spool is full; pulling goes on when the store has taken footage and space returns");
+        if (decision->state == BAY_PULLING && d->spool_short) {
+                bay_set_state(d->bay, BAY_QUARANTINED,
+                              "do not issue: the spool is full, and footage is on this camera alone; pulling goes on by itself when space "
+                              "returns: 'berthctl status' says whether the store takes footage");
                 return;
         }
         if (decision->state == BAY_PULLING && decision->wake_at_usec > 0 && resting) {

@@ -53,6 +53,7 @@ struct Docking {
 
         bool recording, recorded; /* the docking's first facts are being committed; are */
         bool refused, quarantined, spool_waits;
+        bool spool_short; /* its next clip found no room, as far as was asked last */
         bool twin; /* quarantined for another device of the same serial */
         char *reason;
         unsigned faults, faults_in_row; /* since a clip was last copied or erased */

@@ -247,7 +247,7 @@ static void pulled(void *userdata, WorkerResult result, const char *text, const 
                 return docking_unreadable(d, c, text);
         case WORKER_SPACE:
                 interrupted(d, c, text);
-                d->spool_waits = true;
+                d->spool_waits = d->spool_short = true;
                 room_start(d->manager);
                 return docking_step_done(d);
         case WORKER_DISK:
@@ -361,9 +361,10 @@ void docking_pull(Docking *d) {
         kept = c->state == CLIP_COPYING ? clip_kept_blocks(c) : 0;
         if (!manager_has_room(d->manager, c->size_bytes - MIN2(c->size_bytes, kept * WIRE_BLOCK_SIZE),
                               (c->flags & CLIP_FLAG_PRIORITY) != 0)) {
-                d->spool_waits = true;
+                d->spool_waits = d->spool_short = true;
                 return docking_kick(d);
         }
+        d->spool_short = false;
         d->busy = true;
         d->current = c;
         /* Of a serial that two devices have shown nothing is continued: the part may be the other one's. */

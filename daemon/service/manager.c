@@ -369,12 +369,14 @@ Manager *manager_free(Manager *m) {
         m->hubports = hubports_free(m->hubports);
         while (m->bays)
                 bay_free(m->bays);
+        import_stop(m->import);
         /* Seals that are under way are finished and recorded: the spool's completions hand their facts to the store. */
         m->spool = spool_close(m->spool);
         record_stop(m);
         m->chain_check = chain_check_free(m->chain_check);
         notary_stop(m->notary);
         m->store = store_close(m->store);
+        m->import = import_free(m->import);
         m->uplink = uplink_free(m->uplink);
         m->notary = notary_free(m->notary);
         for (size_t i = 0; i < CLIP_BUCKETS; i++)

@@ -9,6 +9,7 @@
 #include "service/credentials.h"
 #include "service/hotplug.h"
 #include "service/hubport.h"
+#include "service/import.h"
 #include "service/manager.h"
 #include "service/notary.h"
 #include "service/spool.h"
@@ -64,6 +65,7 @@ struct Manager {
         uint64_t flow_at_usec, spool_holds_sec; /* when it was looked at, and what came out: core/outlook.h */
         unsigned releasing; /* spool copies on their way out */
         bool recording_step;
+        Import *import; /* under way, or NULL */
         ClockFacts clock_facts; /* as of the last look */
 
         const ManagerObserver *observer;

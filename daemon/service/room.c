@@ -191,6 +191,7 @@ static void looked(int result, void *userdata) {
                 log_warning(NULL, "The spool's free space cannot be asked for");
         else
                 look_ahead(m);
+        import_kick(m);
         /* Each bay asks again for the clip that it wants; a smaller clip may fit where a larger one does not. */
         for (Bay *b = m->bays; b; b = bay_next_in_order(b)) {
                 Docking *d = bay_docking(b);

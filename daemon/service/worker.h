@@ -50,7 +50,8 @@ static inline int worker_result_is_fatal(WorkerResult r) {
 
 typedef struct WorkerConfig {
         const char *executable;  /* berth-bay */
-        const char *plugin_path; /* absolute path of the .so */
+        const char *plugin_path; /* absolute path of the .so; NULL: no camera, but a folder that is served over … */
+        int source_fd;           /* … this socket; duplicated. The node and its descriptors do not count then */
         const char *bay;         /* port path: checked against the node (USBDEVFS_CONNINFO_EX) and used in logs */
         const char *node_path;   /* "/dev/bus/usb/001/007": opened anew for this worker */
         const uint8_t *descriptors; /* what the model was chosen by: the node must show the same; NULL: not compared */

@@ -119,9 +119,12 @@ static int move_up(int fd) {
 static int make_fds(const WorkerConfig *config, ChildFds *child, WorkerProcess *parent) {
         int pair[2], node = -EBADF, r;
 
-        r = open_node(config, &node);
+        if (config->plugin_path)
+                r = open_node(config, &node);
+        else
+                r = node = fcntl(config->source_fd, F_DUPFD_CLOEXEC, 0);
         if (r < 0)
-                return r;
+                return config->plugin_path ? r : -errno;
         child->usb = move_up(node);
         if (child->usb < 0)
                 return child->usb;
@@ -176,7 +179,8 @@ static int describe_signals(posix_spawnattr_t *a) {
 }
 
 static int spawn(const WorkerConfig *config, const ChildFds *child, pid_t *ret) {
-        char *const argv[] = { (char *) config->executable, (char *) "--plugin", (char *) config->plugin_path, NULL };
+        char *const argv[] = { (char *) config->executable, (char *) (config->plugin_path ? "--plugin" : "--folder"),
+                               (char *) config->plugin_path, NULL };
         char *const environment[] = { CRASH_POINT_ENVIRONMENT, NULL };
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;

@@ -128,7 +128,7 @@ static int clip_start_afresh(Writer *w, const Fact *f) {
                 return r;
         r = db_run(w->db,
                    "UPDATE clips SET state = 'seen', part_docking_id = 0, digest = NULL, head = NULL, tail = NULL,"
-                   " spool_name = NULL, container = NULL, container_state = NULL, container_reason = NULL,"
+                   " spool_name = NULL, blocks_digest = NULL, container = NULL, container_state = NULL, container_reason = NULL,"
                    " container_offset = 0, recorded_unix_sec = NULL, duration_msec = 0 WHERE id = ?1",
                    DB_ARGS(DB_INT(f->clip_id)));
         return writer_check(w, r);
@@ -176,10 +176,10 @@ static int clip_copied(Writer *w, const Fact *f, const ClipNow *clip) {
                 return r;
         r = db_run(w->db,
                    "UPDATE clips SET state = 'copied', size_bytes = ?2, digest = ?3, head = ?4, tail = ?5,"
-                   " spool_name = ?6, part_docking_id = 0, last_docking_id = ?7, reason = NULL WHERE id = ?1",
+                   " spool_name = ?6, part_docking_id = 0, last_docking_id = ?7, reason = NULL, blocks_digest = ?8 WHERE id = ?1",
                    DB_ARGS(DB_INT(f->clip_id), DB_INT(f->copy.size_bytes), DB_DIGEST(&f->copy.digest),
                            DB_DIGEST(&f->copy.head), DB_DIGEST(&f->copy.tail), DB_TEXT(f->copy.spool_name),
-                           DB_INT(f->docking_id)));
+                           DB_INT(f->docking_id), DB_DIGEST(&sum.digest)));
         r = writer_check(w, r);
         return r < 0 ? r : clip_set_container(w, f);
 }

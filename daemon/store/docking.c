@@ -46,7 +46,7 @@ static int docking_ended(Writer *w, const Fact *f) {
                    DB_ARGS(DB_INT(f->docking_id), DB_INT(f->at.wall_usec), DB_TEXT(f->text)));
         if (r == 0)
                 return writer_refuse(w, -EINVAL, "docking %" PRIu64 " is over or not known", f->docking_id);
-        if (r < 0 || f->end.stays)
+        if (r < 0 || (f->kind == FACT_UNDOCKED && f->end.stays))
                 return writer_check(w, r);
         r = db_run(w->db, "DELETE FROM switches WHERE bay = (SELECT bay FROM dockings WHERE id = ?1)", DB_ARGS(DB_INT(f->docking_id)));
         return writer_check(w, r);
@@ -96,6 +96,20 @@ static int device_refused(Writer *w, const Fact *f) {
         return writer_check(w, r);
 }
 
+/* A docking at no bay: what is read in it comes from a folder that an operator has imported. */
+static int import_begun(Writer *w, const Fact *f) {
+        int r;
+
+        if (f->docking_id == 0 || f->camera_id == 0 || !f->by_operator)
+                return writer_refuse(w, -EINVAL, "an import needs an id, a camera to stand for it, and whoever ordered it");
+        r = db_run(w->db,
+                   "INSERT INTO dockings (id, camera_id, bay, vid, pid, bcd_device, usb_serial, usb_manufacturer, usb_product, boot_id,"
+                   " docked_boottime_usec, docked_usec) VALUES (?1, ?2, 'import', 0, 0, 0, '', '', '', ?3, ?4, ?5)",
+                   DB_ARGS(DB_INT(f->docking_id), DB_INT(f->camera_id), DB_TEXT(f->at.boot_id), DB_INT(f->at.boottime_usec),
+                           DB_INT(f->at.wall_usec)));
+        return writer_check(w, r);
+}
+
 int docking_apply(Writer *w, const Fact *f) {
         switch (f->kind) {
         case FACT_DAEMON_STARTED:
@@ -104,7 +118,10 @@ int docking_apply(Writer *w, const Fact *f) {
                 return docking_begun(w, f);
         case FACT_IDENTIFIED:
                 return docking_identified(w, f);
+        case FACT_IMPORT_BEGUN:
+                return import_begun(w, f);
         case FACT_UNDOCKED:
+        case FACT_IMPORT_ENDED:
                 return docking_ended(w, f);
         case FACT_REFUSED:
                 return device_refused(w, f);

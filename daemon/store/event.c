@@ -172,6 +172,16 @@ static void put_key(Builder *b, const Fact *f) {
         put_text(b, "public_key", public_key_to_hex(&f->key.public, hex));
 }
 
+static void put_import(Builder *b, const Fact *f) {
+        put_text(b, "source", f->import.source);
+        put_text(b, "folder_id", f->import.folder_id);
+        if (f->kind != FACT_IMPORT_ENDED)
+                return;
+        put_uint(b, "imported", f->import.imported);
+        put_uint(b, "recognised", f->import.recognised);
+        put_uint(b, "failed", f->import.failed);
+}
+
 static void put_own_members(Builder *b, const Fact *f) {
         switch (f->kind) {
         case FACT_CAMERA_SEEN:
@@ -225,6 +235,12 @@ static void put_own_members(Builder *b, const Fact *f) {
                 break;
         case FACT_ERASE_ORDERED:
                 put_bool(b, "not_stored", f->order.not_stored);
+                break;
+        case FACT_IMPORT_BEGUN:
+        case FACT_IMPORT_ENDED:
+        case FACT_IMPORT_RECOGNISED:
+        case FACT_IMPORT_FAILED:
+                put_import(b, f);
                 break;
         case FACT_CLOCK_STEPPED:
                 put_int(b, "step_usec", f->step.step_usec);

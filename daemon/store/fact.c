@@ -50,6 +50,10 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_HOLD_SET] = "hold-set",
         [FACT_HOLD_RELEASED] = "hold-released",
         [FACT_ERASE_ORDERED] = "erase-ordered",
+        [FACT_IMPORT_BEGUN] = "import-begun",
+        [FACT_IMPORT_ENDED] = "import-ended",
+        [FACT_IMPORT_RECOGNISED] = "import-recognised",
+        [FACT_IMPORT_FAILED] = "import-failed",
         [FACT_CLOCK_STEPPED] = "clock-stepped",
         [FACT_KEY_MADE] = "key-made",
         [FACT_KEY_ROTATED] = "key-rotated",
@@ -139,6 +143,13 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 ret[n++] = &f->receipt.manifest_key;
                 ret[n++] = &f->receipt.version;
                 ret[n++] = &f->receipt.strength;
+                break;
+        case FACT_IMPORT_BEGUN:
+        case FACT_IMPORT_ENDED:
+        case FACT_IMPORT_RECOGNISED:
+        case FACT_IMPORT_FAILED:
+                ret[n++] = &f->import.source;
+                ret[n++] = &f->import.folder_id;
                 break;
         case FACT_HOLD_SET:
         case FACT_HOLD_RELEASED:

@@ -62,6 +62,10 @@ typedef enum FactKind {
                                    nowhere; text: why */
         FACT_HOLD_RELEASED,     /* of this clip or camera, and case */
         FACT_ERASE_ORDERED,     /* an operator wants this clip erased in this docking, stored or not */
+        FACT_IMPORT_BEGUN,      /* an operator has a folder imported: a docking of its own, at no bay */
+        FACT_IMPORT_ENDED,      /* text: why, when before its end */
+        FACT_IMPORT_RECOGNISED, /* a file of it has the content of this clip, which the dock or the store has; text: its path */
+        FACT_IMPORT_FAILED,     /* a file of it could not be imported; text: its path and why */
         FACT_CLOCK_STEPPED,     /* the dock's own clock */
         FACT_KEY_MADE,          /* the dock's first key, by which everything is signed from now on */
         FACT_KEY_ROTATED,       /* another key takes over; the one before it signs that */
@@ -192,6 +196,11 @@ typedef struct Fact {
                 struct {
                         bool not_stored; /* even without a receipt that the policy accepts */
                 } order; /* ERASE_ORDERED */
+                struct {
+                        const char *source;    /* the folder, as whoever imports it calls it */
+                        const char *folder_id; /* what its file system says that it is */
+                        uint64_t imported, recognised, failed; /* IMPORT_ENDED: files */
+                } import; /* IMPORT_* */
                 struct {
                         int64_t step_usec; /* forward, beyond what passed; negative: back */
                 } step; /* CLOCK_STEPPED */

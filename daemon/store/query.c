@@ -318,6 +318,20 @@ int store_clips_releasable(Store *s, size_t max, ClipRow ***ret, size_t *ret_n) 
                        DB_ARGS(DB_INT(limit(max))), clip_make, clip_free_rows, ret, ret_n);
 }
 
+int store_clip_by_content(Store *s, const Digest *blocks_digest, uint64_t size_bytes, uint64_t *ret_id) {
+        int64_t id = 0;
+        int r;
+
+        r = db_number(s->reader,
+                      "SELECT max(id) FROM clips WHERE blocks_digest = ?1 AND size_bytes = ?2 AND conflict = 0"
+                      " AND state IN ('copied', 'receipted', 'erasing', 'erased')",
+                      DB_ARGS(DB_DIGEST(blocks_digest), DB_INT(size_bytes)), &id);
+        if (r < 0)
+                return r;
+        *ret_id = (uint64_t) id;
+        return 0;
+}
+
 int store_clips_query(Store *s, const char *serial, ClipState state, uint64_t before_id, size_t max, ClipRow ***ret,
                       size_t *ret_n) {
         const char *name = clip_state_to_string(state);

@@ -238,6 +238,11 @@ static const char step_9[] =
         "CREATE INDEX custody_of_dock ON custody (kind, seq) WHERE clip_id IS NULL AND camera_id IS NULL AND docking_id IS NULL;"
         "CREATE INDEX custody_of_keys ON custody (seq) WHERE kind IN ('key-made', 'key-rotated', 'key-replaced');";
 
+/* What a clip is by its content: an import recognises what the dock or the store has already. */
+static const char step_10[] =
+        "ALTER TABLE clips ADD COLUMN blocks_digest BLOB CHECK (length(blocks_digest) = 32);"
+        "CREATE INDEX clips_of_content ON clips (blocks_digest) WHERE blocks_digest IS NOT NULL;";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -248,6 +253,7 @@ static const SchemaStep schema_steps[] = {
         { 7, step_7 },
         { 8, step_8 },
         { 9, step_9 },
+        { 10, step_10 },
 };
 
 int schema_version(void) {

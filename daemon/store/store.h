@@ -179,6 +179,11 @@ int store_clips_unstored(Store *s, uint64_t after_id, size_t max, ClipRow ***ret
 /* Clips that have a receipt, still a copy in the spool, and are not held; oldest receipt first, by the dock's running time. */
 int store_clips_releasable(Store *s, size_t max, ClipRow ***ret, size_t *ret_n);
 int store_clip(Store *s, uint64_t clip_id, ClipRow **ret);
+/*
+ * A clip of this content that the dock or the store has: by the digest over its block digests, and its size. 0 with the id of the
+ * newest one, or -ENOENT.
+ */
+int store_clip_by_content(Store *s, const Digest *blocks_digest, uint64_t size_bytes, uint64_t *ret_id);
 /* For people: newest first, id < before (0: from the newest); NULL or _CLIP_STATE_INVALID mean any. */
 int store_clips_query(Store *s, const char *serial, ClipState state, uint64_t before_id, size_t max, ClipRow ***ret,
                       size_t *ret_n);

@@ -122,6 +122,8 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_IDENTIFIED:
         case FACT_UNDOCKED:
         case FACT_REFUSED:
+        case FACT_IMPORT_BEGUN:
+        case FACT_IMPORT_ENDED:
                 return docking_apply(w, f);
         case FACT_BLOCK:
                 return block_apply(w, f);

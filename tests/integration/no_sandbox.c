@@ -9,10 +9,8 @@ int sandbox_prepare(Fault *fault) {
         return 0;
 }
 
-int sandbox_enter(int incoming_fd, int usb_fd, int bus_fd, Fault *fault) {
-        (void) incoming_fd;
-        (void) usb_fd;
-        (void) bus_fd;
+int sandbox_enter(const SandboxFds *fds, Fault *fault) {
+        (void) fds;
         (void) fault;
         return 0;
 }

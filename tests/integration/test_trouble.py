@@ -44,12 +44,12 @@ def test_full_spool_pauses_pulling_and_goes_on(sim, dock):
         sim("plug", camera="c", port="1-1.1")
         d.wait(lambda: d.manager().get("SpoolState") == "full", "the spool to be called full")
         d.wait(lambda: "spool is full" in d.bay(1).get("Reason", ""), "the bay to say why it waits")
-        assert d.state_of(1) == "pulling"
+        assert d.state_of(1) == "quarantined" and d.bay(1)["Reason"].startswith("do not issue: the spool is full"), d.bay(1)
         assert len(sim("state", camera="c")["clips"]) == 1
         # More is free than the reserve, and the clip does not fit: the question is asked every two seconds, and not without end.
-        begun, before = time.monotonic(), d.daemon.output().count("the spool is full; pulling goes on")
+        begun, before = time.monotonic(), d.daemon.output().count("do not issue: the spool is full")
         d.wait(lambda: time.monotonic() > begun + 5, "five seconds to be over")
-        asked = d.daemon.output().count("the spool is full; pulling goes on") - before
+        asked = d.daemon.output().count("do not issue: the spool is full") - before
         assert asked <= time.monotonic() - begun, f"it asked {asked} times in five seconds"
         os.unlink(ballast)
         d.wait_state(1, "ready")

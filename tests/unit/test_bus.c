@@ -20,6 +20,7 @@
 #include "service/notary.h"
 #include "base/text.h"
 #include "bus/bus.h"
+#include "service/import.h"
 
 #define BAY_PATH "/org/berth/Dock1/bay/7"
 #define CAMERA_PATH "/org/berth/Dock1/camera/SN1"
@@ -110,6 +111,11 @@ int camera_order_erase(Camera *c, bool not_stored, const Operator *by, EraseOrde
 int manager_order_erase(Manager *m, uint64_t clip_id, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata,
                         char **ret_why) {
         (void) m, (void) clip_id, (void) not_stored, (void) by, (void) done, (void) userdata, (void) ret_why;
+        return -EOPNOTSUPP;
+}
+
+int manager_import(Manager *m, const ImportOrder *order, const Operator *by, ImportDone done, void *userdata) {
+        (void) m, (void) order, (void) by, (void) done, (void) userdata;
         return -EOPNOTSUPP;
 }
 

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* org.berth.Dock1.Manager's Import. */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/text.h"
+#include "bus/bus_private.h"
+#include "bus/caller.h"
+#include "bus/manager_methods.h"
+#include "service/import.h"
+
+#define NAME_MAX_BYTES 64u
+#define SOURCE_MAX_BYTES 4096u
+
+static void imported(void *userdata, int result, const char *text, const ImportCount *count) {
+        sd_bus_message *m = userdata;
+
+        if (result < 0)
+                (void) sd_bus_reply_method_errorf(m, BUS_E_FAILED, "The import ended before its end, after %zu files were imported, %zu "
+                                                  "recognised and %zu failed: %s.", count->imported, count->recognised, count->failed,
+                                                  text ? text : strerror(-result));
+        else
+                (void) sd_bus_reply_method_return(m, "uuu", (uint32_t) count->imported, (uint32_t) count->recognised,
+                                                  (uint32_t) count->failed);
+        sd_bus_message_unref(m);
+}
+
+static int check_text(const char *what, const char *text, size_t max, sd_bus_error *ret_error) {
+        if (text[0] && strlen(text) <= max && text_is_printable(text))
+                return 0;
+        return sd_bus_error_setf(ret_error, BUS_E_INVALID_ARGUMENT, "%s: it is printable and has 1 to %zu bytes.", what, max);
+}
+
+/* A regular file or a terminal would have the worker wait, or say nothing. */
+static int check_socket(int fd, sd_bus_error *ret_error) {
+        socklen_t size = sizeof(int);
+        int type = 0;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET)
+                return 0;
+        return sd_bus_error_set(ret_error, BUS_E_INVALID_ARGUMENT, "socket: it is none of the kind over which a folder is served.");
+}
+
+int manager_bus_import(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        Manager *manager = (*(Bus **) userdata)->manager;
+        ImportOrder order;
+        Operator by;
+        Caller caller;
+        int r;
+
+        r = sd_bus_message_read(m, "sssh", &order.name, &order.source, &order.folder_id, &order.socket);
+        if (r < 0)
+                return r;
+        if ((r = check_text("name", order.name, NAME_MAX_BYTES, ret_error)) < 0 ||
+            (r = check_text("source", order.source, SOURCE_MAX_BYTES, ret_error)) < 0 ||
+            (r = check_text("folder_id", order.folder_id, SOURCE_MAX_BYTES, ret_error)) < 0 ||
+            (r = check_socket(order.socket, ret_error)) < 0 || (r = caller_admin(m, &caller, ret_error)) < 0)
+                return r;
+        by = caller_operator(&caller);
+        r = manager_import(manager, &order, &by, imported, sd_bus_message_ref(m));
+        if (r >= 0)
+                return 1;
+        sd_bus_message_unref(m);
+        if (r == -EBUSY)
+                return sd_bus_error_set(ret_error, BUS_E_BUSY, "Another folder is being imported; try again when that is done.");
+        return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The import cannot be begun: %s.", strerror(-r));
+}
