@@ -83,7 +83,7 @@ pkg-libs = $(shell $(PKG_CONFIG) --libs $(1))
 say = $(if $(V),,@echo '  $(1)	$@';)
 
 # One library for each floor; the programs are linked from them.
-LIBS := base store core model service bus bay uplink ctl
+LIBS := base store core model proof service bus bay uplink ctl
 define library
 LIB_$(1) := $(BUILD)/daemon/$(1)/lib$(1).a
 $$(LIB_$(1)): $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard daemon/$(1)/*.c)) $(BUILD)/sources
@@ -111,8 +111,9 @@ $(BUILD)/berth-bay: $(LIB_bay) $(LIB_base)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $(call whole,$(LIB_bay)) $(LIB_base) $(call pkg-libs,$(PKGS_base) $(PKGS_bay))
 $(BUILD)/berth-uplink: $(LIB_uplink) $(LIB_base)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call whole,$(LIB_uplink)) $(LIB_base) $(call pkg-libs,$(PKGS_base) $(PKGS_uplink))
-$(BUILD)/berthctl: $(LIB_ctl) $(LIB_model) $(LIB_base)
-	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call whole,$(LIB_ctl)) $(LIB_model) $(LIB_base) $(call pkg-libs,$(PKGS_base))
+CTL_LIBS := $(LIB_proof) $(LIB_store) $(LIB_model) $(LIB_base)
+$(BUILD)/berthctl: $(LIB_ctl) $(CTL_LIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -pie -o $@ $(call whole,$(LIB_ctl)) $(CTL_LIBS) $(call pkg-libs,$(PKGS_base) $(PKGS_store))
 
 define plugin
 $(BUILD)/plugins/$(1).so: $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard plugins/$(1)/*.c)) $(BUILD)/sources

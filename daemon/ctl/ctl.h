@@ -31,6 +31,9 @@ typedef struct Options {
         const char *import_name, *model; /* NULL when not given */
         /* model-check, import */
         const char *models_dir, *local_models_dir, *rules_dir; /* NULL: where they are installed */
+        /* custody */
+        const char *state_dir, *uplink_socket; /* NULL: where they are by default */
+        bool with_store;
         Until until;
         uint64_t timeout_usec; /* 0: none */
 } Options;

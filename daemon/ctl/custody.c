@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "ctl/bus_client.h"
+#include "ctl/custody.h"
 
 static int checkpoint(const Options *options) {
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
@@ -21,5 +22,9 @@ int verb_custody(const Options *options) {
                         return ctl_fail(CTL_USAGE, "'custody checkpoint' takes nothing more");
                 return checkpoint(options);
         }
-        return ctl_fail(CTL_USAGE, "'custody' is followed by 'checkpoint'");
+        if (text_equal(what, "show"))
+                return custody_show_verb(options);
+        if (text_equal(what, "verify"))
+                return custody_verify_verb(options);
+        return ctl_fail(CTL_USAGE, "'custody' is followed by 'show CLIP', 'verify' or 'checkpoint'");
 }

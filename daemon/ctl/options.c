@@ -33,6 +33,9 @@ enum {
         OPTION_MODELS_DIR,
         OPTION_LOCAL_MODELS_DIR,
         OPTION_RULES_DIR,
+        OPTION_STATE_DIR,
+        OPTION_STORE,
+        OPTION_UPLINK,
 };
 
 static const struct option long_options[] = {
@@ -57,6 +60,9 @@ static const struct option long_options[] = {
         { "models-dir", required_argument, NULL, OPTION_MODELS_DIR },
         { "local-models-dir", required_argument, NULL, OPTION_LOCAL_MODELS_DIR },
         { "rules-dir", required_argument, NULL, OPTION_RULES_DIR },
+        { "state-dir", required_argument, NULL, OPTION_STATE_DIR },
+        { "store", no_argument, NULL, OPTION_STORE },
+        { "uplink", required_argument, NULL, OPTION_UPLINK },
         { "lines", required_argument, NULL, 'n' },
         { "follow", no_argument, NULL, 'f' },
         { 0 },
@@ -74,6 +80,7 @@ typedef enum VerbOptions {
         TAKES_ERASE = 1 << 8, /* --not-stored */
         TAKES_IMPORT = 1 << 9, /* --name, --model */
         TAKES_MODELS = 1 << 10, /* --models-dir, --local-models-dir */
+        TAKES_STATE = 1 << 11, /* --state-dir, --store, --uplink */
 } VerbOptions;
 
 typedef struct Verb {
@@ -96,7 +103,7 @@ static const Verb verbs[] = {
         { "import", verb_import, TAKES_IMPORT | TAKES_MODELS, UINT_MAX },
         { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
         { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
-        { "custody", verb_custody, 0, UINT_MAX },
+        { "custody", verb_custody, TAKES_STATE, UINT_MAX },
         { "dock", verb_dock, 0, UINT_MAX },
 };
 
@@ -121,6 +128,8 @@ static void print_help(void) {
               "  camera erase SERIAL     erase its clips by hand, whatever the policy but never says\n"
               "  import DIR              take the footage in a folder through the same way as a camera's\n"
               "  clip erase ID           the same for one clip\n"
+              "  custody show CLIP       the record of one clip\n"
+              "  custody verify          is all of the dock's evidence as it was? (no daemon is needed)\n"
               "  custody checkpoint      sign the custody log as it is now\n"
               "  dock show               who the dock is, and by which key it signs; dock rotate-key: it gets another one\n"
               "\n"
@@ -159,6 +168,10 @@ static void print_help(void) {
               "      --clip=ID         this clip\n"
               "      --camera=SERIAL   all that is known of this camera, and what will come of it\n"
               "      --case=NAME       for this case; hold release with nothing else: all that is held for it\n"
+              "custody verify:\n"
+              "      --state-dir=DIR   the state folder, or a copy of it (default /var/lib/berth)\n"
+              "      --store           compare with the store, too, by berth-uplink\n"
+              "      --uplink=SOCKET   where berth-uplink listens\n"
               "model-check:\n"
               "      --models-dir=DIR  the shipped models\n"
               "      --local-models-dir=DIR   the site's models, among which the files will lie\n"
@@ -267,6 +280,15 @@ static int parse_option(int c, const char *value, Options *o) {
         case OPTION_RULES_DIR:
                 o->rules_dir = value;
                 return -1;
+        case OPTION_STATE_DIR:
+                o->state_dir = value;
+                return -1;
+        case OPTION_STORE:
+                o->with_store = true;
+                return -1;
+        case OPTION_UPLINK:
+                o->uplink_socket = value;
+                return -1;
         default:
                 /* getopt_long() has said what is wrong. */
                 return CTL_USAGE;
@@ -305,6 +327,10 @@ static unsigned option_takers(int c) {
                 return TAKES_MODELS;
         case OPTION_RULES_DIR:
                 return TAKES_FILES;
+        case OPTION_STATE_DIR:
+        case OPTION_STORE:
+        case OPTION_UPLINK:
+                return TAKES_STATE;
         default:
                 return 0;
         }

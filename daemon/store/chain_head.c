@@ -61,22 +61,18 @@ int chain_file_create(int dir_fd) {
         return fd_replace_file(dir_fd, CHAIN_HEAD_NAME, slots, sizeof(slots), 0600);
 }
 
-int chain_file_open(int dir_fd, ChainFile **ret, ChainHead *ret_head) {
-        _cleanup_(chain_file_freep) ChainFile *f = calloc(1, sizeof(*f));
+/* Of the two slots: the newest head, and which slot does not hold it. */
+static int read_slots(int fd, ChainHead *ret, unsigned *ret_other) {
         ChainHead newest = { 0 };
+        unsigned other = 0;
         bool found = false;
-        int r;
 
-        if (!f)
-                return -ENOMEM;
-        f->fd = openat(dir_fd, CHAIN_HEAD_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-        if (f->fd < 0)
-                return -errno;
         for (unsigned i = 0; i < SLOTS; i++) {
                 char slot[SLOT_SIZE];
                 ChainHead head;
+                int r;
 
-                r = fd_pread_full(f->fd, slot, sizeof(slot), (uint64_t) i * SLOT_SIZE);
+                r = fd_pread_full(fd, slot, sizeof(slot), (uint64_t) i * SLOT_SIZE);
                 if (r == -ENODATA)
                         return -EBADE;
                 if (r < 0)
@@ -84,14 +80,37 @@ int chain_file_open(int dir_fd, ChainFile **ret, ChainHead *ret_head) {
                 if (!slot_parse(slot, &head) || (found && head.seq <= newest.seq))
                         continue;
                 newest = head;
-                f->next = (i + 1) % SLOTS;
+                other = (i + 1) % SLOTS;
                 found = true;
         }
         if (!found)
                 return -EBADE;
-        *ret_head = newest;
+        *ret = newest;
+        *ret_other = other;
+        return 0;
+}
+
+int chain_file_open(int dir_fd, ChainFile **ret, ChainHead *ret_head) {
+        _cleanup_(chain_file_freep) ChainFile *f = calloc(1, sizeof(*f));
+        int r;
+
+        if (!f)
+                return -ENOMEM;
+        f->fd = openat(dir_fd, CHAIN_HEAD_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+        if (f->fd < 0)
+                return -errno;
+        r = read_slots(f->fd, ret_head, &f->next);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(f);
         return 0;
+}
+
+int chain_file_read(int dir_fd, ChainHead *ret) {
+        _cleanup_(fd_closep) int fd = openat(dir_fd, CHAIN_HEAD_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+        unsigned other;
+
+        return fd < 0 ? -errno : read_slots(fd, ret, &other);
 }
 
 ChainFile *chain_file_free(ChainFile *f) {

@@ -25,6 +25,8 @@ typedef struct ChainFile ChainFile;
 int chain_file_create(int dir_fd);
 /* -ENOENT when it is not there; -EBADE when neither slot can be read. */
 int chain_file_open(int dir_fd, ChainFile **ret, ChainHead *ret_head);
+/* The same, for looking only. */
+int chain_file_read(int dir_fd, ChainHead *ret);
 ChainFile *chain_file_free(ChainFile *f);
 DEFINE_CLEANUP(ChainFile, chain_file_free);
 /* Durable when it returns 0. */

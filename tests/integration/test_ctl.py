@@ -94,7 +94,7 @@ def test_status_json_has_what_the_manual_promises():
             "name": "north", "dock_id": "", "dock_key": "", "fleet": "", "version": "0.1", "state": "running",
             "reason": "", "store_state": "ready", "store_reason": "",
             "spool_state": "ok", "spool_used_bytes": 3 * GIB, "spool_free_bytes": 90 * GIB, "spool_holds_sec": 7200,
-            "unstored_clips": 0, "unstored_bytes": 0, "uploads_paused": False, "clock_synchronised": True}, d["dock"]
+            "unstored_clips": 0, "unstored_bytes": 0, "uploads_paused": False, "clock_synchronised": True, "chain_state": ""}, d["dock"]
         assert d["bays"][2] == {
             "number": 3, "port_path": "1-1.3", "state": "pulling", "reason": "", "serial": "BC-0003", "model": "Guard 4",
             "battery_percent": 87, "clips_total": 12, "clips_copied": 3, "clips_stored": 2, "clips_erased": 1,

@@ -3,7 +3,8 @@
 """An include never points up or sideways.
 
     base -> {store, core, model} -> service -> bus -> main.c
-    bay and uplink stand on base alone, ctl on base and model; a plugin sees <berth/plugin.h> and its own folder.
+    bay and uplink stand on base alone, proof on base and store, ctl on base, model and proof;
+    a plugin sees <berth/plugin.h> and its own folder.
 
 What gives a power (SQL, USB, the network, loading code) is included only where that power belongs, and core/ has none.
 
@@ -19,12 +20,13 @@ BELOW = {
     "store": {"base"},
     "core": {"base"},
     "model": {"base"},
+    "proof": {"base", "store"},
     "service": {"base", "store", "core", "model"},
     "bus": {"base", "store", "core", "model", "service"},
     "main": {"base", "store", "core", "model", "service", "bus"},
     "bay": {"base"},
     "uplink": {"base"},
-    "ctl": {"base", "model"},
+    "ctl": {"base", "model", "proof"},
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 # Who may have which power, by the header that gives it.

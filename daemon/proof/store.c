@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The store's side of the evidence, by way of berth-uplink, which alone has its keys. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <systemd/sd-bus.h>
+
+#include "base/fd.h"
+#include "base/text.h"
+#include "base/wire_uplink.h"
+#include "proof/proof.h"
+#include "proof/uplink_socket.h"
+#include "store/custody.h"
+
+/* A large object is read whole by the uplink, which watches its store. */
+#define VERIFY_USEC (24 * 3600 * USEC_PER_SEC)
+#define FETCH_USEC (300 * USEC_PER_SEC)
+
+static void bus_errorp(sd_bus_error *e) {
+        sd_bus_error_free(e);
+}
+
+static void messagep(sd_bus_message **m) {
+        sd_bus_message_unref(*m);
+}
+
+static void busp(sd_bus **bus) {
+        sd_bus_close_unref(*bus);
+}
+
+int uplink_socket_connect(const char *path, sd_bus **ret) {
+        _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        _cleanup_(busp) sd_bus *bus = NULL;
+        int r, mine;
+
+        if (fd < 0)
+                return -errno;
+        if (strlen(path) >= sizeof(address.sun_path))
+                return -ENAMETOOLONG;
+        memcpy(address.sun_path, path, strlen(path) + 1);
+        if (connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
+                return -errno;
+        r = sd_bus_new(&bus);
+        if (r < 0)
+                return r;
+        mine = TAKE_FD(fd);
+        r = sd_bus_set_fd(bus, mine, mine);
+        if (r < 0) {
+                fd_close(mine);
+                return r;
+        }
+        if ((r = sd_bus_negotiate_fds(bus, 1)) < 0 || (r = sd_bus_start(bus)) < 0)
+                return r;
+        *ret = TAKE_PTR(bus);
+        return 0;
+}
+
+int uplink_socket_fetch(sd_bus *bus, const char *key, char **ret, ConfError *error) {
+        _cleanup_(bus_errorp) sd_bus_error failure = SD_BUS_ERROR_NULL;
+        _cleanup_(messagep) sd_bus_message *m = NULL, *reply = NULL;
+        const char *text;
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Fetch");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", key);
+        if (r >= 0)
+                r = sd_bus_call(bus, m, FETCH_USEC, &failure, &reply);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "s", &text);
+        if (r < 0) {
+                conf_fail(error, "%s", failure.message ? failure.message : strerror(-r));
+                return sd_bus_error_has_name(&failure, WIRE_UPLINK_E_GONE)     ? -ENOENT :
+                       sd_bus_error_has_name(&failure, WIRE_UPLINK_E_CONFLICT) ? -EBADMSG :
+                                                                                 -EIO;
+        }
+        *ret = strdup(text);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* ---- Statements ------------------------------------------------------------------------------------------------------ */
+
+static void compare_statement(Proof *p, sd_bus *bus, const Statement *s, const char *state) {
+        _cleanup_(freep) char *ours = statement_file(s), *theirs = NULL;
+        _cleanup_(freep) char *where = text_format("store: %s", s->about.key);
+        ConfError error = { 0 };
+        int r;
+
+        if (!ours || !where)
+                return;
+        r = uplink_socket_fetch(bus, s->about.key, &theirs, &error);
+        /* What still waits for the store need not be there. */
+        if (r == -ENOENT && text_equal(state, "waiting"))
+                return;
+        p->counts.stored_statements++;
+        if (r == -ENOENT)
+                proof_found(p, where, "it is gone");
+        else if (r < 0)
+                proof_found(p, where, "it cannot be read: %s", error.text);
+        else if (!text_equal(ours, theirs))
+                proof_found(p, where, "the store has another text than the custody log");
+}
+
+static int compare_statements(Proof *p, sd_bus *bus) {
+        uint64_t after = 0;
+
+        for (;;) {
+                _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+                _cleanup_(statement_done) Statement s = { 0 };
+                CustodyEvent e = { 0 };
+                char state[16];
+                const void *bytes;
+                int r;
+
+                r = db_query(p->db, "SELECT s.event_seq, c.bytes, s.state FROM statements s JOIN custody c ON c.seq = s.event_seq"
+                                    " WHERE s.event_seq > ?1 ORDER BY s.event_seq LIMIT 1", DB_ARGS(DB_INT(after)), &row);
+                if (r <= 0)
+                        return r;
+                after = db_column_uint(row, 0);
+                (void) snprintf(state, sizeof(state), "%s", (const char *) sqlite3_column_text(row, 2));
+                bytes = sqlite3_column_blob(row, 1);
+                r = bytes ? custody_parse(bytes, (size_t) sqlite3_column_bytes(row, 1), &e) : -EBADE;
+                db_resetp(&row);
+                if (r >= 0)
+                        r = custody_statement(&e, &s);
+                custody_event_done(&e);
+                /* One that is damaged was told of with the chain. */
+                if (r >= 0)
+                        compare_statement(p, bus, &s, state);
+                proof_progress(p, "checkpoints in the store", p->counts.stored_statements, p->counts.checkpoints);
+        }
+}
+
+/* A checkpoint that the store has and the log does not: the log was cut, or set back. */
+static void look_beyond(Proof *p, sd_bus *bus) {
+        _cleanup_(freep) char *key = text_format("checkpoints/%s/%010" PRIu64, p->dock_id, p->last_checkpoint + 1);
+        _cleanup_(freep) char *where = key ? text_format("store: %s", key) : NULL;
+        _cleanup_(freep) char *text = NULL;
+        ConfError error = { 0 };
+
+        if (where && uplink_socket_fetch(bus, key, &text, &error) >= 0)
+                proof_found(p, where, "the store has a checkpoint that the custody log does not know: the log was cut off or set back");
+}
+
+/* ---- Clips ----------------------------------------------------------------------------------------------------------- */
+
+static void verify_object(Proof *p, sd_bus *bus, uint64_t clip_id, const char *object, const char *manifest, uint64_t size,
+                          const Digest *digest) {
+        _cleanup_(bus_errorp) sd_bus_error failure = SD_BUS_ERROR_NULL;
+        _cleanup_(messagep) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(freep) char *where = text_format("store: %s (clip %" PRIu64 ")", object, clip_id);
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Verify");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "sst", object, manifest, size);
+        if (r >= 0)
+                r = sd_bus_message_append_array(m, 'y', digest->bytes, DIGEST_SIZE);
+        if (r >= 0)
+                r = sd_bus_call(bus, m, VERIFY_USEC, &failure, &reply);
+        p->counts.stored_clips++;
+        if (r < 0 && where)
+                proof_found(p, where, "%s", failure.message ? failure.message : strerror(-r));
+}
+
+static int verify_objects(Proof *p, sd_bus *bus) {
+        uint64_t after = 0;
+
+        for (;;) {
+                _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+                _cleanup_(freep) char *object = NULL, *manifest = NULL;
+                uint64_t size;
+                Digest digest;
+                int r;
+
+                r = db_query(p->db, "SELECT clip_id, object_key, manifest_key, size_bytes, digest FROM receipts WHERE clip_id > ?1"
+                                    " ORDER BY clip_id LIMIT 1", DB_ARGS(DB_INT(after)), &row);
+                if (r <= 0)
+                        return r;
+                after = db_column_uint(row, 0);
+                size = db_column_uint(row, 3);
+                if (db_column_text(row, 1, &object) < 0 || db_column_text(row, 2, &manifest) < 0 || db_column_digest(row, 4, &digest) < 0)
+                        continue;
+                db_resetp(&row);
+                verify_object(p, bus, after, object, manifest, size, &digest);
+                proof_progress(p, "clips in the store", p->counts.stored_clips, 0);
+        }
+}
+
+int proof_store(Proof *p, const char *socket_path) {
+        _cleanup_(busp) sd_bus *bus = NULL;
+        int r;
+
+        r = uplink_socket_connect(socket_path, &bus);
+        if (r < 0) {
+                proof_found(p, "store", "berth-uplink cannot be reached at %s, so that nothing of the store was looked at: %s", socket_path,
+                            strerror(-r));
+                return r;
+        }
+        if (p->has_key) {
+                r = compare_statements(p, bus);
+                look_beyond(p, bus);
+        }
+        if (r >= 0)
+                r = verify_objects(p, bus);
+        if (r < 0)
+                proof_found(p, "berth.db", "what the store should have cannot be read: %s", db_message(p->db));
+        return r;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What tables say of clips, receipts, cameras and dockings, against the events that they were made from. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "proof/proof.h"
+#include "store/custody.h"
+
+#define COLUMNS_MAX 12u
+
+typedef enum ColumnKind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_BOOL, COLUMN_DIGEST, COLUMN_HEX } ColumnKind;
+
+typedef struct Column {
+        const char *name, *member;
+        ColumnKind kind;
+        int64_t missing; /* what a number is when the event does not have it */
+} Column;
+
+/* A table whose rows each say what one event said: the newest of `kind` about the subject that the row's first column names. */
+typedef struct Mirror {
+        const char *table;
+        const char *sql;   /* id, then the columns */
+        const char *event; /* the newest event of that kind: its bytes, by the id */
+        Column columns[COLUMNS_MAX];
+} Mirror;
+
+#define OF_CLIP(kind) "SELECT bytes FROM custody WHERE clip_id = ?1 AND kind = '" kind "' ORDER BY seq DESC LIMIT 1"
+#define OF_CAMERA(kind) "SELECT bytes FROM custody WHERE camera_id = ?1 AND kind = '" kind "' ORDER BY seq DESC LIMIT 1"
+#define OF_SEQ "SELECT bytes FROM custody WHERE seq = ?1"
+
+static const Mirror mirrors[] = {
+        { "clips", "SELECT id, camera_id, path, size_bytes, mtime_unix_sec, ordinal, flags, first_docking_id FROM clips",
+          OF_CLIP("clip-seen"),
+          { { "camera_id", "camera_id", COLUMN_NUMBER, 0 },
+            { "path", "path", COLUMN_TEXT, 0 },
+            { "size_bytes", "size_bytes", COLUMN_NUMBER, 0 },
+            { "mtime_unix_sec", "mtime_unix_sec", COLUMN_NUMBER, INT64_MIN },
+            { "ordinal", "ordinal", COLUMN_NUMBER, 0 },
+            { "flags", "flags", COLUMN_NUMBER, 0 },
+            { "first_docking_id", "docking_id", COLUMN_NUMBER, 0 } } },
+        { "clips", "SELECT id, digest, head, tail, size_bytes, ifnull(container, '') FROM clips WHERE digest IS NOT NULL",
+          OF_CLIP("copied"),
+          { { "digest", "digest", COLUMN_DIGEST, 0 },
+            { "head", "head", COLUMN_DIGEST, 0 },
+            { "tail", "tail", COLUMN_DIGEST, 0 },
+            { "size_bytes", "size_bytes", COLUMN_NUMBER, 0 },
+            { "container", "container", COLUMN_TEXT, 0 } } },
+        { "clips", "SELECT id, spool_name FROM clips WHERE spool_name IS NOT NULL", OF_CLIP("copied"),
+          { { "spool_name", "spool_name", COLUMN_TEXT, 0 } } },
+        { "receipts",
+          "SELECT clip_id, object_key, manifest_key, version, strength, size_bytes, digest, time_unix_sec, already_there FROM receipts",
+          OF_CLIP("receipted"),
+          { { "object_key", "object_key", COLUMN_TEXT, 0 },
+            { "manifest_key", "manifest_key", COLUMN_TEXT, 0 },
+            { "version", "version", COLUMN_TEXT, 0 },
+            { "strength", "strength", COLUMN_TEXT, 0 },
+            { "size_bytes", "size_bytes", COLUMN_NUMBER, 0 },
+            { "digest", "digest", COLUMN_DIGEST, 0 },
+            { "time_unix_sec", "stored_unix_sec", COLUMN_NUMBER, 0 },
+            { "already_there", "already_there", COLUMN_BOOL, 0 } } },
+        { "cameras",
+          "SELECT id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous FROM cameras", OF_CAMERA("camera-seen"),
+          { { "serial", "serial", COLUMN_TEXT, 0 },
+            { "manufacturer", "manufacturer", COLUMN_TEXT, 0 },
+            { "model", "model", COLUMN_TEXT, 0 },
+            { "firmware", "firmware", COLUMN_TEXT, 0 },
+            { "storage_id", "storage_id", COLUMN_TEXT, 0 },
+            { "model_id", "model_id", COLUMN_TEXT, 0 },
+            { "ambiguous", "ambiguous", COLUMN_BOOL, 0 } } },
+        { "refused",
+          "SELECT id, bay, vid, pid, bcd_device, usb_serial, usb_manufacturer, usb_product, descriptors_hex, reason FROM refused",
+          OF_SEQ,
+          { { "bay", "bay", COLUMN_TEXT, 0 },
+            { "vid", "vid", COLUMN_HEX, 0 },
+            { "pid", "pid", COLUMN_HEX, 0 },
+            { "bcd_device", "bcd_device", COLUMN_HEX, 0 },
+            { "usb_serial", "usb_serial", COLUMN_TEXT, 0 },
+            { "usb_manufacturer", "usb_manufacturer", COLUMN_TEXT, 0 },
+            { "usb_product", "usb_product", COLUMN_TEXT, 0 },
+            { "descriptors_hex", "descriptors", COLUMN_TEXT, 0 },
+            { "reason", "reason", COLUMN_TEXT, 0 } } },
+};
+
+/* ---- One row -------------------------------------------------------------------------------------------------------- */
+
+static bool text_agrees(sqlite3_stmt *row, int i, const json_t *member) {
+        const char *is = (const char *) sqlite3_column_text(row, i), *should = json_string_value(member);
+
+        return text_equal(is ? is : "", should ? should : "");
+}
+
+static bool hex_agrees(sqlite3_stmt *row, int i, const json_t *member) {
+        char text[8];
+
+        (void) snprintf(text, sizeof(text), "%04x", (unsigned) (sqlite3_column_int64(row, i) & 0xffff));
+        return text_equal(text, json_string_value(member));
+}
+
+static bool digest_agrees(sqlite3_stmt *row, int i, const json_t *member) {
+        Digest is, should;
+
+        return db_column_digest(row, i, &is) >= 0 && digest_from_hex(json_string_value(member), &should) >= 0 && digest_equal(&is, &should);
+}
+
+static bool column_agrees(const Column *c, sqlite3_stmt *row, int i, const json_t *event) {
+        const json_t *member = json_object_get(event, c->member);
+
+        switch (c->kind) {
+        case COLUMN_TEXT:
+                return text_agrees(row, i, member);
+        case COLUMN_NUMBER:
+                return sqlite3_column_int64(row, i) == (json_is_integer(member) ? (int64_t) json_integer_value(member) : c->missing);
+        case COLUMN_BOOL:
+                return (sqlite3_column_int64(row, i) != 0) == json_is_true(member);
+        case COLUMN_HEX:
+                return hex_agrees(row, i, member);
+        default:
+                return digest_agrees(row, i, member);
+        }
+}
+
+static int compare_row(Proof *p, const Mirror *m, sqlite3_stmt *row) {
+        _cleanup_(db_resetp) sqlite3_stmt *found = NULL;
+        uint64_t id = db_column_uint(row, 0);
+        CustodyEvent e = { 0 };
+        const void *bytes;
+        char where[64];
+        int r;
+
+        (void) snprintf(where, sizeof(where), "%s, row %" PRIu64, m->table, id);
+        p->counts.rows++;
+        r = db_query(p->db, m->event, DB_ARGS(DB_INT(id)), &found);
+        if (r < 0)
+                return r;
+        bytes = r > 0 ? sqlite3_column_blob(found, 0) : NULL;
+        if (!bytes) {
+                proof_found(p, where, "no custody event tells of it");
+                return 0;
+        }
+        if (custody_parse(bytes, (size_t) sqlite3_column_bytes(found, 0), &e) < 0)
+                return 0; /* said of the event itself */
+        for (size_t i = 0; i < COLUMNS_MAX && m->columns[i].name; i++)
+                if (!column_agrees(&m->columns[i], row, (int) i + 1, e.object))
+                        proof_found(p, where, "the column %s says something else than custody event %" PRIu64, m->columns[i].name, e.seq);
+        custody_event_done(&e);
+        return 0;
+}
+
+static int compare_table(Proof *p, const Mirror *m) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        int r;
+
+        r = db_query(p->db, m->sql, DB_NO_ARGS, &row);
+        for (; r > 0; r = db_next(row)) {
+                int k = compare_row(p, m, row);
+
+                if (k < 0)
+                        return k;
+                if (p->counts.rows % 1000 == 0)
+                        proof_progress(p, "rows", p->counts.rows, 0);
+        }
+        return r;
+}
+
+/* ---- States, and what is not there ------------------------------------------------------------------------------------ */
+
+/* One finding for each row of a query that should give none: an id, that makes `where`, and nothing else. */
+static int expect_none(Proof *p, const char *table, const char *sql, const char *what) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        int r;
+
+        r = db_query(p->db, sql, DB_NO_ARGS, &row);
+        for (; r > 0; r = db_next(row)) {
+                char where[64];
+
+                (void) snprintf(where, sizeof(where), "%s, row %" PRIu64, table, db_column_uint(row, 0));
+                proof_found(p, where, "%s", what);
+        }
+        return r;
+}
+
+#define HAS(kind) "EXISTS (SELECT 1 FROM custody WHERE clip_id = clips.id AND kind = '" kind "')"
+#define LAST(kind) "ifnull((SELECT max(seq) FROM custody WHERE clip_id = clips.id AND kind = '" kind "'), 0)"
+
+static const struct {
+        const char *table, *sql, *what;
+} impossible[] = {
+        { "clips", "SELECT DISTINCT clip_id FROM custody WHERE clip_id IS NOT NULL AND clip_id NOT IN (SELECT id FROM clips)",
+          "the row is missing, and custody events tell of the clip" },
+        { "cameras", "SELECT DISTINCT camera_id FROM custody WHERE camera_id IS NOT NULL AND camera_id NOT IN (SELECT id FROM cameras)",
+          "the row is missing, and custody events tell of the camera" },
+        { "dockings",
+          "SELECT DISTINCT docking_id FROM custody WHERE docking_id IS NOT NULL AND docking_id NOT IN (SELECT id FROM dockings)",
+          "the row is missing, and custody events tell of the docking" },
+        { "refused", "SELECT seq FROM custody WHERE kind = 'refused' AND seq NOT IN (SELECT id FROM refused)",
+          "the row is missing, and a custody event tells of the device" },
+        { "clips", "SELECT id FROM clips WHERE state = 'erased' AND NOT " HAS("erased"),
+          "the column state says that the clip was erased, and no custody event does" },
+        { "clips", "SELECT id FROM clips WHERE state NOT IN ('erased', 'conflict') AND " HAS("erased"),
+          "the column state does not say that the clip was erased, and a custody event does" },
+        { "clips", "SELECT id FROM clips WHERE (conflict <> 0) <> " HAS("conflict"),
+          "the column conflict says something else than the custody events" },
+        { "clips", "SELECT id FROM clips WHERE digest IS NULL AND " LAST("copied") " > " LAST("part-set-aside") " AND " HAS("copied"),
+          "the column digest is empty, and a custody event tells of the copy" },
+        { "clips", "SELECT id FROM clips WHERE state IN ('receipted', 'erasing') AND id NOT IN (SELECT clip_id FROM receipts)",
+          "the column state tells of a receipt, and there is none" },
+        { "receipts",
+          "SELECT id FROM clips WHERE " LAST("receipted") " > " LAST("store-refused") " AND id NOT IN (SELECT clip_id FROM receipts)",
+          "the row is missing, and a custody event tells of the receipt" },
+        { "clips", "SELECT id FROM clips WHERE spool_name IS NULL AND " LAST("copied") " > max(" LAST("spool-released") ", "
+                   LAST("part-set-aside") ")",
+          "the column spool_name is empty, and no custody event tells that the spool's copy went" },
+};
+
+int proof_tables(Proof *p) {
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(mirrors) && r >= 0; i++)
+                r = compare_table(p, &mirrors[i]);
+        for (size_t i = 0; i < ELEMENTSOF(impossible) && r >= 0; i++)
+                r = expect_none(p, impossible[i].table, impossible[i].sql, impossible[i].what);
+        if (r < 0)
+                proof_found(p, "berth.db", "its tables cannot be read: %s", db_message(p->db));
+        return r;
+}
