@@ -8,11 +8,14 @@
 
 #include "base/text.h"
 #include "bus/bus_private.h"
+#include "bus/caller.h"
 #include "bus/view.h"
+
+#define LOCATE_MAX_SEC 3600u
 
 typedef struct BayView {
         uint32_t number;
-        char *port_path, *state, *reason, *camera, *serial, *model;
+        char *port_path, *state, *light, *reason, *camera, *serial, *model;
         int32_t battery_percent;
         uint32_t clips_total, clips_copied, clips_stored, clips_erased;
         uint64_t bytes_total, bytes_copied, bytes_stored;
@@ -36,11 +39,29 @@ struct BusBay {
         SD_BUS_PROPERTY(name, type, NULL, offsetof(BusBay, view) + offsetof(BayView, member),                   \
                         SD_BUS_VTABLE_PROPERTY_##kind)
 
+static int locate(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const BusBay *o = userdata;
+        uint32_t seconds;
+        Caller caller;
+        int r;
+
+        r = sd_bus_message_read(m, "u", &seconds);
+        if (r < 0)
+                return r;
+        if (seconds > LOCATE_MAX_SEC)
+                return sd_bus_error_setf(ret_error, BUS_E_INVALID_ARGUMENT, "seconds: at most %u.", LOCATE_MAX_SEC);
+        r = caller_admin(m, &caller, ret_error);
+        if (r >= 0)
+                r = bay_point_at(o->bay, seconds * USEC_PER_SEC);
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         BAY("Number", "u", CONST, number),
         BAY("PortPath", "s", CONST, port_path),
         BAY("State", "s", EMITS_CHANGE, state),
+        BAY("Light", "s", EMITS_CHANGE, light),
         BAY("Reason", "s", EMITS_CHANGE, reason),
         BAY("Camera", "o", EMITS_CHANGE, camera),
         BAY("Serial", "s", EMITS_CHANGE, serial),
@@ -57,6 +78,7 @@ static const sd_bus_vtable vtable[] = {
         BAY("Faults", "u", EMITS_CHANGE, faults),
         BAY("RetryAtUsec", "t", EMITS_CHANGE, retry_at_usec),
         BAY("Identity", "s", EMITS_CHANGE, identity),
+        SD_BUS_METHOD_WITH_ARGS("Locate", SD_BUS_ARGS("u", seconds), SD_BUS_NO_RESULT, locate, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 
@@ -64,6 +86,7 @@ static const ViewMember members[] = {
         { "Number", VIEW_U32, offsetof(BayView, number) },
         { "PortPath", VIEW_TEXT, offsetof(BayView, port_path) },
         { "State", VIEW_TEXT, offsetof(BayView, state) },
+        { "Light", VIEW_TEXT, offsetof(BayView, light) },
         { "Reason", VIEW_TEXT, offsetof(BayView, reason) },
         { "Camera", VIEW_TEXT, offsetof(BayView, camera) },
         { "Serial", VIEW_TEXT, offsetof(BayView, serial) },
@@ -104,6 +127,7 @@ static int view_standing(const Bay *bay, BayView *v) {
                 return r;
         if ((r = view_text(&v->port_path, bay_port_path(bay))) < 0 ||
             (r = view_text(&v->state, bay_state_to_string(bay_state(bay)))) < 0 ||
+            (r = view_text(&v->light, light_to_string(bay_light(bay)))) < 0 ||
             (r = view_text(&v->reason, bay_reason(bay))) < 0 || (r = view_text(&v->identity, bay_identity(bay))) < 0 ||
             (r = view_text(&v->serial, camera ? camera_serial(camera) : "")) < 0)
                 return r;

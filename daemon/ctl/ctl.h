@@ -48,6 +48,7 @@ int verb_log(const Options *options);
 int verb_refused(const Options *options);
 int verb_import(const Options *options);
 int verb_clip(const Options *options);
+int verb_bay(const Options *options);
 int verb_camera(const Options *options);
 int verb_transfer(const Options *options);
 int verb_hold(const Options *options);

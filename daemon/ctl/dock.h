@@ -33,7 +33,7 @@ typedef struct DockManager {
 typedef struct DockBay {
         char *object_path;
         uint32_t number;
-        char *port_path, *state, *reason, *camera_path, *serial, *model;
+        char *port_path, *state, *light, *reason, *camera_path, *serial, *model;
         int32_t battery_percent; /* -1 unknown */
         uint32_t clips_total, clips_copied, clips_stored, clips_erased, faults;
         uint64_t bytes_total, bytes_copied, bytes_stored, retry_at_usec;

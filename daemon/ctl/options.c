@@ -101,6 +101,7 @@ static const Verb verbs[] = {
         { "models", verb_models, 0, 0 },
         { "model-check", verb_model_check, TAKES_FILES | TAKES_MODELS, UINT_MAX },
         { "import", verb_import, TAKES_IMPORT | TAKES_MODELS, UINT_MAX },
+        { "bay", verb_bay, 0, UINT_MAX },
         { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
         { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
         { "custody", verb_custody, TAKES_STATE, UINT_MAX },
@@ -123,6 +124,7 @@ static void print_help(void) {
               "  transfer  what is on its way to the store (list, the default); pause and resume uploads;\n"
               "            now CLIP: this one before all others\n"
               "  hold      what is deleted nowhere (list, the default); set [REASON], release [REASON]\n"
+              "  bay locate NUMBER [SECONDS]   its lamps say \"this one\"\n"
               "  camera confirm SERIAL   what came back from its change of mode is this camera\n"
               "  camera owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME   whom it is issued to\n"
               "  camera erase SERIAL     erase its clips by hand, whatever the policy but never says\n"

@@ -35,6 +35,7 @@ const Property bay_properties[] = {
         PROPERTY(DockBay, "Number", "number", UINT32, number),
         PROPERTY(DockBay, "PortPath", "port_path", STRING, port_path),
         PROPERTY(DockBay, "State", "state", STRING, state),
+        PROPERTY(DockBay, "Light", "light", STRING, light),
         PROPERTY(DockBay, "Reason", "reason", STRING, reason),
         PROPERTY(DockBay, "Camera", NULL, OBJECT, camera_path),
         PROPERTY(DockBay, "Serial", "serial", STRING, serial),

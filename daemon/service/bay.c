@@ -26,6 +26,7 @@ struct Bay {
         Flap flap;
         HotplugDevice *resting; /* what lies in it while it rests */
         sd_event_source *rest;
+        sd_event_source *pointed; /* somebody asked where it is */
 };
 
 unsigned bay_number(const Bay *b) {
@@ -102,6 +103,7 @@ Bay *bay_free(Bay *b) {
         b->docking = docking_end(b->docking, "the daemon stops");
         hotplug_device_free(b->resting);
         sd_event_source_disable_unref(b->rest);
+        sd_event_source_disable_unref(b->pointed);
         for (Bay **p = &b->manager->bays; *p; p = &(*p)->next)
                 if (*p == b) {
                         *p = b->next;
@@ -133,7 +135,39 @@ void bay_set_state(Bay *b, BayState state, const char *reason) {
         bay_changed(b);
 }
 
+Light bay_light(const Bay *b) {
+        const Docking *d = b->docking;
+        /* A camera in its storage mode has the battery of its command mode. */
+        const Model *model = d && d->command_model ? d->command_model : d ? d->model : NULL;
+
+        return light_of(&(LightFacts){
+                .state = b->state,
+                .pointed_at = b->pointed != NULL,
+                .battery_percent = bay_camera(b) ? camera_battery_percent(bay_camera(b)) : -1,
+                .battery_floor_percent = model ? model->battery_floor_percent : 0,
+        });
+}
+
+static int on_pointed(sd_event_source *source, uint64_t usec, void *userdata) {
+        Bay *b = userdata;
+
+        (void) source;
+        (void) usec;
+        return bay_point_at(b, 0);
+}
+
+int bay_point_at(Bay *b, uint64_t usec) {
+        int r = 0;
+
+        b->pointed = sd_event_source_disable_unref(b->pointed);
+        if (usec > 0)
+                r = sd_event_add_time_relative(b->manager->event, &b->pointed, CLOCK_MONOTONIC, usec, USEC_PER_SEC / 10, on_pointed, b);
+        bay_changed(b);
+        return r;
+}
+
 void bay_changed(Bay *b) {
+        lamps_show(b->manager->lamps, b->number, bay_light(b));
         manager_tell_bay(b->manager, b);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/macro.h"
 #include "core/bay.h"
+#include "core/light.h"
 #include "service/hotplug.h"
 #include "service/settings.h"
 
@@ -32,6 +33,10 @@ typedef struct BayProgress {
         const char *current_clip; /* path, "" when none */
 } BayProgress;
 void bay_progress(const Bay *b, BayProgress *ret);
+/* Its lamps say "this one" for so long; 0 ends it. */
+int bay_point_at(Bay *b, uint64_t usec);
+/* What its lamps say: core/light.h. */
+Light bay_light(const Bay *b);
 /* What lies in it, or NULL; `ret_shape` is what it claims to be. */
 const HotplugDevice *bay_device(const Bay *b, const UsbShape **ret_shape);
 Bay *bay_next_in_order(Bay *bay);

@@ -255,6 +255,8 @@ static int make_bays(Manager *m) {
                 if (r < 0)
                         return r;
                 restore_power(&m->settings->bays[i]);
+                if (m->settings->bays[i].led && (r = lamps_add(m->lamps, bay_number(b), bay_name(b), m->settings->bays[i].led)) < 0)
+                        return r;
         }
         return 0;
 }
@@ -321,6 +323,8 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         if (r < 0)
                 return r;
         r = hubports_new(event, &m->hubports);
+        if (r >= 0)
+                r = lamps_new(event, settings->lights, &m->lamps);
         if (r < 0)
                 return r;
         if ((r = clocksync_new(event, on_clock_changed, m, &m->clock)) < 0 || (r = start_timers(m)) < 0 ||
@@ -370,6 +374,7 @@ Manager *manager_free(Manager *m) {
         while (m->bays)
                 bay_free(m->bays);
         import_stop(m->import);
+        m->lamps = lamps_free(m->lamps);
         /* Seals that are under way are finished and recorded: the spool's completions hand their facts to the store. */
         m->spool = spool_close(m->spool);
         record_stop(m);

@@ -48,6 +48,7 @@ struct Manager {
         Uplink *uplink;
         Hotplug *hotplug;
         Hubports *hubports;
+        Lamps *lamps;
         ClockSync *clock;
         ChainCheck *chain_check; /* NULL once it is done */
         ChainState chain_state;

@@ -17,6 +17,21 @@ static const char *const erase_mode_table[_ERASE_MODE_MAX] = {
         [ERASE_NEVER] = "never",
 };
 
+static const LampLook default_lights[_LIGHT_MAX] = {
+        [LIGHT_EMPTY] = {},
+        [LIGHT_BUSY] = { .blue = 255, .pattern = LAMP_BLINK },
+        [LIGHT_CHARGING] = { .red = 255, .green = 96 },
+        [LIGHT_READY] = { .green = 255 },
+        [LIGHT_TAKE] = { .green = 255, .pattern = LAMP_FAST },
+        [LIGHT_KEEP] = { .red = 255 },
+        [LIGHT_FAULT] = { .red = 255, .pattern = LAMP_FAST },
+};
+
+static void bay_setting_clear(BaySetting *bay) {
+        free(bay->port_path);
+        free(bay->led);
+}
+
 Settings *settings_free(Settings *s) {
         if (!s)
                 return NULL;
@@ -30,7 +45,7 @@ Settings *settings_free(Settings *s) {
         free(s->credentials);
         free(s->fleet);
         for (size_t i = 0; i < s->n_bays; i++)
-                free(s->bays[i].port_path);
+                bay_setting_clear(&s->bays[i]);
         free(s->bays);
         free(s->accept);
         free(s);
@@ -91,6 +106,36 @@ static int bay_by_port(Settings *s, const ConfLine *line, BaySetting **ret, Conf
         return 0;
 }
 
+/* Names of the kernel's LED class: no paths. */
+static int parse_led(BaySetting *bay, const ConfLine *line, ConfError *error) {
+        unsigned n = 0;
+
+        if (bay->led)
+                return conf_error(line, error, "is there twice; a bay's lamps are on one line, joined by spaces");
+        for (const char *s = line->value + strspn(line->value, " "); *s; s += strspn(s, " ")) {
+                size_t length = strcspn(s, " ");
+
+                if (length > LAMP_NAME_MAX || *s == '.' || memchr(s, '/', length))
+                        return conf_error(line, error, "'%.*s' is not the name of a lamp in /sys/class/leds", (int) length, s);
+                s += length;
+                n++;
+        }
+        if (n == 0 || n > LAMPS_PER_BAY_MAX)
+                return conf_error(line, error, "a bay has one to %u lamps", LAMPS_PER_BAY_MAX);
+        return conf_string(line, &bay->led, error);
+}
+
+static int parse_light(Settings *s, const ConfLine *line, ConfError *error) {
+        Light light = light_from_string(line->key);
+
+        if (light < 0)
+                return conf_error(line, error, "unknown key; these are empty, busy, charging, ready, take, keep and fault");
+        if (lamp_look_parse(line->value, &s->lights[light]) < 0)
+                return conf_error(line, error, "'%s' is not a colour (off, red, green, blue, amber, yellow, white, violet, or as #ff8000), "
+                                  "and perhaps blink or fast", line->value);
+        return 0;
+}
+
 static int parse_bay(Settings *s, const ConfLine *line, ConfError *error) {
         BaySetting *bay = NULL;
         uint64_t number;
@@ -101,6 +146,8 @@ static int parse_bay(Settings *s, const ConfLine *line, ConfError *error) {
                 return r;
         if (!line->key)
                 return 0;
+        if (text_equal(line->key, "led"))
+                return parse_led(bay, line, error);
         if (!text_equal(line->key, "number"))
                 return conf_error(line, error, "unknown key");
         r = conf_uint(line, 1, 9999, &number, error);
@@ -241,6 +288,8 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
                 return line->key ? parse_custody(s, line, error) : 0;
         if (text_equal(line->section, "timeouts"))
                 return line->key ? parse_timeouts(s, line, error) : 0;
+        if (text_equal(line->section, "lights"))
+                return line->key ? parse_light(s, line, error) : 0;
         if (text_equal(line->section, "rack")) {
                 if (!line->key)
                         return 0;
@@ -343,6 +392,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         s = calloc(1, sizeof(*s));
         if (!s)
                 return -ENOMEM;
+        memcpy(s->lights, default_lights, sizeof(s->lights));
         s->reserve_bytes = GIB;
         s->priority_reserve_bytes = 4 * GIB;
         s->erase = (ErasePolicy){ .mode = ERASE_AFTER_RECEIPT };

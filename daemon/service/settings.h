@@ -10,10 +10,12 @@
 #include "base/conf.h"
 #include "base/macro.h"
 #include "core/policy.h"
+#include "service/lamp.h"
 
 typedef struct BaySetting {
         char *port_path;
         unsigned number;
+        char *led; /* names of its lamps, joined by spaces, or NULL */
 } BaySetting;
 
 #define BAYS_MAX 256u
@@ -37,6 +39,8 @@ typedef struct Settings {
         size_t n_bays;
         /* [rack] */
         bool authorise; /* interfaces are unauthorised until berthd says otherwise */
+        /* [lights] */
+        LampLook lights[_LIGHT_MAX];
         /* [spool] */
         uint64_t reserve_bytes; /* pulling pauses below this much free space */
         uint64_t keep_usec; /* copies that the store holds stay so long at least, counted from the receipt */

@@ -96,7 +96,7 @@ def test_status_json_has_what_the_manual_promises():
             "spool_state": "ok", "spool_used_bytes": 3 * GIB, "spool_free_bytes": 90 * GIB, "spool_holds_sec": 7200,
             "unstored_clips": 0, "unstored_bytes": 0, "uploads_paused": False, "clock_synchronised": True, "chain_state": ""}, d["dock"]
         assert d["bays"][2] == {
-            "number": 3, "port_path": "1-1.3", "state": "pulling", "reason": "", "serial": "BC-0003", "model": "Guard 4",
+            "number": 3, "port_path": "1-1.3", "state": "pulling", "light": "", "reason": "", "serial": "BC-0003", "model": "Guard 4",
             "battery_percent": 87, "clips_total": 12, "clips_copied": 3, "clips_stored": 2, "clips_erased": 1,
             "bytes_total": 8 * GIB, "bytes_copied": 4 * GIB, "bytes_stored": 2 * GIB, "current_clip": "DCIM/100/A.MP4",
             "faults": 0, "retry_at_usec": 0, "identity": ""}, d["bays"][2]

@@ -344,6 +344,44 @@ stat -c 'port %U:%G %a' /sys/bus/usb/devices/1-1:1.0/1-1-port*/disable
     assert said.count("port root:berth 664") == 2, said
 
 
+def test_udev_gives_the_racks_lamps_to_the_group_and_no_others():
+    needs_root()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Root(os.path.join(folder, "root"))
+        root.create_users()
+        script = os.path.join(folder, "inside")
+        with open(script, "w", encoding="utf-8") as f:
+            f.write(f"""#!/bin/bash
+set -e
+mount --bind {root.path('etc/passwd')} /etc/passwd
+mount --bind {root.path('etc/group')} /etc/group
+mkdir -p /run/udev/rules.d /sys/class/leds
+cp {source('udev-rules/71-berth-leds.rules')} /run/udev/rules.d/
+for name in berth:rgb:bay1 input3::capslock; do
+    lamp=/sys/devices/platform/lamps/leds/$name
+    mkdir -p $lamp
+    ln -s ../../../../../class/leds $lamp/subsystem
+    ln -s ../../devices/platform/lamps/leds/$name /sys/class/leds/$name
+    for file in brightness multi_intensity max_brightness trigger uevent; do echo 0 >$lamp/$file; done
+    chmod 644 $lamp/*
+    udevadm test --action=add $lamp >{folder}/said 2>&1
+    sed -n "s/^run: '\\(.*\\)'$/\\1/p" {folder}/said >{folder}/commands
+    bash -e {folder}/commands
+    (cd $lamp && stat -c "$name %n %U:%G %a" brightness multi_intensity max_brightness)
+    echo "$name trigger $(cat $lamp/trigger)"
+done
+""")
+        os.chmod(script, 0o755)
+        said = good(os.path.join(BUILD, "berth-sim"), "--hubs", "1-1:2", "--", "/bin/bash", script).splitlines()
+        with open(os.path.join(folder, "said"), encoding="utf-8") as f:
+            complaints = [line for line in f if "berth-leds" in line and re.search(r"[Ii]nvalid|[Uu]nknown|ignor", line)]
+    assert not complaints, complaints
+    assert said == ["berth:rgb:bay1 brightness root:berth 664", "berth:rgb:bay1 multi_intensity root:berth 664",
+                    "berth:rgb:bay1 max_brightness root:root 644", "berth:rgb:bay1 trigger none",
+                    "input3::capslock brightness root:root 644", "input3::capslock multi_intensity root:root 644",
+                    "input3::capslock max_brightness root:root 644", "input3::capslock trigger 0"], said
+
+
 def test_udev_leaves_every_other_device_alone():
     needs_root()
     for device in [STRANGER, MIXED, STORAGE_AND_KEYS]:

@@ -196,12 +196,14 @@ class Dock:
                        "keep": self.config.get("keep", "0s")}),
             ("policy", policy),
             ("timeouts", timeouts),
+            ("lights", self.config.get("lights", {})),
         ]
         with open(self.path("berthd.conf"), "w", encoding="utf-8") as f:
             for name, keys in sections:
                 f.write(f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items()) + "\n")
             for number, port in enumerate(self.bays, 1):
-                f.write(f"[bay {port}]\nnumber = {number}\n\n")
+                led = self.config.get("led", {}).get(port)
+                f.write(f"[bay {port}]\nnumber = {number}\n" + (f"led = {led}\n" if led else "") + "\n")
             f.write(extra)
         with open(self.path("uplink.conf"), "w", encoding="utf-8") as f:
             f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\n")

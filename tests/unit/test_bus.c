@@ -203,6 +203,15 @@ unsigned bay_faults(const Bay *b) {
         (void) b;
         return 0;
 }
+Light bay_light(const Bay *b) {
+        (void) b;
+        return LIGHT_EMPTY;
+}
+int bay_point_at(Bay *b, uint64_t usec) {
+        (void) b;
+        (void) usec;
+        return 0;
+}
 uint64_t bay_retry_at_usec(const Bay *b) {
         (void) b;
         return 0;
