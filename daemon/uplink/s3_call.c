@@ -30,18 +30,20 @@ typedef struct Pair {
 
 struct S3Call {
         S3Op *op;
+        S3Call *next; /* of the operation's */
         const char *method;
         char *path; /* encoded */
         Pair query[QUERY_MAX], headers[HEADERS_MAX];
         size_t n_query, n_headers;
-        bool failed, has_body, counted, fresh;
+        bool failed, has_body, fresh;
         HttpBody body;
         char *text;
         char sha256[DIGEST_HEX_SIZE];
         int (*sink)(S3Op *op, const void *data, size_t size);
         int (*restart)(S3Op *op);
         void (*then)(S3Op *op, const S3Result *result);
-        uint64_t base;
+        void (*sent)(S3Op *op, unsigned tag, uint64_t bytes);
+        unsigned tag;
         Retry retry;
         bool renewed; /* the credentials were read again after the store refused them */
         HttpRequest *request;
@@ -215,23 +217,46 @@ void s3_call_tries(S3Call *call, unsigned tries) {
                 call->retry.tries_max = tries;
 }
 
-void s3_call_count(S3Call *call, uint64_t base) {
-        if (!call)
-                return;
-        call->counted = true;
-        call->base = base;
+void s3_call_tag(S3Call *call, unsigned tag) {
+        if (call)
+                call->tag = tag;
+}
+
+void s3_call_count(S3Call *call, void (*sent)(S3Op *op, unsigned tag, uint64_t bytes)) {
+        if (call)
+                call->sent = sent;
 }
 
 /* ---- Answers ------------------------------------------------------------------------------------------------------- */
 
 static int try_once(S3Call *call);
 
+/* Out of the operation's list. */
+static void leave(S3Call *call) {
+        S3Call **at = &call->op->calls;
+
+        while (*at && *at != call)
+                at = &(*at)->next;
+        if (*at)
+                *at = call->next;
+}
+
+void s3_calls_end(S3Op *op) {
+        while (op->calls) {
+                S3Call *call = op->calls;
+
+                op->calls = call->next;
+                (void) s3_call_free(call);
+        }
+}
+
 static void conclude(S3Call *call, const S3Result *result) {
         void (*then)(S3Op * op, const S3Result *result) = call->then;
         S3Op *op = call->op;
 
         /* The next call may be made within `then`; what the result borrows is the answer's, not the call's. */
-        op->call = s3_call_free(call);
+        leave(call);
+        (void) s3_call_free(call);
         then(op, result);
 }
 
@@ -267,7 +292,7 @@ static void read_answer(const S3Call *call, const HttpAnswer *answer, S3Result *
         bool success = answer->status >= 200 && answer->status < 300;
         char retry_after[64];
 
-        *ret = (S3Result){ .answer = answer, .tries = call->retry.tries };
+        *ret = (S3Result){ .answer = answer, .tries = call->retry.tries, .tag = call->tag };
         /* An error may come with 200 when the store began to answer before it had finished. */
         if (answer->body_size > 0 && (!success || text_equal(call->method, "POST")))
                 (void) s3_xml_error(answer->body, answer->body_size, &ret->error);
@@ -309,8 +334,8 @@ static void on_moved(void *userdata) {
         const S3Call *call = userdata;
 
         s3_op_moved(call->op);
-        if (call->counted && call->request)
-                atomic_store(&call->op->task->stored_bytes, call->base + http_sent_bytes(call->request));
+        if (call->sent && call->request)
+                call->sent(call->op, call->tag, http_sent_bytes(call->request));
 }
 
 static int on_data(void *userdata, const void *data, size_t size) {
@@ -434,7 +459,8 @@ void s3_call_send(S3Op *op, S3Call *call, void (*then)(S3Op *op, const S3Result 
 
         if (!call)
                 return s3_op_fail_errno(op, ENOMEM, "sending a request");
-        op->call = call;
+        call->next = op->calls;
+        op->calls = call;
         call->then = then;
         r = call->failed ? -ENOMEM : try_once(call);
         if (r < 0)

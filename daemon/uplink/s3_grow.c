@@ -60,7 +60,7 @@ static bool has_other_size(S3Put *p) {
 
         if (request->growing || !request->grown || request->sealed_bytes == request->size_bytes)
                 return false;
-        if (p->sending || p->hashing != 0)
+        if (p->n_flights > 0 || p->hashing != 0)
                 return true;
         (void) answer_fail(&p->op.task->answer, WIRE_UPLINK_E_CONFLICT, NULL,
                            "the pull gave %" PRIu64 " bytes, and %" PRIu64 " were announced when its upload began; it is not stored",
@@ -76,7 +76,7 @@ bool s3_grow_ends(S3Put *p) {
                 return true;
         if (!request->growing || !request->stop_soon)
                 return false;
-        if (p->sending || p->hashing != 0)
+        if (p->n_flights > 0 || p->hashing != 0)
                 return true;
         (void) answer_fail(&p->op.task->answer, WIRE_UPLINK_E_STOPPED, NULL, "it was stopped, and goes on where it ended");
         s3_op_end(&p->op);

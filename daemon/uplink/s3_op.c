@@ -17,9 +17,7 @@ static S3Op *s3_op_of(Op *base) {
 }
 
 static void stop(Op *base) {
-        S3Op *op = s3_op_of(base);
-
-        op->call = s3_call_free(op->call);
+        s3_calls_end(s3_op_of(base));
 }
 
 static void release(Op *base) {

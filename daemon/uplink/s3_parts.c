@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A clip in parts. One part of a clip is under way at a time, so that a kill costs one part at most; while it is sent, the next is
- * hashed. A part counts when the store acknowledged it, our record of that is synced, and the store's own list agrees: the list is
- * compared when an upload is gone on with, and once more before it is completed.
+ * A clip in parts. Two halves of what a kill may cost are under way at a time, where the store takes parts that small; while they are
+ * sent, the next is hashed. They may end in any order. A part counts when the store acknowledged it, our record of that is synced, and
+ * the store's own list agrees: the list is compared when an upload is gone on with, and once more before it is completed.
  */
 
 #include <errno.h>
@@ -234,21 +234,48 @@ void s3_parts_complete(S3Put *p) {
 
 /* ---- Sending ------------------------------------------------------------------------------------------------------- */
 
-static int record_part(S3Op *op) {
+static void tell_progress(S3Put *p) {
+        uint64_t bytes = p->stored_bytes;
+
+        for (unsigned i = 0; i < S3_FLIGHTS_MAX; i++)
+                bytes += p->flights[i].sent_bytes;
+        atomic_store(&p->op.task->stored_bytes, bytes);
+}
+
+static void on_part_sent(S3Op *op, unsigned tag, uint64_t bytes) {
         S3Put *p = put_of(op);
 
-        return s3_record_add_part(p->record, p->current, s3_part_size(p, p->current), &p->hashes[p->current % 2].digest,
-                                  p->part_etag);
+        p->flights[tag].sent_bytes = bytes;
+        tell_progress(p);
+}
+
+/* One part is recorded at a time, those that wait in the order in which the store took them. */
+static int record_part(S3Op *op) {
+        S3Put *p = put_of(op);
+        const S3Flight *f = &p->flights[p->recording[0]];
+
+        return s3_record_add_part(p->record, f->number, s3_part_size(p, f->number), &f->hash.digest, f->etag);
+}
+
+static void on_part_recorded(S3Op *op, int result);
+
+static void begin_record(S3Put *p) {
+        s3_op_job(&p->op, record_part, on_part_recorded);
 }
 
 static void on_part_recorded(S3Op *op, int result) {
         S3Put *p = put_of(op);
+        S3Flight *f = &p->flights[p->recording[0]];
 
         if (result < 0)
                 return s3_op_fail_errno(op, result, "recording it in the state folder");
-        p->sending = false;
-        atomic_store(&op->task->stored_bytes, s3_part_offset(p, p->current) + s3_part_size(p, p->current));
-        p->current++;
+        p->stored_bytes += s3_part_size(p, f->number);
+        *f = (S3Flight){};
+        p->n_flights--;
+        memmove(p->recording, p->recording + 1, (S3_FLIGHTS_MAX - 1) * sizeof(*p->recording));
+        if (--p->n_recording > 0 && !p->all_sent)
+                begin_record(p);
+        tell_progress(p);
         s3_parts_pump(p);
 }
 
@@ -264,24 +291,39 @@ static void on_part(S3Op *op, const S3Result *result) {
                 (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
                                    "the store %s gave up the upload of %s; it begins anew", op->store->name,
                                    p->manifest.object);
+                /* No part goes there any more, nor is one recorded. */
+                s3_calls_end(op);
+                p->all_sent = true;
                 return s3_op_job(op, forget_upload, on_gone_recorded);
         }
         if (result->outcome != S3_OK)
                 return s3_op_fail(op, result, "putting a part");
-        memcpy(p->part_etag, result->etag, sizeof(p->part_etag));
-        s3_op_job(op, record_part, on_part_recorded);
+        memcpy(p->flights[result->tag].etag, result->etag, sizeof(result->etag));
+        p->recording[p->n_recording++] = result->tag;
+        if (p->n_recording == 1)
+                begin_record(p);
+}
+
+static unsigned free_flight(const S3Put *p) {
+        unsigned i = 0;
+
+        while (p->flights[i].number != 0)
+                i++;
+        return i;
 }
 
 static void send_part(S3Put *p) {
-        const S3PartHash *hash = &p->hashes[p->current % 2];
-        uint64_t offset = s3_part_offset(p, p->current);
+        unsigned tag = free_flight(p), number = p->current++;
         S3Call *call = upload_call(p, "PUT");
+        S3Flight *f = &p->flights[tag];
 
-        s3_call_query_uint(call, "partNumber", p->current);
-        s3_call_file(call, p->op.task->put.source_fd, offset, s3_part_size(p, p->current), &hash->digest,
-                     hash->md5[0] ? hash->md5 : NULL, p->checksum);
-        s3_call_count(call, offset);
-        p->sending = true;
+        *f = (S3Flight){ .number = number, .hash = p->hashes[number % 2] };
+        p->n_flights++;
+        s3_call_query_uint(call, "partNumber", number);
+        s3_call_file(call, p->op.task->put.source_fd, s3_part_offset(p, number), s3_part_size(p, number), &f->hash.digest,
+                     f->hash.md5[0] ? f->hash.md5 : NULL, p->checksum);
+        s3_call_tag(call, tag);
+        s3_call_count(call, on_part_sent);
         s3_call_send(&p->op, call, on_part);
 }
 
@@ -290,6 +332,11 @@ static bool is_stored(const S3Put *p) {
         const S3RecordPart *part = &p->record->parts[p->current - 1];
 
         return part->stored && digest_equal(&part->digest, &p->hashes[p->current % 2].digest);
+}
+
+static void pass_part(S3Put *p) {
+        p->stored_bytes += s3_part_size(p, p->current++);
+        tell_progress(p);
 }
 
 static void on_aborted(S3Op *op, const S3Result *result) {
@@ -326,13 +373,13 @@ void s3_parts_pump(S3Put *p) {
         if (p->op.base.ended || p->all_sent || s3_grow_ends(p))
                 return;
 
-        while (!p->sending && p->current <= n && p->hashed >= p->current) {
-                if (!is_stored(p)) {
+        while (!p->op.base.ended && p->current <= n && p->hashed >= p->current) {
+                if (is_stored(p))
+                        pass_part(p);
+                else if (p->n_flights < p->flights_max)
                         send_part(p);
+                else
                         break;
-                }
-                atomic_store(&p->op.task->stored_bytes, s3_part_offset(p, p->current) + s3_part_size(p, p->current));
-                p->current++;
         }
         if (p->op.base.ended)
                 return;
@@ -340,8 +387,8 @@ void s3_parts_pump(S3Put *p) {
                 p->hashing = p->hashed + 1;
                 s3_op_job(&p->op, s3_hash_part, on_hashed);
         }
-        atomic_store(&p->op.task->waits, p->op.task->put.growing && !p->sending && p->hashing == 0);
-        if (p->current > n && !p->sending && !p->op.task->put.growing)
+        atomic_store(&p->op.task->waits, p->op.task->put.growing && p->n_flights == 0 && p->hashing == 0);
+        if (p->current > n && p->n_flights == 0 && !p->op.task->put.growing)
                 all_sent(p);
 }
 
@@ -469,6 +516,10 @@ static void find_upload(S3Put *p) {
 
 void s3_parts_begin(S3Put *p) {
         p->current = 1;
+        /* A record tells how large the parts are: they may be of a time when other sizes were set. */
+        p->flights_max = (unsigned) MIN2(s3_under_way_max(p->op.store, p->manifest.size_bytes) / p->record->part_size_bytes,
+                                         (uint64_t) S3_FLIGHTS_MAX);
+        p->flights_max = MAX2(p->flights_max, 1u);
         p->listed = calloc(p->record->n_parts, sizeof(*p->listed));
         if (!p->listed)
                 return s3_op_fail_errno(&p->op, ENOMEM, "making ready for it");

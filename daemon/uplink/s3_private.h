@@ -59,6 +59,7 @@ typedef struct S3Result {
         char etag[S3_ETAG_SIZE]; /* of a header, without quotation marks; "" */
         uint64_t retry_after_sec;
         unsigned tries; /* how often it was sent */
+        unsigned tag;   /* s3_call_tag() */
 } S3Result;
 
 typedef struct S3Call S3Call;
@@ -75,7 +76,7 @@ struct S3Op {
         Op base; /* first */
         S3Store *store;
         Task *task; /* the base's */
-        S3Call *call;
+        S3Call *calls; /* those that are under way */
         Hasher *hasher; /* of what s3_read() reads */
         uint64_t read_bytes;
         Manifest *found; /* by s3_look_up(), which looked for `looked_up` */
@@ -133,8 +134,12 @@ char *s3_base64(const Digest *digest, char ret[static S3_SHA256_BASE64_SIZE]);
 void s3_call_fresh(S3Call *call);
 /* How often it is tried, when not as usual. */
 void s3_call_tries(S3Call *call, unsigned tries);
-/* Bytes of a body that are on their way are added to `stored_bytes` of the task on top of `base`. */
-void s3_call_count(S3Call *call, uint64_t base);
+/* Told whenever bytes of the body went on their way: how many of them in all. May not end the operation. */
+void s3_call_count(S3Call *call, void (*sent)(S3Op *op, unsigned tag, uint64_t bytes));
+/* Tells one of several calls from the others. */
+void s3_call_tag(S3Call *call, unsigned tag);
+/* Ends all calls that are under way, without a word. */
+void s3_calls_end(S3Op *op);
 /* Takes the call; ends the operation when it is NULL, or when it cannot be sent. */
 void s3_call_send(S3Op *op, S3Call *call, void (*then)(S3Op *op, const S3Result *result));
 
@@ -173,6 +178,20 @@ typedef struct S3PartHash {
         char md5[S3_MD5_BASE64_SIZE]; /* "" when it is not wanted */
 } S3PartHash;
 
+/*
+ * How many parts of a clip may be under way at once. Together they have the size that is set for a part: that much a kill may cost. While
+ * one ends, at the store's pace, the other keeps the link busy.
+ */
+#define S3_FLIGHTS_MAX 2u
+
+/* A part that is being sent or recorded. */
+typedef struct S3Flight {
+        unsigned number; /* 0: none */
+        S3PartHash hash;
+        char etag[S3_ETAG_SIZE];
+        uint64_t sent_bytes;
+} S3Flight;
+
 typedef struct S3Put {
         S3Op op; /* first */
         Manifest manifest; /* its serial and path are the request's */
@@ -182,16 +201,19 @@ typedef struct S3Put {
         bool with_md5, checksum;
         Hasher *whole;
         Digest whole_digest; /* when all parts are hashed */
-        /* The part that is hashed by the thread, those that are hashed, and the one that is sent or recorded. */
+        /* The part that is hashed by the thread, those that are hashed, and the one that is to be sent next. */
         unsigned hashing, hashed, current;
-        bool sending, all_sent;
+        S3Flight flights[S3_FLIGHTS_MAX];
+        unsigned flights_max, n_flights;
+        unsigned recording[S3_FLIGHTS_MAX], n_recording; /* flights; the first is the thread's */
+        uint64_t stored_bytes;                           /* of parts that are stored and recorded */
+        bool all_sent;
         bool pumping; /* the upload is there, and parts go as they can */
         /* Another upload under our key, to be aborted, and how many there were. */
         bool asked_again;
         char stray_id[S3_UPLOAD_ID_SIZE];
         unsigned strays;
-        char part_etag[S3_ETAG_SIZE];
-        S3PartHash hashes[2]; /* of odd and even parts: hashing is one part ahead */
+        S3PartHash hashes[2]; /* of odd and even parts: hashing is one part ahead of sending */
         bool *listed;
         unsigned list_marker;
         char upload_id[S3_UPLOAD_ID_SIZE], etag[S3_ETAG_SIZE];
@@ -200,6 +222,9 @@ typedef struct S3Put {
         bool read_back;
 } S3Put;
 
+/* How many bytes of a clip of that size may be under way, and how large its parts are. */
+uint64_t s3_under_way_max(const S3Store *store, uint64_t size_bytes);
+uint64_t s3_choose_part_size(const S3Store *store, uint64_t size_bytes);
 uint64_t s3_part_offset(const S3Put *p, unsigned number);
 uint64_t s3_part_size(const S3Put *p, unsigned number);
 /* A job: hashes part p->hashing for itself and on top of the parts before it. */

@@ -31,6 +31,7 @@
 
 #define AUTO_PART_MIN (16 * MIB)
 #define AUTO_PART_MAX (64 * MIB)
+#define LEAST_PART (5 * MIB) /* S3 takes no smaller ones, but the last */
 #define HASH_CHUNK ((size_t) 256 * 1024)
 
 static S3Put *put_of(S3Op *op) {
@@ -84,6 +85,33 @@ static int check_source(S3Put *p) {
                                    "the spool file has %jd bytes, and %" PRIu64 " were promised", (intmax_t) st.st_size,
                                    request->size_bytes);
         return 0;
+}
+
+static uint64_t least_part(uint64_t size_bytes) {
+        uint64_t least = size_bytes / S3_PARTS_MAX + 1;
+
+        return (least + MIB - 1) / MIB * MIB;
+}
+
+/*
+ * What a kill may cost, against what each part costs: an eighth of the clip within bounds, unless told otherwise. In any case
+ * as many whole MiB as it takes for the parts to be few enough.
+ */
+uint64_t s3_under_way_max(const S3Store *store, uint64_t size_bytes) {
+        uint64_t wanted = store->part_size_bytes;
+
+        if (wanted == 0)
+                wanted = MIN2(MAX2(size_bytes / 8 / MIB * MIB, AUTO_PART_MIN), AUTO_PART_MAX);
+        return MAX2(wanted, least_part(size_bytes));
+}
+
+uint64_t s3_choose_part_size(const S3Store *store, uint64_t size_bytes) {
+        uint64_t all = s3_under_way_max(store, size_bytes), each = all / S3_FLIGHTS_MAX;
+
+        /* One of them all, or all in one request. */
+        if (size_bytes <= all || each < MAX2((uint64_t) LEAST_PART, least_part(size_bytes)))
+                return all;
+        return each;
 }
 
 uint64_t s3_part_offset(const S3Put *p, unsigned number) {
@@ -351,6 +379,11 @@ static void on_object_put(S3Op *op, const S3Result *result) {
         s3_put_settle(p);
 }
 
+static void on_object_sent(S3Op *op, unsigned tag, uint64_t bytes) {
+        (void) tag;
+        atomic_store(&op->task->stored_bytes, bytes);
+}
+
 static void put_object(S3Op *op) {
         S3Put *p = put_of(op);
         const PutRequest *request = &op->task->put;
@@ -361,7 +394,7 @@ static void put_object(S3Op *op) {
         s3_call_object_headers(call, &request->digest);
         s3_call_file(call, request->source_fd, 0, request->size_bytes, &p->whole_digest,
                      p->with_md5 ? p->hashes[1].md5 : NULL, p->checksum);
-        s3_call_count(call, 0);
+        s3_call_count(call, on_object_sent);
         s3_call_send(op, call, on_object_put);
 }
 
@@ -388,18 +421,6 @@ static void on_hashed(S3Op *op, int result) {
 
 /* ---- Our record of it ---------------------------------------------------------------------------------------------- */
 
-/*
- * What a kill may cost, against what each part costs: a sixteenth of the clip within bounds, unless told otherwise. In any case
- * as many whole MiB as it takes for the parts to be few enough.
- */
-static uint64_t choose_part_size(const S3Store *store, uint64_t size_bytes) {
-        uint64_t least = size_bytes / S3_PARTS_MAX + 1, wanted = store->part_size_bytes;
-
-        if (wanted == 0)
-                wanted = MIN2(MAX2(size_bytes / 16 / MIB * MIB, AUTO_PART_MIN), AUTO_PART_MAX);
-        return MAX2(wanted, (least + MIB - 1) / MIB * MIB);
-}
-
 static int new_object_key(const S3Put *p, char **ret) {
         const PutRequest *request = &p->op.task->put;
         uint64_t random;
@@ -417,7 +438,7 @@ static int open_record(S3Op *op) {
         r = new_object_key(p, &object);
         if (r < 0)
                 return r;
-        r = s3_record_open(op->store->records, &p->record_key, object, choose_part_size(op->store, p->manifest.size_bytes), &p->record);
+        r = s3_record_open(op->store->records, &p->record_key, object, s3_choose_part_size(op->store, p->manifest.size_bytes), &p->record);
         if (r >= 0 && p->record->resumed && op->task->put.afresh)
                 p->record->outdated = true;
         return r;
@@ -431,7 +452,7 @@ static int renew_record(S3Op *op) {
         r = new_object_key(p, &object);
         if (r < 0)
                 return r;
-        return s3_record_renew(p->record, &p->record_key, object, choose_part_size(op->store, p->manifest.size_bytes));
+        return s3_record_renew(p->record, &p->record_key, object, s3_choose_part_size(op->store, p->manifest.size_bytes));
 }
 
 static void on_record(S3Op *op, int result);
@@ -558,7 +579,7 @@ static int name_clip(S3Put *p) {
 static bool is_put_whole(const S3Put *p) {
         uint64_t size = p->op.task->put.size_bytes;
 
-        return s3_parts_of(size, choose_part_size(p->op.store, size)) < 2;
+        return s3_parts_of(size, s3_choose_part_size(p->op.store, size)) < 2;
 }
 
 int s3_put_begin(S3Store *store, Task *task) {

@@ -36,10 +36,10 @@ def faults(phase):
         yield "no answer", {"action": "mute"}
 
 
-def try_all(size):
-    dock = world.dock(stall="3s").start()
+def try_all(size, steps=None, **settings):
+    dock = world.dock(stall="3s", **settings).start()
     wrong = []
-    for phase in STEPS[size]:
+    for phase in steps or STEPS[size]:
         for name, rule in faults(phase):
             clip = dock.clip(size)
             world.proxy.reset({"phase": phase, **rule})
@@ -62,6 +62,10 @@ def test_small_clip_is_stored_once_whatever_fails():
 
 def test_clip_in_parts_is_stored_once_whatever_fails():
     try_all(LARGE)
+
+
+def test_one_of_two_parts_under_way_fails_as_one_alone_does():
+    try_all(21 * MIB, ["part", "list"], part_size="10M")
 
 
 def test_passing_faults_are_not_even_told():

@@ -50,6 +50,62 @@ def test_kill_costs_one_part_at_most():
         dock.end()
 
 
+def test_two_parts_under_way_cost_what_one_part_may_cost():
+    """Together they have the size that is set for a part."""
+    for fraction in [0.2, 0.5, 0.9]:
+        dock = world.dock(part_size="10M").start()
+        clip = dock.clip(43 * MIB)
+        kill_at(dock, [clip], int(clip.size * fraction))
+        dock.start()
+        receipt = dock.put(clip)
+        assert 0 <= again([clip]) <= 10 * MIB, f"{again([clip])} bytes were sent again"
+        assert world.proxy.count("create") == 1, "it began anew"
+        dock.judge(clip, receipt)
+        dock.end()
+
+
+def parts_sent():
+    return [int(target.partition("partNumber=")[2].partition("&")[0]) for phase, _, target, _ in world.proxy.log if phase == "part"]
+
+
+def test_part_whose_answer_is_late_holds_up_no_other():
+    dock = world.dock(part_size="10M", stall="60s").start()
+    clip = dock.clip(43 * MIB)
+    world.proxy.reset({"phase": "part", "where": "partNumber=2&", "action": "mute"})
+    dock.begin_put(clip)
+    dock.wait(lambda: len(parts_sent()) == 9, "all other parts to be sent")
+    dock.wait(lambda: world.proxy.muted == 1, "the second part to be there")
+    assert world.proxy.count("complete") == 0, "it was completed without the second part's answer"
+    # What was recorded out of order is known after a kill.
+    dock.wait(lambda: sum(entry[0] == "part" and entry[3] == 200 for entry in world.proxy.log) == 8, "the others to be answered")
+    dock.wait(lambda: len(parts_in_record(dock)) == 8, "the others to be recorded")
+    dock.end(signal.SIGKILL)
+    world.proxy.rules, world.proxy.log = [], []
+    dock.start()
+    dock.judge(clip, dock.put(clip))
+    assert parts_sent() == [2], parts_sent()
+    dock.end()
+
+
+def parts_in_record(dock):
+    """As the uplink has them on disk."""
+    name, = dock.records()
+    with open(os.path.join(dock.folder, "state", "uploads", name), encoding="utf-8") as f:
+        return [line for line in f if '"part":' in line]
+
+
+def test_upload_that_the_store_forgets_amid_two_parts_begins_anew():
+    dock = world.dock(part_size="10M", stall="6s").start()
+    clip = dock.clip(33 * MIB)
+    world.proxy.reset({"phase": "part", "where": "partNumber=3&", "action": "mute"},
+                      {"phase": "part", "where": "partNumber=4&", "action": "status", "status": 404, "code": "NoSuchUpload"})
+    receipt, refusals = dock.put_until_stored(clip)
+    assert len(refusals) == 1 and "begins anew" in refusals[0], refusals
+    # In truth it was alive, and is found again.
+    dock.judge(clip, receipt)
+    dock.end()
+
+
 def test_kill_costs_one_part_of_each_transfer_at_most():
     dock = world.dock(transfers="3").start()
     clips = [dock.clip(23 * MIB) for _ in range(3)]
