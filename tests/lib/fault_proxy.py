@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy between the uplink and an S3 store that fails on purpose: a thread with an event loop of its own, on loopback alone.
+"""A proxy between the uplink and a store that fails on purpose: a thread with an event loop of its own, on loopback alone.
 
-A rule is a dictionary. `phase` says which requests it meets (see phase_of()), `where` what their target must contain (default: no
-matter), `times` how many of them (default 1; None: all), and `action` what happens:
+A rule is a dictionary. `phase` says which requests it meets (see s3_phase(), or what was given instead), `where` what their target
+must contain (default: no matter), `method` which method (default: any), `times` how many of them (default 1; None: all), and
+`action` what happens:
 
   status        answers with `status` and `code`, and `headers`, without asking the store
   reset         resets the connection after `after` bytes of the request's body (default: at once)
@@ -13,6 +14,7 @@ matter), `times` how many of them (default 1; None: all), and `action` what happ
   delay         waits `seconds` before the store is asked
   truncate      resets the connection in the middle of the answer's body
   pretend       answers 200 with an etag, and the store never hears of it
+  invent        answers what `invent(headers)` of the request's headers returns, (status, headers, body); the store never hears of it
   answer        changes the store's answer by `change(status, headers, body)`, which returns the same three
 
 `bandwidth` of the proxy, in bytes a second, holds for each connection's requests. `log` has (phase, method, path, status or None) of
@@ -30,7 +32,8 @@ CHUNK = 1 << 18
 ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>on purpose</Message></Error>'
 
 
-def phase_of(method, target):
+def s3_phase(method, target, headers):
+    del headers
     path, _, query = target.partition("?")
     names = {name for name, _ in urllib.parse.parse_qsl(query, keep_blank_values=True)}
     if "/probe/" in path:
@@ -68,9 +71,10 @@ def reset(writer):
 
 
 class FaultProxy:
-    def __init__(self, upstream_port, tls=None, receive_buffer=None):
+    def __init__(self, upstream_port, tls=None, receive_buffer=None, phase_of=s3_phase):
         """A small receive buffer makes that the sender feels the bandwidth."""
         self.upstream_port = upstream_port
+        self.phase_of = phase_of
         self.tls = tls
         self.rules = []
         self.bandwidth = None
@@ -121,8 +125,10 @@ class FaultProxy:
 
     # ---- in the thread
 
-    def _rule_for(self, phase, target):
+    def _rule_for(self, phase, method, target):
         for rule in self.rules:
+            if rule.get("method", method) != method:
+                continue
             if rule["phase"] == phase and rule.get("where", "") in target and rule.get("times", 1) != 0:
                 if rule.get("times", 1) is not None:
                     rule["times"] = rule.get("times", 1) - 1
@@ -146,14 +152,14 @@ class FaultProxy:
         lines = head.decode("latin-1").split("\r\n")[:-2]
         method, target, _ = lines[0].split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-        phase, length = phase_of(method, target), int(headers.get("content-length", 0))
-        rule = self._rule_for(phase, target)
+        phase, length = self.phase_of(method, target, headers), int(headers.get("content-length", 0))
+        rule = self._rule_for(phase, method, target)
         self.seen.append((phase, headers))
         entry = [phase, method, target, None]
         self.log.append(entry)
-        if rule["action"] in ("status", "pretend"):
+        if rule["action"] in ("status", "pretend", "invent"):
             await self._body(reader, writer, phase, length, rule, None)
-            entry[3] = await self._invent(writer, method, rule)
+            entry[3] = await self._invent(writer, method, headers, rule)
             return True
         if rule["action"] == "reset" and rule.get("after", 0) == 0:
             reset(writer)
@@ -187,8 +193,10 @@ class FaultProxy:
         if rule["action"] == "stall":
             await asyncio.sleep(3600)
 
-    async def _invent(self, writer, method, rule):
-        if rule["action"] == "pretend":
+    async def _invent(self, writer, method, asked, rule):
+        if rule["action"] == "invent":
+            status, headers, body = rule["invent"](asked)
+        elif rule["action"] == "pretend":
             status, body = 200, b""
             headers = {"ETag": '"00000000000000000000000000000000"', **rule.get("headers", {})}
         else:

@@ -138,6 +138,27 @@ class S3Place:
         return self.store.get(self.bucket, f"{self.prefix}/{key}")
 
 
+class TusPlace:
+    """A tus server, as a dock's store. `store` is a tus_server.TusServer. Objects are those that are whole."""
+
+    def __init__(self, store, endpoint=None, **settings):
+        self.store = store
+        self.values = {"url": f"{endpoint or store.origin}/files", **settings}
+
+    def settings(self, folder):
+        del folder
+        return "[store]\ntype = tus\n" + "".join(f"{key} = {value}\n" for key, value in self.values.items())
+
+    def keys(self, below):
+        told = {key: self.store.told(key) for key in self.store.uploads()}
+        return [key for key, t in told.items() if t["metadata"].get("name", "").startswith(below + "/") and self.store.is_whole(key)]
+
+    def get(self, key):
+        body, status = self.store.curl(key)
+        assert status == 200, f"{key}: {status}"
+        return body
+
+
 class Dock:
     """berthd with its surroundings, in a scratch folder of its own."""
 
@@ -146,7 +167,7 @@ class Dock:
         self.bays = bays  # port paths; bay numbers count from 1
         self.state = os.path.join(folder, "state")
         self.store = config.pop("store", os.path.join(folder, "store"))
-        self.s3 = config.pop("s3", None)  # an S3Place, instead of the folder
+        self.place = config.pop("place", None)  # an S3Place or a TusPlace, instead of the folder
         self.config = config
         self.daemon = self.uplink = None
         self.preload = None
@@ -207,11 +228,11 @@ class Dock:
             f.write(extra)
         with open(self.path("uplink.conf"), "w", encoding="utf-8") as f:
             f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\n")
-            if self.s3:
-                f.write(f"state_dir = {self.path('uplink-state')}\n\n" + self.s3.settings(self.folder))
+            if self.place:
+                f.write(f"state_dir = {self.path('uplink-state')}\n\n" + self.place.settings(self.folder))
             else:
                 f.write(f"\n[store]\ntype = dir\npath = {self.store}\n")
-            for key, value in self.config.get("uplink", {} if self.s3 else {"same_disk_is_store": "yes"}).items():
+            for key, value in self.config.get("uplink", {} if self.place else {"same_disk_is_store": "yes"}).items():
                 f.write(f"{key} = {value}\n")
 
     # ---- the processes
@@ -323,14 +344,14 @@ class Dock:
 
     def objects(self, below="objects"):
         """Keys of what the store holds below one of its folders."""
-        if self.s3:
-            return self.s3.keys(below)
+        if self.place:
+            return self.place.keys(below)
         return [os.path.relpath(os.path.join(folder, name), self.store)
                 for folder, _, files in os.walk(os.path.join(self.store, below)) for name in files]
 
     def content(self, key):
-        if self.s3:
-            yield self.s3.get(key)
+        if self.place:
+            yield self.place.get(key)
             return
         with open(os.path.join(self.store, key), "rb") as f:
             while chunk := f.read(1 << 20):

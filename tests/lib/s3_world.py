@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -17,6 +16,7 @@ import rgw  # noqa: E402
 import tap  # noqa: E402
 import uplink  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
+from store_dock import StoreDock  # noqa: E402
 
 MIB = 1 << 20
 BUCKET, LOCKED = "clips", "locked"
@@ -59,7 +59,7 @@ class World:
         return dock
 
 
-class Dock(uplink.Uplink):
+class Dock(StoreDock):
     def __init__(self, world, folder, bucket, prefix, endpoint, settings):
         self.world, self.bucket, self.prefix = world, bucket, prefix
         self.keys_file = os.path.join(folder, "keys")
@@ -88,24 +88,8 @@ class Dock(uplink.Uplink):
         os.chmod(fresh, 0o600)
         os.rename(fresh, self.keys_file)
 
-    def clip(self, size, seed=None, path=None):
-        self.world.number += 1
-        return uplink.Clip(self.folder, size, seed if seed is not None else self.world.number, path)
-
     def records(self):
         return os.listdir(os.path.join(self.folder, "state", "uploads"))
-
-    def put_until_stored(self, clip, deadline=120):
-        """As berthd does: a refusal that passes is followed by another try, as soon as the store is ready. (receipt, refusals)"""
-        refusals, end = [], time.monotonic() + deadline
-        while True:
-            try:
-                return self.put(clip), refusals
-            except uplink.Refused as e:
-                assert e.name == "Unavailable", f"{e.name}: {e.text}"
-                refusals.append(e.text)
-            assert time.monotonic() < end and len(refusals) < 10, f"never stored: {refusals}"
-            self.wait(lambda: self.state()[0] == "ready", "the store to be ready again")
 
     # ---- the store's contents, by a foreign client
 

@@ -46,7 +46,7 @@ def assert_stored_and_erased(d, sim, digests):
 
 
 def test_cameras_are_erased_against_the_receipts_of_a_bucket(sim, dock):
-    d = dock(["1-1.1", "1-1.2", "1-2.3"], s3=S3Place(store, "clips", "north", part_size="5M")).start()
+    d = dock(["1-1.1", "1-1.2", "1-2.3"], place=S3Place(store, "clips", "north", part_size="5M")).start()
     digests = cameras(sim, d.bays, lambda k: [0, 700_001, 12 * MIB][k])
     for bay in (1, 2, 3):
         d.wait_state(bay, "ready", deadline=120)
@@ -56,7 +56,7 @@ def test_cameras_are_erased_against_the_receipts_of_a_bucket(sim, dock):
 def test_outage_and_killed_uplink_cost_time_only(sim, dock):
     proxy.reset()
     proxy.bandwidth = 8 * MIB
-    d = dock(["1-1.1", "1-1.2"], s3=S3Place(store, "clips", "south", endpoint=proxy.endpoint, part_size="5M")).start()
+    d = dock(["1-1.1", "1-1.2"], place=S3Place(store, "clips", "south", endpoint=proxy.endpoint, part_size="5M")).start()
     digests = cameras(sim, d.bays, lambda k: (11 + k) * MIB)
     d.wait(lambda: proxy.body_bytes["part"] > 15 * MIB, "some of it to be sent")
     d.uplink.end(9)
@@ -74,7 +74,7 @@ def test_outage_and_killed_uplink_cost_time_only(sim, dock):
 
 def test_unit_and_drop_in_allow_all_that_it_takes(sim, dock):
     """A system call or a socket that the unit would refuse shows here, not on a dock."""
-    d = dock(["1-1.1"], s3=S3Place(store, "clips", "traced", endpoint=f"http://localhost:{store.port}", part_size="5M"))
+    d = dock(["1-1.1"], place=S3Place(store, "clips", "traced", endpoint=f"http://localhost:{store.port}", part_size="5M"))
     build = rack.BUILD
     d.start_uplink()
     d.uplink.end()
