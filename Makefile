@@ -36,7 +36,7 @@ DEPS_BUILD := gcc make pkgconf libc6-dev libsystemd-dev libudev-dev libusb-1.0-0
 DEPS_SIM := libcmocka-dev libfuse3-dev fuse3 python3 python3-gi gir1.2-glib-2.0 python3-dbus python3-dbusmock dbus util-linux
 DEPS_TEST := $(DEPS_SIM) systemd udev sqlite3 strace gphoto2 mtp-tools usbutils uhubctl openssl ffmpeg \
 	dosfstools mtools exfatprogs sleuthkit fdisk \
-	curl ceph-common ceph-mgr ceph-mon ceph-osd radosgw
+	curl jq ceph-common ceph-mgr ceph-mon ceph-osd radosgw
 # make check-vm: QEMU, what makes a Debian guest (without root as well).
 DEPS_VM := qemu-system-x86 mmdebstrap squashfs-tools uidmap libusbredirparser-dev
 # make bench-upload, bench-dock: what it is compared with.
@@ -147,8 +147,9 @@ $(BUILD):
 # ---- Packages, demo, housekeeping -------------------------------------------------------------------------------
 
 .PHONY: deps deps-build deps-demo demo help clean
-deps: ## install the Debian packages that building, testing and linting need
+deps: ## install the Debian packages, and a tus server from npm, that building, testing and linting need
 	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT)
+	@.ci/install-tus-server build-npm
 deps-build: ## those that building needs
 	@.ci/install-packages $(DEPS_BUILD)
 deps-demo:
@@ -165,7 +166,7 @@ help: ## list the targets
 	@echo 'Set BUILD=, PREFIX=, DESTDIR=, CFLAGS=, SANITIZE=address,undefined, CRASH_POINTS=1, V=1 as you need.'
 
 clean: ## remove what was built
-	rm -rf '$(BUILD)' '$(BUILD)-asan' '$(BUILD)-tsan' '$(BUILD)-fuzz' '$(BUILD)-vm' '$(BUILD)-crash'
+	rm -rf '$(BUILD)' '$(BUILD)-asan' '$(BUILD)-tsan' '$(BUILD)-fuzz' '$(BUILD)-vm' '$(BUILD)-crash' build-npm
 
 # ---- Install: every file once, as MODE|SOURCE|PLACE -------------------------------------------------------------
 

@@ -53,7 +53,7 @@ EXTRA_dir := $(BUILD)/tests/unit/dir_rig.o $(LIB_uplink)
 EXTRA_dir_crash := $(EXTRA_dir)
 EXTRA_uplink_program := $(BUILD)/tests/integration/uplink_rig.o
 PKGS_uplink_program := cmocka
-$(foreach t,http_time sigv4 s3_xml s3_outcome s3_record uplink_settings,$(eval EXTRA_$(t) := $(LIB_uplink)))
+$(foreach t,http_time tus_text tus_record fuzz_tus_text sigv4 s3_xml s3_outcome s3_record uplink_settings,$(eval EXTRA_$(t) := $(LIB_uplink)))
 PKGS_s3_xml := expat
 EXTRA_fuzz_s3_xml := $(LIB_uplink)
 PKGS_fuzz_s3_xml := expat
@@ -175,7 +175,7 @@ check-sim: all tests ## integration tests in the simulated rack
 # Against stores that others wrote, each started by the test program that needs it.
 STORE_SCRIPTS := $(wildcard tests/store/test_*.py)
 .PHONY: check-store
-check-store: all tests ## the s3 backend against a real Ceph, behind a proxy that fails on purpose
+check-store: all tests ## stores on the network against a real Ceph and a real tus server, behind a proxy that fails on purpose
 	@$(RUN) --deadline 480 $(STORE_SCRIPTS)
 
 check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal

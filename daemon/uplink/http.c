@@ -447,7 +447,7 @@ static int set_method(const HttpRequest *r, const char *method) {
         if (text_equal(method, "GET"))
                 return SET(r->easy, CURLOPT_HTTPGET, 1L);
         /* With a body, perhaps an empty one: a length is always said. */
-        if (!text_equal(method, "DELETE") &&
+        if (!text_equal(method, "DELETE") && !text_equal(method, "OPTIONS") &&
             ((k = SET(r->easy, CURLOPT_UPLOAD, 1L)) < 0 ||
              (k = SET(r->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t) r->body.size_bytes)) < 0))
                 return k;

@@ -19,6 +19,7 @@
 #include "uplink/dir.h"
 #include "uplink/s3.h"
 #include "uplink/settings.h"
+#include "uplink/tus.h"
 
 #define CONFIG_FILE "/etc/berth/uplink.conf"
 /* How long cancelled transfers may take to clear up. Threads that a hanging mount holds end with the process. */
@@ -207,6 +208,21 @@ static S3Settings s3_settings(const UplinkSettings *s) {
         };
 }
 
+static TusSettings tus_settings(const UplinkSettings *s) {
+        return (TusSettings){
+                .url = s->url,
+                .credentials = s->credentials,
+                .state_dir = s->state_dir,
+                .read_back = s->read_back,
+                .part_size_bytes = s->part_size_bytes,
+                .ca_file = s->ca_file,
+                .client_certificate = s->client_certificate,
+                .client_key = s->client_key,
+                .proxy = s->proxy,
+                .stall_usec = s->stall_usec,
+        };
+}
+
 static int set_up(Program *p) {
         int r;
 
@@ -219,11 +235,14 @@ static int set_up(Program *p) {
 static int open_backend(Program *p, const UplinkSettings *s) {
         const DirSettings dir = dir_settings(s);
         const S3Settings s3 = s3_settings(s);
+        const TusSettings tus = tus_settings(s);
 
         if (s->type == STORE_DIR)
                 return dir_backend_new(p->event, &dir, s->transfers, &p->backend);
         if (!s->state_dir)
                 log_warning(NULL, "There is no state folder ([uplink] state_dir): uploads begin anew after a restart");
+        if (s->type == STORE_TUS)
+                return tus_backend_new(p->event, &tus, s->transfers, &p->backend);
         return s3_backend_new(p->event, &s3, s->transfers, &p->backend);
 }
 
@@ -288,7 +307,7 @@ static int create_store(const UplinkSettings *s) {
         char id[33];
 
         if (s->type != STORE_DIR) {
-                log_error(NULL, "--create-store is for a store of type dir: a bucket is made with the store's own tools");
+                log_error(NULL, "--create-store is for a store of type dir: one on the network is made with its own tools");
                 return EXIT_FAILURE;
         }
         if (dir_create_store(&dir, id, &answer) < 0) {

@@ -11,7 +11,10 @@
 #include "base/text.h"
 #include "uplink/s3.h"
 #include "uplink/s3_endpoint.h"
+#include "uplink/tus_text.h"
 
+/* Whatever the type of the store. */
+#define PART_SIZE_MIN (1 * MIB)
 #define DEFAULT_SOCKET "/run/berth-uplink/uplink.sock"
 
 UplinkSettings *uplink_settings_free(UplinkSettings *s) {
@@ -35,6 +38,7 @@ UplinkSettings *uplink_settings_free(UplinkSettings *s) {
         free(s->client_certificate);
         free(s->client_key);
         free(s->proxy);
+        free(s->url);
         free(s);
         return NULL;
 }
@@ -112,14 +116,15 @@ static int parse_uplink(UplinkSettings *s, const ConfLine *line, ConfError *erro
 
 /* ---- [store] ------------------------------------------------------------------------------------------------------- */
 
+static const char *const type_names[_STORE_TYPE_MAX] = { [STORE_DIR] = "dir", [STORE_S3] = "s3", [STORE_TUS] = "tus" };
+
 static int parse_type(Reader *r, const ConfLine *line, ConfError *error) {
-        if (text_equal(line->value, "dir"))
-                r->s->type = STORE_DIR;
-        else if (text_equal(line->value, "s3"))
-                r->s->type = STORE_S3;
-        else
-                return conf_error(line, error, "'%s' is no kind of store that this Berth has; it has: dir, s3", line->value);
-        return 0;
+        for (StoreType type = STORE_DIR; type < _STORE_TYPE_MAX; type++)
+                if (text_equal(line->value, type_names[type])) {
+                        r->s->type = type;
+                        return 0;
+                }
+        return conf_error(line, error, "'%s' is no kind of store that this Berth has; it has: dir, s3, tus", line->value);
 }
 
 static int parse_read_back(Reader *r, const ConfLine *line, ConfError *error) {
@@ -133,6 +138,14 @@ static int parse_endpoint(Reader *r, const ConfLine *line, ConfError *error) {
         if (s3_endpoint_parse(line->value, &endpoint) < 0)
                 return conf_error(line, error, "'%s' is not https://HOST or https://HOST:PORT", line->value);
         return conf_string(line, &r->s->endpoint, error);
+}
+
+static int parse_url(Reader *r, const ConfLine *line, ConfError *error) {
+        TusUrl url;
+
+        if (tus_url_parse(line->value, &url) < 0)
+                return conf_error(line, error, "'%s' is not https://HOST/PATH/ or https://HOST:PORT/PATH/", line->value);
+        return conf_string(line, &r->s->url, error);
 }
 
 static int parse_style(Reader *r, const ConfLine *line, ConfError *error) {
@@ -180,7 +193,7 @@ static int parse_retention(Reader *r, const ConfLine *line, ConfError *error) {
 }
 
 static int parse_part_size(Reader *r, const ConfLine *line, ConfError *error) {
-        return conf_bytes(line, S3_PART_SIZE_MIN, S3_PART_SIZE_MAX, &r->s->part_size_bytes, error);
+        return conf_bytes(line, PART_SIZE_MIN, S3_PART_SIZE_MAX, &r->s->part_size_bytes, error);
 }
 
 static int parse_encryption(Reader *r, const ConfLine *line, ConfError *error) {
@@ -191,7 +204,7 @@ static int parse_encryption(Reader *r, const ConfLine *line, ConfError *error) {
 
 typedef struct StoreKey {
         const char *name;
-        StoreType type; /* STORE_NONE: of all */
+        unsigned types; /* which have it */
         int (*parse)(Reader *r, const ConfLine *line, ConfError *error);
         /* When there is no function of its own: */
         int (*parse_text)(const ConfLine *line, char **ret, ConfError *error);
@@ -199,34 +212,39 @@ typedef struct StoreKey {
 } StoreKey;
 
 #define FIELD(member) offsetof(UplinkSettings, member)
+#define DIR (1u << STORE_DIR)
+#define S3 (1u << STORE_S3)
+#define TUS (1u << STORE_TUS)
+#define ALL (DIR | S3 | TUS)
 static const StoreKey store_keys[] = {
-        { "type", STORE_NONE, parse_type, NULL, 0 },
-        { "read_back", STORE_NONE, parse_read_back, NULL, 0 },
-        { "path", STORE_DIR, NULL, conf_path, FIELD(path) },
-        { "mount_point", STORE_DIR, NULL, conf_path, FIELD(mount_point) },
-        { "create", STORE_DIR, NULL, NULL, FIELD(create) },
-        { "same_disk_is_store", STORE_DIR, NULL, NULL, FIELD(same_disk_is_store) },
-        { "endpoint", STORE_S3, parse_endpoint, NULL, 0 },
-        { "region", STORE_S3, NULL, conf_string, FIELD(region) },
-        { "bucket", STORE_S3, NULL, conf_string, FIELD(bucket) },
-        { "prefix", STORE_S3, parse_prefix, NULL, 0 },
-        { "style", STORE_S3, parse_style, NULL, 0 },
-        { "credentials", STORE_S3, NULL, conf_path, FIELD(credentials) },
-        { "plain_http", STORE_S3, NULL, NULL, FIELD(plain_http) },
-        { "sole_writer", STORE_S3, NULL, NULL, FIELD(sole_writer) },
-        { "content_md5", STORE_S3, NULL, NULL, FIELD(content_md5) },
-        { "part_size", STORE_S3, parse_part_size, NULL, 0 },
-        { "storage_class", STORE_S3, NULL, conf_string, FIELD(storage_class) },
-        { "encryption", STORE_S3, parse_encryption, NULL, 0 },
-        { "kms_key", STORE_S3, NULL, conf_string, FIELD(kms_key) },
-        { "tags", STORE_S3, NULL, conf_string, FIELD(tags) },
-        { "retention_mode", STORE_S3, parse_lock_mode, NULL, 0 },
-        { "retention", STORE_S3, parse_retention, NULL, 0 },
-        { "legal_hold", STORE_S3, NULL, NULL, FIELD(legal_hold) },
-        { "ca_file", STORE_S3, NULL, conf_path, FIELD(ca_file) },
-        { "client_certificate", STORE_S3, NULL, conf_path, FIELD(client_certificate) },
-        { "client_key", STORE_S3, NULL, conf_path, FIELD(client_key) },
-        { "proxy", STORE_S3, NULL, conf_string, FIELD(proxy) },
+        { "type", ALL, parse_type, NULL, 0 },
+        { "read_back", ALL, parse_read_back, NULL, 0 },
+        { "path", DIR, NULL, conf_path, FIELD(path) },
+        { "mount_point", DIR, NULL, conf_path, FIELD(mount_point) },
+        { "create", DIR, NULL, NULL, FIELD(create) },
+        { "same_disk_is_store", DIR, NULL, NULL, FIELD(same_disk_is_store) },
+        { "endpoint", S3, parse_endpoint, NULL, 0 },
+        { "region", S3, NULL, conf_string, FIELD(region) },
+        { "bucket", S3, NULL, conf_string, FIELD(bucket) },
+        { "prefix", S3, parse_prefix, NULL, 0 },
+        { "style", S3, parse_style, NULL, 0 },
+        { "credentials", S3 | TUS, NULL, conf_path, FIELD(credentials) },
+        { "plain_http", S3 | TUS, NULL, NULL, FIELD(plain_http) },
+        { "sole_writer", S3, NULL, NULL, FIELD(sole_writer) },
+        { "content_md5", S3, NULL, NULL, FIELD(content_md5) },
+        { "part_size", S3 | TUS, parse_part_size, NULL, 0 },
+        { "storage_class", S3, NULL, conf_string, FIELD(storage_class) },
+        { "encryption", S3, parse_encryption, NULL, 0 },
+        { "kms_key", S3, NULL, conf_string, FIELD(kms_key) },
+        { "tags", S3, NULL, conf_string, FIELD(tags) },
+        { "retention_mode", S3, parse_lock_mode, NULL, 0 },
+        { "retention", S3, parse_retention, NULL, 0 },
+        { "legal_hold", S3, NULL, NULL, FIELD(legal_hold) },
+        { "ca_file", S3 | TUS, NULL, conf_path, FIELD(ca_file) },
+        { "client_certificate", S3 | TUS, NULL, conf_path, FIELD(client_certificate) },
+        { "client_key", S3 | TUS, NULL, conf_path, FIELD(client_key) },
+        { "proxy", S3 | TUS, NULL, conf_string, FIELD(proxy) },
+        { "url", TUS, parse_url, NULL, 0 },
 };
 _Static_assert(ELEMENTSOF(store_keys) <= ELEMENTSOF(((Reader *) NULL)->lines), "each key has room for its line");
 
@@ -299,6 +317,12 @@ static int check_dir(const Reader *r, const char *file, ConfError *error) {
         return 0;
 }
 
+static int check_client_key(const Reader *r, const char *file, ConfError *error) {
+        if (r->s->client_key && !r->s->client_certificate)
+                return complain(r, file, "client_key", error, "goes with client_certificate only");
+        return 0;
+}
+
 static int check_s3(const Reader *r, const char *file, ConfError *error) {
         const UplinkSettings *s = r->s;
         S3Endpoint endpoint;
@@ -319,19 +343,71 @@ static int check_s3(const Reader *r, const char *file, ConfError *error) {
         if ((s->lock_mode != NULL) != (s->retention_sec > 0))
                 return complain(r, file, s->lock_mode ? "retention_mode" : "retention", error,
                                 "retention_mode and retention go together");
-        if (s->client_key && !s->client_certificate)
-                return complain(r, file, "client_key", error, "goes with client_certificate only");
-        return 0;
+        if (s->part_size_bytes > 0 && s->part_size_bytes < S3_PART_SIZE_MIN)
+                return complain(r, file, "part_size", error, "S3 takes no parts smaller than 5M");
+        return check_client_key(r, file, error);
+}
+
+static int check_tus(const Reader *r, const char *file, ConfError *error) {
+        const UplinkSettings *s = r->s;
+        TusUrl url;
+
+        if (!s->url)
+                return lacks(file, "url (url = https://tus.example/files/)", error);
+        if (tus_url_parse(s->url, &url) >= 0 && !url.endpoint.tls && !url.endpoint.loopback && !s->plain_http)
+                return complain(r, file, "url", error,
+                                "footage would go over the network unencrypted: use https://, or say plain_http = yes");
+        return check_client_key(r, file, error);
+}
+
+/*
+ * What a tus server has not, whatever it is asked for: it names each upload itself, knows no conditions, lists nothing, and keeps
+ * things as long as it likes.
+ */
+static const struct {
+        const char *key, *what;
+} not_with_tus[] = {
+        { "bucket", "a tus server has no buckets: what it keeps, and where, is its own matter; url says where uploads are created" },
+        { "prefix", "a tus server names its uploads itself, so there are no keys to begin with a prefix" },
+        { "sole_writer", "a tus server names its uploads itself: docks never meet there, so a clip that another dock stored is not "
+                         "recognised, and there are no manifests that only one can put, no status objects and no rollouts" },
+        { "retention_mode", "a tus server cannot be told how long to keep what it takes" },
+        { "retention", "a tus server cannot be told how long to keep what it takes" },
+        { "legal_hold", "a tus server cannot be told to hold what it takes" },
+        { "storage_class", "a tus server has no classes of storage" },
+        { "encryption", "a tus server cannot be told how to encrypt what it takes" },
+        { "kms_key", "a tus server cannot be told how to encrypt what it takes" },
+        { "tags", "a tus server has no tags" },
+};
+
+static const char *why_not(const Reader *r, const StoreKey *key, char *text, size_t size) {
+        for (size_t i = 0; i < ELEMENTSOF(not_with_tus) && r->s->type == STORE_TUS; i++)
+                if (text_equal(not_with_tus[i].key, key->name))
+                        return not_with_tus[i].what;
+        (void) snprintf(text, size, "is not for type = %s", type_names[r->s->type]);
+        for (StoreType type = STORE_DIR; type < _STORE_TYPE_MAX; type++)
+                if (key->types == 1u << type)
+                        (void) snprintf(text, size, "is of type = %s only", type_names[type]);
+        return text;
 }
 
 static int check_whole(const Reader *r, const char *file, ConfError *error) {
+        char text[64];
+
         if (r->s->type == STORE_NONE)
-                return lacks(file, "type (type = dir or type = s3)", error);
+                return lacks(file, "type (type = dir, type = s3 or type = tus)", error);
         for (size_t i = 0; i < ELEMENTSOF(store_keys); i++)
-                if (r->lines[i] > 0 && store_keys[i].type != STORE_NONE && store_keys[i].type != r->s->type)
+                if (r->lines[i] > 0 && !(store_keys[i].types & (1u << r->s->type)))
                         return complain(r, file, store_keys[i].name, error,
-                                        store_keys[i].type == STORE_S3 ? "is of type = s3 only" : "is of type = dir only");
-        return r->s->type == STORE_DIR ? check_dir(r, file, error) : check_s3(r, file, error);
+                                        why_not(r, &store_keys[i], text, sizeof(text)));
+        switch (r->s->type) {
+        case STORE_DIR:
+                return check_dir(r, file, error);
+        case STORE_S3:
+                return check_s3(r, file, error);
+        default:
+                return check_tus(r, file, error);
+        }
 }
 
 static int fill_defaults(UplinkSettings *s) {

@@ -15,6 +15,8 @@ typedef enum StoreType {
         STORE_NONE,
         STORE_DIR,
         STORE_S3,
+        STORE_TUS,
+        _STORE_TYPE_MAX,
 } StoreType;
 
 typedef struct UplinkSettings {
@@ -42,6 +44,8 @@ typedef struct UplinkSettings {
         uint64_t retention_sec;
         bool legal_hold;
         char *ca_file, *client_certificate, *client_key, *proxy;
+        /* … of type tus, which has some of the above as well */
+        char *url;
 } UplinkSettings;
 
 /* Reads the file over the defaults and checks the whole. `error` names file, line, key and why. */

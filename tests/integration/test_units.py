@@ -111,10 +111,12 @@ def with_network(root):
     """The uploader's unit with its drop-in for a store on the network, as systemd puts them together."""
     folder = root.path("usr/lib/systemd/system/berth-uplink.service.d")
     os.makedirs(folder)
-    shutil.copy(os.path.join(SRC, "systemd/dropins/network-store.conf"), folder)
+    for name in ["network-store.conf", "tus-store.conf"]:
+        shutil.copy(os.path.join(SRC, "systemd/dropins", name), folder)
     whole = root.path("whole.service")
     with open(whole, "w", encoding="utf-8") as f:
-        for path in [root.path("usr/lib/systemd/system/berth-uplink.service"), os.path.join(folder, "network-store.conf")]:
+        for path in [root.path("usr/lib/systemd/system/berth-uplink.service"), os.path.join(folder, "network-store.conf"),
+                     os.path.join(folder, "tus-store.conf")]:
             with open(path, encoding="utf-8") as part:
                 f.write(part.read() + "\n")
     return whole

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "uplink/settings.h"
 
+#define TUS "[store]\ntype = tus\nurl = https://tus.example/files/\n"
 #define S3 "[store]\ntype = s3\nendpoint = https://s3.example\nbucket = clips\n"
 
 static int load(const char *text, UplinkSettings **ret, ConfError *error) {
@@ -66,6 +67,24 @@ static void test_s3_keys_are_read(void **state) {
         assert_string_equal(s->credentials, "/etc/berth/s3");
 }
 
+static void test_tus_keys_are_read(void **state) {
+        _cleanup_(uplink_settings_freep) UplinkSettings *s = NULL;
+        ConfError error = { "" };
+
+        (void) state;
+        assert_int_equal(load(TUS "credentials = /etc/berth/token\npart_size = 1M\nread_back = yes\nca_file = /ca.pem\n"
+                                  "client_certificate = /c.pem\nclient_key = /k.pem\nproxy = http://proxy:3128\n",
+                              &s, &error),
+                         0);
+        assert_int_equal(s->type, STORE_TUS);
+        assert_string_equal(s->url, "https://tus.example/files/");
+        assert_string_equal(s->credentials, "/etc/berth/token");
+        assert_string_equal(s->ca_file, "/ca.pem");
+        assert_string_equal(s->proxy, "http://proxy:3128");
+        assert_int_equal(s->part_size_bytes, MIB);
+        assert_true(s->read_back);
+}
+
 static void test_folder_is_read_back_unless_told_otherwise(void **state) {
         _cleanup_(uplink_settings_freep) UplinkSettings *s = NULL;
         ConfError error = { "" };
@@ -80,7 +99,7 @@ static void test_what_is_wrong_is_said_with_its_line(void **state) {
         static const struct {
                 const char *text, *where, *what;
         } cases[] = {
-                { "[store]\ntype = ftp\n", ":2:", "it has: dir, s3" },
+                { "[store]\ntype = ftp\n", ":2:", "it has: dir, s3, tus" },
                 { "[store]\nbucket = x\n", "", "lacks type" },
                 { "[store]\ntype = s3\nbucket = clips\n", "", "lacks endpoint" },
                 { "[store]\ntype = s3\nendpoint = https://s3.example\n", "", "lacks bucket" },
@@ -95,6 +114,20 @@ static void test_what_is_wrong_is_said_with_its_line(void **state) {
                   ":4:", "part of a host's name" },
                 { S3 "prefix = a//b\n", ":5:", "is not a prefix" },
                 { S3 "part_size = 1M\n", ":5:", "part_size" },
+                { S3 "part_size = 1k\n", ":5:", "part_size" },
+                { S3 "url = https://tus.example/\n", ":5:", "is of type = tus only" },
+                { "[store]\ntype = tus\n", "", "lacks url" },
+                { "[store]\ntype = tus\nurl = tus.example/files\n", ":3:", "is not https://HOST/PATH/" },
+                { "[store]\ntype = tus\nurl = http://tus.example/files/\n", ":3:", "unencrypted" },
+                { TUS "path = /srv\n", ":4:", "is of type = dir only" },
+                { "[store]\ntype = dir\npath = /srv\nproxy = http://p:1\n", ":4:", "is not for type = dir" },
+                /* What tus cannot do is refused with that sentence. */
+                { TUS "prefix = a\n", ":4:", "names its uploads itself" },
+                { TUS "sole_writer = yes\n", ":4:", "a clip that another dock stored is not recognised" },
+                { TUS "sole_writer = yes\n", ":4:", "no manifests that only one can put, no status objects and no rollouts" },
+                { TUS "retention_mode = governance\nretention = 1d\n", ":4:", "cannot be told how long to keep" },
+                { TUS "legal_hold = yes\n", ":4:", "cannot be told to hold" },
+                { TUS "client_key = /k\n", ":4:", "goes with client_certificate" },
                 { S3 "part_size = 6G\n", ":5:", "part_size" },
                 { S3 "retention_mode = forever\n", ":5:", "neither governance nor compliance" },
                 { S3 "retention_mode = governance\n", ":5:", "go together" },
@@ -137,6 +170,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_s3_has_defaults_for_all_but_endpoint_and_bucket),
                 cmocka_unit_test(test_s3_keys_are_read),
+                cmocka_unit_test(test_tus_keys_are_read),
                 cmocka_unit_test(test_folder_is_read_back_unless_told_otherwise),
                 cmocka_unit_test(test_what_is_wrong_is_said_with_its_line),
                 cmocka_unit_test(test_plain_http_is_for_this_machine_or_for_who_says_so),

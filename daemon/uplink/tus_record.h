@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What we know of a clip's way into a tus server: a small file for each clip, in our state folder. A server names uploads itself and
+ * lists none, so what is not written here is not found again: the file is there, synced, before the server hears of the clip, and
+ * has the name of an upload before bytes go into it. It stays for a month after the clip is stored, so that a clip that is brought
+ * once more is not sent once more. Lines of JSON, each synced before the next step. Everything here blocks.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/macro.h"
+#include "uplink/tus_text.h"
+
+#define TUS_RECORD_NAME_SIZE 33
+
+/* What a record must be of to be gone on with. */
+typedef struct TusRecordKey {
+        const char *store; /* the path of its address: a host may get another name */
+        const char *name;  /* the manifest's, which names clip and digest */
+        uint64_t size_bytes;
+        Digest digest;
+} TusRecordKey;
+
+typedef struct TusRecord {
+        int dir, fd; /* -EBADF when nothing is kept */
+        char file[TUS_RECORD_NAME_SIZE];
+        char *object; /* the object's name, for people */
+        uint64_t part_size_bytes;
+        char upload[TUS_KEY_SIZE]; /* "": there is none (any more) */
+        int64_t expires_unix_sec;  /* of the unfinished upload; 0: never, as far as the server says */
+        bool with_checks;          /* its pieces are sent with their digests, to a server that refuses wrong ones */
+        uint64_t checked_bytes;    /* from the beginning on, the server checked the digest of each of these */
+        bool doubtful;             /* some that come after them went in unchecked */
+        /* Once all of the object is there. */
+        char manifest[TUS_KEY_SIZE]; /* "": there is none */
+        int64_t stored_unix_sec;
+        bool digest_known, read_back; /* as the manifest says */
+        bool done;                    /* the manifest is there, too */
+} TusRecord;
+
+/*
+ * Goes on with the record that is there, or makes one with this object name and part size. `dir` (borrowed) is negative when nothing
+ * is to be kept. -EBUSY when another transfer of this clip is still under way.
+ */
+int tus_record_open(int dir, const TusRecordKey *key, const char *object, uint64_t part_size_bytes, TusRecord **ret);
+/* The file stays. */
+TusRecord *tus_record_free(TusRecord *r);
+DEFINE_CLEANUP(TusRecord, tus_record_free);
+/* A new upload without bytes; "" when there is none any more. Forgets all that comes after it. */
+int tus_record_set_upload(TusRecord *r, const char *upload, int64_t expires_unix_sec, bool with_checks);
+int tus_record_set_checked(TusRecord *r, uint64_t bytes);
+int tus_record_set_doubtful(TusRecord *r);
+int tus_record_set_manifest(TusRecord *r, const char *manifest, int64_t stored_unix_sec, bool digest_known, bool read_back);
+int tus_record_set_done(TusRecord *r);
+int tus_record_remove(TusRecord *r);
+
+/* A record that is not needed any more. */
+typedef struct TusOld {
+        char file[TUS_RECORD_NAME_SIZE];
+        char upload[TUS_KEY_SIZE], manifest[TUS_KEY_SIZE]; /* of an unfinished one: to be ended; else "" */
+} TusOld;
+/*
+ * One of this store whose file is older than `unfinished_before` and not done, or older than `done_before`: 1, or 0 when there is
+ * none.
+ */
+int tus_record_find_old(int dir, const char *store, int64_t unfinished_before, int64_t done_before, TusOld *ret);
+int tus_record_remove_old(int dir, const TusOld *old);

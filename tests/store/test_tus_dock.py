@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A whole dock with its store on a real @tus/server: from cameras to receipts to the erase."""
+
+import atexit
+import os
+import signal
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import rack  # noqa: E402
+import tus_server  # noqa: E402
+from fault_proxy import FaultProxy  # noqa: E402
+from rack import TusPlace, make_clip  # noqa: E402
+from tus_world import MIB, tus_phase  # noqa: E402
+from unit_calls import calls, forbidden, traced, unit  # noqa: E402
+
+rack.enter()
+missing = tus_server.missing()
+assert missing is None, f"{missing} is missing: run 'make deps'"
+folder = tempfile.mkdtemp(prefix="tus-")
+signal.signal(signal.SIGTERM, lambda *a: sys.exit(1))
+
+
+def server(name, **options):
+    made = tus_server.TusServer(os.path.join(folder, name), **options)
+    atexit.register(made.close)
+    return made
+
+
+def cameras(sim, ports, size):
+    digests = {}
+    for n, port in enumerate(ports):
+        sim("camera", name=f"c{n}", type="ptp", serial=f"SN-c{n}", manufacturer="Acme", model="BC-1", firmware="1.2",
+            clips=[make_clip(f"DCIM/100/CLIP{k}.MP4", size(k), 10 * n + k) for k in range(3)])
+        digests[f"SN-c{n}"] = rack.sha256_of(sim("state", camera=f"c{n}", sha256=True))
+        sim("plug", camera=f"c{n}", port=port)
+    return digests
+
+
+def assert_stored_and_erased(d, sim, digests):
+    stored = d.stored()
+    for n, (serial, clips) in enumerate(digests.items()):
+        for path, digest in clips.items():
+            assert stored.get((serial, path)) == [digest], f"{serial} {path}: {stored.get((serial, path))}"
+        assert sim("state", camera=f"c{n}")["clips"] == [], "the camera is not erased"
+    assert all(event["strength"] == "digest" for event in d.events("receipted"))
+    d.check_chain()
+
+
+def erase_against(store, sim, dock, **more):
+    d = dock(["1-1.1", "1-1.2"], place=TusPlace(store, part_size="2M", **more)).start()
+    digests = cameras(sim, d.bays, lambda k: [0, 700_001, 7 * MIB][k])
+    for bay in (1, 2):
+        d.wait_state(bay, "ready", deadline=120)
+    assert_stored_and_erased(d, sim, digests)
+    assert len(d.objects()) == len(d.stored())
+
+
+def test_cameras_are_erased_against_the_receipts_of_a_server_that_checks(sim, dock):
+    erase_against(server("checks", checksum="yes"), sim, dock)
+
+
+def test_cameras_are_erased_against_the_receipts_of_a_server_that_is_read_back(sim, dock):
+    erase_against(server("reads"), sim, dock, read_back="yes")
+
+
+def test_receipts_of_size_erase_nothing(sim, dock):
+    d = dock(["1-1.1"], place=TusPlace(server("counts"), part_size="2M")).start()
+    digests = cameras(sim, d.bays, lambda k: 1000 + k)
+    d.wait(lambda: len(d.events("receipted")) == 3, "all receipts")
+    assert all(event["strength"] == "size" for event in d.events("receipted"))
+    d.wait_state(1, "quarantined", deadline=120)
+    assert "weaker than [policy] accept" in d.bay(1)["Reason"]
+    assert len(sim("state", camera="c0")["clips"]) == 3, "it was erased"
+    assert {path: [digest] for path, digest in digests["SN-c0"].items()} == {path: found for (_, path), found in d.stored().items()}
+
+
+def test_outage_and_killed_uplink_cost_time_only(sim, dock):
+    store = server("outage", checksum="yes")
+    proxy = FaultProxy(store.port, phase_of=lambda *request: tus_phase(store, *request))
+    proxy.bandwidth = 8 * MIB
+    d = dock(["1-1.1", "1-1.2"], place=TusPlace(store, endpoint=proxy.endpoint, part_size="2M")).start()
+    digests = cameras(sim, d.bays, lambda k: (5 + k) * MIB)
+    d.wait(lambda: proxy.body_bytes["patch"] > 7 * MIB, "some of it to be sent")
+    d.uplink.end(9)
+    proxy.bandwidth = None
+    phases = ["options", "sample", "create", "patch", "head", "manifest-create", "manifest-patch", "manifest-head"]
+    proxy.rules = [{"phase": phase, "action": "reset", "times": None} for phase in phases]
+    stored = len(d.manifests())
+    d.start_uplink()
+    d.wait(lambda: proxy.count("options") > 3, "the store to be asked in vain")
+    assert len(d.manifests()) == stored, "something counts as stored"
+    proxy.rules = []
+    for bay in (1, 2):
+        d.wait_state(bay, "ready", deadline=180)
+    assert_stored_and_erased(d, sim, digests)
+    assert proxy.body_bytes["patch"] <= 2 * (5 + 6 + 7) * MIB + 6 * 2 * MIB, "more was sent again than a piece of each"
+    proxy.close()
+
+
+def test_unit_and_drop_in_allow_all_that_it_takes(sim, dock):
+    """A system call or a socket that the unit would refuse shows here, not on a dock."""
+    store = server("traced", checksum="yes")
+    d = dock(["1-1.1"], place=TusPlace(store, endpoint=f"http://localhost:{store.port}", part_size="2M"))
+    build = rack.BUILD
+    d.start_uplink()
+    d.uplink.end()
+    rack.BUILD = traced(d.path("traced"), ["berth-uplink"])
+    try:
+        d.start()
+        digests = cameras(sim, d.bays, lambda k: [1000, 3 * MIB, 4 * MIB][k])
+        d.wait_state(1, "ready", deadline=300)
+        assert_stored_and_erased(d, sim, digests)
+        d.daemon.end()
+        d.uplink.end()
+    finally:
+        traces, rack.BUILD = rack.BUILD, build
+    found = calls(os.path.join(traces, "berth-uplink.calls"))
+    assert any(name == "socket" and rest.startswith("AF_INET") for name, rest in found), "the trace is not one"
+    # Name resolution asks the kernel which addresses there are, and does without an answer.
+    found = [(name, rest) for name, rest in found if not (name == "socket" and rest.startswith("AF_NETLINK"))]
+    wrong = forbidden(unit("berth-uplink.service", "network-store.conf"), found)
+    assert not wrong, f"berth-uplink.service would refuse: {', '.join(sorted(wrong))}"
+
+
+rack.run([test_cameras_are_erased_against_the_receipts_of_a_server_that_checks,
+          test_cameras_are_erased_against_the_receipts_of_a_server_that_is_read_back, test_receipts_of_size_erase_nothing,
+          test_outage_and_killed_uplink_cost_time_only, test_unit_and_drop_in_allow_all_that_it_takes])
