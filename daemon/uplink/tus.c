@@ -11,6 +11,7 @@
 #include "uplink/tus_private.h"
 
 #define RECORDS_FOLDER "tus"
+#define KEPT_FOLDER "tus-kept"
 
 typedef struct TusBackend {
         Backend backend; /* first */
@@ -26,7 +27,12 @@ static int tus_begin(Backend *b, Task *task) {
         case TASK_PUT:
                 return tus_put_begin(store_of(b), task);
         case TASK_CONFIRM:
+        case TASK_VERIFY:
                 return tus_confirm_begin(store_of(b), task);
+        case TASK_KEEP:
+                return tus_keep_begin(store_of(b), task);
+        case TASK_FETCH:
+                return tus_fetch_begin(store_of(b), task);
         default:
                 return tus_probe_begin(store_of(b), task);
         }
@@ -45,6 +51,7 @@ static Backend *tus_backend_free(Backend *b) {
         op_lanes_end(&s->lanes);
         s->token = tus_token_free(s->token);
         fd_close(s->records);
+        fd_close(s->kept);
         sd_event_unref(s->event);
         free(s->origin);
         free(s->name);
@@ -86,7 +93,8 @@ static int open_records(TusStore *s, const char *state_dir) {
         if (dir < 0)
                 return -errno;
         s->records = fd_open_dir(dir, RECORDS_FOLDER, 0700);
-        return s->records < 0 ? s->records : 0;
+        s->kept = fd_open_dir(dir, KEPT_FOLDER, 0700);
+        return s->records < 0 ? s->records : s->kept < 0 ? s->kept : 0;
 }
 
 int tus_backend_new(sd_event *event, const TusSettings *settings, unsigned puts_at_once, Backend **ret) {
@@ -106,7 +114,7 @@ int tus_backend_new(sd_event *event, const TusSettings *settings, unsigned puts_
                 return -ENOMEM;
         b->backend.ops = &tus_ops;
         s = &b->store;
-        s->records = -EBADF;
+        s->records = s->kept = -EBADF;
         s->event = sd_event_ref(event);
         s->read_back = settings->read_back;
         s->part_size_bytes = settings->part_size_bytes;

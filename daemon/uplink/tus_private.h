@@ -40,6 +40,7 @@ typedef struct TusStore {
         bool read_back;
         uint64_t part_size_bytes;
         int records; /* the folder of our records, or -EBADF */
+        int kept;    /* … of those of what is kept for good */
         TusPromises promises;
         OpLanes lanes;
 } TusStore;
@@ -211,3 +212,5 @@ bool tus_put_is_small(const TusPut *p);
 int tus_put_begin(TusStore *store, Task *task);
 int tus_confirm_begin(TusStore *store, Task *task);
 int tus_probe_begin(TusStore *store, Task *task);
+int tus_keep_begin(TusStore *store, Task *task);
+int tus_fetch_begin(TusStore *store, Task *task);

@@ -141,10 +141,10 @@ static ssize_t parse(TusRecord *r, char *text, const char *store, const TusRecor
 
         if (!line || parse_head(line, &head) < 0)
                 return -EBADMSG;
-        if (!text_equal(head.store, store) ||
-            (key && (!text_equal(head.name, key->name) || (uint64_t) head.size_bytes != key->size_bytes ||
-                     !digest_equal(&head.digest, &key->digest))))
+        if (!text_equal(head.store, store) || (key && !text_equal(head.name, key->name)))
                 k = -EBADMSG;
+        else if (key && ((uint64_t) head.size_bytes != key->size_bytes || !digest_equal(&head.digest, &key->digest)))
+                k = key->alone ? -EEXIST : -EBADMSG;
         else if (!(r->object = strdup(head.object)))
                 k = -ENOMEM;
         r->part_size_bytes = (uint64_t) head.part_size_bytes;
@@ -180,8 +180,8 @@ static int resume(TusRecord *r, const TusRecordKey *key) {
         if (k < 0)
                 return k;
         whole = parse(r, text, key->store, key);
-        if (whole == -ENOMEM)
-                return -ENOMEM;
+        if (whole == -ENOMEM || whole == -EEXIST)
+                return (int) whole;
         if (whole < 0) {
                 forget(r);
                 return 0;
@@ -240,20 +240,29 @@ static int create(TusRecord *r, const TusRecordKey *key) {
         return flock(r->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
-int tus_record_open(int dir, const TusRecordKey *key, const char *object, uint64_t part_size_bytes, TusRecord **ret) {
-        _cleanup_(tus_record_freep) TusRecord *r = calloc(1, sizeof(*r));
+static int name_file(const char *name, char ret[static TUS_RECORD_NAME_SIZE]) {
         char hex[DIGEST_HEX_SIZE];
         Digest digest;
+        int r;
+
+        r = digest_of(name, strlen(name), &digest);
+        if (r < 0)
+                return r;
+        (void) snprintf(ret, TUS_RECORD_NAME_SIZE, "%.*s", NAME_DIGITS, digest_to_hex(&digest, hex));
+        return 0;
+}
+
+int tus_record_open(int dir, const TusRecordKey *key, const char *object, uint64_t part_size_bytes, TusRecord **ret) {
+        _cleanup_(tus_record_freep) TusRecord *r = calloc(1, sizeof(*r));
         int k;
 
         if (!r)
                 return -ENOMEM;
         r->dir = dir;
         r->fd = -EBADF;
-        k = digest_of(key->name, strlen(key->name), &digest);
+        k = name_file(key->name, r->file);
         if (k < 0)
                 return k;
-        (void) snprintf(r->file, sizeof(r->file), "%.*s", NAME_DIGITS, digest_to_hex(&digest, hex));
         k = dir >= 0 ? resume(r, key) : 0;
         if (k < 0)
                 return k;
@@ -322,6 +331,29 @@ int tus_record_remove(TusRecord *r) {
                 return -errno;
         r->fd = fd_close(r->fd);
         return fd_sync_dir(r->dir);
+}
+
+int tus_record_find(int dir, const char *store, const char *name, char ret[static TUS_KEY_SIZE]) {
+        _cleanup_(freep) char *text = NULL;
+        char file[TUS_RECORD_NAME_SIZE];
+        TusRecord r = { .fd = -EBADF };
+        size_t size;
+        ssize_t whole;
+        int k;
+
+        if (dir < 0)
+                return 0;
+        k = name_file(name, file);
+        if (k >= 0)
+                k = fd_read_file(dir, file, FILE_SIZE_MAX, &text, &size);
+        if (k < 0)
+                return k == -ENOENT ? 0 : k;
+        whole = parse(&r, text, store, NULL);
+        free(r.object);
+        if (whole < 0 || !r.done)
+                return whole == -ENOMEM ? -ENOMEM : 0;
+        memcpy(ret, r.upload, TUS_KEY_SIZE);
+        return 1;
 }
 
 /* ---- Old ones ------------------------------------------------------------------------------------------------------ */

@@ -23,6 +23,7 @@ typedef struct TusRecordKey {
         const char *name;  /* the manifest's, which names clip and digest */
         uint64_t size_bytes;
         Digest digest;
+        bool alone; /* nothing else may ever have this name */
 } TusRecordKey;
 
 typedef struct TusRecord {
@@ -44,7 +45,8 @@ typedef struct TusRecord {
 
 /*
  * Goes on with the record that is there, or makes one with this object name and part size. `dir` (borrowed) is negative when nothing
- * is to be kept. -EBUSY when another transfer of this clip is still under way.
+ * is to be kept. -EBUSY when another transfer of this clip is still under way, -EEXIST when something else has a name that it must have
+ * alone.
  */
 int tus_record_open(int dir, const TusRecordKey *key, const char *object, uint64_t part_size_bytes, TusRecord **ret);
 /* The file stays. */
@@ -57,6 +59,8 @@ int tus_record_set_doubtful(TusRecord *r);
 int tus_record_set_manifest(TusRecord *r, const char *manifest, int64_t stored_unix_sec, bool digest_known, bool read_back);
 int tus_record_set_done(TusRecord *r);
 int tus_record_remove(TusRecord *r);
+/* The upload of what has that name and is done: 1, or 0 when there is none. */
+int tus_record_find(int dir, const char *store, const char *name, char ret[static TUS_KEY_SIZE]);
 
 /* A record that is not needed any more. */
 typedef struct TusOld {

@@ -186,6 +186,9 @@ static void on_confirm_read(TusOp *op, const TusResult *result) {
         Digest digest;
         int r;
 
+        if (result->outcome == TUS_GONE)
+                return tus_op_fail_store(op, "does not let the object %s be read (GET: %d)", confirm->object_key,
+                                         result->answer->status);
         if (result->outcome != TUS_OK)
                 return tus_op_fail(op, result, "reading an object back");
         r = tus_read_digest(op, &digest, &size);
@@ -199,7 +202,7 @@ static void on_confirm_read(TusOp *op, const TusResult *result) {
 
 static void on_good(TusOp *op) {
         /* What was not done when it was put is done now, where it is wanted. */
-        if (op->store->read_back && !op->check->strong)
+        if (op->task->kind == TASK_VERIFY || (op->store->read_back && !op->check->strong))
                 return tus_read(op, op->check->object, on_confirm_read);
         confirmed(op, op->check->strong);
 }

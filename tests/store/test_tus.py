@@ -370,6 +370,60 @@ def test_full_store_is_full():
     dock.end()
 
 
+def test_verification_reads_all_of_it():
+    dock = world.dock().start()
+    clip = dock.clip(5 * MIB)
+    receipt = dock.put(clip)
+    world.proxy.reset()
+    assert ask(dock, "Verify", "(sstay)", *confirmation(clip, receipt)) == "digest" and world.proxy.count("read") == 1
+    with open(os.path.join(world.store.folder, os.path.basename(receipt.object)), "r+b") as f:
+        f.write(b"x")
+    assert dock.confirm(clip, receipt) == "size"
+    assert "damaged" in refusal(dock, "Conflict", "Verify", "(sstay)", *confirmation(clip, receipt))
+    dock.end()
+
+
+def confirmation(clip, receipt):
+    return receipt.object, receipt.manifest, clip.size, bytes.fromhex(clip.sha256)
+
+
+def ask(dock, method, signature, *arguments):
+    return dock.finish(dock.begin(method, uplink.GLib.Variant(signature, arguments)))[0]
+
+
+def refusal(dock, name, method, signature, *arguments):
+    try:
+        ask(dock, method, signature, *arguments)
+    except uplink.Refused as e:
+        assert e.name == name, f"{e.name}: {e.text}"
+        return e.text
+    raise AssertionError("it was answered")
+
+
+def test_small_texts_are_kept_once_and_found_again():
+    for store, read_back in [(world.store, "no"), (world.store, "yes"), (world.server(checksum="yes"), "no")]:
+        proxy = world.proxy_of(store)
+        dock = world.dock(store=store, proxy=proxy, read_back=read_back).start()
+        key, text = f"checkpoints/north-gate/{dock.path('x').count('/'):08}", f"signed by {dock.folder}\n"
+        # The answer to each step is lost once.
+        proxy.reset(*[{"phase": phase, "action": "lost"} for phase in ["patch", "head"]])
+        assert ask(dock, "Keep", "(ss)", key, text) is False
+        proxy.reset()
+        assert ask(dock, "Keep", "(ss)", key, text) is True and proxy.count("create") == 0
+        assert ask(dock, "Fetch", "(s)", key) == text
+        assert "another text" in refusal(dock, "Conflict", "Keep", "(ss)", key, text + "more")
+        assert "knows of" in refusal(dock, "Gone", "Fetch", "(s)", "checkpoints/north-gate/99999999")
+        assert "no key" in refusal(dock, "Invalid", "Fetch", "(s)", "elsewhere/x")
+        assert "no key" in refusal(dock, "Invalid", "Keep", "(ss)", "objects/a/b/c", text)
+        found = [key for key, told in dock.all_metadata().items() if told.get("sha256") == hashlib.sha256(text.encode()).hexdigest()]
+        assert len(found) == 1 and dock.get(found[0]).decode() == text
+        # A manifest is fetched by the key that its receipt has.
+        clip = dock.clip(1000)
+        receipt = dock.put(clip)
+        assert json.loads(ask(dock, "Fetch", "(s)", receipt.manifest))["object"] == receipt.object
+        dock.end()
+
+
 def test_memory_is_bounded_whatever_the_size():
     world.proxy.reset()
     dock = world.dock(store=world.store, part_size="16M").start()
