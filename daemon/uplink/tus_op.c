@@ -139,12 +139,22 @@ static void say_of_store(const TusOp *op, const TusResult *result, const char *d
         }
 }
 
+/* It wants fewer clips at once: nothing is wrong with it, nor with this clip. */
+static bool asks_for_less(const TusOp *op, const TusResult *result) {
+        return op->task->kind == TASK_PUT && (result->answer->status == 429 || result->answer->status == 503);
+}
+
 void tus_op_fail(TusOp *op, const TusResult *result, const char *doing) {
         const char *name = op->store->name;
         Answer *answer = &op->task->answer;
         char what[WHAT_SIZE];
 
         describe(result->answer, what);
+        if (asks_for_less(op, result)) {
+                (void) answer_fail(answer, WIRE_UPLINK_E_BUSY, NULL, "the store %s asks for less while %s (%s)", name, doing, what);
+                answer->retry_after_sec = result->retry_after_sec;
+                return tus_op_end(op);
+        }
         switch (result->outcome) {
         case TUS_UNREACHABLE:
                 return op_fail_unreachable(&op->base, result->answer, doing);

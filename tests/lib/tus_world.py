@@ -79,11 +79,7 @@ class World:
 
 def kind_of(server, target):
     """What an upload is of, by the metadata that the server keeps."""
-    try:
-        metadata = server.told(target)["metadata"]
-    except (OSError, ValueError):
-        return "clip"
-    return kind_by(metadata)
+    return kind_by(server.told(target)["metadata"])
 
 
 def kind_by(metadata):
