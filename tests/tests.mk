@@ -127,6 +127,7 @@ EXTRA_sim_ptp_objects := $(EXTRA_sim_ptp)
 EXTRA_sim_ptp_faults := $(EXTRA_sim_ptp)
 
 # berthctl's parts: the archive comes before the floor that it stands on.
+EXTRA_c4 := $(LIB_proof)
 EXTRA_table := $(LIB_ctl)
 EXTRA_display := $(LIB_ctl)
 EXTRA_until := $(LIB_ctl)

@@ -26,5 +26,7 @@ int verb_custody(const Options *options) {
                 return custody_show_verb(options);
         if (text_equal(what, "verify"))
                 return custody_verify_verb(options);
-        return ctl_fail(CTL_USAGE, "'custody' is followed by 'show CLIP', 'verify' or 'checkpoint'");
+        if (text_equal(what, "export"))
+                return custody_export_verb(options);
+        return ctl_fail(CTL_USAGE, "'custody' is followed by 'show CLIP', 'verify', 'export' or 'checkpoint'");
 }

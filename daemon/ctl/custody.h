@@ -7,4 +7,5 @@
 #define CUSTODY_UPLINK "/run/berth-uplink/uplink.sock"
 
 int custody_verify_verb(const Options *options);
+int custody_export_verb(const Options *options);
 int custody_show_verb(const Options *options);

@@ -35,6 +35,7 @@ enum {
         OPTION_RULES_DIR,
         OPTION_STATE_DIR,
         OPTION_STORE,
+        OPTION_NO_STORE,
         OPTION_UPLINK,
 };
 
@@ -62,6 +63,7 @@ static const struct option long_options[] = {
         { "rules-dir", required_argument, NULL, OPTION_RULES_DIR },
         { "state-dir", required_argument, NULL, OPTION_STATE_DIR },
         { "store", no_argument, NULL, OPTION_STORE },
+        { "no-store", no_argument, NULL, OPTION_NO_STORE },
         { "uplink", required_argument, NULL, OPTION_UPLINK },
         { "lines", required_argument, NULL, 'n' },
         { "follow", no_argument, NULL, 'f' },
@@ -104,7 +106,7 @@ static const Verb verbs[] = {
         { "bay", verb_bay, 0, UINT_MAX },
         { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
         { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
-        { "custody", verb_custody, TAKES_STATE, UINT_MAX },
+        { "custody", verb_custody, TAKES_STATE | TAKES_CAMERA, UINT_MAX },
         { "dock", verb_dock, 0, UINT_MAX },
 };
 
@@ -132,6 +134,7 @@ static void print_help(void) {
               "  clip erase ID           the same for one clip\n"
               "  custody show CLIP       the record of one clip\n"
               "  custody verify          is all of the dock's evidence as it was? (no daemon is needed)\n"
+              "  custody export CLIP|FROM..TO|--camera=SERIAL DIR|FILE.tar   what verifies without Berth\n"
               "  custody checkpoint      sign the custody log as it is now\n"
               "  dock show               who the dock is, and by which key it signs; dock rotate-key: it gets another one\n"
               "\n"
@@ -170,9 +173,10 @@ static void print_help(void) {
               "      --clip=ID         this clip\n"
               "      --camera=SERIAL   all that is known of this camera, and what will come of it\n"
               "      --case=NAME       for this case; hold release with nothing else: all that is held for it\n"
-              "custody verify:\n"
+              "custody verify, custody export:\n"
               "      --state-dir=DIR   the state folder, or a copy of it (default /var/lib/berth)\n"
               "      --store           compare with the store, too, by berth-uplink\n"
+              "      --no-store        export without the store's manifests\n"
               "      --uplink=SOCKET   where berth-uplink listens\n"
               "model-check:\n"
               "      --models-dir=DIR  the shipped models\n"
@@ -288,6 +292,9 @@ static int parse_option(int c, const char *value, Options *o) {
         case OPTION_STORE:
                 o->with_store = true;
                 return -1;
+        case OPTION_NO_STORE:
+                o->no_store = true;
+                return -1;
         case OPTION_UPLINK:
                 o->uplink_socket = value;
                 return -1;
@@ -331,6 +338,7 @@ static unsigned option_takers(int c) {
                 return TAKES_FILES;
         case OPTION_STATE_DIR:
         case OPTION_STORE:
+        case OPTION_NO_STORE:
         case OPTION_UPLINK:
                 return TAKES_STATE;
         default:
