@@ -180,7 +180,7 @@ static void change(const Dock *d, uint32_t n) {
 
         (void) d;
         /* Not under the hands of the dock: a camera that lies in a bay records nothing. */
-        if (!c || !c->on_camera || world->cameras[c->camera].bay >= 0 || c->size_bytes < 100 || c->size_bytes > WIRE_BLOCK_SIZE)
+        if (!c || !c->on_camera || world->cameras[c->camera].bay >= 0 || c->size_bytes < 100)
                 return;
         if (!world_record(c->camera, 0, (uint32_t) (c - world->contents)))
                 return;
@@ -308,6 +308,25 @@ static void happen(Dock *d, const Event *e) {
 
 /* ---- The end: no clip is stuck ----------------------------------------------------------------------------------------- */
 
+/* What is in the spool goes to the store although nobody puts its camera in again. */
+static void settle_store(Dock *d) {
+        for (unsigned round = 0; round < SETTLE_ROUNDS && d->manager->unstored_clips > 0; round++) {
+                uint64_t due = time_next_due_usec();
+
+                if (fake_uplink_pending() > 0)
+                        fake_uplink_answer(0, 0);
+                else if (fake_worker_pending() > 0)
+                        fake_worker_answer(0, 0);
+                else if (due == UINT64_MAX)
+                        break;
+                else
+                        time_pass(due > world->boottime_usec ? due - world->boottime_usec : 1000);
+                run_until_quiet(d);
+        }
+        if (d->manager->unstored_clips > 0)
+                world_fail("%llu clips do not get to the store although all is well", (unsigned long long) d->manager->unstored_clips);
+}
+
 static void end_trouble(Dock *d) {
         world->crash_in = 0;
         world->scarce = false;
@@ -315,6 +334,8 @@ static void end_trouble(Dock *d) {
         fake_uplink_tell();
         if (manager_uploads_are_paused(d->manager))
                 order_pause(d);
+        run_until_quiet(d);
+        settle_store(d);
         for (uint32_t i = 0; i < CAMERAS; i++) {
                 /* Its order may be on record although its answer never came. */
                 world->cameras[i].held = true;

@@ -56,8 +56,8 @@ static Event make_event(void) {
                 uint32_t weight;
         } weights[] = {
                 { EVENT_ANSWER, 560 }, { EVENT_TROUBLE, 60 }, { EVENT_DIE, 6 },   { EVENT_PLUG, 50 },   { EVENT_UNPLUG, 14 },
-                { EVENT_RECORD, 40 },  { EVENT_CHANGE, 4 },   { EVENT_STORE, 8 }, { EVENT_TIME, 70 },   { EVENT_CRASH, 8 },
-                { EVENT_CRASH_IN, 12 }, { EVENT_STOP, 4 },    { EVENT_PAUSE, 4 }, { EVENT_NOW, 8 },     { EVENT_HOLD, 8 },
+                { EVENT_RECORD, 40 },  { EVENT_CHANGE, 12 },   { EVENT_STORE, 8 }, { EVENT_TIME, 70 },   { EVENT_CRASH, 8 },
+                { EVENT_CRASH_IN, 12 }, { EVENT_STOP, 4 },    { EVENT_PAUSE, 4 }, { EVENT_NOW, 8 },     { EVENT_HOLD, 20 },
                 { EVENT_LOSE, 3 },     { EVENT_ROT, 3 },      { EVENT_CLOCK, 3 },
                 { EVENT_ROOM, 5 },
         };

@@ -102,7 +102,8 @@ size_t world_list(uint32_t camera, uint32_t ret[static LISTED_MAX]) {
 }
 
 Content *world_record(uint32_t camera, uint32_t size_class, uint32_t over) {
-        static const uint64_t sizes[] = { 0, 1, 100, 4096, 70000, 100, 3, WIRE_BLOCK_SIZE + 7, 2 * WIRE_BLOCK_SIZE, 5, 6, 1000 };
+        static const uint64_t sizes[] = { 0, 1, 100, 4096, 70000, 100, 3, WIRE_BLOCK_SIZE + 7, 2 * WIRE_BLOCK_SIZE, 5,
+                                           2 * WIRE_BLOCK_SIZE + 100, 1000 };
         uint32_t listed[LISTED_MAX], n = world->n_contents;
         Content *c = &world->contents[n];
 
