@@ -13,11 +13,22 @@ MIB = 1 << 20
 STORE = "/srv/berth"
 STATE = "/var/lib/berth"
 
-# What README.md tells the admin, with a disk for the state folder and one for the store.
+# A disk for the state folder and one for the store.
+MAKE_DISKS = """
+set -e
+for disk in state store; do
+        mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 /dev/disk/by-id/virtio-$disk
+done
+"""
+# The kernel writes nothing to the disks before somebody syncs it.
+LAZY_DISKS = """
+sysctl -q vm.dirty_writeback_centisecs=0 vm.dirty_expire_centisecs=360000
+mount() { command mount -o commit=3600 "$@"; }
+"""
+# What README.md tells the admin.
 INSTALL = f"""
 set -e
 for place in {STATE}:state {STORE}:store; do
-        mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 /dev/disk/by-id/virtio-${{place#*:}}
         mkdir -p ${{place%:*}}
         mount /dev/disk/by-id/virtio-${{place#*:}} ${{place%:*}}
 done
@@ -35,31 +46,53 @@ chmod 700 {STATE}
 
 
 class GuestDock:
-    """`ports` become bays 1, 2, …; settings are text that is added to berthd.conf."""
+    """`ports` become bays 1, 2, …; settings are text that is added to berthd.conf. With `lazy_disks` a power cut takes all that was not
+    synced."""
 
-    def __init__(self, ports, settings="", **options):
+    def __init__(self, ports, settings="", lazy_disks=False, **options):
         self.scratch = tempfile.TemporaryDirectory(prefix="berth-guest-")
         folder = self.scratch.name
-        disks = {"berth": f"{IMAGE}/berth.tar", "state": disk(f"{folder}/state", 2048 * MIB), "store": disk(f"{folder}/store", 2048 * MIB)}
-        self.guest = Guest(folder, disks, read_only=["berth"], **options)
-        self.watch = None
+        self.disks = {"berth": f"{IMAGE}/berth.tar"}
+        self.disks.update({name: disk(f"{folder}/{name}", 2048 * MIB) for name in ("state", "store")})
+        self.ports, self.settings, self.lazy_disks, self.options = ports, settings, lazy_disks, options
+        self.guest = self.watch = None
         self.dock, self.bays, self.cameras = {}, {}, {}
-        self.ports = []
         self.judged = set()
         try:
-            self.guest.run(INSTALL, 400)
-            self.configure(ports, settings)
-            self.guest.run("systemctl enable --now berth-uplink.socket berthd")
-            self._start_watch()
+            self.boot(make_disks=True)
         except BaseException as e:
             why = f"{e}\n{self.journal()}"
             self.close()
             raise GuestError(f"Berth does not run in the guest: {why}") from e
 
+    def boot(self, make_disks=False, start=True):
+        """From cold, on the disks as they are."""
+        self.guest = Guest(self.scratch.name, self.disks, read_only=["berth"], **self.options)
+        self.redirects = False
+        if make_disks:
+            self.guest.run(MAKE_DISKS, 240)
+        self.guest.run((LAZY_DISKS if self.lazy_disks else "") + INSTALL, 240)
+        self.configure(self.ports, self.settings)
+        if start:
+            self.start()
+
+    def start(self):
+        self.guest.run("systemctl enable --now berth-uplink.socket berthd", 120)
+        self._start_watch()
+
+    def cut_power(self):
+        """What the guest had not given to its disks is gone; boot() is next."""
+        if self.watch:
+            self.watch.sock.close()
+            self.watch = None
+        self.dock, self.bays, self.cameras = {}, {}, {}
+        self.guest.close()
+
     def close(self):
         if self.watch:
             self.watch.sock.close()
-        self.guest.close()
+        if self.guest:
+            self.guest.close()
         self.scratch.cleanup()
 
     def configure(self, ports, settings=""):
@@ -155,7 +188,7 @@ class GuestDock:
 
     def journal(self, lines=160):
         """What Berth, udev and the kernel said last, in the order in which they did, and what is on the bus."""
-        if not self.guest.agent:
+        if not self.guest or not self.guest.agent:
             return ""
         units = ("berthd", "berth-uplink", "systemd-udevd")
         told = " + ".join(["UNIT=berthd.service", "_TRANSPORT=kernel", *(f"_SYSTEMD_UNIT={unit}.service" for unit in units)])
