@@ -176,8 +176,8 @@ check-sim: all tests ## integration tests in the simulated rack
 # Against stores that others wrote, each started by the test program that needs it.
 STORE_SCRIPTS := $(wildcard tests/store/test_*.py)
 .PHONY: check-store
-check-store: all tests ## stores on the network against a real Ceph and a real tus server, behind a proxy that fails on purpose
-	@$(RUN) --deadline 480 $(STORE_SCRIPTS)
+check-store: all tests crash-points ## stores on the network against a real Ceph and a real tus server, behind a proxy that fails on purpose
+	@$(CRASH_RUN) --deadline 900 $(STORE_SCRIPTS)
 
 check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/demo/run </dev/null
@@ -192,16 +192,17 @@ $(REDIR): $(REDIR_OBJECTS) $(LIB_base)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,$(PKGS_base) libusbredirparser-0.5)
 VM_SCRIPTS := $(wildcard tests/vm/test_*.py)
+VM_DEADLINE ?= 1500
 .PHONY: check-vm run-vm
 check-vm: ## the installed Berth on Debian's kernel, in QEMU; installs what that needs
 	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_VM)
 	@$(MAKE) --no-print-directory $(PARALLEL) run-vm
-run-vm: all $(REDIR)
+run-vm: all $(REDIR) $(PRELOADS)
 	@tests/vm/build-guest '$(BUILD)-vm'
 	@rm -rf '$(BUILD)-vm/root'
 	@$(MAKE) --no-print-directory install DESTDIR='$(abspath $(BUILD))-vm/root' >'$(BUILD)-vm/install.log'
 	@tar --owner=0 --group=0 -C '$(BUILD)-vm/root' -cf '$(BUILD)-vm/berth.tar' .
-	@$(RUN) --jobs 1 --deadline 900 $(VM_SCRIPTS)
+	@$(RUN) --jobs 1 --deadline $(VM_DEADLINE) $(VM_SCRIPTS)
 
 # SIGKILL of any of the processes at random moments, and at each crash point; the long form takes KILLS= and DEEP=.
 KILLS ?= 10000
@@ -210,8 +211,9 @@ DEEP ?= 6
 check-crash: all tests crash-points check-property ## 200 random kills, each crash point once, random sequences
 	@$(RUN) --deadline 900 tests/crash/kills.py
 	@$(CRASH_RUN) --deadline 1800 tests/crash/matrix.py
-soak: all tests crash-points mutants ## KILLS random kills (default 10000), each crash point at several of its passes, an hour of sequences
+soak: all tests crash-points mutants ## KILLS random kills (default 10000), crash points at several of their passes, an hour of sequences, 20 power cuts
 	@PROPERTY_SECONDS=3600 BERTH_SRC='$(CURDIR)' $(PROPERTY)
+	@POWER_CUTS=20 $(MAKE) --no-print-directory run-vm VM_SCRIPTS=tests/vm/test_power.py VM_DEADLINE=14400
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/kills.py $(KILLS)
 	@BERTH_CRASH_BUILD='$(abspath $(BUILD))-crash' BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/matrix.py --deep $(DEEP)
 

@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 
 PROGRAMS = ("berthd", "berth-bay", "berth-uplink")
+# Of the s3 store: tests/store/test_s3_crash.py passes them.
+S3_POINTS = ("berth-uplink store-", "berth-uplink record-", "berth-uplink orphan-", "berth-uplink replace")
 NAME_SIZE = 128
 PASSED_MAX = 32768
 HEAD = struct.Struct(f"={NAME_SIZE}sIIII")  # armed, at, hits, fired, n_passed
