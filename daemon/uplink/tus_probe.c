@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "uplink/tus_private.h"
 
@@ -139,18 +138,20 @@ static int save_sample(TusOp *op) {
 
 /* ---- The end ------------------------------------------------------------------------------------------------------- */
 
-static void on_saved(TusOp *op, int result) {
-        TusStore *store = op->store;
-        bool strong = look_of(op)->promises.checks || store->read_back;
+/* It is well, and yet an admin should know. */
+static void tell_weakness(const TusOp *op) {
+        if (!op->store->promises.checks && !op->store->read_back)
+                (void) snprintf(op->task->answer.text, sizeof(op->task->answer.text),
+                                "but %s cannot vouch for digests: its receipts say size, which allows no erase unless accept in "
+                                "berthd.conf says so; read_back = yes in [store] makes them say digest",
+                                op->store->name);
+}
 
+static void on_saved(TusOp *op, int result) {
         (void) result;
-        if (!strong && (!store->promises.known || store->promises.checks))
-                log_notice(NULL,
-                           "The store %s cannot vouch for digests: its receipts say `size`, which allow no erase unless `accept` in "
-                           "berthd.conf says so; read_back = yes in [store] makes them say `digest`",
-                           store->name);
         look_of(op)->promises.known = true;
-        store->promises = look_of(op)->promises;
+        op->store->promises = look_of(op)->promises;
+        tell_weakness(op);
         sweep(op);
 }
 
@@ -319,8 +320,10 @@ static void on_options(TusOp *op, const TusResult *result) {
         l->offers_sha256 = tus_list_has(extensions, "checksum") && tus_list_has(algorithms, "sha256");
         if (http_header(result->answer, "tus-max-size", max, sizeof(max)) && tus_number(max, &l->promises.size_max_bytes) < 0)
                 return tus_op_fail_store(op, "says a largest size that is no number (Tus-Max-Size)");
-        if (!op->task->probe.thorough && op->store->promises.known)
+        if (!op->task->probe.thorough && op->store->promises.known) {
+                tell_weakness(op);
                 return tus_op_end(op);
+        }
         tus_op_job(op, load_sample, on_sample_loaded);
 }
 

@@ -80,6 +80,14 @@ def test_read_back_makes_it_a_digest():
     dock.end()
 
 
+def test_server_that_cannot_vouch_for_digests_is_told_of():
+    for store, settings, weak in [(world.store, {}, True), (world.store, {"read_back": "yes"}, False),
+                                  (world.server(checksum="yes"), {}, False)]:
+        dock = world.dock(store=store, **settings).start()
+        assert ("cannot vouch for digests" in dock.state()[1]) == weak, dock.state()
+        dock.end()
+
+
 def test_confirm_reads_back_what_was_not():
     dock = world.dock().start()
     clip = dock.clip(5 * MIB)
