@@ -230,13 +230,26 @@ int tus_keep_begin(TusStore *store, Task *task) {
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
 
+/* It gives nothing: because it has nothing, or since it lets nothing be read? */
+static void on_fetched_head(TusOp *op, const TusResult *result) {
+        const char *key = op->task->fetch.key;
+
+        if (result->outcome != TUS_OK && result->outcome != TUS_GONE)
+                return tus_op_fail(op, result, "asking for a small text");
+        if (result->outcome == TUS_OK)
+                (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
+                                   "the store %s has %s, and does not let it be read (GET)", op->store->name, key);
+        else
+                (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_GONE, NULL, "there is no %s in the store", key);
+        tus_op_end(op);
+}
+
 static void on_fetched(TusOp *op, const TusResult *result) {
         Task *task = op->task;
 
         if (result->outcome == TUS_GONE)
-                (void) answer_fail(&task->answer, WIRE_UPLINK_E_GONE, NULL,
-                                   "there is no %s in the store, or it lets nothing be read", task->fetch.key);
-        else if (result->outcome != TUS_OK)
+                return tus_call_send(op, tus_call_new(op, "HEAD", keep_of(op)->key), on_fetched_head);
+        if (result->outcome != TUS_OK)
                 return tus_op_fail(op, result, "reading a small text");
         else if (result->answer->body_size > MANIFEST_SIZE_MAX ||
                  task_take_text(task, result->answer->body, result->answer->body_size) < 0)
@@ -267,9 +280,10 @@ int tus_fetch_begin(TusStore *store, Task *task) {
         r = begin(store, task, &k);
         if (r < 0)
                 return r;
-        if (tus_key_is_valid(key))
-                tus_call_send(&k->op, tus_call_new(&k->op, "GET", key), on_fetched);
-        else if (layout_parse_small_key(key, &small) >= 0)
+        if (tus_key_is_valid(key)) {
+                memcpy(k->key, key, strlen(key) + 1);
+                tus_call_send(&k->op, tus_call_new(&k->op, "GET", k->key), on_fetched);
+        } else if (layout_parse_small_key(key, &small) >= 0)
                 tus_op_job(&k->op, find_upload, on_upload_found);
         else {
                 (void) answer_fail(&task->answer, WIRE_UPLINK_E_INVALID, NULL, "%s is no key of a small text", key);

@@ -186,9 +186,13 @@ static void on_confirm_read(TusOp *op, const TusResult *result) {
         Digest digest;
         int r;
 
-        if (result->outcome == TUS_GONE)
-                return tus_op_fail_store(op, "does not let the object %s be read (GET: %d)", confirm->object_key,
-                                         result->answer->status);
+        /* It was there a moment ago. */
+        if (result->outcome == TUS_GONE) {
+                (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
+                                   "the store %s has the object %s, and does not let it be read (GET)", op->store->name,
+                                   confirm->object_key);
+                return tus_op_end(op);
+        }
         if (result->outcome != TUS_OK)
                 return tus_op_fail(op, result, "reading an object back");
         r = tus_read_digest(op, &digest, &size);

@@ -429,6 +429,13 @@ def test_small_texts_are_kept_once_and_found_again():
         clip = dock.clip(1000)
         receipt = dock.put(clip)
         assert json.loads(ask(dock, "Fetch", "(s)", receipt.manifest))["object"] == receipt.object
+        # A server that lets nothing be read is not one that has lost it.
+        proxy.reset(*[{"phase": phase, "action": "status", "status": 404, "times": None} for phase in ["read", "manifest-read"]])
+        for what in [key, receipt.manifest]:
+            assert "does not let it be read" in refusal(dock, "Unavailable", "Fetch", "(s)", what)
+        proxy.reset()
+        store.curl(receipt.manifest, "-X", "DELETE", "-H", "Tus-Resumable: 1.0.0")
+        assert "there is no" in refusal(dock, "Gone", "Fetch", "(s)", receipt.manifest)
         dock.end()
 
 

@@ -3,8 +3,10 @@
 """A whole dock with its store on a real @tus/server: from cameras to receipts to the erase."""
 
 import atexit
+import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 
@@ -49,6 +51,12 @@ def assert_stored_and_erased(d, sim, digests):
     d.check_chain()
 
 
+def ctl(*arguments):
+    done = subprocess.run([f"{rack.BUILD}/berthctl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
 def erase_against(store, sim, dock, **more):
     d = dock(["1-1.1", "1-1.2"], place=TusPlace(store, part_size="2M", **more)).start()
     digests = cameras(sim, d.bays, lambda k: [0, 700_001, 7 * MIB][k])
@@ -56,6 +64,12 @@ def erase_against(store, sim, dock, **more):
         d.wait_state(bay, "ready", deadline=120)
     assert_stored_and_erased(d, sim, digests)
     assert len(d.objects()) == len(d.stored())
+    # All of the evidence, what lies in the store included, by the keys that the server made up.
+    ctl("custody", "checkpoint")
+    d.wait(lambda: not d.rows("SELECT 1 FROM statements WHERE state = 'waiting'"), "the checkpoint in the store")
+    done = ctl("custody", "verify", "--json", f"--state-dir={d.state}", "--store", f"--uplink={d.path('uplink.sock')}")
+    counts = json.loads(done.stdout)["counts"]
+    assert counts["stored_clips"] == 6 and counts["stored_statements"] >= 1, counts
 
 
 def test_cameras_are_erased_against_the_receipts_of_a_server_that_checks(sim, dock):
