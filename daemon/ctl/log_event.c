@@ -14,6 +14,7 @@
 static const char *const members_elsewhere[] = {
         "seq", "prev", "event", "time", "boot", "boottime_usec", "synchronised", "docking_id", "camera_id", "clip_id",
         "bay", "serial", "path", "reason", "flags", "head", "tail", "descriptors",
+        "statement", "signature",
 };
 
 static bool is_elsewhere(const char *key) {
@@ -37,6 +38,14 @@ static void put_ranges(FILE *f, const char *key, const json_t *ranges) {
                         json_integer_value(json_array_get(range, 0)), json_integer_value(json_array_get(range, 1)));
 }
 
+/* "a,b" */
+static void put_texts(FILE *f, const char *key, const json_t *texts) {
+        size_t i;
+        json_t *text;
+        json_array_foreach(texts, i, text)
+                fprintf(f, "%s%s%s%s", i == 0 ? " " : ",", i == 0 ? key : "", i == 0 ? "=" : "", json_string_value(text) ?: "");
+}
+
 static void put_member(FILE *f, const char *key, const json_t *value) {
         if (json_is_string(value)) {
                 const char *text = json_string_value(value);
@@ -46,6 +55,8 @@ static void put_member(FILE *f, const char *key, const json_t *value) {
                 fprintf(f, " %s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
         else if (json_is_array(value) && text_equal(key, "ranges"))
                 put_ranges(f, key, value);
+        else if (json_is_array(value) && json_is_string(json_array_get(value, 0)))
+                put_texts(f, key, value);
         else if (json_is_boolean(value))
                 fprintf(f, " %s=%s", key, json_is_true(value) ? "yes" : "no");
 }

@@ -229,11 +229,26 @@ static int judge_sealed(void *userdata, uint64_t clip_id, const char *name) {
         return SPOOL_STAYS;
 }
 
-static int record_start(Manager *m) {
-        Fact fact = { .kind = FACT_DAEMON_STARTED, .text = BERTH_VERSION };
+/* Settings go on record when they are not those of the last start. */
+static int record_settings(Manager *m) {
+        Fact fact = { .kind = FACT_SETTINGS, .text = m->settings->written };
+        _cleanup_(freep) char *before = NULL;
+        int r;
 
+        r = store_settings(m->store, &before);
+        if (r < 0 || !fact.text || text_equal(before, fact.text))
+                return r;
         manager_moment(m, &fact.at);
         return store_put(m->store, &fact, NULL, NULL);
+}
+
+static int record_start(Manager *m) {
+        Fact fact = { .kind = FACT_DAEMON_STARTED, .text = BERTH_VERSION };
+        int r;
+
+        manager_moment(m, &fact.at);
+        r = store_put(m->store, &fact, NULL, NULL);
+        return r < 0 ? r : record_settings(m);
 }
 
 /* A daemon that was killed may have left a port without power: nobody else would give it back. */

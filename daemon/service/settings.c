@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/canonical.h"
 #include "base/statement.h"
 #include "base/text.h"
 
@@ -35,6 +36,7 @@ static void bay_setting_clear(BaySetting *bay) {
 Settings *settings_free(Settings *s) {
         if (!s)
                 return NULL;
+        free(s->written);
         free(s->name);
         free(s->state_dir);
         free(s->plugin_dir);
@@ -385,6 +387,38 @@ static int check_whole(const Settings *s, const char *path, ConfError *error) {
         return 0;
 }
 
+typedef struct Reading {
+        Settings *settings;
+        json_t *written;
+} Reading;
+
+/* Everything that counts is noted as it was written, whatever it means; a key that is there twice as it was written last. */
+static int take_line(const ConfLine *line, void *userdata, ConfError *error) {
+        Reading *reading = userdata;
+        _cleanup_(freep) char *key = NULL;
+        int r;
+
+        r = parse_line(line, reading->settings, error);
+        if (r < 0 || !line->key)
+                return r;
+        key = text_format("%s%s%s.%s", line->section, line->name[0] ? " " : "", line->name, line->key);
+        return !key || json_object_set_new(reading->written, key, json_string(line->value)) < 0 ? -ENOMEM : r;
+}
+
+static int read_file(const char *path, Settings *s, ConfError *error) {
+        _cleanup_(json_decrefp) json_t *written = json_object();
+        Reading reading = { .settings = s, .written = written };
+        int r;
+
+        if (!written)
+                return -ENOMEM;
+        r = conf_parse_file(path, take_line, &reading, error);
+        if (r < 0)
+                return r;
+        s->written = canonical_text(written);
+        return s->written ? 0 : -ENOMEM;
+}
+
 int settings_load(const char *path, Settings **ret, ConfError *error) {
         _cleanup_(settings_freep) Settings *s = NULL;
         int r;
@@ -406,7 +440,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         s->backoff_min_usec = 2 * USEC_PER_SEC;
         s->backoff_max_usec = 300 * USEC_PER_SEC;
         s->reconcile_usec = 30 * USEC_PER_SEC;
-        r = conf_parse_file(path, parse_line, s, error);
+        r = read_file(path, s, error);
         if (r < 0)
                 return r;
         r = fill_defaults(s);

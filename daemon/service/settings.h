@@ -23,6 +23,7 @@ typedef struct BaySetting {
 #define RESERVE_MIN_BYTES (16 * MIB)
 
 typedef struct Settings {
+        char *written; /* what the file says, for the custody log: canonical JSON, "section.key" to value */
         /* [dock] */
         char *name;
         char *state_dir;

@@ -286,7 +286,8 @@ int event_new(Writer *w, const Fact *f, const Subject *s, json_t **ret) {
         put_text(&b, "bay", s->bay);
         put_text(&b, "serial", s->serial);
         put_text(&b, "path", s->path);
-        put_text(&b, text_key(f->kind), f->text);
+        if (f->kind != FACT_SETTINGS)
+                put_text(&b, text_key(f->kind), f->text);
         if (f->by_operator) {
                 put_uint(&b, "operator_uid", f->operator_uid);
                 put_text(&b, "operator", f->operator_name);

@@ -60,6 +60,7 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_KEY_REPLACED] = "key-replaced",
         [FACT_CHECKPOINT] = "checkpoint",
         [FACT_STATEMENT_STORED] = "statement-stored",
+        [FACT_SETTINGS] = "settings",
         [FACT_STATEMENT_REFUSED] = "statement-refused",
 };
 
@@ -269,7 +270,9 @@ int fact_copy(const Fact *f, Fact *ret) {
         }
         n = fact_strings(&copy, strings);
         for (i = 0; i < n && r >= 0; i++) {
-                size_t max = holds_descriptors(f) && strings[i] == &copy.usb.descriptors_hex ? FACT_DESCRIPTORS_MAX : FACT_TEXT_MAX;
+                bool large = (holds_descriptors(f) && strings[i] == &copy.usb.descriptors_hex) ||
+                             (f->kind == FACT_SETTINGS && strings[i] == &copy.text);
+                size_t max = large ? FACT_DESCRIPTORS_MAX : FACT_TEXT_MAX;
                 const char *s = *strings[i];
 
                 if (!s)

@@ -72,6 +72,7 @@ typedef enum FactKind {
         FACT_KEY_REPLACED,      /* another key takes over, and the one before it is lost: text: whose word that is */
         FACT_CHECKPOINT,        /* signs all that is in the chain so far; text: what for */
         FACT_STATEMENT_STORED,  /* a checkpoint, or another signed statement, lies in the store (no custody event) */
+        FACT_SETTINGS,          /* what the daemon goes by is not as at its last start; text: canonical JSON, key to value */
         FACT_STATEMENT_REFUSED, /* the store holds something else under its key: text */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,

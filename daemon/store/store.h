@@ -224,6 +224,9 @@ typedef struct CopyEvidence {
 /* -ENOENT for a clip that was not copied. */
 int store_copy_evidence(Store *s, uint64_t clip_id, CopyEvidence *ret);
 
+/* The settings of the last start, as FACT_SETTINGS has them; "{}" before the first. The caller frees. */
+int store_settings(Store *s, char **ret);
+
 /* The dock's key, by the last event that tells of one. */
 typedef struct DockKey {
         char dock_id[DOCK_ID_SIZE];

@@ -118,6 +118,8 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_EJECTED:
                 return change_apply(w, f);
         case FACT_DAEMON_STARTED:
+        case FACT_SETTINGS:
+                return run_apply(w, f);
         case FACT_DOCKED:
         case FACT_IDENTIFIED:
         case FACT_UNDOCKED:

@@ -42,6 +42,7 @@ int writer_apply(Writer *w, const Fact *f);
 
 int camera_apply(Writer *w, const Fact *f);
 int docking_apply(Writer *w, const Fact *f);
+int run_apply(Writer *w, const Fact *f);
 int change_apply(Writer *w, const Fact *f);
 int clip_apply(Writer *w, const Fact *f);
 int block_apply(Writer *w, const Fact *f);
