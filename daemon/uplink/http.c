@@ -430,6 +430,7 @@ static int set_connection(const Http *h, CURL *easy) {
             (r = SET(easy, CURLOPT_BUFFERSIZE, 128L * 1024)) < 0 ||
             (r = SET(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2)) < 0 ||
             (r = SET(easy, CURLOPT_PROXY, h->proxy ? h->proxy : "")) < 0 ||
+            (r = SET(easy, CURLOPT_NOPROXY, "")) < 0 || /* or the environment's no_proxy is heeded */
             (r = SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L)) < 0)
                 return r;
         if (h->ca_file && ((r = SET(easy, CURLOPT_CAINFO, h->ca_file)) < 0 || (r = SET(easy, CURLOPT_CAPATH, NULL)) < 0))

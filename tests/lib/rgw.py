@@ -14,6 +14,7 @@ import urllib.parse
 import uuid
 
 ACCESS_KEY, SECRET_KEY = "BERTHTEST", "berth/test+secret"
+KMS_KEY = "berth-test-key"
 NEEDED = ["ceph", "ceph-authtool", "ceph-mgr", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin"]
 
 CONFIG = """[global]
@@ -75,6 +76,10 @@ rgw_thread_pool_size = 32
 rgw_enable_usage_log = false
 rgw_gc_obj_min_wait = 5
 rgw_gc_processor_period = 5
+rgw_dns_name = localhost
+rgw_crypt_require_ssl = false
+rgw_crypt_s3_kms_backend = testing
+rgw_crypt_s3_kms_encryption_keys = {kms_key}=dGhpcnR5LXR3byBieXRlcyBvZiBhIHRlc3Qga2V5ISE=
 """
 
 
@@ -106,7 +111,7 @@ class Rgw:
         self.fsid = str(uuid.uuid4())
         with open(self.path("ceph.conf"), "w", encoding="ascii") as f:
             f.write(CONFIG.format(folder=folder, fsid=self.fsid, port=self.port, mon=self.port + 100, mon1=self.port + 101,
-                                  first=self.port + 200, last=self.port + 299, objectstore=objectstore, size=size))
+                                  first=self.port + 200, last=self.port + 299, objectstore=objectstore, size=size, kms_key=KMS_KEY))
         try:
             self._start()
         except BaseException:

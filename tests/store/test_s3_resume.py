@@ -6,12 +6,12 @@ sent again."""
 import os
 import signal
 import ssl
-import subprocess
 import sys
 import threading
 import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from certificates import make_certificates  # noqa: E402
 from s3_world import BUCKET, MIB, FaultProxy, World, rgw, tap, uplink  # noqa: E402
 
 world = World()
@@ -232,23 +232,6 @@ def test_spool_file_that_changed_since_is_noticed():
 
 
 # ---- TLS
-
-
-def make_certificates(folder):
-    def openssl(*arguments):
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
-
-    for name in ["ca", "other-ca"]:
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}",
-                "-days", "2")
-    for name, extension in [("server", "subjectAltName=IP:127.0.0.1"), ("client", "extendedKeyUsage=clientAuth")]:
-        with open(os.path.join(folder, "ext"), "w", encoding="ascii") as f:
-            f.write(extension)
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{name}.pem",
-                "-days", "2", "-extfile", "ext")
-    return lambda name: os.path.join(folder, name)
 
 
 def test_store_is_known_by_its_certificate_and_we_by_ours():

@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The ways to a store, and what it does with objects: virtual hosts, web proxies, encryption with the store's keys, and checksums that it
+checks. Against a real Ceph; it checks no x-amz-checksum-sha256, so of that only what we send is looked at."""
+
+import base64
+import hashlib
+import os
+import re
+import ssl
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from certificates import make_certificates  # noqa: E402
+from s3_world import BUCKET, MIB, FaultProxy, World, rgw, tap  # noqa: E402
+from web_proxy import WebProxy  # noqa: E402
+
+world = World()
+SIZES = [0, 3 * MIB, 11 * MIB]
+
+
+def store_some(dock):
+    """Clips in one piece and in parts, each judged and confirmed: their receipts."""
+    receipts = []
+    for size in SIZES:
+        clip = dock.clip(size)
+        receipts.append(dock.put(clip))
+        dock.judge(clip, receipts[-1])
+        assert dock.confirm(clip, receipts[-1]) == "digest"
+    return receipts
+
+
+def test_bucket_may_be_named_by_the_host():
+    world.proxy.reset()
+    dock = world.dock(style="virtual-host", endpoint=f"http://localhost:{world.proxy.port}").start()
+    store_some(dock)
+    assert {headers["host"] for _, headers in world.proxy.seen} == {f"{BUCKET}.localhost:{world.proxy.port}"}
+    assert not any(target.startswith(f"/{BUCKET}/") for _, _, target, _ in world.proxy.log), "the bucket is in the path, too"
+    dock.end()
+
+
+def test_requests_go_through_the_web_proxy_that_is_named_and_no_other():
+    """Whatever the environment says."""
+    proxy = WebProxy()
+    saved = dict(os.environ)
+    os.environ.update(no_proxy="*", NO_PROXY="*", http_proxy="http://127.0.0.1:1", https_proxy="http://127.0.0.1:1")
+    try:
+        dock = world.dock(endpoint=world.store.endpoint, proxy=f"http://127.0.0.1:{proxy.port}").start()
+        store_some(dock)
+        assert proxy.requests > 10, proxy.requests
+        dock.end()
+        world.proxy.reset()
+        dock = world.dock().start()
+        store_some(dock)
+        dock.end()
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+    proxy.close()
+
+
+def test_tls_goes_through_a_tunnel_of_the_web_proxy():
+    at = make_certificates(world.folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(at("server.pem"), at("server.key"))
+    store, proxy = FaultProxy(world.store.port, tls=context), WebProxy("dock:a-secret")
+    settings = {"endpoint": store.endpoint, "ca_file": at("ca.pem")}
+    dock = world.dock(**settings, proxy=f"http://dock:a-secret@127.0.0.1:{proxy.port}").start()
+    store_some(dock)
+    assert proxy.tunnels > 0 and proxy.requests == 0 and proxy.refused == 0, vars(proxy)
+    assert "a-secret" not in dock.log()
+    dock.end()
+    dock = world.dock(**settings, proxy=f"http://dock:wrong@127.0.0.1:{proxy.port}").start(wait="error")
+    assert proxy.refused > 0 and "407" in dock.state()[1], dock.state()
+    dock.end()
+    store.close()
+    proxy.close()
+
+
+def test_objects_that_the_store_encrypts_are_what_was_sent():
+    """Their marks are no MD5 that we could compute."""
+    dock = world.dock(encryption="aws:kms", kms_key=rgw.KMS_KEY).start()
+    for receipt in store_some(dock):
+        for key in [receipt.object, receipt.manifest]:
+            head = world.store.curl(f"/{BUCKET}/{dock.prefix}/{key}", "-I")[0].decode().lower()
+            assert "x-amz-server-side-encryption: aws:kms" in head and rgw.KMS_KEY in head, head
+    dock.end()
+
+
+def test_checksums_are_sent_to_a_store_that_checks_them():
+    world.proxy.reset({"phase": "probe", "where": "wrong-checksum", "action": "status", "status": 400, "code": "BadDigest"})
+    dock = world.dock().start()
+    completions = []
+
+    def note(status, headers, body):
+        completions.append(status)
+        return status, headers, body
+
+    clip = dock.clip(11 * MIB)
+    world.proxy.reset({"phase": "complete", "action": "answer", "change": note})
+    dock.judge(clip, dock.put(clip))
+    assert completions == [200], "the list of parts with their checksums was not taken"
+    create, = [headers for phase, headers in world.proxy.seen if phase == "create"]
+    assert create["x-amz-checksum-algorithm"] == "SHA256"
+    with open(clip.file, "rb") as f:
+        parts = iter(lambda: f.read(5 * MIB), b"")
+        wanted = {n: base64.b64encode(hashlib.sha256(part).digest()).decode() for n, part in enumerate(parts, 1)}
+    numbers = [int(re.search(r"partNumber=(\d+)", target).group(1)) for phase, _, target, _ in world.proxy.log if phase == "part"]
+    sent = [headers["x-amz-checksum-sha256"] for phase, headers in world.proxy.seen if phase == "part"]
+    assert dict(zip(numbers, sent)) == wanted
+    small = dock.clip(MIB)
+    world.proxy.reset()
+    dock.judge(small, dock.put(small))
+    sent, = [headers["x-amz-checksum-sha256"] for phase, headers in world.proxy.seen if phase == "object"]
+    assert base64.b64decode(sent).hex() == small.sha256
+    dock.end()
+
+
+if __name__ == "__main__":
+    tap.main()
