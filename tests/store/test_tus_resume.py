@@ -161,6 +161,36 @@ def test_upload_that_expired_begins_anew():
     dock.end()
 
 
+def test_server_that_forbids_what_expired_is_understood():
+    """Not every one tells that there was such an upload."""
+    store = world.server(expire=3600000)
+    proxy = world.proxy_of(store)
+    dock = world.dock(store=store, proxy=proxy).start()
+    clip = dock.clip(SIZE)
+    kill_at(dock, proxy, [clip], SIZE // 2)
+    proxy.reset({"phase": "head", "action": "status", "status": 403})
+    dock.start()
+    receipt, refusals = dock.put_until_stored(clip)
+    assert len(refusals) == 1 and "does not allow" in refusals[0] and proxy.count("create") == 0, "it is not expired yet"
+    dock.judge(clip, receipt)
+    clip = dock.clip(SIZE)
+    kill_at(dock, proxy, [clip], SIZE // 2)
+    folder = dock.path("state/tus")
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), encoding="utf-8") as f:
+            lines = [json.loads(line) for line in f]
+        for line in lines:
+            line.update({"expires": 1} if "expires" in line else {})
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            f.writelines(json.dumps(line) + "\n" for line in lines)
+    proxy.reset({"phase": "head", "action": "status", "status": 403})
+    dock.start()
+    receipt, refusals = dock.put_until_stored(clip)
+    assert refusals == [] and proxy.count("create") == 1
+    dock.judge(clip, receipt, strays=1)
+    dock.end()
+
+
 def test_checksums_go_on_after_a_kill():
     store = world.server(checksum="yes")
     proxy = world.proxy_of(store)
