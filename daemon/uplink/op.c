@@ -2,6 +2,7 @@
 #include "uplink/op.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,19 @@ void op_fail_errno(Op *op, int error, const char *doing) {
         error = error < 0 ? -error : error;
         (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
                            "the transfer to the store %s failed while %s: %s", op->store, doing, strerror(error));
+        op_end(op);
+}
+
+void op_fail_conflict(Op *op, const char *format, ...) {
+        _cleanup_(freep) char *text = NULL;
+        va_list arguments;
+
+        va_start(arguments, format);
+        if (vasprintf(&text, format, arguments) < 0)
+                text = NULL;
+        va_end(arguments);
+        (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_CONFLICT, NULL, "%s",
+                           text ? text : "the store holds something else");
         op_end(op);
 }
 

@@ -67,5 +67,7 @@ void op_job(Op *op, OpJob *job);
 
 /* Ends the operation with a sentence: a step of ours failed. `doing`: "putting an object". */
 void op_fail_errno(Op *op, int error, const char *doing);
+/* … the store holds something else than it should. */
+void op_fail_conflict(Op *op, const char *format, ...) _printf_(2, 3);
 /* … a request had no answer. */
 void op_fail_unreachable(Op *op, const HttpAnswer *answer, const char *doing);

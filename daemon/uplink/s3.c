@@ -111,7 +111,7 @@ static int copy_strings(S3Store *s, const S3Settings *settings) {
 static int name_places(S3Store *s, const S3Settings *settings) {
         int r;
 
-        r = s3_endpoint_parse(settings->endpoint, &s->endpoint);
+        r = endpoint_parse(settings->endpoint, &s->endpoint);
         if (r < 0)
                 return r;
         s->host =

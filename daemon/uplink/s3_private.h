@@ -6,6 +6,7 @@
  * chain calls s3_op_end().
  */
 
+#include "uplink/endpoint.h"
 #include "uplink/http.h"
 #include "uplink/layout.h"
 #include "uplink/manifest.h"
@@ -13,7 +14,6 @@
 #include "uplink/retry.h"
 #include "uplink/s3.h"
 #include "uplink/s3_credentials.h"
-#include "uplink/s3_endpoint.h"
 #include "uplink/s3_outcome.h"
 #include "uplink/s3_record.h"
 #include "uplink/s3_xml.h"
@@ -35,7 +35,7 @@ typedef struct S3Store {
         sd_event *event;
         Http *http;
         S3Credentials *credentials;
-        S3Endpoint endpoint;
+        Endpoint endpoint;
         char *host;  /* with the bucket, in virtual-host style */
         char *path;  /* "/" or "/bucket/", then the prefix */
         char *name;  /* for people: "s3://bucket/prefix at https://host" */

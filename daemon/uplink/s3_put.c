@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -28,6 +27,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "uplink/s3_private.h"
+#include "uplink/source.h"
 
 #define AUTO_PART_MIN (16 * MIB)
 #define AUTO_PART_MAX (64 * MIB)
@@ -55,36 +55,13 @@ static void release(S3Op *op) {
 /* ---- The source ---------------------------------------------------------------------------------------------------- */
 
 void s3_put_source_error(S3Put *p, int error) {
-        (void) answer_fail(&p->op.task->answer, WIRE_UPLINK_E_SOURCE, NULL,
-                           error == -ENODATA ? "the spool file became shorter%s%s" : "the spool file cannot be read%s%s",
-                           error == -ENODATA ? "" : ": ", error == -ENODATA ? "" : strerror(-error));
+        source_failed(p->op.task, error);
         s3_op_end(&p->op);
 }
 
 void s3_put_source_differs(S3Put *p) {
-        char found[DIGEST_HEX_SIZE], promised[DIGEST_HEX_SIZE];
-
-        (void) answer_fail(&p->op.task->answer, WIRE_UPLINK_E_SOURCE, NULL,
-                           "the spool file's SHA-256 is %s, and %s was promised", digest_to_hex(&p->whole_digest, found),
-                           digest_to_hex(&p->op.task->put.digest, promised));
+        source_differs(p->op.task, &p->whole_digest);
         s3_op_end(&p->op);
-}
-
-static int check_source(S3Put *p) {
-        const PutRequest *request = &p->op.task->put;
-        struct stat st;
-
-        if (fstat(request->source_fd, &st) < 0)
-                return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_SOURCE, NULL, "the spool file cannot be looked at: %s",
-                                   strerror(errno));
-        /* The file of a clip that grows has what was told and more. */
-        if (request->growing)
-                return 0;
-        if ((uint64_t) st.st_size != request->size_bytes)
-                return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_SOURCE, NULL,
-                                   "the spool file has %jd bytes, and %" PRIu64 " were promised", (intmax_t) st.st_size,
-                                   request->size_bytes);
-        return 0;
 }
 
 static uint64_t least_part(uint64_t size_bytes) {
@@ -595,7 +572,7 @@ int s3_put_begin(S3Store *store, Task *task) {
         /* The weaker check where the stronger one is not made, and where Object Lock insists on one that it knows. */
         p->with_md5 = store->content_md5 || !store->promises.checks_sha256 ||
                       (store->lock_mode && !store->promises.checks_checksum);
-        if (check_source(p) < 0 || name_clip(p) < 0)
+        if (source_check(task) < 0 || name_clip(p) < 0)
                 s3_op_end(&p->op);
         else if (!task->put.growing)
                 s3_look_up(&p->op, p->manifest.manifest, on_absent, s3_put_present);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,29 +57,15 @@ int s3_read_digest(S3Op *op, Digest *ret, uint64_t *ret_size_bytes) {
 
 /* ---- Manifests ----------------------------------------------------------------------------------------------------- */
 
-static void conflict(S3Op *op, const char *format, ...) _printf_(2, 3);
-static void conflict(S3Op *op, const char *format, ...) {
-        _cleanup_(freep) char *text = NULL;
-        va_list arguments;
-
-        va_start(arguments, format);
-        if (vasprintf(&text, format, arguments) < 0)
-                text = NULL;
-        va_end(arguments);
-        (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_CONFLICT, NULL, "%s",
-                           text ? text : "the store holds something else");
-        s3_op_end(op);
-}
-
 int s3_take_manifest(S3Op *op, const S3Result *result, const char *key, Manifest **ret) {
         const HttpAnswer *answer = result->answer;
         int r;
 
         r = answer->body_size <= MANIFEST_SIZE_MAX ? manifest_parse(answer->body, answer->body_size, ret) : -EBADMSG;
         if (r == -ENOTSUP)
-                conflict(op, "the manifest %s in the store was written by a later version of Berth", key);
+                op_fail_conflict(&op->base, "the manifest %s in the store was written by a later version of Berth", key);
         else if (r == -EBADMSG)
-                conflict(op, "%s in the store is damaged: it is no manifest", key);
+                op_fail_conflict(&op->base, "%s in the store is damaged: it is no manifest", key);
         else if (r < 0)
                 s3_op_fail_errno(op, r, "reading a manifest");
         return r < 0 ? -1 : 0;
@@ -92,13 +77,14 @@ static int compare_manifest(S3Op *op, const char *key, const Manifest *m) {
         LayoutKey parsed;
 
         if (!text_equal(m->manifest, key))
-                conflict(op, "the manifest %s in the store says that it is %s", key, m->manifest);
+                op_fail_conflict(&op->base, "the manifest %s in the store says that it is %s", key, m->manifest);
         else if (!text_equal(m->serial, put->serial) || !text_equal(m->path, put->path))
-                conflict(op, "the manifest %s in the store is of the clip %s of camera %s", key, m->path, m->serial);
+                op_fail_conflict(&op->base, "the manifest %s in the store is of the clip %s of camera %s", key, m->path,
+                                 m->serial);
         else if (m->size_bytes != put->size_bytes || !digest_equal(&m->digest, &put->digest))
-                conflict(op, "the manifest %s in the store names another content", key);
+                op_fail_conflict(&op->base, "the manifest %s in the store names another content", key);
         else if (layout_parse_key(m->object, LAYOUT_OBJECTS, &parsed) < 0)
-                conflict(op, "the manifest %s in the store names no object of a store: %s", key, m->object);
+                op_fail_conflict(&op->base, "the manifest %s in the store names no object of a store: %s", key, m->object);
         else
                 return 0;
         return -1;
@@ -111,18 +97,21 @@ static void on_found_read(S3Op *op, const S3Result *result) {
         int r;
 
         if (result->outcome == S3_ABSENT)
-                return conflict(op, "the store has the manifest %s, but its object %s is gone", m->manifest, m->object);
+                return op_fail_conflict(&op->base, "the store has the manifest %s, but its object %s is gone", m->manifest,
+                                        m->object);
         if (result->outcome != S3_OK)
                 return s3_op_fail(op, result, "reading an object");
         r = s3_read_digest(op, &digest, &size);
         if (r < 0)
                 return s3_op_fail_errno(op, r, "hashing an object");
         if (size != m->size_bytes)
-                return conflict(op, "the object %s in the store has %" PRIu64 " bytes, and %" PRIu64 " by its manifest",
-                                m->object, size, m->size_bytes);
+                return op_fail_conflict(&op->base,
+                                        "the object %s in the store has %" PRIu64 " bytes, and %" PRIu64 " by its manifest",
+                                        m->object, size, m->size_bytes);
         if (!digest_equal(&digest, &m->digest))
-                return conflict(op, "the object %s in the store is damaged: its digest is not the one of its manifest",
-                                m->object);
+                return op_fail_conflict(&op->base,
+                                        "the object %s in the store is damaged: its digest is not the one of its manifest",
+                                        m->object);
         op->task->receipt = (Receipt){
                 .object_key = TAKE_PTR(m->object),
                 .manifest_key = TAKE_PTR(m->manifest),
@@ -176,8 +165,9 @@ static void on_confirm_read(S3Op *op, const S3Result *result) {
         if (r < 0)
                 return s3_op_fail_errno(op, r, "hashing an object");
         if (!digest_equal(&digest, &op->task->confirm.digest))
-                return conflict(op, "the object %s in the store is damaged: its digest is not the one of its receipt",
-                                op->task->confirm.object_key);
+                return op_fail_conflict(&op->base,
+                                        "the object %s in the store is damaged: its digest is not the one of its receipt",
+                                        op->task->confirm.object_key);
         confirmed(op, true);
 }
 
@@ -196,11 +186,13 @@ static void on_confirm_head(S3Op *op, const S3Result *result) {
         if (s3_head_parse(result, &head) < 0)
                 return s3_op_fail_errno(op, EBADMSG, "looking at an object");
         if (head.size_bytes != confirm->size_bytes)
-                return conflict(op, "the object %s in the store has %" PRIu64 " bytes, and %" PRIu64 " by its receipt",
-                                confirm->object_key, head.size_bytes, confirm->size_bytes);
+                return op_fail_conflict(&op->base,
+                                        "the object %s in the store has %" PRIu64 " bytes, and %" PRIu64 " by its receipt",
+                                        confirm->object_key, head.size_bytes, confirm->size_bytes);
         if (m->etag && head.etag[0] && !text_equal(m->etag, head.etag))
-                return conflict(op, "the object %s in the store was replaced: it is %s now, and %s by its manifest",
-                                confirm->object_key, head.etag, m->etag);
+                return op_fail_conflict(&op->base,
+                                        "the object %s in the store was replaced: it is %s now, and %s by its manifest",
+                                        confirm->object_key, head.etag, m->etag);
         /* What was not done when it was put is done now, where it is wanted. */
         if (op->task->kind == TASK_VERIFY || (op->store->read_back && !m->read_back))
                 return s3_read(op, confirm->object_key, on_confirm_read);
@@ -223,8 +215,8 @@ static void on_confirm_manifest(S3Op *op, const S3Result *result) {
         m = op->found;
         if (!text_equal(m->manifest, confirm->manifest_key) || !text_equal(m->object, confirm->object_key) ||
             m->size_bytes != confirm->size_bytes || !digest_equal(&m->digest, &confirm->digest))
-                return conflict(op, "the manifest %s in the store names something else than the receipt",
-                                confirm->manifest_key);
+                return op_fail_conflict(&op->base, "the manifest %s in the store names something else than the receipt",
+                                        confirm->manifest_key);
         s3_call_send(op, s3_call_new(op, "HEAD", confirm->object_key), on_confirm_head);
 }
 

@@ -9,8 +9,9 @@
 #include <sys/un.h>
 
 #include "base/text.h"
+#include "uplink/endpoint.h"
 #include "uplink/s3.h"
-#include "uplink/s3_endpoint.h"
+#include "uplink/s3_names.h"
 #include "uplink/tus_text.h"
 
 /* Whatever the type of the store. */
@@ -133,9 +134,9 @@ static int parse_read_back(Reader *r, const ConfLine *line, ConfError *error) {
 }
 
 static int parse_endpoint(Reader *r, const ConfLine *line, ConfError *error) {
-        S3Endpoint endpoint;
+        Endpoint endpoint;
 
-        if (s3_endpoint_parse(line->value, &endpoint) < 0)
+        if (endpoint_parse(line->value, &endpoint) < 0)
                 return conf_error(line, error, "'%s' is not https://HOST or https://HOST:PORT", line->value);
         return conf_string(line, &r->s->endpoint, error);
 }
@@ -325,7 +326,7 @@ static int check_client_key(const Reader *r, const char *file, ConfError *error)
 
 static int check_s3(const Reader *r, const char *file, ConfError *error) {
         const UplinkSettings *s = r->s;
-        S3Endpoint endpoint;
+        Endpoint endpoint;
 
         if (!s->endpoint)
                 return lacks(file, "endpoint (endpoint = https://s3.example)", error);
@@ -335,7 +336,7 @@ static int check_s3(const Reader *r, const char *file, ConfError *error) {
                 return complain(r, file, "bucket", error,
                                 s->virtual_host ? "is not a name of 3 to 63 small letters, digits and '-', as part of a host's name must be"
                                                 : "is not a bucket's name of 3 to 63 small letters, digits, '-' and '.'");
-        if (s3_endpoint_parse(s->endpoint, &endpoint) >= 0 && !endpoint.tls && !endpoint.loopback && !s->plain_http)
+        if (endpoint_parse(s->endpoint, &endpoint) >= 0 && !endpoint.tls && !endpoint.loopback && !s->plain_http)
                 return complain(r, file, "endpoint", error,
                                 "footage would go over the network unencrypted: use https://, or say plain_http = yes");
         if (s->kms_key && !text_equal(s->encryption, "aws:kms"))

@@ -17,10 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "uplink/source.h"
 #include "uplink/tus_private.h"
 
 #define AUTO_PART_MIN (16 * MIB)
@@ -55,24 +55,8 @@ static void fail_record(TusOp *op, int error) {
 /* ---- The source ---------------------------------------------------------------------------------------------------- */
 
 void tus_put_source_error(TusPut *p, int error) {
-        (void) answer_fail(&p->op.task->answer, WIRE_UPLINK_E_SOURCE, NULL,
-                           error == -ENODATA ? "the spool file became shorter%s%s" : "the spool file cannot be read%s%s",
-                           error == -ENODATA ? "" : ": ", error == -ENODATA ? "" : strerror(-error));
+        source_failed(p->op.task, error);
         tus_op_end(&p->op);
-}
-
-static int check_source(TusPut *p) {
-        const PutRequest *request = &p->op.task->put;
-        struct stat st;
-
-        if (fstat(request->source_fd, &st) < 0)
-                return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_SOURCE, NULL, "the spool file cannot be looked at: %s",
-                                   strerror(errno));
-        if ((uint64_t) st.st_size != request->size_bytes)
-                return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_SOURCE, NULL,
-                                   "the spool file has %jd bytes, and %" PRIu64 " were promised", (intmax_t) st.st_size,
-                                   request->size_bytes);
-        return 0;
 }
 
 /* ---- Ending what will not be completed ----------------------------------------------------------------------------- */
@@ -105,11 +89,7 @@ static void abandon(TusPut *p) {
 }
 
 void tus_put_source_differs(TusPut *p) {
-        char found[DIGEST_HEX_SIZE], promised[DIGEST_HEX_SIZE];
-
-        (void) answer_fail(&p->op.task->answer, WIRE_UPLINK_E_SOURCE, NULL,
-                           "the spool file's SHA-256 is %s, and %s was promised", digest_to_hex(&p->whole_digest, found),
-                           digest_to_hex(&p->op.task->put.digest, promised));
+        source_differs(p->op.task, &p->whole_digest);
         p->settled = true;
         abandon(p);
 }
@@ -552,7 +532,7 @@ int tus_put_begin(TusStore *store, Task *task) {
                 free(p);
                 return r;
         }
-        if (check_source(p) < 0 || name_clip(p) < 0)
+        if (source_check(task) < 0 || name_clip(p) < 0)
                 tus_op_end(&p->op);
         else
                 tus_op_job(&p->op, open_record, on_record);

@@ -27,14 +27,14 @@ bool tus_key_is_valid(const char *key) {
 }
 
 /* "https" or "http", whatever its letters' size, as an endpoint of that scheme at this authority. */
-static int parse_authority(const char *scheme, size_t scheme_length, const char *authority, size_t length, S3Endpoint *ret) {
+static int parse_authority(const char *scheme, size_t scheme_length, const char *authority, size_t length, Endpoint *ret) {
         bool tls = scheme_length == 5 && strncasecmp(scheme, "https", 5) == 0;
         char text[AUTHORITY_MAX + 16];
 
         if ((!tls && !(scheme_length == 4 && strncasecmp(scheme, "http", 4) == 0)) || length > AUTHORITY_MAX)
                 return -EINVAL;
         (void) snprintf(text, sizeof(text), "%s://%.*s", tls ? "https" : "http", (int) length, authority);
-        return s3_endpoint_parse(text, ret);
+        return endpoint_parse(text, ret);
 }
 
 int tus_url_parse(const char *text, TusUrl *ret) {
@@ -106,7 +106,7 @@ int tus_location(const TusUrl *base, const char *location, char ret[static TUS_K
         size_t scheme = strspn(location, SCHEME_CHARACTERS), length;
         const char *scheme_text = base->endpoint.tls ? "https" : "http", *rest = location, *path;
         bool absolute = scheme > 0 && strncmp(location + scheme, ":", 1) == 0;
-        S3Endpoint there;
+        Endpoint there;
         char root[TUS_KEY_SIZE + 1];
 
         if (location[0] == 0 || location[0] == '#')

@@ -10,14 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "uplink/s3_endpoint.h"
+#include "uplink/endpoint.h"
 
 #define TUS_KEY_SIZE 513u       /* of an upload's address without scheme and authority, with the NUL */
 #define TUS_METADATA_SIZE 8192u /* of Upload-Metadata */
 
 /* Where uploads are created: "https://tus.example/files/". */
 typedef struct TusUrl {
-        S3Endpoint endpoint;
+        Endpoint endpoint;
         char path[TUS_KEY_SIZE];
 } TusUrl;
 

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,20 +93,6 @@ int tus_read_digest(TusOp *op, Digest *ret, uint64_t *ret_size_bytes) {
 
 /* ---- Is it still there? -------------------------------------------------------------------------------------------- */
 
-static void conflict(TusOp *op, const char *format, ...) _printf_(2, 3);
-static void conflict(TusOp *op, const char *format, ...) {
-        _cleanup_(freep) char *text = NULL;
-        va_list arguments;
-
-        va_start(arguments, format);
-        if (vasprintf(&text, format, arguments) < 0)
-                text = NULL;
-        va_end(arguments);
-        (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_CONFLICT, NULL, "%s",
-                           text ? text : "the store holds something else");
-        tus_op_end(op);
-}
-
 /* 1: its head is in `ret`. 0 or negative: the operation has gone another way. */
 static int take_head(TusOp *op, const TusResult *result, const char *what, const char *key, TusHead *ret) {
         if (result->outcome == TUS_GONE) {
@@ -134,11 +119,12 @@ static void on_manifest_head(TusOp *op, const TusResult *result) {
         if (take_head(op, result, "manifest", c->manifest, &head) <= 0)
                 return;
         if (!head.length_known || head.offset_bytes != head.length_bytes || head.length_bytes == 0)
-                return conflict(op, "the manifest %s in the store is not whole any more", c->manifest);
+                return op_fail_conflict(&op->base, "the manifest %s in the store is not whole any more", c->manifest);
         r = tus_metadata_find(head.metadata, TUS_META_OBJECT, text, sizeof(text));
         if ((r != -ENOENT && (r < 0 || !text_equal(text, c->object))) ||
             !tus_head_agrees(&head, TUS_META_CLIP_SHA256, &c->digest))
-                return conflict(op, "the manifest %s in the store names something else than the receipt", c->manifest);
+                return op_fail_conflict(&op->base, "the manifest %s in the store names something else than the receipt",
+                                        c->manifest);
         c->strong = r >= 0 && tus_metadata_find(head.metadata, TUS_META_STRENGTH, text, sizeof(text)) >= 0 &&
                     text_equal(text, WIRE_STRENGTH_DIGEST);
         c->good(op);
@@ -151,10 +137,11 @@ static void on_object_head(TusOp *op, const TusResult *result) {
         if (take_head(op, result, "object", c->object, &head) <= 0)
                 return;
         if (head.offset_bytes != c->size_bytes || (head.length_known && head.length_bytes != c->size_bytes))
-                return conflict(op, "the object %s in the store has %" PRIu64 " bytes, and %" PRIu64 " by its receipt", c->object,
-                                head.offset_bytes, c->size_bytes);
+                return op_fail_conflict(&op->base,
+                                        "the object %s in the store has %" PRIu64 " bytes, and %" PRIu64 " by its receipt",
+                                        c->object, head.offset_bytes, c->size_bytes);
         if (!tus_head_agrees(&head, TUS_META_SHA256, &c->digest))
-                return conflict(op, "%s in the store is another object than that of the receipt", c->object);
+                return op_fail_conflict(&op->base, "%s in the store is another object than that of the receipt", c->object);
         tus_call_send(op, tus_call_new(op, "HEAD", c->manifest), on_manifest_head);
 }
 
@@ -199,8 +186,9 @@ static void on_confirm_read(TusOp *op, const TusResult *result) {
         if (r < 0)
                 return tus_op_fail_errno(op, r, "hashing an object");
         if (size != confirm->size_bytes || !digest_equal(&digest, &confirm->digest))
-                return conflict(op, "the object %s in the store is damaged: its digest is not the one of its receipt",
-                                confirm->object_key);
+                return op_fail_conflict(&op->base,
+                                        "the object %s in the store is damaged: its digest is not the one of its receipt",
+                                        confirm->object_key);
         confirmed(op, true);
 }
 

@@ -11,7 +11,8 @@
 #include <cmocka.h>
 
 #include "base/macro.h"
-#include "uplink/s3_endpoint.h"
+#include "uplink/endpoint.h"
+#include "uplink/s3_names.h"
 #include "uplink/s3_outcome.h"
 
 static void test_refusals_are_told_apart(void **state) {
@@ -92,17 +93,17 @@ static void test_endpoints_are_scheme_host_and_port(void **state) {
                                            "https://[::1",
                                            "https://h?x",
                                            "https:///x" };
-        S3Endpoint e;
+        Endpoint e;
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(good); i++) {
-                assert_int_equal(s3_endpoint_parse(good[i].text, &e), 0);
+                assert_int_equal(endpoint_parse(good[i].text, &e), 0);
                 assert_string_equal(e.host, good[i].host);
                 assert_int_equal(e.tls, good[i].tls);
                 assert_int_equal(e.loopback, good[i].loopback);
         }
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                if (s3_endpoint_parse(bad[i], &e) != -EINVAL)
+                if (endpoint_parse(bad[i], &e) != -EINVAL)
                         fail_msg("'%s' was taken for an endpoint", bad[i]);
 }
 

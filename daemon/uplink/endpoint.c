@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "uplink/s3_endpoint.h"
+#include "uplink/endpoint.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
-
-#define PREFIX_MAX 256u
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789"
 
 static bool is_loopback(const char *host, size_t n) {
@@ -28,8 +25,8 @@ static size_t host_length(const char *text) {
         return strspn(text, NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZ-.");
 }
 
-int s3_endpoint_parse(const char *text, S3Endpoint *ret) {
-        S3Endpoint e = { .tls = strncmp(text, "https://", 8) == 0 };
+int endpoint_parse(const char *text, Endpoint *ret) {
+        Endpoint e = { .tls = strncmp(text, "https://", 8) == 0 };
         unsigned long port = e.tls ? 443 : 80;
         const char *host = text + (e.tls ? 8 : 7), *rest;
         size_t n;
@@ -55,30 +52,4 @@ int s3_endpoint_parse(const char *text, S3Endpoint *ret) {
                 (void) snprintf(e.host, sizeof(e.host), "%.*s:%lu", (int) n, host, port);
         *ret = e;
         return 0;
-}
-
-bool s3_bucket_is_valid(const char *name, bool virtual_host) {
-        size_t n = strlen(name);
-
-        if (n < 3 || n > 63 || name[strspn(name, NAME_CHARACTERS "-.")] != 0)
-                return false;
-        if (name[0] == '-' || name[0] == '.' || name[n - 1] == '-' || name[n - 1] == '.' || strstr(name, ".."))
-                return false;
-        return !virtual_host || !strchr(name, '.');
-}
-
-bool s3_prefix_is_valid(const char *prefix) {
-        size_t n = strlen(prefix);
-
-        if (n == 0)
-                return true;
-        if (n > PREFIX_MAX || prefix[n - 1] != '/' || !text_is_printable(prefix))
-                return false;
-        for (const char *part = prefix; *part; part += strcspn(part, "/") + 1) {
-                size_t length = strcspn(part, "/");
-
-                if (length == 0 || (length == 1 && part[0] == '.') || (length == 2 && strncmp(part, "..", 2) == 0))
-                        return false;
-        }
-        return true;
 }
