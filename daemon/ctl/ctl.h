@@ -33,6 +33,7 @@ typedef struct Options {
         const char *models_dir, *local_models_dir, *rules_dir; /* NULL: where they are installed */
         /* custody */
         const char *state_dir, *uplink_socket; /* NULL: where they are by default */
+        const char *admin_key, *fleet, *fleet_list, *expires; /* NULL when not given */
         bool with_store, no_store;
         Until until;
         uint64_t timeout_usec; /* 0: none */

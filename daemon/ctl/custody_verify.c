@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "ctl/custody.h"
+#include "ctl/dock_fleet.h"
 #include "ctl/json_out.h"
 #include "proof/proof.h"
 
@@ -57,8 +58,10 @@ static void on_progress(void *userdata, const char *what, uint64_t done, uint64_
 }
 
 /* All parts, whatever one of them finds: negative when one could not look at everything. */
-static int verify_all(const Options *o, Proof *p) {
+static int verify_all(const Options *o, Proof *p, const Fleet *fleet) {
         int r = proof_chain(p), k;
+        if (fleet && (k = proof_fleet(p, fleet)) < 0)
+                r = k;
         if ((k = proof_tables(p)) < 0)
                 r = k;
         if ((k = proof_spool(p)) < 0)
@@ -99,14 +102,18 @@ int custody_verify_verb(const Options *options) {
         Proof p;
         if (options->n_args != 1)
                 return ctl_fail(CTL_USAGE, "'custody verify' takes nothing more");
+        _cleanup_(fleet_freep) Fleet *fleet = NULL;
+        int exit_code = options->fleet_list ? dock_fleet_read(options, options->fleet_list, &fleet) : CTL_OK;
+        if (exit_code != CTL_OK)
+                return exit_code;
         int r = proof_open(options->state_dir ? options->state_dir : CUSTODY_STATE_DIR, &ops, &p, &error);
         if (r < 0)
                 return ctl_fail(CTL_FAILURE, "%s", error.text[0] ? error.text : strerror(-r));
         if (options->json)
                 v.findings = json_array();
-        r = verify_all(options, &p);
+        r = verify_all(options, &p, fleet);
         end_progress(&v);
-        int exit_code = report(options, &p, v.findings);
+        exit_code = report(options, &p, v.findings);
         json_decref(v.findings);
         if (exit_code == CTL_OK && (r < 0 || p.counts.findings > 0))
                 exit_code = CTL_FAILURE;

@@ -9,6 +9,7 @@
 #include "base/sign.h"
 #include "base/text.h"
 #include "ctl/bus_client.h"
+#include "ctl/dock_fleet.h"
 #include "ctl/json_out.h"
 
 static int show(const Options *options) {
@@ -39,11 +40,17 @@ static int rotate(const Options *options) {
 
 int verb_dock(const Options *options) {
         const char *what = options->n_args > 0 ? options->args[0] : "show";
+        if (text_equal(what, "enroll"))
+                return dock_enroll(options);
+        if (text_equal(what, "revoke"))
+                return dock_revoke(options);
+        if (text_equal(what, "check"))
+                return dock_check(options);
         if (options->n_args > 1)
                 return ctl_fail(CTL_USAGE, "'dock %s' takes nothing more", what);
         if (text_equal(what, "show"))
                 return show(options);
         if (text_equal(what, "rotate-key"))
                 return rotate(options);
-        return ctl_fail(CTL_USAGE, "'dock' is followed by 'show' or 'rotate-key'");
+        return ctl_fail(CTL_USAGE, "'dock' is followed by 'show', 'rotate-key', 'enroll', 'revoke' or 'check'");
 }

@@ -36,6 +36,10 @@ enum {
         OPTION_STATE_DIR,
         OPTION_STORE,
         OPTION_NO_STORE,
+        OPTION_ADMIN_KEY,
+        OPTION_FLEET,
+        OPTION_FLEET_LIST,
+        OPTION_EXPIRES,
         OPTION_UPLINK,
 };
 
@@ -63,6 +67,10 @@ static const struct option long_options[] = {
         { "rules-dir", required_argument, NULL, OPTION_RULES_DIR },
         { "state-dir", required_argument, NULL, OPTION_STATE_DIR },
         { "store", no_argument, NULL, OPTION_STORE },
+        { "admin-key", required_argument, NULL, OPTION_ADMIN_KEY },
+        { "fleet", required_argument, NULL, OPTION_FLEET },
+        { "fleet-list", required_argument, NULL, OPTION_FLEET_LIST },
+        { "expires", required_argument, NULL, OPTION_EXPIRES },
         { "no-store", no_argument, NULL, OPTION_NO_STORE },
         { "uplink", required_argument, NULL, OPTION_UPLINK },
         { "lines", required_argument, NULL, 'n' },
@@ -75,7 +83,7 @@ typedef enum VerbOptions {
         TAKES_CAMERA = 1 << 1,
         TAKES_MAX = 1 << 2,    /* --max */
         TAKES_CLIPS = 1 << 3 | TAKES_MAX, /* --state, --before, too */
-        TAKES_EVENTS = 1 << 4, /* --after, -n, --follow */
+        TAKES_EVENTS = 1 << 4, /* -n, --follow */
         TAKES_FILES = 1 << 5,  /* --rules-dir */
         TAKES_CLIP = 1 << 6,
         TAKES_CASE = 1 << 7,
@@ -83,6 +91,9 @@ typedef enum VerbOptions {
         TAKES_IMPORT = 1 << 9, /* --name, --model */
         TAKES_MODELS = 1 << 10, /* --models-dir, --local-models-dir */
         TAKES_STATE = 1 << 11, /* --state-dir, --store, --uplink */
+        TAKES_FLEET = 1 << 12, /* --admin-key, --fleet */
+        TAKES_DOCKS = 1 << 13, /* --expires */
+        TAKES_AFTER = 1 << 14, /* --after */
 } VerbOptions;
 
 typedef struct Verb {
@@ -96,7 +107,7 @@ static const Verb verbs[] = {
         { "status", verb_status, 0, 0 },
         { "watch", verb_watch, TAKES_PLAIN, 0 },
         { "clips", verb_clips, TAKES_CAMERA | TAKES_CLIPS, 0 },
-        { "log", verb_log, TAKES_CAMERA | TAKES_CLIP | TAKES_EVENTS, 0 },
+        { "log", verb_log, TAKES_CAMERA | TAKES_CLIP | TAKES_EVENTS | TAKES_AFTER, 0 },
         { "refused", verb_refused, 0, 0 },
         { "transfer", verb_transfer, TAKES_MAX, UINT_MAX },
         { "hold", verb_hold, TAKES_CAMERA | TAKES_CLIP | TAKES_CASE, UINT_MAX },
@@ -106,8 +117,8 @@ static const Verb verbs[] = {
         { "bay", verb_bay, 0, UINT_MAX },
         { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
         { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
-        { "custody", verb_custody, TAKES_STATE | TAKES_CAMERA, UINT_MAX },
-        { "dock", verb_dock, 0, UINT_MAX },
+        { "custody", verb_custody, TAKES_STATE | TAKES_CAMERA | TAKES_FLEET, UINT_MAX },
+        { "dock", verb_dock, TAKES_FLEET | TAKES_DOCKS | TAKES_AFTER, UINT_MAX },
 };
 
 static void print_help(void) {
@@ -137,6 +148,8 @@ static void print_help(void) {
               "  custody export CLIP|FROM..TO|--camera=SERIAL DIR|FILE.tar   what verifies without Berth\n"
               "  custody checkpoint      sign the custody log as it is now\n"
               "  dock show               who the dock is, and by which key it signs; dock rotate-key: it gets another one\n"
+              "  dock enroll LIST [DOCK.json]   sign the dock into the fleet's list; dock revoke LIST DOCK-ID [KEY]\n"
+              "  dock check LIST [FILE...]      the list; is what docks signed to be believed by it?\n"
               "\n"
               "All verbs:\n"
               "      --json            print JSON (schema: berthctl(1))\n"
@@ -178,6 +191,12 @@ static void print_help(void) {
               "      --store           compare with the store, too, by berth-uplink\n"
               "      --no-store        export without the store's manifests\n"
               "      --uplink=SOCKET   where berth-uplink listens\n"
+              "      --fleet-list=LIST verify the dock's keys by the fleet's list, which --admin-key signed\n"
+              "dock enroll, revoke, check:\n"
+              "      --admin-key=FILE  the administrator's Ed25519 key (PEM); a public one is enough to check\n"
+              "      --fleet=ID        the fleet; of a list that is there it must be this one's\n"
+              "      --after=NUMBER    the last number of that kind that is known: what is not newer was played again\n"
+              "      --expires=DAY     the dock's key counts up to then (default: two years)\n"
               "model-check:\n"
               "      --models-dir=DIR  the shipped models\n"
               "      --local-models-dir=DIR   the site's models, among which the files will lie\n"
@@ -292,6 +311,18 @@ static int parse_option(int c, const char *value, Options *o) {
         case OPTION_STORE:
                 o->with_store = true;
                 return -1;
+        case OPTION_ADMIN_KEY:
+                o->admin_key = value;
+                return -1;
+        case OPTION_FLEET:
+                o->fleet = value;
+                return -1;
+        case OPTION_FLEET_LIST:
+                o->fleet_list = value;
+                return -1;
+        case OPTION_EXPIRES:
+                o->expires = value;
+                return -1;
         case OPTION_NO_STORE:
                 o->no_store = true;
                 return -1;
@@ -327,7 +358,6 @@ static unsigned option_takers(int c) {
         case OPTION_NAME:
         case OPTION_MODEL:
                 return TAKES_IMPORT;
-        case OPTION_AFTER:
         case 'n':
         case 'f':
                 return TAKES_EVENTS;
@@ -340,7 +370,15 @@ static unsigned option_takers(int c) {
         case OPTION_STORE:
         case OPTION_NO_STORE:
         case OPTION_UPLINK:
+        case OPTION_FLEET_LIST:
                 return TAKES_STATE;
+        case OPTION_ADMIN_KEY:
+        case OPTION_FLEET:
+                return TAKES_FLEET;
+        case OPTION_AFTER:
+                return TAKES_AFTER;
+        case OPTION_EXPIRES:
+                return TAKES_DOCKS;
         default:
                 return 0;
         }

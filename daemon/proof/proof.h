@@ -12,6 +12,7 @@
 
 #include "base/conf.h"
 #include "base/digest.h"
+#include "base/fleet.h"
 #include "base/macro.h"
 #include "base/statement.h"
 #include "store/chain_head.h"
@@ -64,5 +65,5 @@ int proof_tables(Proof *p);
 int proof_spool(Proof *p);
 /* By berth-uplink's socket: checkpoints as the store has them, and each receipted clip's object, read whole. */
 int proof_store(Proof *p, const char *socket_path);
-/* Were the keys that signed the log the dock's, by a list that this key signed? */
-int proof_fleet(Proof *p, const char *list_path, const char *admin_key_path);
+/* Were the keys that signed the log the dock's, by this list? After proof_chain(). */
+int proof_fleet(Proof *p, const Fleet *fleet);
