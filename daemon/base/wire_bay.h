@@ -21,6 +21,9 @@
  *                                              -> size, SHA-256 of the whole, of the first and of the last EDGE bytes;
  *                                              its container (base/container.h): format, verdict, offset, recording
  *                                              time (INT64_MIN: unknown), duration in ms (0: unknown), reason
+ *   Salvage         us            like Pull, and a(tt)
+ *                                              clip index, name of the part: reads around what the medium does not give, from 0 on;
+ *                                              those bytes are zeros in the part, and their ranges come last
  *   Verify          uau                        clip index, numbers of blocks to read again from the camera (digest only)
  *   Erase           stxayayay                  path, size, mtime, SHA-256 of the whole, head and tail: finds the clip
  *                                              in this session, compares, deletes, checks that it is gone

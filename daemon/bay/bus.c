@@ -22,6 +22,15 @@ struct Bus {
         bool closing;
 };
 
+static int append_ranges(sd_bus_message *m, const ByteRange *ranges, size_t n) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "(tt)");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = sd_bus_message_append(m, "(tt)", ranges[i].offset, ranges[i].length);
+        return r >= 0 ? sd_bus_message_close_container(m) : r;
+}
+
 /* An error may have more behind its sentence; sd-bus has no call for that. */
 static int reply_ranges(sd_bus_message *m, const Fault *fault) {
         const sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(fault->name, fault->text);
@@ -30,11 +39,7 @@ static int reply_ranges(sd_bus_message *m, const Fault *fault) {
 
         r = sd_bus_message_new_method_error(m, &reply, &error);
         if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(tt)");
-        for (size_t i = 0; r >= 0 && i < fault->n_ranges; i++)
-                r = sd_bus_message_append(reply, "(tt)", fault->ranges[i].offset, fault->ranges[i].length);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
+                r = append_ranges(reply, fault->ranges, fault->n_ranges);
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);
@@ -285,7 +290,8 @@ static int call_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return r < 0 ? r : 1;
 }
 
-static int reply_reading(sd_bus_message *m, const Reading *reading, const Container *c) {
+/* `holes` may be NULL: then nothing is said of them. */
+static int reply_reading(sd_bus_message *m, const Reading *reading, const Container *c, const Holes *holes) {
         sd_bus_message *reply = NULL;
         int r;
 
@@ -301,6 +307,8 @@ static int reply_reading(sd_bus_message *m, const Reading *reading, const Contai
         if (r >= 0)
                 r = sd_bus_message_append(reply, "sstxts", container_format_to_string(c->format), container_verdict_to_string(c->verdict),
                                           c->offset, c->recorded_unix_sec, c->duration_msec, c->reason);
+        if (r >= 0 && holes)
+                r = append_ranges(reply, holes->ranges, holes->n);
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);
@@ -336,7 +344,26 @@ static int call_pull(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (pull_clip(b->session, index, part, offset, kept, size / DIGEST_SIZE, &reading, &container, &fault) < 0)
                 return reply_fault(m, &fault);
         CRASH_POINT("pull-answer-begins");
-        return reply_reading(m, &reading, &container);
+        return reply_reading(m, &reading, &container, NULL);
+}
+
+static int call_salvage(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        Container container;
+        const char *part;
+        Reading reading;
+        uint32_t index;
+        Holes holes;
+        Fault fault;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "us", &index, &part);
+        if (r < 0)
+                return r;
+        if (salvage_clip(b->session, index, part, &reading, &container, &holes, &fault) < 0)
+                return reply_fault(m, &fault);
+        return reply_reading(m, &reading, &container, &holes);
 }
 
 static int call_verify(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -402,6 +429,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("EnterStorage", NULL, NULL, call_enter_storage, 0),
         SD_BUS_METHOD("List", "u", "a(ustxu)b", call_list, 0),
         SD_BUS_METHOD("Pull", "ustay", "tayayaysstxts", call_pull, 0),
+        SD_BUS_METHOD("Salvage", "us", "tayayaysstxtsa(tt)", call_salvage, 0),
         SD_BUS_METHOD("Verify", "uau", NULL, call_verify, 0),
         SD_BUS_METHOD("Erase", "stxayayay", NULL, call_erase, 0),
         SD_BUS_METHOD("Format", NULL, NULL, call_format, 0),

@@ -9,6 +9,15 @@
 /* pull.c: reads the clip into a part, durable when it returns, and looks at the container that it is. */
 int pull_clip(Session *s, uint32_t index, const char *part, uint64_t offset, const Digest *kept, size_t n_kept, Reading *ret,
               Container *ret_container, Fault *fault);
+/*
+ * The same from 0 on, around the bytes that the medium does not give: they are zeros in the part, and *ret_holes says where. More than
+ * BERTH_UNREADABLE_MAX places are too many.
+ */
+typedef struct Holes {
+        ByteRange ranges[BERTH_UNREADABLE_MAX]; /* settled */
+        size_t n;
+} Holes;
+int salvage_clip(Session *s, uint32_t index, const char *part, Reading *ret, Container *ret_container, Holes *ret_holes, Fault *fault);
 /* verify.c: reads single blocks again and tells their digests by Block signals. */
 int verify_clip(Session *s, uint32_t index, const uint32_t *blocks, size_t n_blocks, Fault *fault);
 /* erase.c: finds exactly that clip in this session, deletes it and sees that it is gone. */

@@ -39,6 +39,8 @@ typedef struct Pull {
         uint32_t clip;
         uint64_t offset;
         int fd;
+        Holes *holes;  /* to be read around; NULL: they end the pull */
+        uint64_t base; /* what was delivered before the read that is under way */
         Ring *ring;
         Edges *edges;  /* whole thread's */
         Hasher *block; /* writer's */
@@ -248,7 +250,81 @@ static int start(Pull *p, pthread_t threads[static 3]) {
 static void on_delivered(void *userdata, uint64_t delivered) {
         const Pull *p = userdata;
 
-        outbox_progress(p->clip, delivered);
+        outbox_progress(p->clip, p->base + delivered);
+}
+
+/* ---- Around what the medium does not give ---- */
+
+static int deliver_zeros(Pull *p, uint64_t length) {
+        while (length > 0) {
+                size_t n = (size_t) MIN2(length, (uint64_t) RING_SLOT_SIZE);
+                uint8_t *slot;
+                int r;
+
+                r = ring_acquire(p->ring, &slot);
+                if (r >= 0) {
+                        memset(slot, 0, n);
+                        r = ring_commit(p->ring, n);
+                }
+                if (r < 0)
+                        return r;
+                length -= n;
+        }
+        return 0;
+}
+
+/* False when that is nothing new, or more than can be told. */
+static bool note_holes(Holes *holes, const Fault *fault, uint64_t size) {
+        ByteRange all[2 * BERTH_UNREADABLE_MAX];
+        size_t n = holes->n;
+        uint64_t before = 0, after = 0;
+
+        memcpy(all, holes->ranges, n * sizeof(ByteRange));
+        memcpy(all + n, fault->ranges, fault->n_ranges * sizeof(ByteRange));
+        n = ranges_settle(all, n + fault->n_ranges, size);
+        for (size_t i = 0; i < holes->n; i++)
+                before += holes->ranges[i].length;
+        for (size_t i = 0; i < n; i++)
+                after += all[i].length;
+        if (n > BERTH_UNREADABLE_MAX || after <= before)
+                return false;
+        memcpy(holes->ranges, all, n * sizeof(ByteRange));
+        holes->n = n;
+        return true;
+}
+
+/* The hole at or behind this place, or NULL. */
+static const ByteRange *next_hole(const Holes *holes, uint64_t at) {
+        for (size_t i = 0; i < holes->n; i++)
+                if (holes->ranges[i].offset + holes->ranges[i].length > at)
+                        return &holes->ranges[i];
+        return NULL;
+}
+
+static int read_around(Session *s, Pull *p, const Clip *clip, Fault *fault) {
+        uint64_t size = clip->size_bytes;
+
+        while (p->base < size) {
+                const ByteRange *hole = next_hole(p->holes, p->base);
+                uint64_t upto = hole ? MAX2(hole->offset, p->base) : size, delivered = 0;
+                int r;
+
+                if (upto == p->base) {
+                        uint64_t end = hole->offset + hole->length;
+
+                        if (deliver_zeros(p, end - p->base) < 0)
+                                return fault_set(fault, WIRE_BAY_E_DISK, "the part cannot be written");
+                        p->base = end;
+                        continue;
+                }
+                r = session_read(s, clip, p->base, upto - p->base, p->ring, on_delivered, p, &delivered, fault);
+                p->base += delivered;
+                if (r >= 0)
+                        continue;
+                if (fault->n_ranges == 0 || !note_holes(p->holes, fault, size))
+                        return r;
+        }
+        return 0;
 }
 
 /* Runs the pipeline over the rest of the clip. What failed on the dock's side comes before what the plugin made of it. */
@@ -259,7 +335,8 @@ static int run(Session *s, Pull *p, const Clip *clip, uint64_t length, Fault *fa
 
         r = start(p, threads);
         if (r >= 0) {
-                r = session_read(s, clip, p->offset, length, p->ring, on_delivered, p, &delivered, fault);
+                r = p->holes ? read_around(s, p, clip, fault)
+                             : session_read(s, clip, p->offset, length, p->ring, on_delivered, p, &delivered, fault);
                 pthread_mutex_lock(&p->lock);
                 p->complete = r >= 0;
                 pthread_mutex_unlock(&p->lock);
@@ -354,6 +431,21 @@ int pull_clip(Session *s, uint32_t index, const char *part, uint64_t offset, con
         if (!clip)
                 return -EBADE;
         r = pull(s, &p, clip, part, kept, n_kept, ret, ret_container, fault);
+        pull_done(&p);
+        return r;
+}
+
+int salvage_clip(Session *s, uint32_t index, const char *part, Reading *ret, Container *ret_container, Holes *ret_holes, Fault *fault) {
+        Pull p = { .clip = index, .fd = -EBADF, .holes = ret_holes };
+        const Clip *clip = session_clip(s, index, fault);
+        int r;
+
+        if (!clip)
+                return -EBADE;
+        if (clip->flags & BERTH_CLIP_SIZE_UNKNOWN)
+                return fault_set(fault, WIRE_BAY_E_UNSUPPORTED, "nobody knows how long the clip is that cannot be read whole");
+        *ret_holes = (Holes){ .n = 0 };
+        r = pull(s, &p, clip, part, NULL, 0, ret, ret_container, fault);
         pull_done(&p);
         return r;
 }

@@ -371,6 +371,7 @@ int session_read(Session *s, const Clip *clip, uint64_t offset, uint64_t length,
         h->ring = NULL;
         h->slot = NULL;
         h->filled = 0;
+        *ret_delivered = h->delivered;
         ring_release(ring);
         if (length == UINT64_MAX && h->breach == HOST_OVERFLOW)
                 return fault_set(fault, WIRE_BAY_E_LIMIT, "the clip has more than 1 TiB");
@@ -379,8 +380,6 @@ int session_read(Session *s, const Clip *clip, uint64_t offset, uint64_t length,
         r = answer(s, "read the clip", r, MAY_BE_GONE | MAY_BE_DENIED, fault);
         if (r >= 0)
                 r = check_delivered(clip, length, h->delivered, fault);
-        if (r >= 0)
-                *ret_delivered = h->delivered;
         return r;
 }
 

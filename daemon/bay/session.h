@@ -47,7 +47,7 @@ const Clip *session_clip(Session *s, uint32_t index, Fault *fault);
 /*
  * Calls read() for [offset, offset + length) into `ring`, which the caller ends then. `length` is UINT64_MAX up to the end of
  * a clip of unknown size. `on_delivered` is told the bytes delivered so far. On success exactly the asked bytes were
- * delivered, or, with unknown size, *ret_delivered up to the limit of WIRE_BLOCKS_MAX blocks.
+ * delivered, or, with unknown size, *ret_delivered up to the limit of WIRE_BLOCKS_MAX blocks. On failure so much is in the ring.
  */
 int session_read(Session *s, const Clip *clip, uint64_t offset, uint64_t length, Ring *ring,
                  void (*on_delivered)(void *userdata, uint64_t delivered), void *userdata, uint64_t *ret_delivered, Fault *fault);

@@ -122,7 +122,7 @@ static int append_unreadable(sd_bus_message *m, Manager *manager, const ClipRow 
         size_t n;
         int r;
 
-        if (row->state != CLIP_COPYING || !row->reason)
+        if ((row->state != CLIP_COPYING || !row->reason) && row->partial_of == 0)
                 return 0;
         r = store_unreadable(manager_store(manager), row->id, &ranges, &n);
         if (r < 0 || n == 0)
@@ -163,6 +163,7 @@ static int append_clip(sd_bus_message *m, Manager *manager, const ClipRow *row) 
             (r = append_text(m, "Reason", row->reason)) < 0)
                 return r;
         if ((r = append_container(m, &row->container)) < 0 || (r = append_unreadable(m, manager, row)) < 0 ||
+            (row->partial_of != 0 && (r = sd_bus_message_append(m, "{sv}", "PartialOf", "t", row->partial_of)) < 0) ||
             (row->held && (r = sd_bus_message_append(m, "{sv}", "Held", "b", 1)) < 0) ||
             (row->by_port && (r = sd_bus_message_append(m, "{sv}", "IdentityByPort", "b", 1)) < 0))
                 return r;

@@ -27,6 +27,7 @@ static const char *const bay_step_table[_BAY_STEP_MAX] = {
         [BAY_STEP_LIST] = "list",
         [BAY_STEP_PULL] = "pull",
         [BAY_STEP_VERIFY] = "verify",
+        [BAY_STEP_SALVAGE] = "salvage",
         [BAY_STEP_CLOSE] = "close",
         [BAY_STEP_ERASE] = "erase",
         [BAY_STEP_FORMAT] = "format",
@@ -45,6 +46,8 @@ static BayDecision next_reading(const BayFacts *f) {
                 return (BayDecision){ BAY_PULLING, f->spool_full ? BAY_STEP_WAIT : BAY_STEP_PULL, 0 };
         if (f->to_verify > 0)
                 return (BayDecision){ BAY_PULLING, BAY_STEP_VERIFY, 0 };
+        if (f->to_salvage > 0)
+                return (BayDecision){ BAY_PULLING, f->spool_full ? BAY_STEP_WAIT : BAY_STEP_SALVAGE, f->reread_at_usec };
         /* One clip that the medium does not give is not the camera's fault: the others went on, and now it has rested. */
         return (BayDecision){ BAY_PULLING, BAY_STEP_WAIT, f->reread_at_usec };
 }
@@ -121,7 +124,7 @@ BayDecision bay_next(const BayFacts *f, uint64_t now_usec) {
                 d = next_in_command_mode(f);
         else if (!f->listed)
                 d = (BayDecision){ BAY_CHECKING, BAY_STEP_LIST, 0 };
-        else if (f->to_pull > 0 || f->to_verify > 0 || f->being_settled > 0 || f->reread_at_usec > 0)
+        else if (f->to_pull > 0 || f->to_verify > 0 || f->to_salvage > 0 || f->being_settled > 0 || f->reread_at_usec > 0)
                 d = next_reading(f);
         else
                 d = next_settled(f);

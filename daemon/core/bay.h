@@ -36,6 +36,7 @@ typedef struct BayFacts {
         bool identified, checked, listed; /* since the worker was started */
         size_t to_pull;        /* clips whose footage is not whole on the dock */
         size_t to_verify;      /* clips that are, but were not read whole from this device in this docking */
+        size_t to_salvage;     /* clips that cannot be read whole, of which the rest is to be read */
         size_t being_settled;  /* pulled, their facts not yet committed */
         uint64_t reread_at_usec; /* of clips with unreadable bytes, counted in neither: the next is tried again then; 0: none waits */
         size_t erasable;       /* licensed as far as the loop knows */
@@ -67,6 +68,7 @@ typedef enum BayStep {
         BAY_STEP_LIST,
         BAY_STEP_PULL,
         BAY_STEP_VERIFY,
+        BAY_STEP_SALVAGE, /* read what can be read of a clip that cannot be read whole */
         BAY_STEP_CLOSE, /* nothing is left to read: let the camera go */
         BAY_STEP_ERASE,
         BAY_STEP_FORMAT, /* erase everything that is on it at once */

@@ -17,9 +17,10 @@ int clip_compare_pull(uint32_t flags_a, uint32_t index_a, uint32_t flags_b, uint
 ClipNeed clip_next(const ClipFacts *f) {
         if (!f->on_camera)
                 return f->copied && !f->receipted && !f->conflict ? CLIP_NEED_RECEIPT : CLIP_NEED_NOTHING;
-        if (f->conflict || f->failures >= CLIP_FAILURES_MAX || f->unreadable >= CLIP_UNREADABLE_MAX ||
-            (f->unreadable > 0 && f->medium_fails))
+        if (f->conflict || f->failures >= CLIP_FAILURES_MAX)
                 return CLIP_NEED_PERSON;
+        if (f->unreadable >= CLIP_UNREADABLE_MAX || (f->unreadable > 0 && f->medium_fails))
+                return f->copied || f->salvaged ? CLIP_NEED_PERSON : CLIP_NEED_SALVAGE;
         if (!f->copied)
                 return CLIP_NEED_PULL;
         /* A clip that will not be erased need not be read again. */

@@ -23,6 +23,7 @@ typedef enum ClipNeed {
         CLIP_NEED_VERIFY,  /* it is, but was not read whole from this device in this docking */
         CLIP_NEED_RECEIPT, /* it is being uploaded or waits for it */
         CLIP_NEED_ERASE,   /* everything that licenses the erase is there, as far as the loop knows */
+        CLIP_NEED_SALVAGE, /* it cannot be read whole, and what can be read is not on the dock */
         CLIP_NEED_PERSON,  /* it stays on the camera until somebody decides */
         _CLIP_NEED_MAX,
 } ClipNeed;
@@ -40,6 +41,7 @@ typedef struct ClipFacts {
         bool held;                        /* an operator ordered that it is deleted nowhere */
         unsigned failures;                /* failed attempts of the current kind in this docking */
         unsigned unreadable;              /* readings in this docking that ended at bytes which the medium does not give */
+        bool salvaged;                    /* what can be read of it is on the dock, or that was tried in vain */
         bool medium_fails;                /* CLIP_MEDIUM_FAILS or more such readings of all clips together */
 } ClipFacts;
 

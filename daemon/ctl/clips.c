@@ -22,6 +22,7 @@ typedef struct Clip {
         uint32_t ordinal;
         char *serial, *path, *state, *kind;
         bool priority, identity_by_port, held;
+        uint64_t partial_of;
         int64_t modified_sec, seen_usec, receipt_sec;
         char *digest, *object_key, *manifest_key, *receipt_strength, *reason;
         char *container, *container_state, *container_reason;
@@ -55,6 +56,7 @@ static const Property clip_properties[] = {
         PROPERTY(Clip, "RecordedSec", "recorded_sec", TIME, recorded_sec),
         PROPERTY(Clip, "DurationMsec", "duration_msec", COUNT, duration_msec),
         PROPERTY(Clip, "IdentityByPort", "identity_by_port", BOOL, identity_by_port),
+        PROPERTY(Clip, "PartialOf", "partial_of", UINT64, partial_of),
         PROPERTY(Clip, "Held", "held", BOOL, held),
         PROPERTY(Clip, "Unreadable", "unreadable", RANGES, unreadable),
 };

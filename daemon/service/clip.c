@@ -102,6 +102,8 @@ int clip_from_row(Manager *m, const ClipRow *row, Clip **ret) {
         c->receipt_accepted = c->receipted && manager_accepts(m, row->strength);
         c->receipt_digest = row->receipt_digest;
         c->container = row->container;
+        c->partial_of = row->partial_of;
+        c->salvaged = row->salvaged;
         c->receipted_usec = row->receipted_usec;
         c->receipted_running_usec = row->receipted_running_usec;
         hold_look_up(c);
@@ -285,6 +287,7 @@ void clip_facts(const Clip *c, ClipFacts *ret) {
                 .failures = c->failures,
                 .unreadable = c->unreadable,
                 .held = c->held,
+                .salvaged = c->salvaged,
                 .medium_fails = c->docking && c->docking->unreadable >= CLIP_MEDIUM_FAILS,
         };
 }

@@ -94,6 +94,8 @@ struct Clip {
         enum { CLIP_NO_ORDER, CLIP_ORDERED, CLIP_ORDERED_UNSTORED } erase_order; /* of this docking */
         bool leaving_unstored; /* its erase by such an order is under way: its upload waits for the end of that */
         bool erased_unstored; /* by such an order: its camera has it no more */
+        uint64_t partial_of; /* it is what could be read of that clip, and on no camera */
+        bool salvaged; /* what can be read of it is kept, or was tried for in vain in this docking */
         bool held; /* by an operator's order: deleted nowhere … */
         char *held_for; /* … for this case; NULL or "": none */
         unsigned pending; /* commits, spool jobs and uplink calls under way that point here */

@@ -175,6 +175,9 @@ void docking_facts(const Docking *d, uint64_t now, BayFacts *ret) {
                         }
                         f.to_verify++;
                         break;
+                case CLIP_NEED_SALVAGE:
+                        f.to_salvage++;
+                        break;
                 case CLIP_NEED_RECEIPT:
                         f.awaiting_store++;
                         break;
@@ -211,6 +214,17 @@ static const Clip *clip_that_rests(const Docking *d) {
         return NULL;
 }
 
+/* What whoever stands before the rack can do about it. */
+static const char *next_step(const Clip *c) {
+        if (c->state == CLIP_CONFLICT)
+                return "; put the camera aside: 'berthctl log' tells what disagrees";
+        if (c->unreadable == 0)
+                return "";
+        return c->salvaged ? "; what can be read is kept as a partial copy; putting it in again tries again, else its medium is for a "
+                             "specialist"
+                           : "; putting it in again tries again, else its medium is for a specialist";
+}
+
 static void show_state(Docking *d, const BayDecision *decision, const BayFacts *facts) {
         const Clip *held = clip_for_a_person(d), *resting = clip_that_rests(d);
         _cleanup_(freep) char *text = NULL;
@@ -239,8 +253,8 @@ static void show_state(Docking *d, const BayDecision *decision, const BayFacts *
                         text = text_format("do not issue: clip %s is held%s%s and stays on the camera; 'berthctl hold release' ends that",
                                            held->path, held->held_for && *held->held_for ? " for case " : "", held->held_for ?: "");
                 else
-                        text = text_format("do not issue: clip %s stays on the camera: %s", held->path,
-                                           held->reason ?: "its receipt is weaker than [policy] accept asks for");
+                        text = text_format("do not issue: clip %s stays on the camera: %s%s", held->path,
+                                           held->reason ?: "its receipt is weaker than [policy] accept asks for", next_step(held));
                 bay_set_state(d->bay, BAY_QUARANTINED, text);
                 return;
         }
@@ -283,7 +297,7 @@ static void record(Docking *d);
 
 static bool step_reads(BayStep step) {
         return step == BAY_STEP_CHECK || step == BAY_STEP_LIST || step == BAY_STEP_PULL || step == BAY_STEP_VERIFY ||
-               step == BAY_STEP_SWITCH;
+               step == BAY_STEP_SALVAGE || step == BAY_STEP_SWITCH;
 }
 
 static int on_decide(sd_event_source *source, void *userdata) {
@@ -326,6 +340,9 @@ static int on_decide(sd_event_source *source, void *userdata) {
                 break;
         case BAY_STEP_VERIFY:
                 docking_verify(d);
+                break;
+        case BAY_STEP_SALVAGE:
+                docking_salvage(d);
                 break;
         case BAY_STEP_CLOSE:
                 docking_close(d);
@@ -382,6 +399,7 @@ static void set_reason(Docking *d, char *text) {
 
 void docking_forget_session(Docking *d) {
         docking_order_abort(d, d->reason ? d->reason : "the camera's session ended");
+        docking_salvage_abort(d, "the camera's session ended");
         upload_pull_ended(d->current);
         d->worker = worker_free(d->worker);
         d->identified = d->checked = d->listed = d->busy = d->sending = false;
@@ -617,6 +635,7 @@ static void leave_clips(Docking *d) {
                 c->on_camera = c->erase_licensed = false;
                 c->part_here = c->sampled = c->copied_here = c->verified_here = false;
                 c->failures = c->unreadable = 0;
+                c->salvaged = false; /* the database knows */
                 c->erase_order = CLIP_NO_ORDER;
                 c->leaving_unstored = false;
                 if (c->state == CLIP_ERASING && !c->receipted)
@@ -632,6 +651,7 @@ Docking *docking_end(Docking *d, const char *reason) {
         if (!d)
                 return NULL;
         docking_order_abort(d, reason ? reason : "the docking ended");
+        docking_salvage_abort(d, reason ? reason : "the docking ended");
         if (reason && (d->device || d->away)) {
                 Fact fact = docking_fact(d, FACT_UNDOCKED, NULL);
                 LogAbout about = docking_about(d);

@@ -94,6 +94,7 @@ struct Docking {
 
         /* The step under way. */
         Clip *current;
+        Clip *salvage; /* what can be read of `current`, while that is read */
         uint64_t pull_offset, current_bytes;
         uint32_t *verify_blocks;
         size_t n_verify, n_verified;
@@ -160,6 +161,7 @@ void docking_check(Docking *d);
 void docking_list(Docking *d);
 void docking_pull(Docking *d);
 void docking_verify(Docking *d);
+void docking_salvage(Docking *d);
 void docking_erase(Docking *d);
 void docking_format(Docking *d);
 void docking_switch(Docking *d);
@@ -204,6 +206,10 @@ bool docking_formats(const Docking *d);
 /* Forgets which blocks are being read again. */
 void docking_forget_verify(Docking *d);
 
+/* The session, or the docking, ended while it salvaged: what was read of the clip counts for nothing. */
+void docking_salvage_abort(Docking *d, const char *why);
+/* Used by pull and salvage: seals the part of a clip that was read to its end. */
+void docking_seal(Docking *d, Clip *c, const WorkerCopy *copy);
 /* Used by pull and verify: reads blocks again and compares them with their facts. */
 int docking_read_again(Docking *d, Clip *clip, bool sample);
 /* The medium does not give some of the clip's bytes: records which, and has the clip rest before it is tried again. */

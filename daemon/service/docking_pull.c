@@ -175,7 +175,7 @@ static int note_of(const Docking *d, const Clip *c, char **ret) {
         return spool_note_compose(&note, ret);
 }
 
-static void seal(Docking *d, Clip *c, const WorkerCopy *copy) {
+void docking_seal(Docking *d, Clip *c, const WorkerCopy *copy) {
         _cleanup_(freep) char *note = NULL;
         DockingPending *p;
         int r;
@@ -236,7 +236,7 @@ static void pulled(void *userdata, WorkerResult result, const char *text, const 
 
         switch (result) {
         case WORKER_OK:
-                return seal(d, c, copy);
+                return docking_seal(d, c, copy);
         case WORKER_GONE:
                 return clip_lost(d, c);
         case WORKER_PREFIX:
@@ -385,6 +385,8 @@ void docking_block_read(Docking *d, uint32_t index, uint32_t number, uint32_t le
 
         if (!c || c->index != index)
                 return;
+        if (d->salvage)
+                c = d->salvage;
         if (d->verify_blocks) {
                 const ClipBlock *known = c->blocks && number < c->n_blocks ? &c->blocks[number] : NULL;
 

@@ -240,6 +240,28 @@ static json_t *container_facts(const Container *c) {
         return j;
 }
 
+/* Of what could be read of a clip: which clip, and which bytes are missing and stand as zeros; null for a whole one. */
+static json_t *partial_facts(const Clip *c) {
+        _cleanup_(freep) ByteRange *ranges = NULL;
+        json_t *missing = json_array();
+        size_t n = 0;
+        int r = 0;
+
+        if (c->partial_of == 0) {
+                json_decref(missing);
+                return json_null();
+        }
+        if (store_unreadable(c->manager->store, c->id, &ranges, &n) < 0 || n == 0)
+                r = -1;
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = json_array_append_new(missing, json_pack("[I, I]", (json_int_t) ranges[i].offset, (json_int_t) ranges[i].length));
+        if (r < 0) {
+                json_decref(missing);
+                return NULL;
+        }
+        return json_pack("{s:I, s:o}", "of_clip_id", (json_int_t) c->partial_of, "missing", missing);
+}
+
 /* What a stranger should know beside digest and size, from the store's manifest alone. */
 int upload_manifest_facts(const Clip *c, char **ret) {
         _cleanup_(camera_row_freep) CameraRow *camera = NULL;
@@ -253,13 +275,13 @@ int upload_manifest_facts(const Clip *c, char **ret) {
         r = store_copy_evidence(c->manager->store, c->id, &evidence);
         if (r < 0)
                 return r == -ENOENT ? -EBADMSG : r;
-        facts = json_pack("{s:s, s:s, s:b, s:s, s:I, s:s, s:o, s:o, s:o, s:o}", "class", CLASS_DEFAULT,
+        facts = json_pack("{s:s, s:s, s:b, s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "class", CLASS_DEFAULT,
                           "kind", c->flags & CLIP_FLAG_COMPANION ? "companion" : "footage",
                           "priority", (int) ((c->flags & CLIP_FLAG_PRIORITY) != 0),
                           "dock", c->manager->settings->name, "clip_id", (json_int_t) c->id,
                           "first_seen", utc_text(c->seen_unix_sec * (int64_t) USEC_PER_SEC, seen),
                           "camera", camera_facts(c, camera), "clock", clock_facts(&evidence), "custody", custody_facts(&evidence),
-                          "container", container_facts(&c->container));
+                          "container", container_facts(&c->container), "partial", partial_facts(c));
         text = facts ? json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         json_decref(facts);
         if (!text)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/pace.h"
 #include "service/worker.h"
 
 #include <errno.h>
@@ -46,6 +45,7 @@ typedef enum CallKind {
         CALL_FORMAT,
         CALL_LIST,
         CALL_PULL,
+        CALL_SALVAGE, /* under way it is a Pull */
         CALL_VERIFY,
         CALL_ERASE,
         CALL_CLOSE,
@@ -57,7 +57,7 @@ static const char *const call_names[_CALL_KIND_MAX] = {
         [CALL_LIST] = "List",   [CALL_SET_CLOCK] = "SetClock", [CALL_PULL] = "Pull",
         [CALL_ERASE] = "Erase", [CALL_VERIFY] = "Verify",     [CALL_CLOSE] = "Close",
         [CALL_EJECT] = "Eject", [CALL_FORMAT] = "Format",     [CALL_ENTER_STORAGE] = "EnterStorage",
-        [CALL_GET_OWNER] = "GetOwner", [CALL_SET_OWNER] = "SetOwner",
+        [CALL_GET_OWNER] = "GetOwner", [CALL_SET_OWNER] = "SetOwner", [CALL_SALVAGE] = "Salvage",
 };
 
 typedef struct Call {
@@ -87,6 +87,7 @@ typedef struct Call {
         uint64_t bytes;     /* told by Progress */
         uint32_t first;     /* List */
         uint32_t next;      /* number of the next block in Pull, index into `blocks` in Verify */
+        bool salvages;      /* Pull: around what cannot be read */
         bool partial;       /* Pull: a short block came, so none may follow */
         uint64_t told;      /* Pull: the end of the blocks that were told */
         uint32_t *blocks;   /* Verify */
@@ -452,7 +453,8 @@ static int reply_pull(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         Call c;
         int r;
 
-        r = answer_copy(m, &copy, why);
+        w->unreadable.n = 0;
+        r = w->call.salvages ? answer_salvage(m, w->call.size, &copy, &w->unreadable, why) : answer_copy(m, &copy, why);
         if (r < 0)
                 return r;
         if (copy.size_bytes != w->call.told || (w->call.size != UINT64_MAX && copy.size_bytes != w->call.size))
@@ -630,6 +632,13 @@ static int send_plain(Worker *w, sd_bus_message *m, int r, Call *c) {
         return send_call(w, m, r, c, w->call_timeout_usec, w->call_timeout_usec);
 }
 
+static int send_bare(Worker *w, Call *c) {
+        sd_bus_message *m = NULL;
+        int r = new_call(w, c->kind, &m);
+
+        return r < 0 ? r : send_plain(w, m, 0, c);
+}
+
 int worker_open(Worker *w, const char *model_id, const char *const *options, const char *const *credentials, WorkerDone done) {
         Call c = { .kind = CALL_OPEN, .done.simple = done };
         sd_bus_message *m = NULL;
@@ -650,20 +659,14 @@ int worker_open(Worker *w, const char *model_id, const char *const *options, con
 
 int worker_identify(Worker *w, void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerIdentity *id)) {
         Call c = { .kind = CALL_IDENTIFY, .done.identify = done };
-        sd_bus_message *m = NULL;
-        int r;
 
-        r = new_call(w, CALL_IDENTIFY, &m);
-        return r < 0 ? r : send_plain(w, m, 0, &c);
+        return send_bare(w, &c);
 }
 
 int worker_health(Worker *w, void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerHealth *health)) {
         Call c = { .kind = CALL_HEALTH, .done.health = done };
-        sd_bus_message *m = NULL;
-        int r;
 
-        r = new_call(w, CALL_HEALTH, &m);
-        return r < 0 ? r : send_plain(w, m, 0, &c);
+        return send_bare(w, &c);
 }
 
 int worker_set_clock(Worker *w, int64_t unix_sec, WorkerDone done) {
@@ -672,18 +675,13 @@ int worker_set_clock(Worker *w, int64_t unix_sec, WorkerDone done) {
         int r;
 
         r = new_call(w, CALL_SET_CLOCK, &m);
-        if (r < 0)
-                return r;
-        return send_plain(w, m, sd_bus_message_append(m, "x", unix_sec), &c);
+        return r < 0 ? r : send_plain(w, m, sd_bus_message_append(m, "x", unix_sec), &c);
 }
 
 int worker_get_owner(Worker *w, void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerOwner *owner)) {
         Call c = { .kind = CALL_GET_OWNER, .done.owner = done };
-        sd_bus_message *m = NULL;
-        int r;
 
-        r = new_call(w, CALL_GET_OWNER, &m);
-        return r < 0 ? r : send_plain(w, m, 0, &c);
+        return send_bare(w, &c);
 }
 
 int worker_set_owner(Worker *w, const WorkerOwner *o, WorkerDone done) {
@@ -700,11 +698,8 @@ int worker_set_owner(Worker *w, const WorkerOwner *o, WorkerDone done) {
 /* A call that takes nothing and brings nothing. */
 static int call_bare(Worker *w, CallKind kind, WorkerDone done) {
         Call c = { .kind = kind, .done.simple = done };
-        sd_bus_message *m = NULL;
-        int r;
 
-        r = new_call(w, kind, &m);
-        return r < 0 ? r : send_plain(w, m, 0, &c);
+        return send_bare(w, &c);
 }
 
 int worker_enter_storage(Worker *w, WorkerDone done) {
@@ -756,6 +751,18 @@ int worker_pull(Worker *w, uint32_t clip, const char *part, uint64_t offset, con
         if (r >= 0)
                 r = sd_bus_message_append_array(m, 'y', kept, n_kept * sizeof(Digest));
         return send_call(w, m, r, &c, UINT64_MAX, w->stall_timeout_usec);
+}
+
+int worker_salvage(Worker *w, uint32_t clip, const char *part,
+                   void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerCopy *copy)) {
+        Call c = { .kind = CALL_PULL, .done.pull = done, .clip = clip, .salvages = true };
+        sd_bus_message *m = NULL;
+        int r = clip < w->n_sizes && w->sizes[clip] != UINT64_MAX ? new_call(w, CALL_SALVAGE, &m) : -EINVAL;
+
+        if (r < 0)
+                return r;
+        c.size = w->sizes[clip];
+        return send_call(w, m, sd_bus_message_append(m, "us", clip, part), &c, UINT64_MAX, w->stall_timeout_usec);
 }
 
 const ByteRange *worker_unreadable(const Worker *w, size_t *ret_n) {

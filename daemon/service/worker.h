@@ -139,6 +139,12 @@ int worker_pull(Worker *w, uint32_t clip, const char *part, uint64_t offset, con
                 void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerCopy *copy));
 /* Within the callback of a WORKER_UNREADABLE: which bytes, settled, at least one range. They belong to the worker. */
 const ByteRange *worker_unreadable(const Worker *w, size_t *ret_n);
+/*
+ * Pulls around what the medium does not give, from 0 on; those bytes are zeros in the part, and worker_unreadable() names them within
+ * the callback: none when all could be read after all.
+ */
+int worker_salvage(Worker *w, uint32_t clip, const char *part,
+                   void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerCopy *copy));
 int worker_verify(Worker *w, uint32_t clip, const uint32_t *blocks, size_t n_blocks, WorkerDone done);
 int worker_erase(Worker *w, const char *path, const WorkerCopy *copy, int64_t mtime_unix_sec, WorkerDone done);
 /* Asks the plugin to leave the camera well; the worker then exits, which is not reported to on_dead. */

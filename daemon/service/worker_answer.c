@@ -75,19 +75,12 @@ int answer_error(const sd_bus_error *error, WorkerResult *ret, WorkerWhy *why) {
         return worker_why(why, "the worker answered with an error that it may not use");
 }
 
-int answer_unreadable(sd_bus_message *m, uint64_t size, WorkerUnreadable *ret, WorkerWhy *why) {
+static int read_ranges(sd_bus_message *m, uint64_t size, size_t least, WorkerUnreadable *ret, WorkerWhy *why) {
         static const char what[] = "list of unreadable bytes";
         WorkerUnreadable u = {};
-        const char *sentence;
         int r;
 
-        /* sd-bus has read the sentence already. */
-        if (sd_bus_message_rewind(m, true) < 0)
-                return malformed(what, why);
-        r = check_type(m, "sa(tt)", what, why);
-        if (r < 0)
-                return r;
-        if (sd_bus_message_read(m, "s", &sentence) < 0 || sd_bus_message_enter_container(m, 'a', "(tt)") < 0)
+        if (sd_bus_message_enter_container(m, 'a', "(tt)") < 0)
                 return malformed(what, why);
         for (;;) {
                 ByteRange range;
@@ -101,10 +94,26 @@ int answer_unreadable(sd_bus_message *m, uint64_t size, WorkerUnreadable *ret, W
                         return worker_why(why, "the worker's %s has more than %u ranges", what, BERTH_UNREADABLE_MAX);
                 u.ranges[u.n++] = range;
         }
-        if (u.n == 0 || !ranges_are_settled(u.ranges, u.n, size))
+        if (u.n < least || !ranges_are_settled(u.ranges, u.n, size))
                 return worker_why(why, "the worker's %s has none, or one that cannot be", what);
         *ret = u;
         return 0;
+}
+
+int answer_unreadable(sd_bus_message *m, uint64_t size, WorkerUnreadable *ret, WorkerWhy *why) {
+        static const char what[] = "list of unreadable bytes";
+        const char *sentence;
+        int r;
+
+        /* sd-bus has read the sentence already. */
+        if (sd_bus_message_rewind(m, true) < 0)
+                return malformed(what, why);
+        r = check_type(m, "sa(tt)", what, why);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_read(m, "s", &sentence) < 0)
+                return malformed(what, why);
+        return read_ranges(m, size, 1, ret, why);
 }
 
 /* Reads a string that is safe to show and of a bounded length. */
@@ -319,12 +328,9 @@ static int read_container(sd_bus_message *m, uint64_t size_bytes, Container *ret
         return 0;
 }
 
-int answer_copy(sd_bus_message *m, WorkerCopy *ret, WorkerWhy *why) {
+static int read_copy(sd_bus_message *m, WorkerCopy *ret, WorkerWhy *why) {
         int r;
 
-        r = check_type(m, "tayayaysstxts", "answer to Pull", why);
-        if (r < 0)
-                return r;
         if (sd_bus_message_read(m, "t", &ret->size_bytes) < 0)
                 return malformed("answer to Pull", why);
         r = read_digest(m, "answer to Pull", &ret->digest, why);
@@ -333,6 +339,20 @@ int answer_copy(sd_bus_message *m, WorkerCopy *ret, WorkerWhy *why) {
         if (r >= 0)
                 r = read_digest(m, "answer to Pull", &ret->tail, why);
         return r >= 0 ? read_container(m, ret->size_bytes, &ret->container, why) : r;
+}
+
+int answer_copy(sd_bus_message *m, WorkerCopy *ret, WorkerWhy *why) {
+        int r = check_type(m, "tayayaysstxts", "answer to Pull", why);
+
+        return r < 0 ? r : read_copy(m, ret, why);
+}
+
+int answer_salvage(sd_bus_message *m, uint64_t size, WorkerCopy *ret, WorkerUnreadable *ret_missing, WorkerWhy *why) {
+        int r = check_type(m, "tayayaysstxtsa(tt)", "answer to Salvage", why);
+
+        if (r >= 0)
+                r = read_copy(m, ret, why);
+        return r < 0 ? r : read_ranges(m, size, 0, ret_missing, why);
 }
 
 int answer_nothing(sd_bus_message *m, WorkerWhy *why) {

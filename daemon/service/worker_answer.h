@@ -42,6 +42,8 @@ typedef struct WorkerPage {
 } WorkerPage;
 int answer_page(sd_bus_message *m, uint32_t first, WorkerPage *ret, WorkerWhy *why);
 int answer_copy(sd_bus_message *m, WorkerCopy *ret, WorkerWhy *why);
+/* The same of Salvage: with the ranges that are missing, of which there may be none. */
+int answer_salvage(sd_bus_message *m, uint64_t size, WorkerCopy *ret, WorkerUnreadable *ret_missing, WorkerWhy *why);
 int answer_nothing(sd_bus_message *m, WorkerWhy *why);
 
 typedef struct WorkerBlock {

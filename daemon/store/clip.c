@@ -31,7 +31,7 @@ int clip_now(Writer *w, uint64_t clip_id, ClipNow *ret) {
         r = db_query(w->db,
                      "SELECT camera_id, size_bytes, last_docking_id, part_docking_id, flags, state, conflict, digest,"
                      " spool_name IS NOT NULL, EXISTS (SELECT 1 FROM receipts WHERE clip_id = ?1), erased_unstored,"
-                     " order_docking_id, order_not_stored FROM clips WHERE id = ?1", DB_ARGS(DB_INT(clip_id)), &row);
+                     " order_docking_id, order_not_stored, partial_of <> 0 FROM clips WHERE id = ?1", DB_ARGS(DB_INT(clip_id)), &row);
         if (r < 0)
                 return writer_check(w, r);
         if (r == 0)
@@ -49,6 +49,7 @@ int clip_now(Writer *w, uint64_t clip_id, ClipNow *ret) {
                 .erased_unstored = sqlite3_column_int(row, 10) != 0,
                 .order_docking_id = db_column_uint(row, 11),
                 .order_not_stored = sqlite3_column_int(row, 12) != 0,
+                .partial = sqlite3_column_int(row, 13) != 0,
         };
         r = db_column_digest(row, 7, &c.digest);
         if (r < 0 || c.state < 0)
@@ -71,10 +72,10 @@ static int clip_seen(Writer *w, const Fact *f) {
         r = db_run(w->db,
                    "INSERT INTO clips (id, camera_id, path, size_bytes, mtime_unix_sec, ordinal, flags, state,"
                    " first_docking_id,"
-                   " last_docking_id, seen_usec) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'seen', ?8, 0, ?9)",
+                   " last_docking_id, seen_usec, partial_of) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'seen', ?8, 0, ?9, ?10)",
                    DB_ARGS(DB_INT(f->clip_id), DB_INT(f->camera_id), DB_TEXT(f->clip.path), DB_INT(f->clip.size_bytes),
                            DB_INT(f->clip.mtime_unix_sec), DB_INT(f->clip.ordinal), DB_INT(f->clip.flags),
-                           DB_INT(f->docking_id), DB_INT(f->at.wall_usec)));
+                           DB_INT(f->docking_id), DB_INT(f->at.wall_usec), DB_INT(f->clip.partial_of)));
         return writer_check(w, r);
 }
 
@@ -176,7 +177,8 @@ static int clip_copied(Writer *w, const Fact *f, const ClipNow *clip) {
                 return r;
         r = db_run(w->db,
                    "UPDATE clips SET state = 'copied', size_bytes = ?2, digest = ?3, head = ?4, tail = ?5,"
-                   " spool_name = ?6, part_docking_id = 0, last_docking_id = ?7, reason = NULL, blocks_digest = ?8 WHERE id = ?1",
+                   " spool_name = ?6, part_docking_id = 0, last_docking_id = ?7, blocks_digest = ?8,"
+                   " reason = CASE WHEN partial_of <> 0 THEN reason END WHERE id = ?1",
                    DB_ARGS(DB_INT(f->clip_id), DB_INT(f->copy.size_bytes), DB_DIGEST(&f->copy.digest),
                            DB_DIGEST(&f->copy.head), DB_DIGEST(&f->copy.tail), DB_TEXT(f->copy.spool_name),
                            DB_INT(f->docking_id), DB_DIGEST(&sum.digest)));

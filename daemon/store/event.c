@@ -112,6 +112,7 @@ static void put_clip(Builder *b, const Fact *f) {
                 put_int(b, "mtime_unix_sec", f->clip.mtime_unix_sec);
         put_uint(b, "ordinal", f->clip.ordinal);
         put_uint(b, "flags", f->clip.flags);
+        put_id(b, "partial_of", f->clip.partial_of);
 }
 
 /* "ranges": [[offset, length], …] */

@@ -162,6 +162,7 @@ typedef struct Fact {
                         int64_t mtime_unix_sec;
                         uint32_t ordinal; /* nth clip of equal path, size and time in its listing */
                         uint32_t flags;
+                        uint64_t partial_of; /* it is what could be read of this clip; 0: a clip of its camera's */
                 } clip; /* CLIP_SEEN */
                 struct {
                         uint64_t offset_bytes;

@@ -88,7 +88,7 @@ static int check_state(Writer *w, const Fact *f, const ClipNow *clip, bool waive
                 return reject(w, f, "it is in conflict");
         if (clip->state == CLIP_ERASED || clip->state == CLIP_LOST)
                 return reject(w, f, "it is gone already");
-        if (digest_is_zero(&clip->digest))
+        if (clip->partial || digest_is_zero(&clip->digest))
                 return reject(w, f, "it was not copied whole");
         if (clip->state != CLIP_RECEIPTED && clip->state != CLIP_ERASING && !(waived && clip->state == CLIP_COPIED))
                 return reject(w, f, "it has no receipt");

@@ -198,7 +198,8 @@ int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, siz
         " c.container_reason, c.urgent,"                                                                          \
         " ifnull((SELECT d.identity IN ('port', 'other') FROM dockings d WHERE d.id ="                            \
         "  CASE c.last_docking_id WHEN 0 THEN c.first_docking_id ELSE c.last_docking_id END), 0),"                \
-        " c.receipted_usec, c.receipted_running_usec, " HELD                                                      \
+        " c.receipted_usec, c.receipted_running_usec, " HELD ", c.partial_of,"                                       \
+        " EXISTS (SELECT 1 FROM clips p WHERE p.partial_of = c.id AND p.digest IS NOT NULL)"                      \
         " FROM clips c JOIN cameras k ON k.id = c.camera_id LEFT JOIN receipts r ON r.clip_id = c.id"
 
 static void clip_take_receipt(sqlite3_stmt *row, ClipRow *c, int *r) {
@@ -263,6 +264,8 @@ static int clip_make(sqlite3_stmt *row, void **ret) {
         c->receipted_usec = sqlite3_column_int64(row, 33);
         c->receipted_running_usec = db_column_uint(row, 34);
         c->held = sqlite3_column_int(row, 35) != 0;
+        c->partial_of = db_column_uint(row, 36);
+        c->salvaged = sqlite3_column_int(row, 37) != 0;
         if (r < 0)
                 return r;
         if (c->state < 0)
@@ -295,7 +298,8 @@ int store_clip(Store *s, uint64_t clip_id, ClipRow **ret) {
 int store_clips_on_camera(Store *s, uint64_t camera_id, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n) {
         return collect(s->reader,
                        CLIP_SELECT
-                       " WHERE c.camera_id = ?1 AND c.state NOT IN ('erased', 'lost') AND c.erased_unstored = 0 AND c.id > ?2"
+                       " WHERE c.camera_id = ?1 AND c.state NOT IN ('erased', 'lost') AND c.erased_unstored = 0 AND c.partial_of = 0"
+                       " AND c.id > ?2"
                        " ORDER BY c.id LIMIT ?3",
                        DB_ARGS(DB_INT(camera_id), DB_INT(after_id), DB_INT(limit(max))), clip_make, clip_free_rows, ret,
                        ret_n);
@@ -318,12 +322,27 @@ int store_clips_releasable(Store *s, size_t max, ClipRow ***ret, size_t *ret_n) 
                        DB_ARGS(DB_INT(limit(max))), clip_make, clip_free_rows, ret, ret_n);
 }
 
+int store_partials_unfinished(Store *s, uint64_t clip_id, size_t max, uint64_t *ret, size_t *ret_n) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        size_t n = 0;
+        int r;
+
+        r = db_query(s->reader, "SELECT id FROM clips WHERE partial_of = ?1 AND partial_of <> 0 AND state IN ('seen', 'copying') LIMIT ?2",
+                     DB_ARGS(DB_INT(clip_id), DB_INT(limit(max))), &row);
+        for (; r > 0 && n < max; r = db_next(row))
+                ret[n++] = db_column_uint(row, 0);
+        if (r < 0)
+                return r;
+        *ret_n = n;
+        return 0;
+}
+
 int store_clip_by_content(Store *s, const Digest *blocks_digest, uint64_t size_bytes, uint64_t *ret_id) {
         int64_t id = 0;
         int r;
 
         r = db_number(s->reader,
-                      "SELECT max(id) FROM clips WHERE blocks_digest = ?1 AND size_bytes = ?2 AND conflict = 0"
+                      "SELECT max(id) FROM clips WHERE blocks_digest = ?1 AND size_bytes = ?2 AND conflict = 0 AND partial_of = 0"
                       " AND state IN ('copied', 'receipted', 'erasing', 'erased')",
                       DB_ARGS(DB_DIGEST(blocks_digest), DB_INT(size_bytes)), &id);
         if (r < 0)

@@ -243,6 +243,11 @@ static const char step_10[] =
         "ALTER TABLE clips ADD COLUMN blocks_digest BLOB CHECK (length(blocks_digest) = 32);"
         "CREATE INDEX clips_of_content ON clips (blocks_digest) WHERE blocks_digest IS NOT NULL;";
 
+/* What could be read of a clip that cannot be read whole: a clip of its own, that no camera lists and no erase is licensed by. */
+static const char step_11[] =
+        "ALTER TABLE clips ADD COLUMN partial_of INTEGER NOT NULL DEFAULT 0;"
+        "CREATE INDEX clips_partial ON clips (partial_of) WHERE partial_of <> 0;";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -254,6 +259,7 @@ static const SchemaStep schema_steps[] = {
         { 8, step_8 },
         { 9, step_9 },
         { 10, step_10 },
+        { 11, step_11 },
 };
 
 int schema_version(void) {

@@ -165,6 +165,8 @@ typedef struct ClipRow {
         int64_t receipted_usec; /* wall time when the receipt was recorded … */
         uint64_t receipted_running_usec; /* … and the dock's running time then */
         bool held; /* by itself, or with its camera */
+        uint64_t partial_of; /* it is what could be read of this clip; 0: it is whole */
+        bool salvaged; /* there is such a copy of it */
 } ClipRow;
 ClipRow *clip_row_free(ClipRow *c);
 DEFINE_CLEANUP(ClipRow, clip_row_free);
@@ -172,7 +174,9 @@ DEFINE_CLEANUP(ClipRow, clip_row_free);
 void clip_rows_free(ClipRow **rows, size_t n);
 void camera_rows_free(CameraRow **rows, size_t n);
 
-/* The camera's clips that are not erased nor lost, in order of id, id > after, at most `max`. */
+/* Copies of what could be read of this clip that were not finished: the ids of at most `max`. */
+int store_partials_unfinished(Store *s, uint64_t clip_id, size_t max, uint64_t *ret, size_t *ret_n);
+/* The camera's clips that are not erased nor lost, and whole or to be copied whole, in order of id, id > after, at most `max`. */
 int store_clips_on_camera(Store *s, uint64_t camera_id, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n);
 /* Clips that are copied and have no receipt, in order of id. */
 int store_clips_unstored(Store *s, uint64_t after_id, size_t max, ClipRow ***ret, size_t *ret_n);

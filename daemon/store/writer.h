@@ -76,6 +76,7 @@ typedef struct ClipNow {
         uint32_t flags;
         int state; /* ClipState */
         bool conflict, in_spool, receipted;
+        bool partial;              /* what could be read of another one */
         bool erased_unstored;      /* it left its camera by an order before the store had it */
         uint64_t order_docking_id; /* somebody ordered its erase in this docking … */
         bool order_not_stored;     /* … even without a receipt */

@@ -213,7 +213,8 @@ def test_clips_json_has_what_the_manual_promises():
             "seen_usec": 1700000000000000, "durable_bytes": 2 * MIB, "digest": "ab" * 32,
             "object_key": "k", "manifest_key": "m", "receipt_strength": "digest", "receipt_sec": 1763889400,
             "reason": HOSTILE, "container": "mp4", "container_state": "incomplete", "container_reason": HOSTILE,
-            "container_offset": 36, "recorded_sec": 1763889000, "duration_msec": 60000, "identity_by_port": False, "held": False,
+            "container_offset": 36, "recorded_sec": 1763889000, "duration_msec": 60000,
+            "identity_by_port": False, "partial_of": 0, "held": False,
             "unreadable": None}], d
         older = w.json("clips", "--before=2")
         assert older["more"] is False

@@ -44,7 +44,7 @@ def define(sim):
 def list_clips(d):
     rows = d.conn.call_sync("org.berth.Dock1", "/org/berth/Dock1", "org.berth.Dock1.Manager", "ListClips",
                             GLib.Variant("(sstu)", ("", "", 0, 0)), None, 0, 30000, None).unpack()[0]
-    return {row["Path"]: row for row in rows}
+    return {row["Path"]: row for row in rows if "PartialOf" not in row}
 
 
 def berthctl(*args):
@@ -77,12 +77,15 @@ def test_sector_that_stays_bad_costs_its_clip_alone(sim, dock):
     d.wait(lambda: len(d.events("erased")) == 2, "the others to be erased")
     reason = d.bay(1)["Reason"]
     assert reason.startswith(f"do not issue: clip {BAD} stays on the camera: bytes {OFFSET} to {OFFSET + LENGTH - 1} of the clip"), reason
-    assert {e["path"] for e in d.events("erased")} == {"many/0.MP4", "many/2.MP4"} and len(d.objects()) == 2
-    assert [e["attempt"] for e in d.events("pull-unreadable")] == [1, 2, 3, 4]
+    assert reason.endswith("what can be read is kept as a partial copy; putting it in again tries again, else its medium is for a "
+                           "specialist")
+    assert {e["path"] for e in d.events("erased")} == {"many/0.MP4", "many/2.MP4"}
+    assert [e["attempt"] for e in d.events("pull-unreadable") if "partial" not in e["reason"]] == [1, 2, 3, 4]
     assert not d.events("fault") and d.bay(1)["Faults"] == 0
+    partial = check_partial(d)
     clip = list_clips(d)[BAD]
     assert (clip["State"], clip["DurableBytes"], clip["Unreadable"]) == ("copying", 8 * MIB, [(OFFSET, LENGTH)]), clip
-    [row] = [row for row in json.loads(berthctl("clips", "--json"))["clips"] if row["path"] == BAD]
+    [row] = [row for row in json.loads(berthctl("clips", "--json"))["clips"] if row["path"] == BAD and not row["partial_of"]]
     assert row["unreadable"] == [[OFFSET, LENGTH]], row
     assert f"bytes {OFFSET} to {OFFSET + LENGTH - 1}" in berthctl("clips")
     assert f"ranges={OFFSET}+{LENGTH}" in berthctl("log")
@@ -94,9 +97,28 @@ def test_sector_that_stays_bad_costs_its_clip_alone(sim, dock):
     d.daemon.end()
     d.start_daemon()
     sim("plug", camera="c", port="1-1.1")
-    d.wait(lambda: [e for e in d.events("copied") if e["path"] == BAD], "the clip to be whole")
+    d.wait(lambda: len([e for e in d.events("copied") if e["path"] == BAD]) == 2, "the clip to be whole, too")
     assert [e["offset_bytes"] for e in d.events("pull-begun") if e["path"] == BAD][-1] == 8 * MIB
+    d.wait(lambda: [e for e in d.events("erased") if e["path"] == BAD], "the whole clip to be erased")
+    [whole] = [m for m in d.manifests() if m["path"] == BAD and not m["facts"]["partial"]]
+    content = bytearray(b"".join(d.content(whole["object"])))
+    content[OFFSET:OFFSET + LENGTH] = bytes(LENGTH)
+    assert bytes(content) == partial, "what could be read is not what the camera holds there"
     d.check_chain()
+
+
+def check_partial(d):
+    """What could be read is in the store, says what is missing, and licenses nothing. Returns its bytes."""
+    d.wait(lambda: len(d.events("receipted")) == 3, "the receipt of what could be read")
+    [seen] = [e for e in d.events("clip-seen") if "partial_of" in e]
+    [row] = [row for row in json.loads(berthctl("clips", "--json"))["clips"] if row["partial_of"]]
+    assert (row["id"], row["path"], row["state"], row["unreadable"]) == (seen["clip_id"], BAD, "receipted", [[OFFSET, LENGTH]]), row
+    [manifest] = [m for m in d.manifests() if m["facts"]["partial"]]
+    assert manifest["facts"]["partial"] == {"of_clip_id": seen["partial_of"], "missing": [[OFFSET, LENGTH]]}, manifest
+    content = b"".join(d.content(manifest["object"]))
+    assert hashlib.sha256(content).hexdigest() == manifest["sha256"] and content[OFFSET:OFFSET + LENGTH] == bytes(LENGTH)
+    assert not [e for e in d.events("erase-begun") if e["clip_id"] in (seen["clip_id"], seen["partial_of"])]
+    return content
 
 
 def test_clip_that_cannot_be_read_again_is_not_erased(sim, dock):
@@ -138,6 +160,37 @@ def test_sector_of_a_card_that_recovers_on_the_third_try(sim, dock):
     assert not d.events("fault") and d.events("pull-begun")[-1]["offset_bytes"] == 8 * MIB
     stored = d.stored()
     assert {path: stored[("SN-c", path)] for path in paths} == {path: [hashlib.sha256(card.files[path]).hexdigest()] for path in paths}
+    d.check_chain()
+
+
+def test_card_with_bad_sectors_in_several_places_is_kept_in_part(sim, dock):
+    d = dock(["1-1.1"], timeouts={"backoff_min": "200ms", "backoff_max": "200ms"}).start()
+    card = FatCard(tempfile.mkdtemp(prefix="card-", dir=d.folder), size=64 * MIB, bits=16).fill(1000, 12 * MIB, 2000)
+    path, content = max(card.files.items(), key=lambda item: len(item[1]))
+    with open(card.image, "rb") as f:
+        first = f.read().index(content[:512]) // 512
+    holes = [(0, 1), (5000, 3), (16384, 1), (20000, 2), (len(content) // 512 - 1, 1)]
+    sim("camera", name="c", type="msc", image=card.image, serial="SN-c")
+    sim("set", camera="c", bad=[[first + sector, n] for sector, n in holes])
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "quarantined")
+    d.wait(lambda: len(d.events("receipted")) == len(card.files), "the receipts")
+    [manifest] = [m for m in d.manifests() if m["facts"]["partial"]]
+    missing = [[sector * 512, n * 512] for sector, n in holes]
+    assert manifest["facts"]["partial"]["missing"] == missing, manifest["facts"]["partial"]
+    kept = bytearray(content)
+    for offset, length in missing:
+        kept[offset:offset + length] = bytes(length)
+    assert b"".join(d.content(manifest["object"])) == kept
+    assert not [e for e in d.events("erase-begun") if e["path"] == path]
+    assert not d.events("fault"), d.events("fault")
+
+    # The next docking tries the clip again, and what is kept in part already is not kept again.
+    sim("unplug", camera="c")
+    d.wait_state(1, "empty")
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "quarantined")
+    assert len([e for e in d.events("clip-seen") if "partial_of" in e]) == 1, "kept in part twice"
     d.check_chain()
 
 

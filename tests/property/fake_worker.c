@@ -199,6 +199,13 @@ int worker_pull(Worker *w, uint32_t clip, const char *part, uint64_t offset, con
         return 0;
 }
 
+/* No medium of this world has a bad place. */
+int worker_salvage(Worker *w, uint32_t clip, const char *part,
+                   void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerCopy *copy)) {
+        (void) w, (void) clip, (void) part, (void) done;
+        return -EOPNOTSUPP;
+}
+
 int worker_verify(Worker *w, uint32_t clip, const uint32_t *blocks, size_t n_blocks, WorkerDone done) {
         int r = begin_simple(w, CALL_VERIFY, done);
 
