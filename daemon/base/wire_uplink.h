@@ -24,6 +24,8 @@
  *                                         it is a Put. Conflict, when what was sent is something else.
  *   Stop        tb                        clip id, at once? (else once the part is stored that is under way, if it still grows then).
  *                                         What is stored stays: the Put or Grow is answered with Stopped, and may be asked again.
+ *   Hold        b                         send nothing, until the connection ends or it is called again. Puts are answered with Stopped;
+ *                                         where the store cannot go on with one, it stands still instead. Confirm goes on.
  *   Confirm     sstay          s
  *                              object key, manifest key, size, SHA-256 -> strength. The manifest is read again and must
  *                              name this object, size and digest, and the object must be there with that size.
@@ -59,6 +61,7 @@
 #define WIRE_STORE_READ_ONLY "read-only"
 #define WIRE_STORE_FULL "full"
 #define WIRE_STORE_ERROR "error"
+#define WIRE_STORE_PAUSED "paused" /* ready, but the schedule allows no uploads now; Confirm is served */
 
 #define WIRE_UPLINK_E "org.berth.Uplink1.Error."
 #define WIRE_UPLINK_E_UNAVAILABLE WIRE_UPLINK_E "Unavailable" /* try again when the state says ready */

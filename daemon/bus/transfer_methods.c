@@ -99,7 +99,10 @@ static int append_transfer(sd_bus_message *m, const Clip *c) {
                                   c->uploading || c->grow.under_way ? "uploading" : "waiting", "Urgent", "b", (int) c->urgent);
         if (r >= 0 && c->retry_at_usec > clock_boottime_usec())
                 r = sd_bus_message_append(m, "{sv}", "RetryAtUsec", "t", c->retry_at_usec);
-        if (r >= 0 && c->grow.under_way)
+        /* To a store that would begin it anew. */
+        if (r >= 0 && c->uploading && manager_uploads_are_paused(c->manager))
+                r = sd_bus_message_append(m, "{sv}", "Reason", "s", "stands still until uploads are resumed");
+        else if (r >= 0 && c->grow.under_way)
                 r = sd_bus_message_append(m, "{sv}", "Reason", "s", "while it is pulled from the camera");
         else if (r >= 0 && c->reason && *c->reason)
                 r = sd_bus_message_append(m, "{sv}", "Reason", "s", c->reason);

@@ -95,12 +95,22 @@ static int take_all(sd_bus_message *reply, Table *table, json_t *array, size_t *
 
 /* Why nothing moves, when that is so. */
 static int tell_of_pause(sd_bus *bus) {
+        _cleanup_(freep) char *state = NULL, *reason = NULL;
         int paused = 0;
         int r = sd_bus_get_property_trivial(bus, DOCK_BUS_NAME, DOCK_PATH, DOCK_MANAGER_INTERFACE, "UploadsPaused", NULL, 'b', &paused);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        if (paused)
+        if (paused) {
                 puts("\nUploads are paused; 'berthctl transfer resume' lets them go on.");
+                return CTL_OK;
+        }
+        r = sd_bus_get_property_string(bus, DOCK_BUS_NAME, DOCK_PATH, DOCK_MANAGER_INTERFACE, "StoreState", NULL, &state);
+        if (r >= 0)
+                r = sd_bus_get_property_string(bus, DOCK_BUS_NAME, DOCK_PATH, DOCK_MANAGER_INTERFACE, "StoreReason", NULL, &reason);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        if (!text_equal(state, "ready"))
+                printf("\nNothing is on its way: the store is %s%s%s.\n", state, *reason ? ": " : "", reason);
         return CTL_OK;
 }
 

@@ -86,7 +86,8 @@ const char *manager_state(const Manager *m, const char **ret_reason) {
                 *ret_reason = "the spool is full; the footage stays on the cameras until space returns";
                 return "degraded";
         }
-        if (!text_equal(store, WIRE_STORE_READY)) {
+        /* A pause by the schedule is as the site wants it. */
+        if (!text_equal(store, WIRE_STORE_READY) && !text_equal(store, WIRE_STORE_PAUSED)) {
                 *ret_reason = why && *why ? why : "the store cannot be reached; the footage is kept on the dock";
                 return "degraded";
         }

@@ -73,6 +73,7 @@ struct Uplink {
         void *userdata;
         Peer *peer;        /* NULL while there is no connection */
         bool speaks;       /* it told its state */
+        bool held;         /* it is to send nothing */
         bool going_down;   /* the connection ends at the next turn of the loop */
         unsigned failures; /* to connect, in a row */
         sd_event_source *timer, *deferred;
@@ -105,7 +106,7 @@ static void set_state(Uplink *u, const char *state, const char *reason) {
 
 static bool state_is_known(const char *state) {
         static const char *const states[] = { WIRE_STORE_READY, WIRE_STORE_MISSING, WIRE_STORE_READ_ONLY, WIRE_STORE_FULL,
-                                              WIRE_STORE_ERROR };
+                                              WIRE_STORE_ERROR, WIRE_STORE_PAUSED };
 
         for (size_t i = 0; i < ELEMENTSOF(states); i++)
                 if (text_equal(states[i], state))
@@ -360,6 +361,44 @@ static int on_keep_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 1;
 }
 
+/* ---- News without an answer ----------------------------------------------------------------------------------------- */
+
+/* Takes the message, whose making gave `r`. Nobody waits for an answer: what comes of it is the answer to the put. */
+static int send_news(Uplink *u, sd_bus_message *m, int r) {
+        if (r >= 0)
+                r = sd_bus_message_set_expect_reply(m, 0);
+        if (r >= 0)
+                r = sd_bus_send(peer_bus(u->peer), m, NULL);
+        sd_bus_message_unref(m);
+        if (r < 0 && r != -ENOMEM)
+                give_up(u, "the uplink cannot be told of anything");
+        return r < 0 ? r : 0;
+}
+
+static int new_news(const Uplink *u, const char *member, sd_bus_message **ret) {
+        return sd_bus_message_new_method_call(peer_bus(u->peer), ret, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, member);
+}
+
+static void tell_hold(Uplink *u) {
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = new_news(u, "Hold", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "b", (int) u->held);
+        /* It may not go unheard. */
+        if (send_news(u, m, r) < 0)
+                give_up(u, "the uplink cannot be told to hold");
+}
+
+void uplink_hold(Uplink *u, bool held) {
+        if (u->held == held)
+                return;
+        u->held = held;
+        if (u->speaks)
+                tell_hold(u);
+}
+
 /* ---- The state ----------------------------------------------------------------------------------------------------- */
 
 static int take_state(Uplink *u, sd_bus_message *m) {
@@ -394,6 +433,9 @@ static int on_ping_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 give_up(u, "the uplink does not answer");
                 return 0;
         }
+        /* Before it is asked for anything. */
+        if (!u->speaks && u->held)
+                tell_hold(u);
         u->speaks = true;
         u->failures = 0;
         if (take_state(u, m) < 0)
@@ -683,22 +725,6 @@ static Call *put_of(Uplink *u, const void *cookie) {
                 if (c->cookie == cookie && c->put_done && c->slot && u->speaks)
                         return c;
         return NULL;
-}
-
-/* Takes the message, whose making gave `r`. Nobody waits for an answer: what comes of it is the answer to the put. */
-static int send_news(Uplink *u, sd_bus_message *m, int r) {
-        if (r >= 0)
-                r = sd_bus_message_set_expect_reply(m, 0);
-        if (r >= 0)
-                r = sd_bus_send(peer_bus(u->peer), m, NULL);
-        sd_bus_message_unref(m);
-        if (r < 0 && r != -ENOMEM)
-                give_up(u, "the uplink cannot be told of a clip");
-        return r < 0 ? r : 0;
-}
-
-static int new_news(const Uplink *u, const char *member, sd_bus_message **ret) {
-        return sd_bus_message_new_method_call(peer_bus(u->peer), ret, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, member);
 }
 
 void uplink_grown(Uplink *u, const void *cookie, uint64_t durable_bytes) {

@@ -83,6 +83,8 @@ void uplink_grown(Uplink *u, const void *cookie, uint64_t durable_bytes);
 int uplink_seal(Uplink *u, const void *cookie, uint64_t size_bytes, const Digest *digest, const char *facts_json);
 /* Ends a put, to be gone on with: at once, or when the part that is under way is stored, unless the clip is sealed before. */
 void uplink_stop(Uplink *u, const void *cookie, bool now);
+/* Nothing is to be sent, from now on or any more: what is under way is answered with UPLINK_STOPPED, or stands still. */
+void uplink_hold(Uplink *u, bool held);
 typedef void (*UplinkConfirmDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, uint64_t size_bytes, const Digest *digest,
                    UplinkConfirmDone done, void *cookie);

@@ -325,6 +325,8 @@ static void on_uplink_state(void *userdata, const char *state, const char *reaso
 
         if (text_equal(state, WIRE_STORE_READY))
                 log_info(NULL, "The store is ready");
+        else if (text_equal(state, WIRE_STORE_PAUSED))
+                log_info(NULL, "Uploads pause: %s", reason);
         else
                 log_warning(NULL, "The store takes nothing now (%s): %s", state, reason && *reason ? reason : "no reason given");
         upload_queue_retry_now(m);

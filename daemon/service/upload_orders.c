@@ -33,6 +33,7 @@ static void carry_out(Manager *m, const Fact *fact) {
         case FACT_UPLOADS_PAUSED:
         case FACT_UPLOADS_RESUMED:
                 m->uploads.paused = fact->kind == FACT_UPLOADS_PAUSED;
+                uplink_hold(m->uplink, m->uploads.paused);
                 manager_tell(m);
                 manager_kick_bays(m); /* they say what they wait for */
                 break;
@@ -113,6 +114,7 @@ int upload_orders_load(Manager *m) {
         if (r < 0)
                 return r;
         m->uploads.paused = r > 0;
+        uplink_hold(m->uplink, m->uploads.paused);
         if (m->uploads.paused)
                 log_full(LOG_NOTICE, NULL, "Uploads are paused, as an operator ordered; 'berthctl transfer resume' lets them go on");
         return 0;

@@ -138,6 +138,8 @@ typedef struct Backend Backend;
 
 typedef struct BackendOps {
         const char *name;
+        /* A put that was cancelled goes on where it ended when it is asked for again. */
+        bool resumes;
         /* Negative when the task could not be begun (-ENOMEM): then it is not done either. */
         int (*begin)(Backend *b, Task *task);
         /* The task's `cancelled` was set: for a backend that does not look at it by itself. May be NULL. */

@@ -29,6 +29,7 @@ typedef struct Connection {
         TAILQ_ENTRY(Connection) list;
         Server *server;
         sd_bus *bus;
+        bool holds; /* it wants nothing to be sent */
 } Connection;
 TAILQ_HEAD(ConnectionList, Connection);
 
@@ -43,14 +44,27 @@ struct Server {
         sd_event_source *accept;
         Transfers *transfers;
         Probe *probe;
+        char pause[256]; /* why nothing is sent by the schedule, or "" */
         struct ConnectionList connections;
         unsigned n_connections;
 };
+
+/* One connection's wish is enough; as a rule there is one. */
+static void hold(Connection *c, bool held) {
+        const Connection *other;
+        bool any = false;
+
+        c->holds = held;
+        TAILQ_FOREACH(other, &c->server->connections, list)
+                any |= other->holds;
+        transfers_hold(c->server->transfers, TRANSFER_HOLD_ORDER, any);
+}
 
 static Connection *connection_free(Connection *c) {
         if (!c)
                 return NULL;
         transfers_forget(c->server->transfers, c);
+        hold(c, false);
         TAILQ_REMOVE(&c->server->connections, c, list);
         c->server->n_connections--;
         if (c->bus) {
@@ -325,9 +339,30 @@ static int call_fetch(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return enqueue(userdata, m, TAKE_PTR(task));
 }
 
+static int call_hold(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        int held, r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "b", &held);
+        if (r < 0)
+                return r;
+        hold(userdata, held);
+        return sd_bus_reply_method_return(m, "");
+}
+
+/* What is wrong with the store comes first; a pause is not. */
+static const char *state_of(const Server *s, const char **ret_text) {
+        const char *state = probe_state(s->probe, ret_text);
+
+        if (!s->pause[0] || !text_equal(state, WIRE_STORE_READY))
+                return state;
+        *ret_text = s->pause;
+        return WIRE_STORE_PAUSED;
+}
+
 static int call_get_state(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const Connection *c = userdata;
-        const char *text, *state = probe_state(c->server->probe, &text);
+        const char *text, *state = state_of(c->server, &text);
 
         (void) error;
         return sd_bus_reply_method_return(m, "ss", state, text);
@@ -341,6 +376,7 @@ static const sd_bus_vtable uplink_vtable[] = {
         SD_BUS_METHOD("Grown", "tt", "", call_grown, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Seal", "ttays", "", call_seal, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Stop", "tb", "", call_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Hold", "b", "", call_hold, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Confirm", "sstay", "s", call_confirm, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Keep", "ss", "b", call_keep, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Fetch", "s", "s", call_fetch, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -436,7 +472,7 @@ static void on_transfer_progress(void *owner, uint64_t clip_id, uint64_t bytes) 
 }
 
 static void tell_state(const Connection *c) {
-        const char *text, *state = probe_state(c->server->probe, &text);
+        const char *text, *state = state_of(c->server, &text);
 
         (void) sd_bus_emit_signal(c->bus, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "StateChanged", "ss", state, text);
 }
@@ -446,6 +482,11 @@ void server_tell_state(Server *s) {
 
         TAILQ_FOREACH(c, &s->connections, list)
                 tell_state(c);
+}
+
+void server_set_pause(Server *s, const char *text) {
+        (void) snprintf(s->pause, sizeof(s->pause), "%s", text ? text : "");
+        server_tell_state(s);
 }
 
 /* ---- Connections --------------------------------------------------------------------------------------------------- */

@@ -32,6 +32,8 @@ DEFINE_CLEANUP(Server, server_free);
 int server_open(Server *s, Transfers *transfers, Probe *probe);
 /* Tells all connections of the store's state. */
 void server_tell_state(Server *s);
+/* Why nothing is sent although the store is ready; NULL when that is over. */
+void server_set_pause(Server *s, const char *text);
 /* Ends all connections, and with them their transfers; nothing is accepted any more. */
 void server_close(Server *s);
 

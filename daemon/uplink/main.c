@@ -18,6 +18,7 @@
 #include "uplink/connection.h"
 #include "uplink/dir.h"
 #include "uplink/s3.h"
+#include "uplink/schedule.h"
 #include "uplink/settings.h"
 #include "uplink/tus.h"
 
@@ -32,6 +33,7 @@ typedef struct Program {
         Probe *probe;
         Pace *pace;
         Transfers *transfers;
+        Schedule *schedule;
         bool open, stopping;
 } Program;
 
@@ -112,6 +114,18 @@ static void on_state(void *userdata) {
         if (!probe_is_ready(p->probe))
                 transfers_fail_waiting(p->transfers);
         server_tell_state(p->server);
+}
+
+static void on_schedule(void *userdata, const char *text) {
+        Program *p = userdata;
+
+        if (text)
+                log_info(NULL, "Nothing is sent now: %s", text);
+        else
+                log_info(NULL, "The schedule allows uploads again");
+        /* They hear why before they hear that they were stopped. */
+        server_set_pause(p->server, text);
+        transfers_hold(p->transfers, TRANSFER_HOLD_SCHEDULE, text != NULL);
 }
 
 static bool is_idle(const Program *p) {
@@ -252,11 +266,12 @@ static int open_store(Program *p, const UplinkSettings *s) {
         if ((r = open_backend(p, s)) < 0 ||
             (r = probe_new(p->event, p->backend, s->stall_usec, on_state, p, &p->probe)) < 0)
                 return r;
-        if (s->n_limits > 0 && (r = pace_new(s->limits, s->n_limits, &p->pace)) < 0)
+        if ((r = pace_new(s->limits, s->n_limits, &p->pace)) < 0)
                 return r;
-        return transfers_new(p->event, p->backend, p->probe,
-                             &(TransferSettings){ .puts_at_once = s->transfers, .stall_usec = s->stall_usec, .pace = p->pace },
-                             &server_transfer_ops, &p->transfers);
+        r = transfers_new(p->event, p->backend, p->probe,
+                          &(TransferSettings){ .puts_at_once = s->transfers, .stall_usec = s->stall_usec, .pace = p->pace },
+                          &server_transfer_ops, &p->transfers);
+        return r < 0 ? r : schedule_new(p->event, s->limits, s->n_limits, on_schedule, p, &p->schedule);
 }
 
 static int run(Program *p, const UplinkSettings *s) {
@@ -289,6 +304,7 @@ static int run(Program *p, const UplinkSettings *s) {
 }
 
 static void clear_up(Program *p, int status) {
+        p->schedule = schedule_free(p->schedule);
         p->server = server_free(p->server);
         /* Joining a thread that hangs in the kernel would hang, too. */
         if (p->transfers && p->probe && !is_idle(p))

@@ -20,6 +20,7 @@
 struct Pace {
         pthread_mutex_t mutex;
         Budget budget;
+        bool held;
         uint64_t bytes_per_sec;
         int64_t minute_began_usec; /* wall: the minute for which the limit was looked up */
         size_t n_rules;
@@ -142,16 +143,22 @@ static size_t take(Pace *p, size_t want, uint64_t now_usec, uint64_t *ret_wait_u
         size_t least = MIN2(want, LEAST);
         uint64_t wait;
 
+        *ret_wait_usec = USEC_PER_SEC;
+        if (p->held || p->bytes_per_sec == 0)
+                return 0;
         if (p->bytes_per_sec == PACE_UNLIMITED)
                 return want;
-        *ret_wait_usec = USEC_PER_SEC;
-        if (p->bytes_per_sec == 0)
-                return 0;
         if (budget_take(&p->budget, least, now_usec))
                 return least + (size_t) budget_take_some(&p->budget, want - least, now_usec);
         wait = (least - p->budget.tokens) * USEC_PER_SEC / p->bytes_per_sec;
         *ret_wait_usec = wait < WAIT_MIN_USEC ? WAIT_MIN_USEC : MIN2(wait, USEC_PER_SEC);
         return 0;
+}
+
+void pace_hold(Pace *p, bool held) {
+        (void) pthread_mutex_lock(&p->mutex);
+        p->held = held;
+        (void) pthread_mutex_unlock(&p->mutex);
 }
 
 size_t pace_take(Pace *p, size_t want, uint64_t now_usec, int64_t wall_usec, uint64_t *ret_wait_usec) {

@@ -6,6 +6,7 @@
  * taken from here first; what it reads back, and its small requests, are not counted. Any thread may take.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,8 @@ typedef struct Pace Pace;
 int pace_new(const PaceRule *rules, size_t n, Pace **ret);
 Pace *pace_free(Pace *p);
 DEFINE_CLEANUP(Pace, pace_free);
+/* Nothing is given while it is held. */
+void pace_hold(Pace *p, bool held);
 /*
  * How many of `want` bytes may be sent now: at least one, or 0 when the caller is to ask again after *ret_wait_usec, at most a
  * second. NULL is no limit. Times are CLOCK_BOOTTIME and CLOCK_REALTIME.

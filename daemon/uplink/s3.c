@@ -80,6 +80,7 @@ static void s3_backend_freep(S3Backend **b) {
 
 static const BackendOps s3_ops = {
         .name = "s3",
+        .resumes = true,
         .begin = s3_begin,
         .cancel = s3_cancel,
         .told = s3_told,

@@ -39,6 +39,7 @@ struct Transfers {
         unsigned puts_at_once, waiting_count;
         unsigned under_way[_TASK_KIND_MAX]; /* of the puts, those of whole clips … */
         unsigned growing;                   /* … and those that grow, which have what is left over */
+        unsigned holds; /* TRANSFER_HOLD_* */
         uint64_t stall_usec;
         Pace *pace;
         struct TransferList waiting, running;
@@ -192,6 +193,15 @@ static void take_from_queue(Transfers *t, Transfer *x) {
         t->waiting_count--;
 }
 
+#define STOPPED_TEXT "it was stopped, and goes on where it ended"
+
+static void fail_in_queue(Transfer *x, const char *error, const char *text) {
+        take_from_queue(x->transfers, x);
+        (void) answer_fail(&x->task->answer, error, NULL, "%s", text);
+        answer(x, x->task);
+        (void) transfer_free(x);
+}
+
 static int on_pump(sd_event_source *source, void *userdata) {
         Transfers *t = userdata;
         Transfer *x, *next;
@@ -200,6 +210,10 @@ static int on_pump(sd_event_source *source, void *userdata) {
         (void) source;
         for (x = TAILQ_FIRST(&t->waiting); x; x = next) {
                 next = TAILQ_NEXT(x, list);
+                if (t->holds != 0 && x->task->kind == TASK_PUT) {
+                        fail_in_queue(x, WIRE_UPLINK_E_STOPPED, "nothing is sent now");
+                        continue;
+                }
                 if (!may_begin(t, x->task))
                         continue;
                 take_from_queue(t, x);
@@ -302,19 +316,34 @@ void transfers_refuse(Transfers *t, const void *owner, uint64_t clip_id, const c
                 return cancel(x);
         }
         x = find_in(&t->waiting, owner, clip_id);
-        if (!x)
+        if (x)
+                fail_in_queue(x, error, text);
+}
+
+void transfers_hold(Transfers *t, TransferHold who, bool held) {
+        bool before = t->holds != 0;
+        Transfer *x;
+
+        t->holds = held ? t->holds | who : t->holds & ~(unsigned) who;
+        if (before == (t->holds != 0))
                 return;
-        take_from_queue(t, x);
-        (void) answer_fail(&x->task->answer, error, NULL, "%s", text);
-        answer(x, x->task);
-        (void) transfer_free(x);
+        pace_hold(t->pace, !before);
+        wake_pump(t);
+        if (before || !t->backend->ops->resumes)
+                return;
+        TAILQ_FOREACH(x, &t->running, list)
+                if (x->task->kind == TASK_PUT && x->owner && !x->verdict) {
+                        x->verdict = WIRE_UPLINK_E_STOPPED;
+                        x->verdict_text = STOPPED_TEXT;
+                        cancel(x);
+                }
 }
 
 void transfers_stop(Transfers *t, const void *owner, uint64_t clip_id, bool now) {
         Transfer *x = find_in(&t->running, owner, clip_id);
 
         if (now || !x)
-                return transfers_refuse(t, owner, clip_id, WIRE_UPLINK_E_STOPPED, "it was stopped, and goes on where it ended");
+                return transfers_refuse(t, owner, clip_id, WIRE_UPLINK_E_STOPPED, STOPPED_TEXT);
         if (!x->task->put.growing)
                 return;
         x->task->put.stop_soon = true;

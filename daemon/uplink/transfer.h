@@ -30,7 +30,7 @@ typedef struct TransferOps {
 typedef struct TransferSettings {
         unsigned puts_at_once;
         uint64_t stall_usec;
-        Pace *pace; /* borrowed; NULL: no limit */
+        Pace *pace; /* borrowed */
 } TransferSettings;
 
 int transfers_new(sd_event *event, Backend *backend, Probe *probe, const TransferSettings *settings, const TransferOps *ops,
@@ -49,6 +49,16 @@ void transfers_grown(Transfers *t, const void *owner, uint64_t clip_id, uint64_t
 int transfers_seal(Transfers *t, const void *owner, uint64_t clip_id, uint64_t size_bytes, const Digest *digest, const char *facts_json);
 /* It ends, and is answered with WIRE_UPLINK_E_STOPPED: at once or, when it grows, after the part that is under way. */
 void transfers_stop(Transfers *t, const void *owner, uint64_t clip_id, bool now);
+/* Who wants nothing to be sent. */
+typedef enum TransferHold {
+        TRANSFER_HOLD_ORDER = 1 << 0,
+        TRANSFER_HOLD_SCHEDULE = 1 << 1,
+} TransferHold;
+/*
+ * While anybody holds, no put begins, and those that wait are answered with WIRE_UPLINK_E_STOPPED. So are those that are under way, where
+ * the store goes on with them; where it would begin anew, they stand still.
+ */
+void transfers_hold(Transfers *t, TransferHold who, bool held);
 /* It ends, and is answered with this error. The texts are the program's own. */
 void transfers_refuse(Transfers *t, const void *owner, uint64_t clip_id, const char *error, const char *text);
 /* Its connection is gone: what waits is dropped, what is under way is cancelled. */

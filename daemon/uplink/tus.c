@@ -66,6 +66,7 @@ static void tus_backend_freep(TusBackend **b) {
 
 static const BackendOps tus_ops = {
         .name = "tus",
+        .resumes = true,
         .begin = tus_begin,
         .cancel = tus_cancel,
         .free = tus_backend_free,

@@ -127,6 +127,36 @@ static void test_limit_holds_and_is_no_stall(void **state) {
         rig_free(r);
 }
 
+/* A folder cannot go on with half an object, so nothing is thrown away. */
+static void test_order_to_hold_lets_a_put_stand_still(void **state) {
+        Rig *r = started(STORE "[uplink]\nlimit = 8 MB/s\n");
+        Clip clip = rig_clip(r, 48 * MIB, 3);
+        uint64_t held_at = 0;
+
+        (void) state;
+        rig_put(r, &clip, CLIP_PATH);
+        rig_wait(r, r->progress_bytes > 0);
+        uplink_hold(r->client, true);
+        /* It shows signs of life all the same: told twice with the same bytes, it stands. */
+        for (bool stands = false; !stands;) {
+                unsigned told = r->progress;
+
+                held_at = r->progress_bytes;
+                rig_wait(r, r->progress > told);
+                stands = r->progress_bytes == held_at;
+        }
+        assert_true(held_at < clip.size_bytes);
+        assert_int_equal(r->puts_done, 0);
+        uplink_hold(r->client, false);
+        rig_wait(r, r->progress_bytes > held_at);
+        assert_true(r->progress_bytes < held_at + 32 * MIB);
+        rig_wait(r, r->puts_done == 1);
+        assert_int_equal(r->result, UPLINK_OK);
+        assert_int_equal(rig_check_store(r), 1);
+        fd_close(clip.fd);
+        rig_free(r);
+}
+
 static void test_folder_on_the_spools_disk_is_only_local(void **state) {
         Rig *r = started("");
         Clip clip = rig_clip(r, 1000, 4);
@@ -592,6 +622,7 @@ int main(void) {
                 cmocka_unit_test(test_manifest_tells_all_of_the_clip),
                 cmocka_unit_test(test_progress_is_told_while_a_large_clip_is_sent),
                 cmocka_unit_test(test_limit_holds_and_is_no_stall),
+                cmocka_unit_test(test_order_to_hold_lets_a_put_stand_still),
                 cmocka_unit_test(test_folder_on_the_spools_disk_is_only_local),
                 cmocka_unit_test(test_store_that_is_not_read_back_only_counts_bytes),
                 cmocka_unit_test(test_source_with_other_bytes_is_refused_and_leaves_nothing),

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import rack  # noqa: E402
@@ -102,6 +103,25 @@ def test_paused_uploads_stay_paused_over_a_restart_until_resumed(sim, dock):
     d.check_chain()
 
 
+def test_schedule_that_allows_nothing_says_until_when(sim, dock):
+    begin, end = (time.strftime("%H:%M", time.localtime(time.time() + seconds)) for seconds in (-3600, 2 * 3600))
+    d = dock(["1-1.1"], uplink={"same_disk_is_store": f"yes\n[uplink]\nlimit = {begin}-{end} none"})
+    camera(sim, "c", [make_clip("a.MP4", MIB, 1)])
+    d.start()
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "settled")
+    d.wait(lambda: d.manager()["StoreState"] == "paused", "the pause to be told")
+    assert d.manager()["State"] == "running", "a pause by the schedule is no trouble"
+    for told in (ctl("status"), ctl("transfer"), d.bay(1)["Reason"]):
+        assert "no uploads until" in told and end in told, told
+    assert not d.events("receipted")
+    d.config["uplink"] = {"same_disk_is_store": "yes"}
+    d.write_config()
+    d.uplink.end()
+    d.start_uplink()
+    d.wait_state(1, "ready")
+
+
 def test_clip_that_is_asked_for_goes_first(sim, dock):
     d = dock(["1-1.1"], policy={"uploads": 1})
     camera(sim, "c", [make_clip(f"{n}.MP4", MIB, n) for n in range(6)])
@@ -143,4 +163,5 @@ def test_only_root_gives_orders(sim, dock):
 
 rack.run([test_cameras_take_turns_at_the_store, test_camera_in_the_dock_goes_before_one_that_left,
           test_dock_says_how_long_it_will_do_without_the_store, test_paused_uploads_stay_paused_over_a_restart_until_resumed,
+          test_schedule_that_allows_nothing_says_until_when,
           test_clip_that_is_asked_for_goes_first, test_words_that_transfer_does_not_take_are_named, test_only_root_gives_orders])

@@ -71,7 +71,7 @@ class Dock(StoreDock):
         settings = dict(self.settings)
         with open(self.path("uplink.conf"), "w", encoding="utf-8") as f:
             f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\nstate_dir = {self.path('state')}\n")
-            for key in ["stall", "transfers"]:
+            for key in ["stall", "transfers", "limit"]:
                 if key in settings:
                     f.write(f"{key} = {settings.pop(key)}\n")
             f.write(f"[store]\ntype = s3\nendpoint = {self.endpoint}\nbucket = {self.bucket}\nprefix = {self.prefix}\n"

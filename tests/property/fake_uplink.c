@@ -142,6 +142,12 @@ void uplink_stop(Uplink *u, const void *cookie, bool now) {
                 c->stopped = true;
 }
 
+/* What is under way is answered all the same: as by an uplink that hears of it too late. */
+void uplink_hold(Uplink *u, bool held) {
+        (void) u;
+        (void) held;
+}
+
 int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
         (void) call_new(u, CALL_KEEP, done, cookie);
         (void) key;

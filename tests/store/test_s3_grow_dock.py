@@ -4,8 +4,10 @@
 process killed in the middle."""
 
 import atexit
+import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 
@@ -201,6 +203,52 @@ def test_other_bytes_on_the_disk_than_from_the_camera_are_a_conflict(sim, dock):
     d.check_chain()
 
 
+def ctl(*args):
+    done = subprocess.run([f"{rack.BUILD}/berthctl", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{args}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def pause_and_resume(d):
+    """Orders a pause, waits until nothing is on its way, and lets it go on."""
+    def idle():
+        return "uploading" not in [t["state"] for t in json.loads(ctl("transfer", "--json"))["transfers"]]
+
+    ctl("transfer", "pause")
+    d.wait(idle, "the uploads to stop")
+    before = len(parts())
+    assert "paused" in ctl("status")
+    ctl("transfer", "resume")
+    return before
+
+
+def test_pause_stops_the_upload_of_a_whole_clip(sim, dock):
+    d = new_dock(dock, ["1-1.1"])
+    digests = camera(sim, [make_clip("a.MP4", 64 * MIB, 1)])
+    d.start_daemon()
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "settled")
+    proxy.bandwidth = 8 * MIB
+    d.start_uplink()
+    d.wait(lambda: len(parts()) >= 2, "parts in the store")
+    assert pause_and_resume(d) < 13, "it went on to its end"
+    proxy.bandwidth = None
+    d.wait_state(1, "ready", deadline=180)
+    assert proxy.count("create") == 1 and sent() <= 64 * MIB + PART, f"{sent() - 64 * MIB} bytes were sent again"
+    assert_stored(d, digests)
+
+
+def test_pause_stops_the_upload_of_a_growing_clip(sim, dock):
+    d = new_dock(dock, ["1-1.1"]).start()
+    digests = camera(sim, [make_clip("a.MP4", 64 * MIB, 1)])
+    hold_at(d, sim, 24 * MIB)
+    d.wait(lambda: len(parts()) >= 3, "parts in the store")
+    pause_and_resume(d)
+    let_go(d, sim)
+    assert proxy.count("create") == 1 and sent() <= 64 * MIB + PART, f"{sent() - 64 * MIB} bytes were sent again"
+    assert_stored(d, digests)
+
+
 def test_whole_clips_do_not_wait_for_growing_ones(sim, dock):
     d = new_dock(dock, ["1-1.1", "1-1.2"], policy={"uploads": 1}).start()
     digests = camera(sim, [make_clip("a.MP4", 64 * MIB, 1)])
@@ -219,4 +267,5 @@ def test_whole_clips_do_not_wait_for_growing_ones(sim, dock):
 rack.run([test_parts_are_in_the_store_before_the_pull_has_ended, test_growing_clip_is_shown_as_on_its_way,
           test_unplugged_camera_goes_on_in_another_bay_and_so_does_its_upload, test_content_that_changed_in_between_is_not_mixed,
           test_killed_uplink_costs_a_part_at_most, test_killed_daemon_costs_a_part_at_most, test_killed_worker_costs_a_part_at_most,
+          test_pause_stops_the_upload_of_a_whole_clip, test_pause_stops_the_upload_of_a_growing_clip,
           test_other_bytes_on_the_disk_than_from_the_camera_are_a_conflict, test_whole_clips_do_not_wait_for_growing_ones])
