@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "uplink/s3_record.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
-#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "uplink/journal.h"
 
 #define VERSION 1
-#define FILE_SIZE_MAX ((size_t) 8 * 1024 * 1024)
-#define MODE 0600
-#define NAME_DIGITS 32
 
 unsigned s3_parts_of(uint64_t size_bytes, uint64_t part_size_bytes) {
         uint64_t n = size_bytes / part_size_bytes + (size_bytes % part_size_bytes != 0);
@@ -60,33 +54,6 @@ static void keep_part(S3Record *r, unsigned number, uint64_t size_bytes, const D
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
 
-/* The next whole line, cut off at its end; NULL past the last. A line that a crash tore has no end and is none. */
-static char *next_line(char **text) {
-        char *line = *text, *end = strchr(line, '\n');
-
-        if (!end)
-                return NULL;
-        *end = 0;
-        *text = end + 1;
-        return line;
-}
-
-static const char *string_of(const json_t *j, const char *key) {
-        const json_t *member = json_object_get(j, key);
-        const char *s = json_string_value(member);
-
-        return s && strlen(s) == json_string_length(member) && text_is_printable(s) ? s : NULL;
-}
-
-static int uint_of(const json_t *j, const char *key, uint64_t max, uint64_t *ret) {
-        const json_t *member = json_object_get(j, key);
-
-        if (!json_is_integer(member) || json_integer_value(member) < 0 || (uint64_t) json_integer_value(member) > max)
-                return -EBADMSG;
-        *ret = (uint64_t) json_integer_value(member);
-        return 0;
-}
-
 typedef struct Head {
         json_t *json;
         const char *store, *clip, *object;
@@ -96,14 +63,14 @@ typedef struct Head {
 static int parse_head(const char *line, Head *ret) {
         json_t *j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
         Head h = { .json = j,
-                   .store = string_of(j, "store"),
-                   .clip = string_of(j, "clip"),
-                   .object = string_of(j, "object") };
+                   .store = journal_string(j, "store"),
+                   .clip = journal_string(j, "clip"),
+                   .object = journal_string(j, "object") };
         uint64_t version;
 
-        if (uint_of(j, "berth_upload", INT64_MAX, &version) < 0 || version != VERSION || !h.store || !h.clip ||
-            !h.object || uint_of(j, "size", INT64_MAX, &h.size_bytes) < 0 ||
-            uint_of(j, "part_size", INT64_MAX, &h.part_size_bytes) < 0 || h.part_size_bytes == 0) {
+        if (journal_uint(j, "berth_upload", INT64_MAX, &version) < 0 || version != VERSION || !h.store || !h.clip ||
+            !h.object || journal_uint(j, "size", INT64_MAX, &h.size_bytes) < 0 ||
+            journal_uint(j, "part_size", INT64_MAX, &h.part_size_bytes) < 0 || h.part_size_bytes == 0) {
                 json_decref(j);
                 return -EBADMSG;
         }
@@ -113,8 +80,8 @@ static int parse_head(const char *line, Head *ret) {
 
 static int take_line(S3Record *r, const char *line) {
         _cleanup_(json_decrefp) json_t *j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
-        const char *upload = string_of(j, "upload"), *etag = string_of(j, "etag"), *sha256 = string_of(j, "sha256");
-        const char *whole = string_of(j, "whole");
+        const char *upload = journal_string(j, "upload"), *etag = journal_string(j, "etag"), *sha256 = journal_string(j, "sha256");
+        const char *whole = journal_string(j, "whole");
         uint64_t number, size;
         Digest digest;
 
@@ -131,15 +98,15 @@ static int take_line(S3Record *r, const char *line) {
                 forget_parts(r);
                 return 0;
         }
-        if (uint_of(j, "part", r->n_parts, &number) < 0 || number == 0 || uint_of(j, "size", INT64_MAX, &size) < 0 || !etag ||
+        if (journal_uint(j, "part", r->n_parts, &number) < 0 || number == 0 || journal_uint(j, "size", INT64_MAX, &size) < 0 || !etag ||
             strlen(etag) >= S3_ETAG_SIZE || !sha256 || digest_from_hex(sha256, &digest) < 0)
                 return -EBADMSG;
         keep_part(r, (unsigned) number, size, &digest, etag);
         return 0;
 }
 
-static int parse(S3Record *r, char *text, const S3RecordKey *key) {
-        char *at = text, *line = next_line(&at);
+static int parse(S3Record *r, char *text, size_t size, const S3RecordKey *key) {
+        char *at = text, *line = journal_next_line(&at);
         bool same_size;
         Head head;
         int k;
@@ -151,13 +118,12 @@ static int parse(S3Record *r, char *text, const S3RecordKey *key) {
                         set_plan(r, head.object, head.size_bytes, head.part_size_bytes) :
                         -EBADMSG;
         json_decref(head.json);
-        while (k >= 0 && (line = next_line(&at)))
+        while (k >= 0 && (line = journal_next_line(&at)))
                 k = take_line(r, line);
+        if (k >= 0)
+                k = journal_cut(r->fd, (size_t) (at - text), size);
         if (k < 0)
                 return k;
-        /* What a crash tore is cut off, so that the next line begins anew. */
-        if (*at && ftruncate(r->fd, at - text) < 0)
-                return -errno;
         r->outdated = !same_size || (r->digest_known && (!key->digest || !digest_equal(key->digest, &r->digest)));
         return 0;
 }
@@ -178,52 +144,20 @@ static int resume(S3Record *r, const S3RecordKey *key) {
         size_t size;
         int k;
 
-        r->fd = openat(r->dir, r->name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (r->fd < 0) {
-                k = -errno;
-                r->fd = -EBADF;
-                return k == -ENOENT ? 0 : k;
-        }
-        if (flock(r->fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? -EBUSY : -errno;
-        k = fd_read_file(r->dir, r->name, FILE_SIZE_MAX, &text, &size);
+        k = journal_open(r->dir, r->name, &r->fd, &text, &size);
+        if (k == -ENOENT)
+                return 0;
         if (k >= 0)
-                k = parse(r, text, key);
-        if (k == -ENOMEM || k == -EIO)
-                return k;
+                k = parse(r, text, size, key);
         if (k >= 0)
                 return 1;
+        if (k != -EBADMSG)
+                return k;
         forget_plan(r);
         return 0;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------- */
-
-static int dump_line(json_t *j, char **ret) {
-        _cleanup_(freep) char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-
-        json_decref(j);
-        *ret = text ? text_format("%s\n", text) : NULL;
-        return *ret ? 0 : -ENOMEM;
-}
-
-static int append_line(const S3Record *r, json_t *j) {
-        _cleanup_(freep) char *line = NULL;
-        int k;
-
-        if (r->fd < 0) {
-                json_decref(j);
-                return 0;
-        }
-        k = dump_line(j, &line);
-        if (k >= 0)
-                k = fd_write_full(r->fd, line, strlen(line));
-        CRASH_POINT("record-written");
-        if (k >= 0 && fdatasync(r->fd) < 0)
-                k = -errno;
-        CRASH_POINT("record-synced");
-        return k;
-}
 
 static json_t *digest_line(const Digest *digest) {
         char hex[DIGEST_HEX_SIZE];
@@ -237,45 +171,24 @@ static int create(S3Record *r, const S3RecordKey *key) {
 
         if (r->dir < 0)
                 return 0;
-        k = dump_line(json_pack("{s:i, s:s, s:s, s:s, s:I, s:I}", "berth_upload", VERSION, "store", key->store, "clip", key->clip,
+        k = journal_line(json_pack("{s:i, s:s, s:s, s:s, s:I, s:I}", "berth_upload", VERSION, "store", key->store, "clip", key->clip,
                                 "object", r->object, "size", (json_int_t) key->size_bytes, "part_size",
                                 (json_int_t) r->part_size_bytes),
                       &head);
         if (k >= 0 && key->digest)
-                k = dump_line(digest_line(key->digest), &digest);
+                k = journal_line(digest_line(key->digest), &digest);
         if (k < 0)
                 return k;
         text = text_format("%s%s", head, digest ? digest : "");
         if (!text)
                 return -ENOMEM;
-        k = fd_replace_file(r->dir, r->name, text, strlen(text), MODE);
-        if (k < 0)
-                return k;
-        r->fd = openat(r->dir, r->name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-        if (r->fd < 0) {
-                k = -errno;
-                r->fd = -EBADF;
-                return k;
-        }
-        return flock(r->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-}
-
-static int name_record(const char *clip, char ret[static NAME_DIGITS + 1]) {
-        char hex[DIGEST_HEX_SIZE];
-        Digest digest;
-        int r;
-
-        r = digest_of(clip, strlen(clip), &digest);
-        if (r < 0)
-                return r;
-        (void) snprintf(ret, NAME_DIGITS + 1, "%.*s", NAME_DIGITS, digest_to_hex(&digest, hex));
-        return 0;
+        return journal_create(r->dir, r->name, text, &r->fd);
 }
 
 bool s3_record_exists(int dir, const char *clip) {
-        char name[NAME_DIGITS + 1];
+        char name[JOURNAL_NAME_SIZE];
 
-        return dir >= 0 && name_record(clip, name) >= 0 && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        return dir >= 0 && journal_name(clip, name) >= 0 && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int s3_record_open(int dir, const S3RecordKey *key, const char *object, uint64_t part_size_bytes, S3Record **ret) {
@@ -286,7 +199,7 @@ int s3_record_open(int dir, const S3RecordKey *key, const char *object, uint64_t
                 return -ENOMEM;
         r->dir = dir;
         r->fd = -EBADF;
-        k = name_record(key->clip, r->name);
+        k = journal_name(key->clip, r->name);
         if (k < 0)
                 return k;
         k = dir >= 0 ? resume(r, key) : 0;
@@ -320,7 +233,7 @@ int s3_record_renew(S3Record *r, const S3RecordKey *key, const char *object, uin
 int s3_record_set_digest(S3Record *r, const Digest *digest) {
         int k;
 
-        k = append_line(r, digest_line(digest));
+        k = journal_append(r->fd, digest_line(digest));
         if (k < 0)
                 return k;
         r->digest = *digest;
@@ -331,7 +244,7 @@ int s3_record_set_digest(S3Record *r, const Digest *digest) {
 int s3_record_set_upload(S3Record *r, const char *upload_id) {
         int k;
 
-        k = append_line(r, json_pack("{s:s}", "upload", upload_id));
+        k = journal_append(r->fd, json_pack("{s:s}", "upload", upload_id));
         if (k < 0)
                 return k;
         (void) snprintf(r->upload_id, sizeof(r->upload_id), "%s", upload_id);
@@ -343,7 +256,7 @@ int s3_record_add_part(S3Record *r, unsigned number, uint64_t size_bytes, const 
         char hex[DIGEST_HEX_SIZE];
         int k;
 
-        k = append_line(r, json_pack("{s:I, s:I, s:s, s:s}", "part", (json_int_t) number, "size", (json_int_t) size_bytes,
+        k = journal_append(r->fd, json_pack("{s:I, s:I, s:s, s:s}", "part", (json_int_t) number, "size", (json_int_t) size_bytes,
                                      "sha256", digest_to_hex(digest, hex), "etag", etag));
         if (k < 0)
                 return k;
@@ -352,47 +265,31 @@ int s3_record_add_part(S3Record *r, unsigned number, uint64_t size_bytes, const 
 }
 
 int s3_record_remove(S3Record *r) {
-        if (r->fd < 0)
-                return 0;
-        CRASH_POINT("record-remove-begins");
-        if (unlinkat(r->dir, r->name, 0) < 0 && errno != ENOENT)
-                return -errno;
-        CRASH_POINT("record-removed");
-        r->fd = fd_close(r->fd);
-        return fd_sync_dir(r->dir);
+        return journal_remove(r->dir, r->name, &r->fd);
 }
 
 /* ---- Orphans ------------------------------------------------------------------------------------------------------- */
 
-static bool is_record_name(const char *name) {
-        return strlen(name) == NAME_DIGITS && name[strspn(name, "0123456789abcdef")] == 0;
-}
+typedef struct Search {
+        const char *store;
+        S3Orphan found;
+} Search;
 
 /* 1: it is one. */
-static int look_at(int dir, const char *name, const char *store, int64_t before_unix_sec, S3Orphan *ret) {
-        _cleanup_(fd_closep) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        _cleanup_(freep) char *text = NULL;
-        S3Orphan orphan = {};
-        struct stat st;
+static int look_at(const char *name, char *text, int64_t mtime_unix_sec, void *userdata) {
         S3Record r = { .fd = -EBADF };
-        char *at, *line;
-        size_t size;
+        S3Orphan orphan = {};
+        Search *search = userdata;
+        char *at = text, *line = journal_next_line(&at);
         Head head;
         int k;
 
-        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (int64_t) st.st_mtime >= before_unix_sec ||
-            flock(fd, LOCK_EX | LOCK_NB) < 0)
-                return 0;
-        k = fd_read_file(dir, name, FILE_SIZE_MAX, &text, &size);
-        if (k < 0)
-                return k == -ENOMEM ? k : 0;
-        at = text;
-        line = next_line(&at);
+        (void) mtime_unix_sec;
         if (!line || parse_head(line, &head) < 0)
                 return 0;
-        k = text_equal(head.store, store) ? set_plan(&r, head.object, head.size_bytes, head.part_size_bytes) : -EBADMSG;
+        k = text_equal(head.store, search->store) ? set_plan(&r, head.object, head.size_bytes, head.part_size_bytes) : -EBADMSG;
         json_decref(head.json);
-        while (k >= 0 && (line = next_line(&at)))
+        while (k >= 0 && (line = journal_next_line(&at)))
                 k = take_line(&r, line);
         free(r.parts);
         (void) snprintf(orphan.name, sizeof(orphan.name), "%s", name);
@@ -402,35 +299,20 @@ static int look_at(int dir, const char *name, const char *store, int64_t before_
                 free(orphan.object);
                 return k == -ENOMEM ? k : 0;
         }
-        *ret = orphan;
+        search->found = orphan;
         return 1;
 }
 
 int s3_record_find_orphan(int dir, const char *store, int64_t before_unix_sec, S3Orphan *ret) {
-        const struct dirent *entry;
-        int fd, r = 0;
-        DIR *d;
+        Search search = { .store = store };
+        int r;
 
-        fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        d = fdopendir(fd);
-        if (!d) {
-                r = -errno;
-                fd_close(fd);
-                return r;
-        }
-        while (r == 0 && (entry = readdir(d)))
-                if (is_record_name(entry->d_name))
-                        r = look_at(dir, entry->d_name, store, before_unix_sec, ret);
-        (void) closedir(d);
+        r = journal_find_old(dir, before_unix_sec, look_at, &search);
+        if (r > 0)
+                *ret = search.found;
         return r;
 }
 
 int s3_record_remove_orphan(int dir, const S3Orphan *orphan) {
-        CRASH_POINT("orphan-remove-begins");
-        if (unlinkat(dir, orphan->name, 0) < 0 && errno != ENOENT)
-                return -errno;
-        CRASH_POINT("orphan-removed");
-        return fd_sync_dir(dir);
+        return journal_remove_old(dir, orphan->name);
 }

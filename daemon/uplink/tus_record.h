@@ -13,9 +13,10 @@
 
 #include "base/digest.h"
 #include "base/macro.h"
+#include "uplink/journal.h"
 #include "uplink/tus_text.h"
 
-#define TUS_RECORD_NAME_SIZE 33
+#define TUS_RECORD_NAME_SIZE JOURNAL_NAME_SIZE
 
 /* What a record must be of to be gone on with. */
 typedef struct TusRecordKey {
