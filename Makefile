@@ -55,7 +55,7 @@ OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-
 endif
 
 PLACES := -DBERTH_VERSION='"$(VERSION)"' -DBERTH_LIBDIR='"$(libdir)/berth"' -DBERTH_DATADIR='"$(datadir)/berth"' \
-	-DBERTH_SYSCONFDIR='"$(sysconfdir)/berth"'
+	-DBERTH_SYSCONFDIR='"$(sysconfdir)/berth"' -DBERTH_SBINDIR='"$(sbindir)"'
 CFLAGS_ALL = -std=gnu11 -D_GNU_SOURCE $(PLACES) $(if $(CRASH_POINTS),-DBERTH_CRASH_POINTS) $(WARNINGS) $(HARDENING) $(OPTIMISE) -Iinclude -Idaemon -pthread $(PKG_CFLAGS) \
 	$(CPPFLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(OPTIMISE) -pthread $(LINK_HARDENING) $(LDFLAGS)

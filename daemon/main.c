@@ -11,29 +11,38 @@
 #include <systemd/sd-event.h>
 
 #include "base/log.h"
+#include "base/user.h"
 #include "bus/bus.h"
 #include "service/manager.h"
 #include "service/notary.h"
+#include "service/recover.h"
 
 #define CONFIG_FILE "/etc/berth/berthd.conf"
 
 static void usage(FILE *out) {
-        fputs("Usage: berthd [--config FILE] [--check | --replace-key]\n\n"
+        fputs("Usage: berthd [--config FILE] [--check | --replace-key | --recover]\n\n"
               "The daemon of a dock for body-worn cameras.\n\n"
               "  --config FILE   the configuration (default " CONFIG_FILE ")\n"
               "  --replace-key   the dock's key is lost: make another one, record that in the custody log, and end\n"
               "  --check         read the configuration, say what is wrong with it, and end\n"
+              "  --recover       make a lost or damaged database anew from the spool, and end\n"
               "  --version\n"
               "  --help\n",
               out);
 }
 
+typedef struct Arguments {
+        const char *config;
+        bool check, replace_key, recover;
+} Arguments;
+
 /* 0: go on; else the exit status + 1. */
-static int parse_arguments(int argc, char **argv, const char **ret_config, bool *ret_check, bool *ret_replace_key) {
+static int parse_arguments(int argc, char **argv, Arguments *ret) {
         static const struct option options[] = {
                 { "config", required_argument, NULL, 'c' },
                 { "check", no_argument, NULL, 'k' },
                 { "replace-key", no_argument, NULL, 'r' },
+                { "recover", no_argument, NULL, 'R' },
                 { "version", no_argument, NULL, 'v' },
                 { "help", no_argument, NULL, 'h' },
                 {},
@@ -43,13 +52,16 @@ static int parse_arguments(int argc, char **argv, const char **ret_config, bool 
         while ((c = getopt_long(argc, argv, "c:h", options, NULL)) >= 0)
                 switch (c) {
                 case 'c':
-                        *ret_config = optarg;
+                        ret->config = optarg;
                         break;
                 case 'k':
-                        *ret_check = true;
+                        ret->check = true;
+                        break;
+                case 'R':
+                        ret->recover = true;
                         break;
                 case 'r':
-                        *ret_replace_key = true;
+                        ret->replace_key = true;
                         break;
                 case 'v':
                         puts("berthd " BERTH_VERSION);
@@ -119,26 +131,61 @@ static int run(sd_event *event, const Settings *settings) {
         return r;
 }
 
+static void print_recovered(const RecoveryResult *result, const char *state_dir) {
+        if (!result->needed) {
+                puts("The database is whole and so is its custody chain: there is nothing to recover.");
+                return;
+        }
+        printf("The database was made anew: %llu clips from the spool, %llu from the store.\n", (unsigned long long) result->from_spool,
+               (unsigned long long) result->from_store);
+        if (result->not_taken > 0)
+                printf("%llu manifests in the store were not believed: what was wrong with each stands above.\n",
+                       (unsigned long long) result->not_taken);
+        if (result->files_kept > 0)
+                printf("%llu files that prove nothing were moved to %s/kept.\n", (unsigned long long) result->files_kept, state_dir);
+        if (result->kept[0])
+                printf("The old files are kept in %s/%s.\n", state_dir, result->kept);
+        puts("Start berthd again. Cameras are listed anew when they are docked, and read again before anything on them is erased.");
+}
+
+static int recover(sd_event *event, const Settings *settings) {
+        RecoveryResult result = {};
+        ConfError error = {};
+        int r;
+
+        /* What root made, the daemon could not open. */
+        r = user_become_owner_of(settings->state_dir);
+        if (r < 0) {
+                log_error(NULL, "This program cannot become the user that owns %s: %s", settings->state_dir, strerror(-r));
+                return r;
+        }
+        r = recover_run(event, settings, &result, &error);
+        if (r < 0)
+                log_error(NULL, "%s", error.text[0] ? error.text : strerror(-r));
+        else
+                print_recovered(&result, settings->state_dir);
+        return r;
+}
+
 int main(int argc, char **argv) {
         _cleanup_(settings_freep) Settings *settings = NULL;
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
-        const char *config = CONFIG_FILE;
+        Arguments arguments = { .config = CONFIG_FILE };
         ConfError error = {};
-        bool check = false, replace_key = false;
         int r;
 
         log_init("berthd");
-        r = parse_arguments(argc, argv, &config, &check, &replace_key);
+        r = parse_arguments(argc, argv, &arguments);
         if (r != 0)
                 return r - 1;
-        r = settings_load(config, &settings, &error);
+        r = settings_load(arguments.config, &settings, &error);
         if (r < 0) {
                 log_error(NULL, "%s", error.text[0] ? error.text : strerror(-r));
                 return EXIT_FAILURE;
         }
-        if (check)
+        if (arguments.check)
                 return EXIT_SUCCESS;
-        if (replace_key) {
+        if (arguments.replace_key) {
                 r = notary_replace_key(settings, &error);
                 if (r < 0)
                         log_error(NULL, "%s", error.text[0] ? error.text : strerror(-r));
@@ -148,5 +195,7 @@ int main(int argc, char **argv) {
                 log_error(NULL, "The event loop cannot be set up: %s", strerror(-r));
                 return EXIT_FAILURE;
         }
+        if (arguments.recover)
+                return recover(event, settings) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         return run(event, settings) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

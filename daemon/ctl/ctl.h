@@ -57,6 +57,7 @@ int verb_models(const Options *options);
 int verb_custody(const Options *options);
 int verb_dock(const Options *options);
 int verb_model_check(const Options *options);
+int verb_recover(const Options *options);
 
 /* "berthctl: …" on stderr, made safe for the terminal; returns `exit_code`. */
 int ctl_fail(int exit_code, const char *format, ...) _printf_(2, 3);

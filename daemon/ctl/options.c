@@ -119,6 +119,7 @@ static const Verb verbs[] = {
         { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
         { "custody", verb_custody, TAKES_STATE | TAKES_CAMERA | TAKES_FLEET, UINT_MAX },
         { "dock", verb_dock, TAKES_FLEET | TAKES_DOCKS | TAKES_AFTER, UINT_MAX },
+        { "recover", verb_recover, 0, 1 },
 };
 
 static void print_help(void) {
@@ -150,6 +151,7 @@ static void print_help(void) {
               "  dock show               who the dock is, and by which key it signs; dock rotate-key: it gets another one\n"
               "  dock enroll LIST [DOCK.json]   sign the dock into the fleet's list; dock revoke LIST DOCK-ID [KEY]\n"
               "  dock check LIST [FILE...]      the list; is what docks signed to be believed by it?\n"
+              "  recover [FILE]   make a lost or damaged database anew; berthd must not run (FILE: its configuration)\n"
               "\n"
               "All verbs:\n"
               "      --json            print JSON (schema: berthctl(1))\n"

@@ -12,6 +12,7 @@
 #include "core/outlook.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
+#include "service/recover.h"
 
 /* ---- The observer ---------------------------------------------------------------------------------------------- */
 
@@ -289,10 +290,25 @@ static int start_timers(Manager *m) {
         return sd_event_add_time(m->event, &m->spool_timer, CLOCK_BOOTTIME, 0, USEC_PER_SEC / 4, room_on_timer, m);
 }
 
-static int open_state(Manager *m, ConfError *error) {
+/* The store says what to restore; who has no backup is not lost either. */
+static int open_store(Manager *m, ConfError *error) {
+        size_t n;
         int r;
 
         r = store_open(m->event, m->settings->state_dir, &m->store, error);
+        n = strlen(error->text);
+        if (r == -EBADMSG || r == -EBADE)
+                snprintf(error->text + n, sizeof(error->text) - n, "; without one, run 'berthctl recover'");
+        return r;
+}
+
+static int open_state(Manager *m, ConfError *error) {
+        int r;
+
+        r = recover_check(m->settings->state_dir, error);
+        if (r < 0)
+                return r;
+        r = open_store(m, error);
         if (r < 0)
                 return r;
         r = spool_open(m->event, m->settings->state_dir, m->settings->reserve_bytes, &m->spool, error);

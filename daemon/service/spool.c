@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,6 +13,7 @@
 #include "base/clock.h"
 #include "base/crash_point.h"
 #include "base/fd.h"
+#include "base/folder.h"
 #include "base/jobs.h"
 #include "base/text.h"
 
@@ -112,27 +112,6 @@ bool spool_clip_of(const char *name, uint64_t *ret_clip_id) {
         return parse_id(name, ".clip", ret_clip_id);
 }
 
-static int each_file(int dir_fd, int (*visit)(const char *name, void *userdata), void *userdata) {
-        int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-        DIR *dir;
-
-        if (copy < 0)
-                return -errno;
-        dir = fdopendir(copy);
-        if (!dir) {
-                r = -errno;
-                close(copy);
-                return r;
-        }
-        for (struct dirent *e; r >= 0 && (errno = 0, e = readdir(dir));)
-                if (!text_equal(e->d_name, ".") && !text_equal(e->d_name, ".."))
-                        r = visit(e->d_name, userdata);
-        if (r >= 0 && errno != 0)
-                r = -errno;
-        closedir(dir);
-        return r < 0 ? r : 0;
-}
-
 typedef struct Rescue {
         Spool *spool;
         int dir_fd;
@@ -163,7 +142,7 @@ static int rescue_folder(Spool *s, const char *folder) {
         if (dir < 0)
                 return -errno;
         rescue.dir_fd = dir;
-        r = each_file(dir, rescue_part, &rescue);
+        r = folder_each(dir, rescue_part, &rescue);
         if (r < 0)
                 return r;
         if (rescue.moved > 0) {
@@ -219,7 +198,7 @@ int spool_open(sd_event *event, const char *state_dir, uint64_t reserve_bytes, S
             (r = open_place(state_dir, s->state_fd, "spool", 0700, &s->sealed_fd, error)) < 0 ||
             (r = open_place(state_dir, s->state_fd, "kept", 0700, &s->kept_fd, error)) < 0)
                 return r;
-        r = each_file(s->incoming_fd, rescue_visit, s);
+        r = folder_each(s->incoming_fd, rescue_visit, s);
         if (r < 0) {
                 snprintf(error->text, sizeof(error->text), "%s/incoming cannot be put in order: %s", state_dir, strerror(-r));
                 return r;
@@ -320,7 +299,7 @@ static int check_sealed(const char *name, void *userdata) {
 int spool_check_sealed(Spool *s, int (*judge)(void *userdata, uint64_t clip_id, const char *name), void *userdata) {
         CheckSealed check = { .spool = s, .judge = judge, .userdata = userdata };
 
-        return each_file(s->sealed_fd, check_sealed, &check);
+        return folder_each(s->sealed_fd, check_sealed, &check);
 }
 
 int spool_open_incoming(Spool *s, uint64_t docking_id) {
@@ -494,10 +473,14 @@ int spool_remove(Spool *s, const char *spool_name, SpoolDone done, void *userdat
         return submit(s, job);
 }
 
-int spool_open_sealed(Spool *s, const char *spool_name) {
-        int fd = openat(s->sealed_fd, spool_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+int spool_open_file(int sealed_fd, const char *name) {
+        int fd = openat(sealed_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
         return fd < 0 ? -errno : fd;
+}
+
+int spool_open_sealed(Spool *s, const char *spool_name) {
+        return spool_open_file(s->sealed_fd, spool_name);
 }
 
 int spool_open_part(int incoming_fd, uint64_t clip_id) {

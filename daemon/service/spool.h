@@ -61,8 +61,9 @@ void spool_note_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]);
 /* The clip of a name in spool/. */
 bool spool_clip_of(const char *name, uint64_t *ret_clip_id);
 void spool_part_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]);
-/* Read-only; -errno. */
+/* Read-only; -errno. The second is for who has only the folder open. */
 int spool_open_sealed(Spool *s, const char *spool_name);
+int spool_open_file(int sealed_fd, const char *name);
 /* A part that a worker is writing, in its docking's folder; read-only. -EBADMSG when what has its name is no file of its own. */
 int spool_open_part(int incoming_fd, uint64_t clip_id);
 

@@ -45,6 +45,17 @@ const char *chain_state_to_string(ChainState s) {
         return chain_state_table[s];
 }
 
+int chain_check_now(Store *store, uint64_t *ret_bad_seq) {
+        ChainHead end = { 0 };
+        int r;
+
+        r = custody_verify(store->reader, 1, &end, ret_bad_seq);
+        if (r < 0)
+                return r;
+        *ret_bad_seq = MIN2(end.seq + 1, store->opened.seq);
+        return end.seq == store->opened.seq && digest_equal(&end.hash, &store->opened.hash) ? 0 : -EBADE;
+}
+
 static int walk_step(ChainCheck *c) {
         int r;
 

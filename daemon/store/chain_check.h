@@ -22,6 +22,9 @@ const char *chain_state_to_string(ChainState s);
 
 typedef struct ChainCheck ChainCheck;
 
+/* All of it at once, for who has nothing else to do: -EBADE with the event, or another errno. */
+int chain_check_now(Store *store, uint64_t *ret_bad_seq);
+
 /* On the loop, once. `text`: a sentence for people. */
 typedef void (*ChainCheckDone)(void *userdata, ChainState state, const char *text);
 

@@ -176,6 +176,18 @@ int custody_find(Db *db, uint64_t clip_id, const char *kind, uint64_t *ret_seq) 
         return 0;
 }
 
+int custody_find_copy(Db *db, uint64_t clip_id, uint64_t *ret_seq) {
+        int64_t seq = 0;
+        int r;
+
+        r = db_number(db, "SELECT seq FROM custody WHERE clip_id = ?1 AND kind IN ('copied', 'clip-recovered') ORDER BY seq DESC LIMIT 1",
+                      DB_ARGS(DB_INT(clip_id)), &seq);
+        if (r < 0)
+                return r;
+        *ret_seq = (uint64_t) seq;
+        return 0;
+}
+
 int custody_find_identity(Db *db, uint64_t docking_id, uint64_t *ret_seq) {
         int64_t seq = 0;
         int r;

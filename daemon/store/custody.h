@@ -39,6 +39,8 @@ void custody_event_done(CustodyEvent *e);
 int custody_read_checked(Db *db, const ChainHead *head, uint64_t seq, CustodyEvent *ret);
 /* The newest event of this kind about this clip: its seq, or -ENOENT. */
 int custody_find(Db *db, uint64_t clip_id, const char *kind, uint64_t *ret_seq);
+/* The newest event that says what the clip's copy is, copied or recovered: its seq, or -ENOENT. */
+int custody_find_copy(Db *db, uint64_t clip_id, uint64_t *ret_seq);
 /* The newest event about who the camera of a docking is that came back as another device: its seq, or -ENOENT. */
 int custody_find_identity(Db *db, uint64_t docking_id, uint64_t *ret_seq);
 

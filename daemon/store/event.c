@@ -183,6 +183,35 @@ static void put_import(Builder *b, const Fact *f) {
         put_uint(b, "failed", f->import.failed);
 }
 
+static void put_recovered(Builder *b, const FactRecovered *c) {
+        put_uint(b, "size_bytes", c->size_bytes);
+        put_digest(b, "digest", &c->digest);
+        put_digest(b, "head", &c->head);
+        put_digest(b, "tail", &c->tail);
+        put_text(b, "spool_name", c->spool_name);
+        if (c->mtime_unix_sec != FACT_UNKNOWN_TIME)
+                put_int(b, "mtime_unix_sec", c->mtime_unix_sec);
+        put_uint(b, "ordinal", c->ordinal);
+        put_uint(b, "flags", c->flags);
+}
+
+static void put_recovery(Builder *b, const Fact *f) {
+        if (f->kind == FACT_RECOVERY_BEGUN) {
+                put_text(b, "kept", f->old.kept);
+                if (!f->old.head_known)
+                        return;
+                put_uint(b, "old_head_seq", f->old.head_seq);
+                put_digest(b, "old_head_hash", &f->old.head_hash);
+        } else if (f->kind == FACT_FILE_KEPT) {
+                put_text(b, "name", f->file.name);
+                put_text(b, "kept", f->file.kept);
+        } else {
+                put_uint(b, "clips_from_spool", f->found.from_spool);
+                put_uint(b, "clips_from_store", f->found.from_store);
+                put_uint(b, "files_kept", f->found.files_kept);
+        }
+}
+
 static void put_own_members(Builder *b, const Fact *f) {
         switch (f->kind) {
         case FACT_CAMERA_SEEN:
@@ -253,6 +282,14 @@ static void put_own_members(Builder *b, const Fact *f) {
                 break;
         case FACT_STATEMENT_REFUSED:
                 put_text(b, "statement_key", f->statement.key);
+                break;
+        case FACT_CLIP_RECOVERED:
+                put_recovered(b, &f->recovered);
+                break;
+        case FACT_RECOVERY_BEGUN:
+        case FACT_FILE_KEPT:
+        case FACT_RECOVERY_DONE:
+                put_recovery(b, f);
                 break;
         default:
                 break;

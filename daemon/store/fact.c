@@ -44,6 +44,10 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_SPOOL_RELEASED] = "spool-released",
         [FACT_UPLOADS_PAUSED] = "uploads-paused",
         [FACT_UPLOADS_RESUMED] = "uploads-resumed",
+        [FACT_RECOVERY_BEGUN] = "recovery-begun",
+        [FACT_CLIP_RECOVERED] = "clip-recovered",
+        [FACT_FILE_KEPT] = "file-kept",
+        [FACT_RECOVERY_DONE] = "recovery-done",
         [FACT_CHAIN_VERIFIED] = "chain-verified",
         [FACT_CHAIN_BROKEN] = "chain-broken",
         [FACT_CLIP_URGENT] = "clip-urgent",
@@ -76,7 +80,7 @@ static const char *const docking_identity_table[_IDENTITY_MAX] = {
 };
 DEFINE_STRING_TABLE(docking_identity, DockingIdentity, docking_identity_table)
 
-#define FACT_STRINGS_MAX 9u
+#define FACT_STRINGS_MAX 11u
 
 static size_t owner_strings(FactOwner *o, const char **ret[static 4]) {
         ret[0] = &o->officer_id;
@@ -84,6 +88,18 @@ static size_t owner_strings(FactOwner *o, const char **ret[static 4]) {
         ret[2] = &o->unit_id;
         ret[3] = &o->unit_name;
         return 4;
+}
+
+static size_t recovered_strings(FactRecovered *c, const char **ret[static 8]) {
+        ret[0] = &c->serial;
+        ret[1] = &c->manufacturer;
+        ret[2] = &c->model;
+        ret[3] = &c->firmware;
+        ret[4] = &c->storage_id;
+        ret[5] = &c->model_id;
+        ret[6] = &c->path;
+        ret[7] = &c->spool_name;
+        return 8;
 }
 
 /* The string members that this kind uses. */
@@ -138,6 +154,16 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
         case FACT_COPIED:
         case FACT_VERIFIED:
                 ret[n++] = &f->copy.spool_name;
+                break;
+        case FACT_CLIP_RECOVERED:
+                n += recovered_strings(&f->recovered, ret + n);
+                break;
+        case FACT_RECOVERY_BEGUN:
+                ret[n++] = &f->old.kept;
+                break;
+        case FACT_FILE_KEPT:
+                ret[n++] = &f->file.name;
+                ret[n++] = &f->file.kept;
                 break;
         case FACT_RECEIPTED:
                 ret[n++] = &f->receipt.object_key;
@@ -206,6 +232,10 @@ static bool fact_numbers_fit(const Fact *f) {
                 return fits(f->copy.size_bytes) && fits(f->copy.container.offset) && fits(f->copy.container.duration_msec);
         case FACT_RECEIPTED:
                 return fits(f->receipt.size_bytes);
+        case FACT_CLIP_RECOVERED:
+                return fits(f->recovered.size_bytes) && f->recovered.n_blocks <= WIRE_BLOCKS_MAX;
+        case FACT_RECOVERY_BEGUN:
+                return fits(f->old.head_seq);
         default:
                 return true;
         }
@@ -239,6 +269,10 @@ void fact_done(Fact *f) {
                 free((ByteRange *) f->unreadable.ranges);
                 f->unreadable.ranges = NULL;
         }
+        if (f->kind == FACT_CLIP_RECOVERED) {
+                free((Digest *) f->recovered.blocks);
+                f->recovered.blocks = NULL;
+        }
 }
 
 static int copy_ranges(const Fact *f, Fact *copy) {
@@ -252,6 +286,30 @@ static int copy_ranges(const Fact *f, Fact *copy) {
         return 0;
 }
 
+static int copy_blocks(const Fact *f, Fact *copy) {
+        size_t size = f->recovered.n_blocks * sizeof(Digest);
+        Digest *blocks = malloc(MAX2(size, sizeof(Digest)));
+
+        if (!blocks)
+                return -ENOMEM;
+        if (size > 0)
+                memcpy(blocks, f->recovered.blocks, size);
+        copy->recovered.blocks = blocks;
+        return 0;
+}
+
+/* What a fact points to beside its strings. */
+static int copy_arrays(const Fact *f, Fact *copy) {
+        switch (f->kind) {
+        case FACT_PULL_UNREADABLE:
+                return copy_ranges(f, copy);
+        case FACT_CLIP_RECOVERED:
+                return copy_blocks(f, copy);
+        default:
+                return 0;
+        }
+}
+
 int fact_copy(const Fact *f, Fact *ret) {
         const char **strings[FACT_STRINGS_MAX];
         Fact copy = *f;
@@ -263,11 +321,9 @@ int fact_copy(const Fact *f, Fact *ret) {
         if (!fact_numbers_fit(f) || !time_fits(f->at.wall_usec))
                 return -ERANGE;
         copy.at.boot_id[BOOT_ID_SIZE - 1] = 0;
-        if (f->kind == FACT_PULL_UNREADABLE) {
-                r = copy_ranges(f, &copy);
-                if (r < 0)
-                        return r;
-        }
+        r = copy_arrays(f, &copy);
+        if (r < 0)
+                return r;
         n = fact_strings(&copy, strings);
         for (i = 0; i < n && r >= 0; i++) {
                 bool large = (holds_descriptors(f) && strings[i] == &copy.usb.descriptors_hex) ||

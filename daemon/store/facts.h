@@ -55,6 +55,10 @@ typedef enum FactKind {
         FACT_SPOOL_RELEASED,    /* the spool's copy is about to go: the store holds a receipted one; text: why */
         FACT_UPLOADS_PAUSED,    /* by an operator, until resumed */
         FACT_UPLOADS_RESUMED,
+        FACT_RECOVERY_BEGUN,    /* the first event of a database that was made anew; text: what the old one suffered from */
+        FACT_CLIP_RECOVERED,    /* a clip found where text says, with the content that it says */
+        FACT_FILE_KEPT,         /* … and a file that proves nothing: moved to kept/; text: why */
+        FACT_RECOVERY_DONE,     /* text: what was found, in words */
         FACT_CHAIN_VERIFIED,    /* after a start: every event up to that of the start follows its predecessor; text: in words */
         FACT_CHAIN_BROKEN,      /* … or not: text: where. Nothing is erased from then on */
         FACT_CLIP_URGENT,       /* an operator wants it in the store before anything else */
@@ -102,6 +106,20 @@ typedef struct FactOwner {
 #define FACT_TEXT_MAX 8192u
 #define FACT_DESCRIPTORS_MAX 131072u
 #define FACT_RANGES_MAX 64u
+
+/* A clip without facts, as found by a recovery: in the spool, or in the store. */
+typedef struct FactRecovered {
+        const char *serial, *manufacturer, *model, *firmware, *storage_id, *model_id;
+        bool ambiguous;
+        const char *path;
+        const char *spool_name; /* NULL: only the store has it */
+        uint64_t size_bytes;
+        int64_t mtime_unix_sec, seen_usec;
+        uint32_t ordinal, flags;
+        Digest digest, head, tail; /* of what was read now */
+        const Digest *blocks;      /* likewise, of WIRE_BLOCK_SIZE bytes each but for the last */
+        size_t n_blocks;
+} FactRecovered;
 
 /*
  * One fact. `kind` says which members count; the others are zero. Strings are copied by store_batch_add(). Ids are 0
@@ -213,5 +231,18 @@ typedef struct Fact {
                 struct {
                         const char *key; /* in the store */
                 } statement; /* STATEMENT_STORED, STATEMENT_REFUSED */
+                FactRecovered recovered; /* CLIP_RECOVERED */
+                struct {
+                        const char *kept; /* the folder with the old database's files; "" when there were none */
+                        bool head_known;
+                        uint64_t head_seq; /* of the old chain, as its head file tells */
+                        Digest head_hash;
+                } old; /* RECOVERY_BEGUN */
+                struct {
+                        const char *name, *kept; /* before, and in kept/ */
+                } file; /* FILE_KEPT */
+                struct {
+                        uint64_t from_spool, from_store, files_kept;
+                } found; /* RECOVERY_DONE */
         };
 } Fact;

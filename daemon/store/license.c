@@ -182,12 +182,13 @@ static int check_objections(Writer *w, const Fact *f, bool waived) {
         return receipted > refused ? 0 : reject(w, f, "the store refused it after its receipt");
 }
 
-/* The newest chained event of this kind about the clip. */
+/* The newest chained event of this kind about the clip; for the copy, that of a recovery stands as well. */
 static int chained_event(Writer *w, const Fact *f, FactKind kind, CustodyEvent *ret) {
         uint64_t seq;
         int r;
 
-        r = custody_find(w->db, f->clip_id, fact_kind_to_string(kind), &seq);
+        r = kind == FACT_COPIED ? custody_find_copy(w->db, f->clip_id, &seq)
+                                : custody_find(w->db, f->clip_id, fact_kind_to_string(kind), &seq);
         if (r >= 0)
                 r = custody_read_checked(w->db, &w->head, seq, ret);
         if (r == -ENOENT || r == -EBADE)

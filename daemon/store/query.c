@@ -589,8 +589,9 @@ int store_copy_evidence(Store *s, uint64_t clip_id, CopyEvidence *ret) {
         int r;
 
         r = db_query(s->reader,
-                     "SELECT seq, hash, camera_id, docking_id FROM custody WHERE clip_id = ?1 AND kind = ?2 ORDER BY seq DESC LIMIT 1",
-                     DB_ARGS(DB_INT(clip_id), DB_TEXT(fact_kind_to_string(FACT_COPIED))), &row);
+                     "SELECT seq, hash, camera_id, docking_id FROM custody WHERE clip_id = ?1"
+                     " AND kind IN ('copied', 'clip-recovered') ORDER BY seq DESC LIMIT 1",
+                     DB_ARGS(DB_INT(clip_id)), &row);
         if (r < 0)
                 return r;
         if (r == 0)

@@ -90,6 +90,11 @@ uint64_t store_next_id(Store *s, StoreId which) {
         return id;
 }
 
+void store_raise_ids(Store *s, StoreId which, uint64_t next) {
+        s->next_id[which] = MAX2(s->next_id[which], next);
+        s->reserved_id[which] = MAX2(s->reserved_id[which], next);
+}
+
 /* Runs on the thread, once for each batch in order; the first of several that wait settles them all. */
 static int batch_run(void *job) {
         StoreBatch *b = job;

@@ -39,6 +39,9 @@ typedef enum StoreId { STORE_ID_CAMERA, STORE_ID_DOCKING, STORE_ID_CLIP, _STORE_
  */
 uint64_t store_next_id(Store *s, StoreId which);
 
+/* For a recovery: ids below `next` may have been given out by a database that is lost. Before any is asked for. */
+void store_raise_ids(Store *s, StoreId which, uint64_t next);
+
 /*
  * `result` is 0, or the -errno of the first fact of the batch that could not be applied, or of the commit: then nothing
  * of the batch is in the database. (But for a crash, or store_close(), while the disk is failing: what is there then is

@@ -147,6 +147,8 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_CLIP_URGENT:
         case FACT_ERASE_ORDERED:
                 return clip_apply(w, f);
+        case FACT_CLIP_RECOVERED:
+                return recovery_apply(w, f);
         case FACT_UPLOADS_PAUSED:
         case FACT_UPLOADS_RESUMED:
                 return order_apply(w, f);

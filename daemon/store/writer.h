@@ -56,6 +56,7 @@ int running_advance(Writer *w, const Fact *f);
 /* The running time as of the last fact. */
 int running_total(Writer *w, uint64_t *ret_usec);
 int notary_apply(Writer *w, const Fact *f);
+int recovery_apply(Writer *w, const Fact *f);
 /* FACT_ERASE_BEGUN's gate: see store.h. */
 int license_check(Writer *w, const Fact *f);
 

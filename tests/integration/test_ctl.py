@@ -339,7 +339,7 @@ def test_exit_code_says_that_the_output_was_lost():
 def test_help_and_version_need_no_bus():
     with world() as w:
         text = w.run("--help", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent").stdout
-        for word in ("status", "watch", "clips", "log", "refused", "models", "model-check", "--until", "Exit code"):
+        for word in ("status", "watch", "clips", "log", "refused", "models", "model-check", "recover", "--until", "Exit code"):
             assert word in text, text
         assert re.fullmatch(r"berthctl [0-9.]+\n", w.run("--version").stdout)
 

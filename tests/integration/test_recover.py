@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The database is lost or damaged: what can be proven is found again, nothing is lost, nothing is sent twice, nothing is invented."""
+
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import rack  # noqa: E402
+from rack import make_clip  # noqa: E402
+
+MIB = 1 << 20
+
+
+def camera(sim, name, clips, **spec):
+    sim("camera", name=name, type="ptp", serial=f"SN-{name}", manufacturer="Acme", model="BC-1", firmware="1.2", clips=clips, **spec)
+    return {(f"SN-{name}", path): digest for path, digest in rack.sha256_of(sim("state", camera=name, sha256=True)).items()}
+
+
+def left_on(sim, name):
+    return len(sim("state", camera=name)["clips"])
+
+
+def recover(d, expect=0):
+    done = subprocess.run([f"{rack.BUILD}/berthd", "--config", d.path("berthd.conf"), "--recover"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+    assert done.returncode == expect, done.stdout
+    return done.stdout
+
+
+def refused_start(d):
+    d.start_daemon(wait=False)
+    d.daemon.child.wait(60)
+    assert d.daemon.child.returncode != 0
+    return d.daemon.output()
+
+
+def state(d, *names):
+    return os.path.join(d.state, *names)
+
+
+def overwrite(path, at, data):
+    with open(path, "r+b") as f:
+        f.seek(at)
+        f.write(data)
+
+
+def destroy(d):
+    """As by a disk that lost the file's beginning, and the log that would have healed it."""
+    for suffix in ("-wal", "-shm"):
+        if os.path.exists(state(d, "berth.db" + suffix)):
+            os.unlink(state(d, "berth.db" + suffix))
+    overwrite(state(d, "berth.db"), 0, bytes(8192))
+
+
+def judge(sim, d, digests, cameras):
+    stored = d.stored()
+    assert stored == {clip: [digest] for clip, digest in digests.items()}, stored
+    assert len(d.objects()) == len(digests), f"{len(d.objects())} objects for {len(digests)} clips: {d.objects()}"
+    for name in cameras:
+        assert left_on(sim, name) == 0, f"{name} still has footage"
+    d.check_chain()
+
+
+def footage_in_all_stages(sim, d):
+    """Stored and erased; stored and left; copied, not stored; half pulled; not yet seen. Returns all digests."""
+    digests = camera(sim, "erased", [make_clip("a.MP4", 9 * MIB + 1, 1), make_clip("empty.MP4", 0, 2)])
+    sim("plug", camera="erased", port="1-1.1")
+    d.wait_state(1, "ready")
+    digests |= camera(sim, "left", [make_clip("DCIM/b.MP4", 17 * MIB, 3)])
+    sim("fault", camera="left", name="delete_denied", code=0x2014)
+    sim("plug", camera="left", port="1-1.2")
+    d.wait_state(2, "quarantined")
+    os.rename(d.store, d.store + ".away")
+    d.wait(lambda: d.manager().get("StoreState") == "missing", "the store to be called missing", 90)
+    digests |= camera(sim, "copied", [make_clip("DCIM/c.MP4", 8 * MIB, 4), make_clip("DCIM/c2.MP4", 5, 5)])
+    sim("plug", camera="copied", port="1-1.3")
+    d.wait_state(3, "settled")
+    d.wait(lambda: len(d.events("copied")) == 5, "five copies to be on record")
+    digests |= camera(sim, "half", [make_clip("DCIM/d.MP4", 60 * MIB, 6)])
+    sim("plug", camera="half", port="1-1.4")
+    sim("unplug_after", camera="half", bytes=30 * MIB)
+    d.wait(lambda: os.path.exists(state(d, "parts", "6.part")), "the part to be put away")
+    return digests | camera(sim, "new", [make_clip("DCIM/e.MP4", 3 * MIB, 7)])
+
+
+def test_everything_goes_on_after_the_database_is_destroyed(sim, dock):
+    d = dock([f"1-1.{n}" for n in range(1, 6)]).start()
+    digests = footage_in_all_stages(sim, d)
+    d.daemon.end(signal.SIGKILL)
+    destroy(d)
+    text = refused_start(d)
+    assert "berth.db" in text and "berthctl recover" in text, text
+    for n, name in enumerate(("erased", "left", "copied"), 1):
+        sim("unplug", camera=name)
+    text = recover(d)
+    assert "5 clips from the spool" in text, text
+    kept = [name for name in os.listdir(d.state) if name.startswith("damaged-")]
+    assert len(kept) == 1 and {"berth.db", "chain.head"} <= set(os.listdir(state(d, kept[0]))), kept
+    assert os.listdir(state(d, "kept")) == ["6.part.recovered.1"], os.listdir(state(d, "kept"))
+    events = d.events()
+    assert [e["event"] for e in events] == ["recovery-begun"] + ["clip-recovered"] * 5 + ["file-kept", "recovery-done"], events
+    assert events[0]["kept"] == kept[0] and events[0]["old_head_seq"] > 20 and "berth.db" in events[0]["reason"], events[0]
+    assert {(e["serial"], e["path"]): e["digest"] for e in d.events("clip-recovered")} == \
+        {clip: digest for clip, digest in digests.items() if clip[0] in ("SN-erased", "SN-left", "SN-copied")}
+    os.rename(d.store + ".away", d.store)
+    sim("fault", camera="left", name="none")
+    d.start_daemon()
+    assert "there is nothing to recover" not in text and "in use" in recover(d, expect=1)
+    for n, name in enumerate(("erased", "left", "copied", "half", "new"), 1):
+        sim("plug", camera=name, port=f"1-1.{n}")
+    for n in range(1, 6):
+        d.wait_state(n, "ready", deadline=120)
+    d.wait(lambda: d.manager()["UnstoredClips"] == 0, "all to be stored")
+    judge(sim, d, digests, ("erased", "left", "copied", "half", "new"))
+    # What was read before counts for the copy, not for the erase.
+    assert {e["path"] for e in d.events("verified")} == {"DCIM/b.MP4", "DCIM/c.MP4", "DCIM/c2.MP4"}, d.events("verified")
+
+
+rack.run([test_everything_goes_on_after_the_database_is_destroyed])
