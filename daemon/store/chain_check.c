@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/jobs.h"
 #include "store/custody.h"
+#include "store/facts_check.h"
 #include "store/store_private.h"
 
 /* A step takes some tens of milliseconds; the rest after it is so many times longer, so that the work goes on undisturbed. */
@@ -28,6 +29,7 @@ struct ChainCheck {
         /* The thread's, while a step runs. */
         Db *db;
         CustodyWalk walk;
+        FactsCheck facts;
         uint64_t step_usec;
         unsigned busy;
         bool begun;
@@ -45,32 +47,17 @@ const char *chain_state_to_string(ChainState s) {
         return chain_state_table[s];
 }
 
-int chain_check_now(Store *store, uint64_t *ret_bad_seq) {
-        ChainHead end = { 0 };
+static int walk_step(ChainCheck *c, size_t max) {
         int r;
 
-        r = custody_verify(store->reader, 1, &end, ret_bad_seq);
-        if (r < 0)
-                return r;
-        *ret_bad_seq = MIN2(end.seq + 1, store->opened.seq);
-        return end.seq == store->opened.seq && digest_equal(&end.hash, &store->opened.hash) ? 0 : -EBADE;
-}
-
-static int walk_step(ChainCheck *c) {
-        int r;
-
-        if (!c->db) {
-                r = db_open(c->db_path, DB_READ, &c->db);
-                if (r < 0)
-                        return r;
-        }
         if (!c->begun) {
                 r = custody_walk_begin(&c->walk, c->db, 1);
                 if (r < 0)
                         return r;
+                c->facts.db = c->db;
                 c->begun = true;
         }
-        r = custody_walk(&c->walk, STEP_EVENTS, c->goal.seq, NULL, NULL);
+        r = custody_walk(&c->walk, max, c->goal.seq, facts_check_visit, &c->facts);
         if (r != 0)
                 return r;
         if (c->walk.at.seq == c->goal.seq && digest_equal(&c->walk.at.hash, &c->goal.hash))
@@ -79,48 +66,79 @@ static int walk_step(ChainCheck *c) {
         return -EBADE;
 }
 
+static int open_and_step(ChainCheck *c) {
+        int r;
+
+        if (!c->db) {
+                r = db_open(c->db_path, DB_READ, &c->db);
+                if (r < 0)
+                        return r;
+        }
+        return walk_step(c, STEP_EVENTS);
+}
+
 /* On the thread: more than 0 when there is more to do. */
 static int step(void *job) {
         ChainCheck *c = job;
         uint64_t begun = clock_boottime_usec();
         int r;
 
-        r = walk_step(c);
+        r = open_and_step(c);
         if (r == -EBUSY && ++c->busy <= BUSY_MAX)
                 r = 1;
         else if (r > 0)
                 c->busy = 0;
-        if (r < 0 && r != -EBADE)
+        if (r < 0 && r != -EBADE && r != -EUCLEAN)
                 (void) snprintf(c->why, sizeof(c->why), "%s", c->db ? db_message(c->db) : strerror(-r));
         c->step_usec = clock_boottime_usec() - begun;
         return r;
 }
 
+/* What came of it, in a sentence. */
+static ChainState conclude(const ChainCheck *c, int result, char *text, size_t size) {
+        static const char advice[] = "stop berthd, keep a copy of the state folder, and restore berth.db and chain.head from a backup";
+
+        switch (result) {
+        case 0:
+                (void) snprintf(text, size, "the custody chain is whole from event 1 to event %" PRIu64, c->goal.seq);
+                return CHAIN_WHOLE;
+        case -EBADE:
+                (void) snprintf(text, size,
+                                "the custody chain is broken at event %" PRIu64 ": %s was changed by something other than Berth; %s",
+                                c->walk.bad_seq, c->db_path, advice);
+                return CHAIN_BROKEN;
+        case -EUCLEAN:
+                (void) snprintf(text, size, "%s: %s was changed by something other than Berth; %s", c->facts.why, c->db_path, advice);
+                return CHAIN_BROKEN;
+        case -EBADMSG:
+                (void) snprintf(text, size, "%s is damaged behind custody event %" PRIu64 " (%s): %s", c->db_path, c->walk.at.seq, c->why,
+                                advice);
+                return CHAIN_BROKEN;
+        default:
+                (void) snprintf(text, size, "the custody chain could be read up to event %" PRIu64 " only (%s): see to the disk",
+                                c->walk.at.seq, c->why);
+                return CHAIN_UNCHECKED;
+        }
+}
+
 static void finish(ChainCheck *c, int result) {
         char text[512];
-        ChainState state;
+        ChainState state = conclude(c, result, text, sizeof(text));
 
-        if (result == 0) {
-                state = CHAIN_WHOLE;
-                (void) snprintf(text, sizeof(text), "the custody chain is whole from event 1 to event %" PRIu64, c->goal.seq);
-        } else if (result == -EBADE) {
-                state = CHAIN_BROKEN;
-                (void) snprintf(text, sizeof(text),
-                                "the custody chain is broken at event %" PRIu64 ": %s was changed by something other than Berth; stop "
-                                "berthd, keep a copy of the state folder, and restore berth.db and chain.head from a backup",
-                                c->walk.bad_seq, c->db_path);
-        } else if (result == -EBADMSG) {
-                state = CHAIN_BROKEN;
-                (void) snprintf(text, sizeof(text),
-                                "%s is damaged behind custody event %" PRIu64 " (%s): stop berthd, keep a copy of the state folder, and "
-                                "restore berth.db and chain.head from a backup",
-                                c->db_path, c->walk.at.seq, c->why);
-        } else {
-                state = CHAIN_UNCHECKED;
-                (void) snprintf(text, sizeof(text), "the custody chain could be read up to event %" PRIu64 " only (%s): see to the disk",
-                                c->walk.at.seq, c->why);
-        }
         c->done(c->userdata, state, text);
+}
+
+int chain_check_now(Store *store, ConfError *error) {
+        ChainCheck c = { .db_path = store->dir.db_path, .goal = store->opened, .db = store->reader };
+        int r;
+
+        while ((r = walk_step(&c, STEP_EVENTS)) > 0)
+                ;
+        if (r == 0)
+                return 0;
+        (void) snprintf(c.why, sizeof(c.why), "%s", db_message(c.db));
+        (void) conclude(&c, r, error->text, sizeof(error->text));
+        return r == -EUCLEAN ? -EBADE : r;
 }
 
 static void step_done(void *job, int result) {

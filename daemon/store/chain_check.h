@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The whole custody chain, from its first event to the head that was known when the store was opened, proven beside the daemon's
- * work: on a thread of its own over a read-only connection of its own, a few events at a time with rests between them.
+ * The whole custody chain, from its first event to the head that was known when the store was opened, and the rows against it
+ * (facts_check.h), proven beside the daemon's work: on a thread of its own over a read-only connection of its own, a few events at a time with rests between them.
  */
 
 #include <systemd/sd-event.h>
@@ -14,7 +14,7 @@
 typedef enum ChainState {
         CHAIN_CHECKING,
         CHAIN_WHOLE,
-        CHAIN_BROKEN,    /* an event was changed, is missing, or lies in a damaged part of the database */
+        CHAIN_BROKEN,    /* an event was changed, is missing, or lies in a damaged part of the database; or a row says otherwise */
         CHAIN_UNCHECKED, /* the database could not be read to the end */
         _CHAIN_STATE_MAX,
 } ChainState;
@@ -22,8 +22,8 @@ const char *chain_state_to_string(ChainState s);
 
 typedef struct ChainCheck ChainCheck;
 
-/* All of it at once, for who has nothing else to do: -EBADE with the event, or another errno. */
-int chain_check_now(Store *store, uint64_t *ret_bad_seq);
+/* All of it at once, for who has nothing else to do: -EBADE, or another errno, with a sentence in `error`. */
+int chain_check_now(Store *store, ConfError *error);
 
 /* On the loop, once. `text`: a sentence for people. */
 typedef void (*ChainCheckDone)(void *userdata, ChainState state, const char *text);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/facts_check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/text.h"
+
+static int differs(FactsCheck *c, const CustodyEvent *e, const char *what) {
+        (void) snprintf(c->why, sizeof(c->why), "%s of clip %" PRIu64 " in the database is not what custody event %" PRIu64 " says", what,
+                        e->clip_id, e->seq);
+        return -EUCLEAN;
+}
+
+static bool is_digest(const CustodyEvent *e, sqlite3_stmt *row, int column) {
+        const char *hex = json_string_value(json_object_get(e->object, "digest"));
+        Digest said, is;
+
+        return hex && digest_from_hex(hex, &said) >= 0 && db_column_digest(row, column, &is) >= 0 && digest_equal(&said, &is);
+}
+
+static bool is_number(const CustodyEvent *e, const char *key, sqlite3_stmt *row, int column) {
+        const json_t *said = json_object_get(e->object, key);
+
+        return json_is_integer(said) && (int64_t) json_integer_value(said) == sqlite3_column_int64(row, column);
+}
+
+static bool is_text(const CustodyEvent *e, const char *key, sqlite3_stmt *row, int column) {
+        return text_equal(json_string_value(json_object_get(e->object, key)), (const char *) sqlite3_column_text(row, column));
+}
+
+/* Each of these reads the row and what came after the event in one statement, so that a commit in between makes no difference. */
+static int check_copy(FactsCheck *c, const CustodyEvent *e) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        int r;
+
+        r = db_query(c->db,
+                     "SELECT c.digest, c.size_bytes, c.path, c.camera_id, c.state IN ('seen', 'copying', 'lost'),"
+                     " EXISTS (SELECT 1 FROM custody WHERE clip_id = ?1 AND seq > ?2"
+                     "  AND kind IN ('copied', 'clip-recovered', 'part-set-aside', 'store-refused'))"
+                     " FROM clips c WHERE c.id = ?1", DB_ARGS(DB_INT(e->clip_id), DB_INT(e->seq)), &row);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return differs(c, e, "the row");
+        if (!is_text(e, "path", row, 2) || db_column_uint(row, 3) != e->camera_id)
+                return differs(c, e, "the name or the camera");
+        if (sqlite3_column_int(row, 5) != 0)
+                return 0;
+        if (!is_digest(e, row, 0) || !is_number(e, "size_bytes", row, 1))
+                return differs(c, e, "the digest or the size");
+        return sqlite3_column_int(row, 4) != 0 ? differs(c, e, "the state") : 0;
+}
+
+static int check_receipt(FactsCheck *c, const CustodyEvent *e) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        int r;
+
+        r = db_query(c->db,
+                     "SELECT r.digest, r.size_bytes, r.object_key, r.strength, c.state = 'copied',"
+                     " EXISTS (SELECT 1 FROM custody WHERE clip_id = ?1 AND seq > ?2 AND kind IN ('receipted', 'store-refused'))"
+                     " FROM clips c LEFT JOIN receipts r ON r.clip_id = c.id WHERE c.id = ?1",
+                     DB_ARGS(DB_INT(e->clip_id), DB_INT(e->seq)), &row);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return differs(c, e, "the row");
+        if (sqlite3_column_int(row, 5) != 0)
+                return 0;
+        if (!is_digest(e, row, 0) || !is_number(e, "size_bytes", row, 1) || !is_text(e, "object_key", row, 2) ||
+            !is_text(e, "strength", row, 3) || sqlite3_column_int(row, 4) != 0)
+                return differs(c, e, "the receipt");
+        return 0;
+}
+
+int facts_check_visit(void *userdata, const CustodyEvent *e, const void *bytes, size_t size) {
+        FactsCheck *c = userdata;
+
+        (void) bytes;
+        (void) size;
+        if (text_equal(e->kind, "copied") || text_equal(e->kind, "clip-recovered"))
+                return check_copy(c, e);
+        return text_equal(e->kind, "receipted") ? check_receipt(c, e) : 0;
+}
