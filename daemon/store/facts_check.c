@@ -13,8 +13,8 @@ static int differs(FactsCheck *c, const CustodyEvent *e, const char *what) {
         return -EUCLEAN;
 }
 
-static bool is_digest(const CustodyEvent *e, sqlite3_stmt *row, int column) {
-        const char *hex = json_string_value(json_object_get(e->object, "digest"));
+static bool is_digest(const CustodyEvent *e, const char *key, sqlite3_stmt *row, int column) {
+        const char *hex = json_string_value(json_object_get(e->object, key));
         Digest said, is;
 
         return hex && digest_from_hex(hex, &said) >= 0 && db_column_digest(row, column, &is) >= 0 && digest_equal(&said, &is);
@@ -30,13 +30,32 @@ static bool is_text(const CustodyEvent *e, const char *key, sqlite3_stmt *row, i
         return text_equal(json_string_value(json_object_get(e->object, key)), (const char *) sqlite3_column_text(row, column));
 }
 
+/* How the camera lists it, which never changes: a listed clip is found again by this. */
+static int check_seen(FactsCheck *c, const CustodyEvent *e) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        bool dated = json_object_get(e->object, "mtime_unix_sec") != NULL;
+        int r;
+
+        r = db_query(c->db, "SELECT path, camera_id, mtime_unix_sec, ordinal, flags FROM clips WHERE id = ?1",
+                     DB_ARGS(DB_INT(e->clip_id)), &row);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return differs(c, e, "the row");
+        if (!is_text(e, "path", row, 0) || db_column_uint(row, 1) != e->camera_id)
+                return differs(c, e, "the name or the camera");
+        if ((dated && !is_number(e, "mtime_unix_sec", row, 2)) || !is_number(e, "ordinal", row, 3) || !is_number(e, "flags", row, 4))
+                return differs(c, e, "the time, the ordinal or the mark");
+        return 0;
+}
+
 /* Each of these reads the row and what came after the event in one statement, so that a commit in between makes no difference. */
 static int check_copy(FactsCheck *c, const CustodyEvent *e) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
         int r;
 
         r = db_query(c->db,
-                     "SELECT c.digest, c.size_bytes, c.path, c.camera_id, c.state IN ('seen', 'copying', 'lost'),"
+                     "SELECT c.digest, c.size_bytes, c.head, c.tail, c.state IN ('seen', 'copying', 'lost'),"
                      " EXISTS (SELECT 1 FROM custody WHERE clip_id = ?1 AND seq > ?2"
                      "  AND kind IN ('copied', 'clip-recovered', 'part-set-aside', 'store-refused'))"
                      " FROM clips c WHERE c.id = ?1", DB_ARGS(DB_INT(e->clip_id), DB_INT(e->seq)), &row);
@@ -44,12 +63,11 @@ static int check_copy(FactsCheck *c, const CustodyEvent *e) {
                 return r;
         if (r == 0)
                 return differs(c, e, "the row");
-        if (!is_text(e, "path", row, 2) || db_column_uint(row, 3) != e->camera_id)
-                return differs(c, e, "the name or the camera");
         if (sqlite3_column_int(row, 5) != 0)
                 return 0;
-        if (!is_digest(e, row, 0) || !is_number(e, "size_bytes", row, 1))
-                return differs(c, e, "the digest or the size");
+        if (!is_digest(e, "digest", row, 0) || !is_digest(e, "head", row, 2) || !is_digest(e, "tail", row, 3) ||
+            !is_number(e, "size_bytes", row, 1))
+                return differs(c, e, "a digest or the size");
         return sqlite3_column_int(row, 4) != 0 ? differs(c, e, "the state") : 0;
 }
 
@@ -68,7 +86,7 @@ static int check_receipt(FactsCheck *c, const CustodyEvent *e) {
                 return differs(c, e, "the row");
         if (sqlite3_column_int(row, 5) != 0)
                 return 0;
-        if (!is_digest(e, row, 0) || !is_number(e, "size_bytes", row, 1) || !is_text(e, "object_key", row, 2) ||
+        if (!is_digest(e, "digest", row, 0) || !is_number(e, "size_bytes", row, 1) || !is_text(e, "object_key", row, 2) ||
             !is_text(e, "strength", row, 3) || sqlite3_column_int(row, 4) != 0)
                 return differs(c, e, "the receipt");
         return 0;
@@ -76,10 +94,15 @@ static int check_receipt(FactsCheck *c, const CustodyEvent *e) {
 
 int facts_check_visit(void *userdata, const CustodyEvent *e, const void *bytes, size_t size) {
         FactsCheck *c = userdata;
+        int r = 0;
 
         (void) bytes;
         (void) size;
-        if (text_equal(e->kind, "copied") || text_equal(e->kind, "clip-recovered"))
-                return check_copy(c, e);
+        if (text_equal(e->kind, "clip-seen") || text_equal(e->kind, "clip-recovered"))
+                r = check_seen(c, e);
+        if (r >= 0 && (text_equal(e->kind, "copied") || text_equal(e->kind, "clip-recovered")))
+                r = check_copy(c, e);
+        if (r < 0)
+                return r;
         return text_equal(e->kind, "receipted") ? check_receipt(c, e) : 0;
 }
