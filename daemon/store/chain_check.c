@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/jobs.h"
+#include "base/text.h"
 #include "store/custody.h"
 #include "store/facts_check.h"
 #include "store/store_private.h"
@@ -47,6 +48,22 @@ const char *chain_state_to_string(ChainState s) {
         return chain_state_table[s];
 }
 
+/* Every page and every index: an index that lies hides rows from whoever asks by it. */
+static int check_pages(ChainCheck *c) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        const char *text;
+        int r;
+
+        r = db_query(c->db, "PRAGMA integrity_check(1)", DB_NO_ARGS, &row);
+        if (r < 0)
+                return r;
+        text = r > 0 ? (const char *) sqlite3_column_text(row, 0) : NULL;
+        if (text_equal(text, "ok"))
+                return 0;
+        (void) snprintf(c->why, sizeof(c->why), "%s", text ? text : "it cannot be checked");
+        return -EBADMSG;
+}
+
 static int walk_step(ChainCheck *c, size_t max) {
         int r;
 
@@ -61,7 +78,7 @@ static int walk_step(ChainCheck *c, size_t max) {
         if (r != 0)
                 return r;
         if (c->walk.at.seq == c->goal.seq && digest_equal(&c->walk.at.hash, &c->goal.hash))
-                return 0;
+                return check_pages(c);
         c->walk.bad_seq = MIN2(c->walk.at.seq + 1, c->goal.seq);
         return -EBADE;
 }
@@ -88,7 +105,7 @@ static int step(void *job) {
                 r = 1;
         else if (r > 0)
                 c->busy = 0;
-        if (r < 0 && r != -EBADE && r != -EUCLEAN)
+        if (r < 0 && r != -EBADE && r != -EUCLEAN && !c->why[0])
                 (void) snprintf(c->why, sizeof(c->why), "%s", c->db ? db_message(c->db) : strerror(-r));
         c->step_usec = clock_boottime_usec() - begun;
         return r;
@@ -111,7 +128,7 @@ static ChainState conclude(const ChainCheck *c, int result, char *text, size_t s
                 (void) snprintf(text, size, "%s: %s was changed by something other than Berth; %s", c->facts.why, c->db_path, advice);
                 return CHAIN_BROKEN;
         case -EBADMSG:
-                (void) snprintf(text, size, "%s is damaged behind custody event %" PRIu64 " (%s): %s", c->db_path, c->walk.at.seq, c->why,
+                (void) snprintf(text, size, "%s is damaged (%s, after custody event %" PRIu64 "): %s", c->db_path, c->why, c->walk.at.seq,
                                 advice);
                 return CHAIN_BROKEN;
         default:
@@ -136,7 +153,8 @@ int chain_check_now(Store *store, ConfError *error) {
                 ;
         if (r == 0)
                 return 0;
-        (void) snprintf(c.why, sizeof(c.why), "%s", db_message(c.db));
+        if (!c.why[0])
+                (void) snprintf(c.why, sizeof(c.why), "%s", db_message(c.db));
         (void) conclude(&c, r, error->text, sizeof(error->text));
         return r == -EUCLEAN ? -EBADE : r;
 }

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The whole custody chain, from its first event to the head that was known when the store was opened, and the rows against it
- * (facts_check.h), proven beside the daemon's work: on a thread of its own over a read-only connection of its own, a few events at a time with rests between them.
+ * The whole custody chain, from its first event to the head that was known when the store was opened, the rows against it
+ * (facts_check.h), and then the database as SQLite knows it, indexes too, proven beside the daemon's work: on a thread of its own
+ * over a read-only connection of its own, a few events at a time with rests between them.
  */
 
 #include <systemd/sd-event.h>

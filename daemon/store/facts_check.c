@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/container.h"
 #include "base/text.h"
+#include "store/store.h"
 
 static int differs(FactsCheck *c, const CustodyEvent *e, const char *what) {
         (void) snprintf(c->why, sizeof(c->why), "%s of clip %" PRIu64 " in the database is not what custody event %" PRIu64 " says", what,
@@ -30,13 +32,23 @@ static bool is_text(const CustodyEvent *e, const char *key, sqlite3_stmt *row, i
         return text_equal(json_string_value(json_object_get(e->object, key)), (const char *) sqlite3_column_text(row, column));
 }
 
+/* Words that nobody reads stop whoever reads the row. */
+static bool words_are_known(sqlite3_stmt *row) {
+        const char *format = (const char *) sqlite3_column_text(row, 6), *verdict = (const char *) sqlite3_column_text(row, 7);
+
+        if (clip_state_from_string((const char *) sqlite3_column_text(row, 5)) < 0)
+                return false;
+        return !format || (container_format_from_string(format) >= 0 && container_verdict_from_string(verdict) >= 0);
+}
+
 /* How the camera lists it, which never changes: a listed clip is found again by this. */
 static int check_seen(FactsCheck *c, const CustodyEvent *e) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
         bool dated = json_object_get(e->object, "mtime_unix_sec") != NULL;
         int r;
 
-        r = db_query(c->db, "SELECT path, camera_id, mtime_unix_sec, ordinal, flags FROM clips WHERE id = ?1",
+        r = db_query(c->db, "SELECT path, camera_id, mtime_unix_sec, ordinal, flags, state, container, container_state FROM clips"
+                     " WHERE id = ?1",
                      DB_ARGS(DB_INT(e->clip_id)), &row);
         if (r < 0)
                 return r;
@@ -46,7 +58,7 @@ static int check_seen(FactsCheck *c, const CustodyEvent *e) {
                 return differs(c, e, "the name or the camera");
         if ((dated && !is_number(e, "mtime_unix_sec", row, 2)) || !is_number(e, "ordinal", row, 3) || !is_number(e, "flags", row, 4))
                 return differs(c, e, "the time, the ordinal or the mark");
-        return 0;
+        return words_are_known(row) ? 0 : differs(c, e, "a word in the row");
 }
 
 /* Each of these reads the row and what came after the event in one statement, so that a commit in between makes no difference. */

@@ -151,8 +151,9 @@ static void sign(Rig *rig, uint64_t id, char ret[static SIGNATURE]) {
         if (r < 0)
                 (void) snprintf(ret, SIGNATURE, "none: %d", r);
         else
-                (void) snprintf(ret, SIGNATURE, "%s %s %s %llu %lld %u %u %d %s %s %s %s %s", c->serial, c->path, clip_state_to_string(c->state),
-                                (unsigned long long) c->size_bytes, (long long) c->mtime_unix_sec, c->ordinal, c->flags,
+                (void) snprintf(ret, SIGNATURE, "%s %s %s %llu %lld %u %u %d %s %s %s %s %s", c->serial, c->path,
+                                clip_state_to_string(c->state), (unsigned long long) c->size_bytes, (long long) c->mtime_unix_sec,
+                                c->ordinal, c->flags,
                                 c->spool_name != NULL, digest_to_hex(&c->digest, digest), digest_to_hex(&c->head, head),
                                 c->object_key ? c->object_key : "", c->strength ? c->strength : "",
                                 digest_to_hex(&c->receipt_digest, receipt));
@@ -214,7 +215,8 @@ static void one_damage(Rig *rig, Counts *counts) {
                 char now[SIGNATURE];
 
                 sign(rig, wrong, now);
-                print_error("%s damaged: believed\n  %s\ninstead of\n  %s\n", file, now, golden[wrong]);
+                print_error("%s damaged: believed of clip %llu\n  %s\ninstead of\n  %s\nin %s\n", file, (unsigned long long) wrong, now,
+                            golden[wrong], rig->dir);
         }
         assert_true(r < 0 || wrong == 0);
         assert_true(r >= 0 || error.text[0] != 0);
