@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Preloaded: a disk that fails. $BERTH_DISK_FILE is mapped before anybody is locked in, and says with which errno writes at an offset
+ * (its first byte) and syncs (its second) fail; 0: they work.
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static const volatile unsigned char *faults;
+
+__attribute__((constructor)) static void map_faults(void) {
+        const char *path = getenv("BERTH_DISK_FILE");
+        int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        void *map;
+
+        if (fd < 0)
+                return;
+        map = mmap(NULL, 2, PROT_READ, MAP_SHARED, fd, 0);
+        if (map != MAP_FAILED)
+                faults = map;
+        (void) close(fd);
+}
+
+static int fails(int which) {
+        if (!faults || faults[which] == 0)
+                return 0;
+        errno = faults[which];
+        return 1;
+}
+
+static ssize_t write_at(const char *name, int fd, const void *data, size_t size, off_t offset) {
+        ssize_t (*real)(int, const void *, size_t, off_t) = NULL;
+
+        *(void **) &real = dlsym(RTLD_NEXT, name);
+        return fails(0) ? -1 : real(fd, data, size, offset);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t size, off_t offset) {
+        return write_at("pwrite", fd, data, size, offset);
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
+        return write_at("pwrite64", fd, data, size, (off_t) offset);
+}
+
+static int sync_by(const char *name, int fd) {
+        int (*real)(int) = NULL;
+
+        *(void **) &real = dlsym(RTLD_NEXT, name);
+        return fails(1) ? -1 : real(fd);
+}
+
+int fsync(int fd) {
+        return sync_by("fsync", fd);
+}
+
+int fdatasync(int fd) {
+        return sync_by("fdatasync", fd);
+}
