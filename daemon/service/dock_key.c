@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -107,9 +108,15 @@ static int read_credential(const char *name, SignKey **ret, ConfError *error) {
 }
 
 static int remove_file(DockKeys *k, const char *name) {
+        int r;
+
+        CRASH_POINT("key-remove-begins");
         if (unlinkat(k->dir, name, 0) < 0)
                 return errno == ENOENT ? 0 : -errno;
-        return fd_sync_dir(k->dir);
+        CRASH_POINT("key-removed");
+        r = fd_sync_dir(k->dir);
+        CRASH_POINT("key-removal-synced");
+        return r;
 }
 
 /* ---- At the start ------------------------------------------------------------------------------------------------- */

@@ -243,6 +243,7 @@ static int sweep_note(Spool *s, uint64_t clip_id, const char *name) {
                 return 0;
         if (errno != ENOENT)
                 return -errno;
+        CRASH_POINT("note-sweep-begins");
         /* It may have gone together with its file, in this same walk. */
         return unlinkat(s->sealed_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "uplink/dir_private.h"
@@ -57,10 +58,13 @@ static int write_new(DirStore *s, int root, int folder, Task *task, const Layout
         if (fd < 0)
                 return dir_fail(s, fd, "making a file to be kept", &task->answer);
         r = fd_write_full(fd, task->keep.text, strlen(task->keep.text));
+        CRASH_POINT("kept-written");
         if (r >= 0 && fsync(fd) < 0)
                 r = -errno;
+        CRASH_POINT("kept-synced");
         if (r >= 0)
                 r = dir_place(tmp, name, folder, key->parts[2]);
+        CRASH_POINT("kept-placed");
         if (r < 0)
                 (void) unlinkat(tmp, name, 0);
         else
@@ -94,6 +98,7 @@ void dir_keep(DirStore *s, Task *task) {
                 (void) dir_fail(s, EIO, "looking for what was just kept", &task->answer);
         if (r > 0 && (r = fd_sync_dir(folder)) < 0)
                 (void) dir_fail(s, r, "syncing the folder of what is kept", &task->answer);
+        CRASH_POINT("kept-durable");
 }
 
 static int read_text(int root, const char *key_text, char **ret, size_t *ret_size) {

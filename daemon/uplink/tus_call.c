@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/text.h"
 #include "uplink/http_time.h"
 #include "uplink/tus_private.h"
@@ -164,6 +165,7 @@ static void on_done(void *userdata, const HttpAnswer *answer) {
         char retry_after[64];
         int r;
 
+        CRASH_POINT_OF("tus-answered", call->method);
         call->request = NULL;
         op_moved(&call->op->base);
         if (http_header(answer, "retry-after", retry_after, sizeof(retry_after)))
@@ -217,6 +219,7 @@ static int try_once(TusCall *call) {
         ConfError error = {};
         int r;
 
+        CRASH_POINT_OF("tus-request-begins", call->method);
         call->retry.tries++;
         if (tus_token_get(call->op->store->token, &token, &error) < 0) {
                 (void) answer_fail(&call->op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR, "%s",

@@ -41,9 +41,9 @@ UNUSED = {
 
 
 def is_elsewhere(point):
-    from crash_points import S3_POINTS
+    from crash_points import S3_POINTS, TUS_POINTS
     program, name = point.split(" ", 1)
-    return point in ELSEWHERE or point.startswith(S3_POINTS) or name.startswith(UNUSED.get(program, ("\0",)))
+    return point in ELSEWHERE or point.startswith(S3_POINTS + TUS_POINTS) or name.startswith(UNUSED.get(program, ("\0",)))
 
 
 # ---- A lane: one dock in one simulator, which is told what to play ------------------------------------------------

@@ -8,8 +8,10 @@ import subprocess
 import tempfile
 
 PROGRAMS = ("berthd", "berth-bay", "berth-uplink")
-# Of the s3 store: tests/store/test_s3_crash.py passes them.
+# Of stores on the network: tests/store/test_s3_crash.py and test_tus_crash.py pass them.
 S3_POINTS = ("berth-uplink store-", "berth-uplink record-", "berth-uplink orphan-", "berth-uplink replace")
+TUS_POINTS = ("berth-uplink tus-", "berth-uplink record-written", "berth-uplink record-synced", "berth-uplink orphan-",
+              "berth-uplink replace")
 NAME_SIZE = 128
 PASSED_MAX = 32768
 HEAD = struct.Struct(f"={NAME_SIZE}sIIII")  # armed, at, hits, fired, n_passed

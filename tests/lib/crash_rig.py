@@ -6,10 +6,9 @@ come to its end. Both when it died and at the end, what the simulated camera gen
 """
 
 import hashlib
-import json
 import os
 import shutil
-import time
+import subprocess
 
 import rack
 from crash_points import CrashFile
@@ -62,6 +61,11 @@ class Rig:
 
     def wait_ready(self):
         self.wait(lambda: self.dock.owned(rack.NAME) and not self.on_camera() and self.dock.state_of(1) == "ready", "the bay to be ready")
+
+    def order(self, *words):
+        """By berthctl; whether it was carried out."""
+        return subprocess.run([f"{rack.BUILD}/berthctl", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, check=False).returncode == 0
 
     def wait_event(self, kind):
         self.wait(lambda: self.dock.events(kind), f"the event {kind}")
@@ -178,7 +182,7 @@ class Rig:
         os.makedirs(d.state)
         os.makedirs(d.store)
         if self.make_place:
-            d.s3 = self.make_place(self.number)
+            d.place = self.make_place(self.number)
         self.set_reserve("16M")
         for log in ("berthd.log", "uplink.log"):
             open(d.path(log), "w", encoding="ascii").close()
@@ -331,12 +335,28 @@ def play_room(rig):
     rig.check_end()
 
 
+def play_new_key(rig):
+    """The dock gets another signing key."""
+    rig.new_camera([rack.make_clip("DCIM/CLIP.MP4", 1000, rig.number)])
+    rig.plug()
+    rig.start()
+    rig.wait_ready()
+    # Its answer does not come when the dock is ended meanwhile: then the change is finished or undone, and can be ordered again.
+    rig.wait(lambda: rig.dock.owned(rack.NAME) and (rig.dock.events("key-rotated") or rig.order("dock", "rotate-key")), "another key")
+    rig.stop()
+    names = sorted(name for name in os.listdir(rig.dock.state) if name.startswith("dock.key"))
+    assert names == ["dock.key"], f"{names} are left in the state folder"
+    rig.check_end()
+
+
 SCENARIOS = [
     Scenario("the main job", play_job),
     Scenario("undocked while pulling", play_undocked),
     Scenario("changed while away", play_changed),
     Scenario("a damaged spool copy", play_bad_copy),
     Scenario("room is needed", play_room),
+    Scenario("another key", play_new_key),
+    Scenario("a released copy removed, and its note left", play_room, [("berthd copy-removed", 1)]),
     Scenario("sealed, and not on record", play_job, [("berthd rename-durable", 1)]),
     Scenario("killed with an intent in the store", play_job, [("berth-uplink intent-durable", 1)]),
     Scenario("killed with an object in the store", play_job, [("berth-uplink object-durable", 1)]),

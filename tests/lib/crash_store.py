@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Crash points of berth-uplink before and after each kind of request to a store on the network, and at each step of its record of an
+upload: what tests/crash/matrix.py does for the other points, against one real store."""
+
+import os
+import tempfile
+import time
+import traceback
+
+import crash_rig
+import rack
+from crash_points import all_points
+
+OLD_SEC = 60 * 86400
+
+
+class StoreRig(crash_rig.Rig):
+    age_records = False
+    uploads_left = staticmethod(lambda place: [])
+
+    def revive(self):
+        # A record of an upload that nobody went on with for a month.
+        if self.age_records and self.dock.uplink and not self.dock.uplink.running():
+            for folder, _, names in os.walk(self.dock.path("uplink-state")):
+                for name in names:
+                    os.utime(os.path.join(folder, name), (time.time() - OLD_SEC,) * 2)
+        super().revive()
+
+    def check_end(self, contents=None):
+        super().check_end(contents)
+        left = self.uploads_left(self.dock.place)
+        assert not left, f"uploads are left in the store: {left}"
+
+
+def play_parts(rig):
+    rig.new_camera([rack.make_clip("DCIM/EMPTY.MP4", 0, 1), rack.make_clip("DCIM/SMALL.MP4", 5000, rig.number),
+                    rack.make_clip("DCIM/LARGE.MP4", 11 * crash_rig.MIB, rig.number + 1)])
+    rig.plug()
+    rig.start()
+    rig.wait_ready()
+    rig.stop()
+    rig.check_end()
+
+
+def play_old_record(rig):
+    rig.age_records = True
+    try:
+        play_parts(rig)
+    finally:
+        rig.age_records = False
+
+
+def scenarios(part, record):
+    """part: a pass of a point in the middle of an upload in parts; record: one before the record of a stored clip goes. (label, at)"""
+    return [
+        crash_rig.Scenario("the main job", play_parts),
+        crash_rig.Scenario("killed with a part in the store", play_parts, [part]),
+        crash_rig.Scenario("killed with a part in the store, a month ago", play_old_record, [part]),
+        crash_rig.Scenario("stored, and the record left", play_parts, [record]),
+    ]
+
+
+def labels_of(rig, played, prefixes):
+    """[(scenario, label)]: each in the first scenario that passes it."""
+    found, seen = [], set()
+    for scenario in played:
+        try:
+            passed, fired = rig.run(scenario, scenario.first)
+        except Exception:
+            print("".join(f"# {line}\n" for line in rig.dock.logs().splitlines()), flush=True)
+            raise
+        assert fired or not scenario.first, f"{scenario.name}: {scenario.first} is not passed"
+        for label in sorted({label for label in passed if label.startswith(prefixes)} - seen):
+            seen.add(label)
+            found.append((scenario, label))
+    return found
+
+
+def check_points(found, prefixes):
+    points = {p for p in all_points(rack.BUILD) if p.startswith(prefixes)}
+    missing = points - {label.split(":")[0] for _, label in found}
+    print(f"{'not ok' if missing else 'ok'} 1 - every crash point of this store is passed by a scenario", flush=True)
+    for point in sorted(missing):
+        print(f"# passed by no scenario: {point}", flush=True)
+    return not missing
+
+
+def end_at(rig, scenario, label):
+    """What went wrong, or ""."""
+    for _ in range(3):
+        try:
+            if rig.run(scenario, scenario.first + ((label, 1),))[1]:
+                return ""
+        except Exception:  # noqa: BLE001
+            return traceback.format_exc() + rig.dock.logs()
+    return "the point was not passed"
+
+
+def run(make_place, prefixes, played, uploads_left=None):
+    """TAP; whether all was well. make_place(number): a store of its own for each run."""
+    with tempfile.TemporaryDirectory(prefix="berth-store-crash-") as folder:
+        rig = StoreRig(rack.Sim(), folder, make_place=make_place)
+        rig.uploads_left = uploads_left or rig.uploads_left
+        found = labels_of(rig, played, prefixes)
+        print(f"1..{len(found) + 1}", flush=True)
+        good = check_points(found, prefixes)
+        for number, (scenario, label) in enumerate(found, 2):
+            why = end_at(rig, scenario, label)
+            good &= not why
+            print(f"{'not ok' if why else 'ok'} {number} - {scenario.name}: ended at {label}", flush=True)
+            print("".join(f"# {line}\n" for line in why.splitlines()), end="", flush=True)
+        rig.close()
+    return good
