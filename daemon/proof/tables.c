@@ -34,7 +34,7 @@ typedef struct Mirror {
 #define OF_SEQ "SELECT bytes FROM custody WHERE seq = ?1"
 
 static const Mirror mirrors[] = {
-        { "clips", "SELECT id, camera_id, path, size_bytes, mtime_unix_sec, ordinal, flags, first_docking_id FROM clips",
+        { "clips", "SELECT id, camera_id, path, size_bytes, mtime_unix_sec, ordinal, flags, first_docking_id, partial_of FROM clips",
           OF_CLIP("clip-seen"),
           { { "camera_id", "camera_id", COLUMN_NUMBER, 0 },
             { "path", "path", COLUMN_TEXT, 0 },
@@ -42,7 +42,8 @@ static const Mirror mirrors[] = {
             { "mtime_unix_sec", "mtime_unix_sec", COLUMN_NUMBER, INT64_MIN },
             { "ordinal", "ordinal", COLUMN_NUMBER, 0 },
             { "flags", "flags", COLUMN_NUMBER, 0 },
-            { "first_docking_id", "docking_id", COLUMN_NUMBER, 0 } } },
+            { "first_docking_id", "docking_id", COLUMN_NUMBER, 0 },
+            { "partial_of", "partial_of", COLUMN_NUMBER, 0 } } },
         { "clips", "SELECT id, digest, head, tail, size_bytes, ifnull(container, '') FROM clips WHERE digest IS NOT NULL",
           OF_CLIP("copied"),
           { { "digest", "digest", COLUMN_DIGEST, 0 },
@@ -50,6 +51,18 @@ static const Mirror mirrors[] = {
             { "tail", "tail", COLUMN_DIGEST, 0 },
             { "size_bytes", "size_bytes", COLUMN_NUMBER, 0 },
             { "container", "container", COLUMN_TEXT, 0 } } },
+        { "clips", "SELECT id, blocks_digest FROM clips WHERE blocks_digest IS NOT NULL", OF_CLIP("copied"),
+          { { "blocks_digest", "blocks_digest", COLUMN_DIGEST, 0 } } },
+        { "holds",
+          "SELECT id, ifnull(clip_id, 0), ifnull(camera_id, (SELECT camera_id FROM clips WHERE clips.id = clip_id)), case_name, reason,"
+          " operator_uid, operator FROM holds",
+          OF_SEQ,
+          { { "clip_id", "clip_id", COLUMN_NUMBER, 0 },
+            { "camera_id", "camera_id", COLUMN_NUMBER, 0 },
+            { "case_name", "case", COLUMN_TEXT, 0 },
+            { "reason", "reason", COLUMN_TEXT, 0 },
+            { "operator_uid", "operator_uid", COLUMN_NUMBER, 0 },
+            { "operator", "operator", COLUMN_TEXT, 0 } } },
         { "clips", "SELECT id, spool_name FROM clips WHERE spool_name IS NOT NULL", OF_CLIP("copied"),
           { { "spool_name", "spool_name", COLUMN_TEXT, 0 } } },
         { "receipts",
@@ -201,8 +214,17 @@ static const struct {
           "the row is missing, and a custody event tells of the device" },
         { "clips", "SELECT id FROM clips WHERE state = 'erased' AND NOT " HAS("erased"),
           "the column state says that the clip was erased, and no custody event does" },
-        { "clips", "SELECT id FROM clips WHERE state NOT IN ('erased', 'conflict') AND " HAS("erased"),
+        { "clips", "SELECT id FROM clips WHERE state NOT IN ('erased', 'conflict') AND erased_unstored = 0 AND " HAS("erased"),
           "the column state does not say that the clip was erased, and a custody event does" },
+        { "clips", "SELECT id FROM clips WHERE erased_unstored <> 0 AND NOT " HAS("erased"),
+          "the column erased_unstored says that the clip was erased, and no custody event does" },
+        /* What was held, and was not released, is held. */
+        { "holds",
+          "SELECT s.seq FROM custody s WHERE s.kind = 'hold-set' AND s.seq NOT IN (SELECT id FROM holds) AND NOT EXISTS"
+          " (SELECT 1 FROM custody r WHERE r.kind = 'hold-released' AND r.seq > s.seq AND r.clip_id IS s.clip_id"
+          "  AND r.camera_id IS s.camera_id AND json_extract(CAST(r.bytes AS TEXT), '$.case')"
+          "  IS json_extract(CAST(s.bytes AS TEXT), '$.case'))",
+          "the row is missing, and a custody event tells of the hold" },
         { "clips", "SELECT id FROM clips WHERE (conflict <> 0) <> " HAS("conflict"),
           "the column conflict says something else than the custody events" },
         { "clips", "SELECT id FROM clips WHERE digest IS NULL AND " LAST("copied") " > " LAST("part-set-aside") " AND " HAS("copied"),

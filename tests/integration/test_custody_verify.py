@@ -98,7 +98,7 @@ COLUMNS = {
     "custody": ["seq", "bytes", "hash", "kind", "clip_id", "camera_id", "docking_id", "wall_usec"],
     "statements": ["event_seq", "type", "seq", "key", "hash", "head_seq"],
     "clips": ["id", "camera_id", "path", "size_bytes", "mtime_unix_sec", "ordinal", "flags", "first_docking_id", "digest", "head", "tail",
-              "spool_name", "conflict", "state", "container"],
+              "spool_name", "conflict", "state", "container", "partial_of", "blocks_digest"],
     "receipts": ["clip_id", "object_key", "manifest_key", "version", "strength", "size_bytes", "digest", "time_unix_sec", "already_there"],
     "cameras": ["id", "serial", "manufacturer", "model", "firmware", "storage_id", "model_id", "ambiguous"],
     "refused": ["id", "bay", "vid", "pid", "bcd_device", "usb_serial", "usb_manufacturer", "usb_product", "descriptors_hex", "reason"],

@@ -4,6 +4,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -47,6 +48,7 @@ def test_held_clip_stays_on_its_camera_until_released(sim, dock):
     assert (row["clip_id"], row["serial"], row["case"], row["reason"], row["operator"]) == (
         held, "SN-c", "2026/17", "asked for by the court", "root"), row
     assert "2026/17" in ctl("hold")
+    ctl("custody", "verify", f"--state-dir={d.state}")
     assert [c["held"] for c in json.loads(ctl("clips", "--json"))["clips"] if c["id"] == held] == [True]
 
     d.daemon.end()
@@ -79,6 +81,17 @@ def test_held_camera_keeps_clips_that_come_later(sim, dock):
     assert "b.MP4 is held and" in d.bay(1)["Reason"], d.bay(1)
     assert [e["path"] for e in d.events("receipted")] == ["a.MP4", "b.MP4"], "a hold must not keep footage from the store"
     assert [e["path"] for e in d.events("erased")] == ["a.MP4"]
+    ctl("custody", "verify", f"--state-dir={d.state}")
+    d.daemon.end()
+    with sqlite3.connect(os.path.join(d.state, "berth.db")) as db:
+        kept = db.execute("SELECT * FROM holds").fetchall()
+        db.execute("DELETE FROM holds")
+    assert "holds" in ctl("custody", "verify", f"--state-dir={d.state}", code=1), "a hold that somebody took away is not missed"
+    with sqlite3.connect(os.path.join(d.state, "berth.db")) as db:
+        db.executemany(f"INSERT INTO holds VALUES ({','.join('?' * len(kept[0]))})", kept)
+    ctl("custody", "verify", f"--state-dir={d.state}")
+    d.start_daemon()
+    d.wait_state(1, "quarantined")
     ctl("hold", "release", "--camera=SN-c")
     d.wait_state(1, "ready")
 

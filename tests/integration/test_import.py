@@ -63,6 +63,7 @@ def test_folder_is_stored_and_its_source_left_alone(sim, dock):
     assert {e["docking_id"] for e in d.events("copied")} == {begun["docking_id"]}
     assert not d.events("erase-begun")
     d.check_chain()
+    ctl("custody", "verify", f"--state-dir={d.state}")
 
 
 def test_what_is_known_is_recognised_and_not_stored_twice(sim, dock):

@@ -111,6 +111,7 @@ def test_what_is_not_stored_is_named_and_erased_only_when_that_is_said(sim, dock
     assert [e["not_stored"] for e in orders] == [True] * 7 and {e["operator_uid"] for e in orders} == {0}
     begun = d.events("erase-begun")
     assert all("order_seq" in e and "receipted_seq" not in e for e in begun), begun
+    ctl("custody", "verify", f"--state-dir={d.state}")
 
     # They are in the spool alone: nothing lets go of them, and they reach the store, after a restart, too.
     d.daemon.end()
@@ -121,6 +122,7 @@ def test_what_is_not_stored_is_named_and_erased_only_when_that_is_said(sim, dock
     assert {row[0] for row in d.rows("SELECT state FROM clips")} == {"erased"}
     d.wait_state(1, "ready")
     d.check_chain()
+    ctl("custody", "verify", f"--state-dir={d.state}")
 
 
 def test_weak_receipt_is_not_stored(sim, dock):

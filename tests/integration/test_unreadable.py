@@ -48,7 +48,7 @@ def list_clips(d):
 
 
 def berthctl(*args):
-    return subprocess.run([os.path.join(rack.BUILD, "berthctl"), *args], stdout=subprocess.PIPE, check=True, text=True).stdout
+    return subprocess.run([os.path.join(rack.BUILD, "berthctl"), *args], capture_output=True, check=True, text=True).stdout
 
 
 def test_sector_that_recovers_on_the_third_try(sim, dock):
@@ -192,6 +192,7 @@ def test_card_with_bad_sectors_in_several_places_is_kept_in_part(sim, dock):
     d.wait_state(1, "quarantined")
     assert len([e for e in d.events("clip-seen") if "partial_of" in e]) == 1, "kept in part twice"
     d.check_chain()
+    berthctl("custody", "verify", f"--state-dir={d.state}")
 
 
 if __name__ == "__main__":
