@@ -119,4 +119,85 @@ def test_everything_goes_on_after_the_database_is_destroyed(sim, dock):
     assert {e["path"] for e in d.events("verified")} == {"DCIM/b.MP4", "DCIM/c.MP4", "DCIM/c2.MP4"}, d.events("verified")
 
 
-rack.run([test_everything_goes_on_after_the_database_is_destroyed])
+def copied_and_not_stored(sim, dock, clips):
+    """A dock whose store is away and whose spool holds these clips; the daemon is ended, the camera gone."""
+    d = dock(["1-1.1"])
+    os.rename(d.store, d.store + ".away")
+    d.start()
+    digests = camera(sim, "c", clips)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: len(d.events("copied")) == len(clips), "the copies to be on record")
+    d.daemon.end()
+    sim("unplug", camera="c")
+    return d, digests
+
+
+def finish(sim, d, digests):
+    os.rename(d.store + ".away", d.store)
+    d.start_daemon()
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready", deadline=120)
+    judge(sim, d, digests, ("c",))
+
+
+def test_whole_database_is_left_alone(sim, dock):
+    d, digests = copied_and_not_stored(sim, dock, [make_clip("a.MP4", 1000, 1)])
+    before = d.events()
+    assert "nothing to recover" in recover(d)
+    assert d.events() == before and not [name for name in os.listdir(d.state) if name.startswith("damaged-")]
+    finish(sim, d, digests)
+
+
+def test_lost_database_is_not_begun_anew_while_the_spool_holds_clips(sim, dock):
+    d, digests = copied_and_not_stored(sim, dock, [make_clip("a.MP4", 1000, 1)])
+    for name in ("berth.db", "chain.head"):
+        os.unlink(state(d, name))
+    text = refused_start(d)
+    assert "berth.db is gone" in text and "berthctl recover" in text, text
+    assert not os.path.exists(state(d, "berth.db"))
+    done = subprocess.run([f"{rack.BUILD}/berthctl", "recover", d.path("berthd.conf")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=300, check=False)
+    assert done.returncode == 0 and "1 clips from the spool" in done.stdout, done.stdout
+    assert "old_head_seq" not in d.events()[0] and not [name for name in os.listdir(d.state) if name.startswith("damaged-")]
+    finish(sim, d, digests)
+
+
+def test_spool_file_with_other_bytes_is_kept_and_pulled_again(sim, dock):
+    d, digests = copied_and_not_stored(sim, dock, [make_clip("a.MP4", 1000, 1), make_clip("b.MP4", 2000, 2)])
+    os.chmod(state(d, "spool", "1.clip"), 0o600)
+    overwrite(state(d, "spool", "1.clip"), 500, b"other")
+    destroy(d)
+    assert "1 clips from the spool" in recover(d)
+    assert sorted(os.listdir(state(d, "kept"))) == ["1.clip.recovered.1", "1.json.recovered.2"], os.listdir(state(d, "kept"))
+    assert [e["path"] for e in d.events("clip-recovered")] == ["b.MP4"]
+    assert "not those that were hashed" in d.events("file-kept")[0]["reason"]
+    finish(sim, d, digests)
+
+
+def test_recovery_that_was_interrupted_is_begun_again(sim, dock):
+    d, digests = copied_and_not_stored(sim, dock, [make_clip("a.MP4", 1000, 1)])
+    destroy(d)
+    os.mkdir(state(d, "recovering"), 0o700)
+    with open(state(d, "recovering", "berth.db"), "wb") as f:
+        f.write(b"half made")
+    text = refused_start(d)
+    assert "not finished" in text and "berthctl recover" in text, text
+    assert "1 clips from the spool" in recover(d)
+    assert not os.path.exists(state(d, "recovering"))
+    finish(sim, d, digests)
+
+
+def test_clip_without_a_note_is_stored_as_nobodys(sim, dock):
+    d, digests = copied_and_not_stored(sim, dock, [make_clip("a.MP4", 1000, 1)])
+    os.unlink(state(d, "spool", "1.json"))
+    destroy(d)
+    assert "1 clips from the spool" in recover(d)
+    os.rename(d.store + ".away", d.store)
+    d.start_daemon()
+    d.wait(lambda: d.stored(), "it to be stored")
+    assert d.stored() == {("unidentified", "1.clip"): list(digests.values())}, d.stored()
+
+
+rack.run([test_everything_goes_on_after_the_database_is_destroyed, test_whole_database_is_left_alone,
+          test_lost_database_is_not_begun_anew_while_the_spool_holds_clips, test_spool_file_with_other_bytes_is_kept_and_pulled_again,
+          test_recovery_that_was_interrupted_is_begun_again, test_clip_without_a_note_is_stored_as_nobodys])
