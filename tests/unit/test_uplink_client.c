@@ -44,6 +44,7 @@ typedef struct Lies {
         const char *object, *manifest, *version, *strength; /* NULL: good ones */
         int64_t size_off, time;
         bool wrong_digest, short_digest, wrong_signature, silent, hang_up;
+        bool early; /* answers Grow before Seal */
         size_t error_text_size; /* 0: a short one */
         const char *busy;       /* signature of what follows the text of a busy: "t", "s", NULL: nothing */
         uint64_t retry_after;
@@ -55,6 +56,9 @@ typedef struct Rig {
         sd_event_source *accept;
         int listen_fd;
         sd_bus *bus; /* the false uplink's */
+        sd_bus_message *grow; /* not answered yet */
+        uint64_t grown_bytes;
+        bool held, stopped_now;
         Lies lies;
         Uplink *client;
         char state[32], reason[512], text[600], strength[16];
@@ -121,6 +125,56 @@ static int on_put(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 1;
 }
 
+static int on_grow(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Rig *r = userdata;
+
+        if (r->lies.early || r->lies.error)
+                return on_put(m, userdata, error);
+        r->grow = sd_bus_message_ref(m);
+        return 1;
+}
+
+static int on_grown(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Rig *r = userdata;
+        uint64_t clip_id;
+
+        (void) error;
+        assert_true(sd_bus_message_read(m, "tt", &clip_id, &r->grown_bytes) >= 0);
+        assert_int_equal(clip_id, CLIP_ID);
+        return sd_bus_reply_method_return(m, "");
+}
+
+static int on_seal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Rig *r = userdata;
+        int k = on_put(r->grow, userdata, error);
+
+        r->grow = sd_bus_message_unref(r->grow);
+        return k < 0 ? k : sd_bus_reply_method_return(m, "");
+}
+
+static int on_stop(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Rig *r = userdata;
+        uint64_t clip_id;
+        int now;
+
+        (void) error;
+        assert_true(sd_bus_message_read(m, "tb", &clip_id, &now) >= 0);
+        r->stopped_now = now;
+        assert_true(sd_bus_reply_method_errorf(r->grow, WIRE_UPLINK_E_STOPPED, "stopped") >= 0);
+        r->grow = sd_bus_message_unref(r->grow);
+        return sd_bus_reply_method_return(m, "");
+}
+
+static int on_hold(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Rig *r = userdata;
+        int held;
+
+        (void) error;
+        assert_true(sd_bus_message_read(m, "b", &held) >= 0);
+        r->held = held;
+        return sd_bus_reply_method_return(m, "");
+}
+
 static int on_confirm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const Rig *r = userdata;
 
@@ -142,6 +196,11 @@ static int on_get_state(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("Put", "thsxsxtays", "ssstaysxb", on_put, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Grow", "thsxsxttb", "ssstaysxb", on_grow, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Grown", "tt", "", on_grown, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Seal", "ttays", "", on_seal, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Stop", "tb", "", on_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Hold", "b", "", on_hold, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Confirm", "sstay", "s", on_confirm, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetState", "", "ss", on_get_state, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
@@ -250,6 +309,7 @@ static Rig *connected(void) {
 
 static void rig_free(Rig *r) {
         uplink_free(r->client);
+        sd_bus_message_unref(r->grow);
         sd_bus_close_unref(r->bus);
         sd_event_source_disable_unref(r->accept);
         sd_event_unref(r->event);
@@ -259,7 +319,8 @@ static void rig_free(Rig *r) {
         free(r);
 }
 
-static void put(Rig *r) {
+/* Of a whole clip, or of one that grows. */
+static void put(Rig *r, bool grows) {
         UplinkPut request = {
                 .clip_id = CLIP_ID,
                 .serial = "SN",
@@ -272,14 +333,16 @@ static void put(Rig *r) {
 
         assert_true(null >= 0);
         request.fd = null;
-        assert_int_equal(uplink_put(r->client, &request, put_done, &r->lies), 0);
+        assert_int_equal(grows ? uplink_grow(r->client, &request, 1, false, put_done, &r->lies) :
+                                 uplink_put(r->client, &request, put_done, &r->lies),
+                         0);
         fd_close(null);
 }
 
 static UplinkResult put_and_wait(Rig *r) {
         unsigned before = r->puts_done;
 
-        put(r);
+        put(r, false);
         assert_int_equal(r->puts_done, before);
         wait_for(r, r->puts_done > before);
         return r->result;
@@ -397,10 +460,10 @@ static void test_lost_connection_answers_all_calls_and_is_made_anew(void **state
 
         (void) state;
         r->lies.silent = true;
-        put(r);
-        put(r);
+        put(r, false);
+        put(r, false);
         r->lies = (Lies){ .hang_up = true };
-        put(r);
+        put(r, false);
         wait_for(r, r->puts_done == 3);
         assert_int_equal(r->result, UPLINK_UNAVAILABLE);
         r->lies = (Lies){ 0 };
@@ -414,9 +477,9 @@ static void test_free_with_calls_outstanding_calls_nobody(void **state) {
 
         (void) state;
         r->lies.silent = true;
-        put(r);
+        put(r, false);
         uplink_forget(r->client, &r->lies);
-        put(r);
+        put(r, false);
         r->client = uplink_free(r->client);
         for (unsigned i = 0; i < 5; i++)
                 assert_true(sd_event_run(r->event, USEC_PER_MSEC) >= 0);
@@ -443,7 +506,7 @@ static void test_progress_is_for_clips_that_are_under_way_and_bounded(void **sta
 
         (void) state;
         r->lies.silent = true;
-        put(r);
+        put(r, false);
         assert_true(sd_bus_emit_signal(r->bus, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Progress", "tt", UINT64_C(1), SIZE) >= 0);
         assert_true(sd_bus_emit_signal(r->bus, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Progress", "s", "nonsense") >= 0);
         assert_true(sd_bus_emit_signal(r->bus, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Progress", "tt", (uint64_t) CLIP_ID,
@@ -515,6 +578,83 @@ static void test_socket_path_is_checked(void **state) {
         sd_event_unref(event);
 }
 
+static void begin_to_grow(Rig *r) {
+        unsigned before = r->puts_done;
+
+        put(r, true);
+        wait_for(r, r->grow || r->puts_done > before);
+}
+
+static void test_clip_that_grows_has_its_receipt_after_it_is_sealed(void **state) {
+        Rig *r = connected();
+
+        (void) state;
+        begin_to_grow(r);
+        uplink_grown(r->client, &r->lies, 500);
+        wait_for(r, r->grown_bytes == 500);
+        assert_int_equal(r->puts_done, 0);
+        assert_int_equal(uplink_seal(r->client, &r->lies, SIZE, &promised, "{}"), 0);
+        wait_for(r, r->puts_done == 1);
+        assert_int_equal(r->result, UPLINK_OK);
+        /* What comes too late is heard by nobody. */
+        uplink_grown(r->client, &r->lies, 600);
+        uplink_stop(r->client, &r->lies, true);
+        assert_int_equal(uplink_seal(r->client, &r->lies, SIZE, &promised, "{}"), 0);
+        assert_int_equal(put_and_wait(r), UPLINK_OK);
+        assert_int_equal(r->connections, 1);
+        rig_free(r);
+}
+
+static void test_receipt_before_the_seal_or_for_other_bytes_is_none(void **state) {
+        Rig *r = connected();
+
+        (void) state;
+        r->lies = (Lies){ .early = true };
+        begin_to_grow(r);
+        wait_for(r, r->puts_done == 1);
+        assert_int_equal(r->result, UPLINK_INVALID);
+        r->lies = (Lies){ .wrong_digest = true };
+        begin_to_grow(r);
+        assert_int_equal(uplink_seal(r->client, &r->lies, SIZE, &promised, "{}"), 0);
+        wait_for(r, r->puts_done == 2);
+        assert_int_equal(r->result, UPLINK_INVALID);
+        rig_free(r);
+}
+
+static void test_stopped_and_whole_are_answers_of_their_own(void **state) {
+        Rig *r = connected();
+
+        (void) state;
+        begin_to_grow(r);
+        uplink_stop(r->client, &r->lies, true);
+        wait_for(r, r->puts_done == 1);
+        assert_int_equal(r->result, UPLINK_STOPPED);
+        assert_true(r->stopped_now);
+        r->lies = (Lies){ .error = WIRE_UPLINK_E_WHOLE };
+        begin_to_grow(r);
+        wait_for(r, r->puts_done == 2);
+        assert_int_equal(r->result, UPLINK_WHOLE);
+        /* Of a whole clip that makes no sense. */
+        assert_int_equal(put_and_wait(r), UPLINK_INVALID);
+        rig_free(r);
+}
+
+static void test_order_to_hold_is_told_again_to_an_uplink_that_comes_back(void **state) {
+        Rig *r = connected();
+
+        (void) state;
+        uplink_hold(r->client, true);
+        wait_for(r, r->held);
+        r->held = false;
+        r->lies = (Lies){ .hang_up = true };
+        (void) put_and_wait(r);
+        r->lies = (Lies){ 0 };
+        wait_for(r, r->connections == 2 && r->held);
+        uplink_hold(r->client, false);
+        wait_for(r, !r->held);
+        rig_free(r);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_right_receipt_is_taken),
@@ -528,6 +668,10 @@ int main(void) {
                 cmocka_unit_test(test_floods_oversize_and_calls_end_the_connection),
                 cmocka_unit_test(test_reply_that_nobody_asked_for_ends_the_connection),
                 cmocka_unit_test(test_socket_path_is_checked),
+                cmocka_unit_test(test_clip_that_grows_has_its_receipt_after_it_is_sealed),
+                cmocka_unit_test(test_receipt_before_the_seal_or_for_other_bytes_is_none),
+                cmocka_unit_test(test_stopped_and_whole_are_answers_of_their_own),
+                cmocka_unit_test(test_order_to_hold_is_told_again_to_an_uplink_that_comes_back),
         };
 
         log_init("test_uplink_client");
