@@ -35,7 +35,7 @@ def new_dock(dock, bays, **more):
     number += 1
     proxy.reset()
     place = S3Place(store, "clips", f"grow-{number}", endpoint=proxy.endpoint, part_size="5M")
-    return dock(bays, s3=place, timeouts=PATIENT, **more)
+    return dock(bays, place=place, timeouts=PATIENT, **more)
 
 
 def camera(sim, clips, name="c"):
@@ -70,7 +70,7 @@ def assert_stored(d, digests, name="c"):
     for path, digest in digests.items():
         assert stored.get((f"SN-{name}", path)) == [digest], f"{path}: {stored.get((f'SN-{name}', path))}, not {digest}"
     assert len(d.objects()) == len(stored), "there are objects that no manifest names"
-    assert not store.uploads("clips", d.s3.prefix + "/"), "an upload was left behind"
+    assert not store.uploads("clips", d.place.prefix + "/"), "an upload was left behind"
     assert not os.listdir(d.path("uplink-state", "uploads")), "a record was left behind"
     d.check_chain()
 
@@ -130,7 +130,7 @@ def test_content_that_changed_in_between_is_not_mixed(sim, dock):
     camera(sim, [make_clip("a.MP4", 64 * MIB, 1)])
     hold_at(d, sim, 24 * MIB)
     d.wait(lambda: len(parts()) >= 3, "parts in the store")
-    old = store.uploads("clips", d.s3.prefix + "/")
+    old = store.uploads("clips", d.place.prefix + "/")
     sim("unplug", camera="c")
     d.wait_state(1, "empty")
     sim("remove_clip", camera="c", path="a.MP4")
@@ -199,7 +199,7 @@ def test_other_bytes_on_the_disk_than_from_the_camera_are_a_conflict(sim, dock):
     d.wait_state(1, "quarantined")
     assert not d.manifests() and not d.objects() and proxy.count("complete") == 0
     assert len(sim("state", camera="c")["clips"]) == 1, "the camera was erased"
-    assert not store.uploads("clips", d.s3.prefix + "/"), "an upload was left behind"
+    assert not store.uploads("clips", d.place.prefix + "/"), "an upload was left behind"
     d.check_chain()
 
 
