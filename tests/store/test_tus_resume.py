@@ -101,6 +101,30 @@ def test_kill_after_the_last_step_costs_no_second_sending():
     dock.end()
 
 
+def test_pause_costs_the_piece_under_way_at_most():
+    dock = world.dock().start()
+    clip = dock.clip(SIZE)
+    world.proxy.reset()
+    world.proxy.bandwidth = 4 * MIB
+    reached = threading.Event()
+    world.proxy.on_body = lambda phase, total: reached.set() if phase == "patch" and total >= 3 * MIB else None
+    call = dock.begin_put(clip)
+    dock.wait(reached.is_set, "some of it to be sent")
+    dock.finish(dock.begin("Hold", uplink.GLib.Variant("(b)", (True,))))
+    try:
+        dock.finish(call)
+    except uplink.Refused as e:
+        assert e.name == "Stopped", f"{e.name}: {e.text}"
+    else:
+        raise AssertionError("it went on to its end")
+    world.proxy.bandwidth = world.proxy.on_body = None
+    dock.finish(dock.begin("Hold", uplink.GLib.Variant("(b)", (False,))))
+    receipt = dock.put_until_stored(clip)[0]
+    assert 0 <= again(world.proxy, [clip]) <= PIECE and world.proxy.count("create") == 1
+    dock.judge(clip, receipt)
+    dock.end()
+
+
 def test_upload_goes_on_with_another_token_at_another_address():
     with open(os.path.join(world.folder, "tokens"), "w", encoding="ascii") as f:
         f.write("first\n")
