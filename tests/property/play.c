@@ -175,10 +175,17 @@ static Content *stored_and_on_camera(uint32_t n) {
 }
 
 /* The camera writes over a recording that is not stored yet: what was there before is the camera's own doing. */
-static void change(const Dock *d, uint32_t n) {
+static void change(uint32_t n) {
         Content *c = world->n_contents > 0 ? &world->contents[n % world->n_contents] : NULL;
 
-        (void) d;
+        /* Rather one of which the dock has a part. */
+        for (uint32_t i = 0; i < world->n_contents; i++) {
+                Content *part = &world->contents[i];
+
+                if (part->on_camera && part->read_blocks != 0 && part->read_blocks + 1 < 1u << part->n_blocks &&
+                    world->cameras[part->camera].bay < 0)
+                        c = part;
+        }
         /* Not under the hands of the dock: a camera that lies in a bay records nothing. */
         if (!c || !c->on_camera || world->cameras[c->camera].bay >= 0 || c->size_bytes < 100)
                 return;
@@ -221,7 +228,10 @@ static void answer(uint32_t pick, unsigned trouble) {
         if (workers + uplinks == 0)
                 return;
         pick %= (uint32_t) (workers + uplinks);
-        if (pick < workers)
+        /* Workers have more to do: without this the store would see little trouble. */
+        if (trouble % 2 == 1 && uplinks > 0)
+                fake_uplink_answer(pick % uplinks, 1 + trouble / 2 % (UPLINK_TROUBLES - 1));
+        else if (pick < workers)
                 fake_worker_answer(pick, trouble);
         else
                 fake_uplink_answer(pick - workers, trouble % UPLINK_TROUBLES);
@@ -241,7 +251,7 @@ static void misfortune(const Dock *d, const Event *e) {
 
         switch (e->kind) {
         case EVENT_CHANGE:
-                return change(d, e->a);
+                return change(e->a);
         case EVENT_ROT:
                 return rot(d, e->a);
         case EVENT_LOSE:
@@ -300,6 +310,10 @@ static void happen(Dock *d, const Event *e) {
         case EVENT_NOW:
                 return order_now(d, e->a);
         case EVENT_HOLD:
+                /* Rather of one that lies in a bay. */
+                for (uint32_t i = 0; i < CAMERAS && e->b % 2 == 0; i++)
+                        if (world->cameras[i].bay >= 0)
+                                return order_hold(d, i);
                 return order_hold(d, e->a % CAMERAS);
         default:
                 return misfortune(d, e);
@@ -329,6 +343,8 @@ static void settle_store(Dock *d) {
 
 static void end_trouble(Dock *d) {
         world->crash_in = 0;
+        /* An order may still be on its way to the database. */
+        run_until_quiet(d);
         world->scarce = false;
         world->store_up = world->synchronised = true;
         fake_uplink_tell();
