@@ -29,6 +29,7 @@
 
 #define STATEMENT_CHECKPOINT "checkpoint"
 #define STATEMENT_KEY_ROTATION "key-rotation"
+#define STATEMENT_DOCK_STATUS "dock-status"
 #define STATEMENT_FLEET_LIST "fleet-list"
 
 /* 1 to FLEET_ID_SIZE - 1 of A-Z a-z 0-9 . _ - */

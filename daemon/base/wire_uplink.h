@@ -32,6 +32,9 @@
  *   Keep        ss             b
  *                              key, text -> did it lie there already? A small text that is kept for good: put so that it never
  *                              replaces anything, synced, read back. Conflict when another text has the key
+ *   Replace     ss                        key, text: a small statement (base/statement.h) takes the place of the one before it. What
+ *                                         lies there must be of the same type and dock and of a lower number, and be what was put
+ *                                         there last; else Conflict, for somebody else writes there, too. Keys begin with "docks/"
  *   Fetch       s              s
  *                              key of what was kept, or of a manifest -> its text; Gone when there is none
  *   Verify      sstay          s
@@ -50,6 +53,7 @@
 
 #define WIRE_KEEP_CHECKPOINTS "checkpoints"
 #define WIRE_KEEP_KEYS "keys"
+#define WIRE_REPLACE_DOCKS "docks"
 #define WIRE_KEEP_MAX (64u * 1024u) /* bytes of a text to be kept */
 
 #define WIRE_STRENGTH_DIGEST "digest" /* the store checked the digest, or the object was read back and hashed */

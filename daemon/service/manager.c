@@ -363,6 +363,8 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
             (r = uplink_new(event, settings->uplink_socket, &upload_uplink_ops, m, &m->uplink)) < 0 || (r = make_bays(m)) < 0)
                 return r;
         r = notary_new(m, &m->notary, error);
+        if (r >= 0)
+                r = dock_status_new(m, &m->status);
         if (r < 0)
                 return r;
         m->started = true;
@@ -415,6 +417,7 @@ Manager *manager_free(Manager *m) {
         m->store = store_close(m->store);
         m->import = import_free(m->import);
         m->uplink = uplink_free(m->uplink);
+        m->status = dock_status_free(m->status);
         m->notary = notary_free(m->notary);
         for (size_t i = 0; i < CLIP_BUCKETS; i++)
                 while (m->clips[i])

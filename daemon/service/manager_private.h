@@ -7,6 +7,7 @@
 #include "core/upload.h"
 #include "service/clocksync.h"
 #include "service/credentials.h"
+#include "service/dock_status.h"
 #include "service/hotplug.h"
 #include "service/hubport.h"
 #include "service/import.h"
@@ -54,6 +55,7 @@ struct Manager {
         ChainState chain_state;
         char chain_text[512]; /* what is wrong with it; "" */
         Notary *notary;
+        DockStatus *status;
 
         Bay *bays;
         Camera *cameras;

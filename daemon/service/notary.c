@@ -47,6 +47,24 @@ const PublicKey *notary_public_key(const Notary *n) {
         return sign_key_public(dock_keys_now(n->keys));
 }
 
+int notary_sign(const Notary *n, const char *type, const char *key, uint64_t seq, json_t *members, char **ret) {
+        const StatementAbout about = { .type = type, .key = key, .fleet = fleet_of(n), .dock = n->dock_id, .seq = seq };
+        Statement s = {};
+        char *file;
+        int r;
+
+        r = members ? statement_make(dock_keys_now(n->keys), &about, members, &s) : -ENOMEM;
+        json_decref(members);
+        if (r < 0)
+                return r;
+        file = statement_file(&s);
+        statement_done(&s);
+        if (!file)
+                return -ENOMEM;
+        *ret = file;
+        return 0;
+}
+
 static Fact fact_now(const Notary *n, FactKind kind, const char *text) {
         Fact f = { .kind = kind, .text = text };
 

@@ -6,6 +6,8 @@
  * brings what was signed to the store, over outages, until it lies there.
  */
 
+#include <jansson.h>
+
 #include "service/manager.h"
 
 /* After the store was opened. The first fact of a dock without a key is that it has one. */
@@ -16,6 +18,9 @@ DEFINE_CLEANUP(Notary, notary_free);
 void notary_stop(Notary *n);
 /* The store became ready: what waits for it goes now. */
 void notary_store_ready(Notary *n);
+
+/* Signs what is no part of the custody log, in the dock's name: the statement's three lines, which the caller frees. Takes `members`. */
+int notary_sign(const Notary *n, const char *type, const char *key, uint64_t seq, json_t *members, char **ret);
 
 const char *notary_dock_id(const Notary *n);
 const PublicKey *notary_public_key(const Notary *n);

@@ -182,6 +182,8 @@ static int parse_dock(Settings *s, const ConfLine *line, ConfError *error) {
                 return conf_path(line, &s->uplink_socket, error);
         if (text_equal(line->key, "credentials"))
                 return conf_path(line, &s->credentials, error);
+        if (text_equal(line->key, "status_every"))
+                return conf_span(line, 0, 24 * 3600 * USEC_PER_SEC, &s->status_usec, error);
         if (text_equal(line->key, "fleet")) {
                 if (!fleet_id_is_valid(line->value))
                         return conf_error(line, error, "a fleet's id has 1 to %d letters, digits, '.', '_' and '-'", FLEET_ID_SIZE - 1);
@@ -434,6 +436,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         s->uploads = 4;
         s->store_within_usec = 24 * 3600 * USEC_PER_SEC;
         s->checkpoint_usec = 600 * USEC_PER_SEC;
+        s->status_usec = 300 * USEC_PER_SEC;
         s->call_usec = 60 * USEC_PER_SEC;
         s->stall_usec = 15 * USEC_PER_SEC;
         s->min_rate = 16 * KIB;

@@ -32,6 +32,7 @@ typedef struct Settings {
         char *models_dir;       /* shipped */
         char *local_models_dir; /* the site's: a model of the same id replaces the shipped one */
         char *uplink_socket;
+        uint64_t status_usec; /* so often the dock's status goes to the store; 0: never */
         char *fleet;                    /* whose statements are the dock's: NULL for none */
         char *credentials;              /* NULL: none */
         bool credentials_from_systemd;  /* it is systemd's copy */

@@ -815,11 +815,11 @@ int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, 
         return 0;
 }
 
-static int send_keep(Call *c, const char *key, const char *text) {
+static int send_keep(Call *c, const char *method, const char *key, const char *text) {
         sd_bus_message *m = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Keep");
+        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, method);
         if (r >= 0)
                 r = sd_bus_message_append(m, "ss", key, text);
         if (r >= 0)
@@ -828,7 +828,7 @@ static int send_keep(Call *c, const char *key, const char *text) {
         return r;
 }
 
-int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
+static int keep(Uplink *u, const char *method, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
         Call *c;
         int r;
 
@@ -837,7 +837,7 @@ int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone don
                 return r;
         c->keep_done = done;
         if (u->speaks) {
-                r = send_keep(c, key, text);
+                r = send_keep(c, method, key, text);
                 if (r < 0) {
                         (void) call_free(c);
                         return r;
@@ -845,6 +845,14 @@ int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone don
         } else
                 wake_deferred(u);
         return 0;
+}
+
+int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
+        return keep(u, "Keep", key, text, done, cookie);
+}
+
+int uplink_replace(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
+        return keep(u, "Replace", key, text, done, cookie);
 }
 
 void uplink_forget(Uplink *u, void *cookie) {

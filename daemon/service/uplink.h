@@ -94,5 +94,7 @@ int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, 
  */
 typedef void (*UplinkKeepDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie);
+/* A statement takes the place of the one before it; UPLINK_CONFLICT when what lies there is somebody else's. */
+int uplink_replace(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie);
 /* No callback of this cookie will run any more; the transfer itself may go on. */
 void uplink_forget(Uplink *u, void *cookie);

@@ -22,6 +22,7 @@ typedef enum TaskKind {
         TASK_CONFIRM,
         TASK_VERIFY, /* a confirmation that reads the object whole */
         TASK_KEEP,
+        TASK_REPLACE,
         TASK_FETCH,
         TASK_PROBE,
         _TASK_KIND_MAX,
@@ -55,6 +56,7 @@ typedef struct ConfirmRequest {
 } ConfirmRequest;
 
 /* A small text to be kept for good, under a key that nothing else ever gets. */
+/* The same for one that takes the place of another. */
 typedef struct KeepRequest {
         char *key, *text;
 } KeepRequest;

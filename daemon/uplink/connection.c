@@ -298,12 +298,11 @@ static int call_verify(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return confirm(m, userdata, TASK_VERIFY);
 }
 
-static int call_keep(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(task_freep) Task *task = task_new(TASK_KEEP, NULL, NULL);
+static int keep(sd_bus_message *m, Connection *c, TaskKind kind) {
+        _cleanup_(task_freep) Task *task = task_new(kind, NULL, NULL);
         const char *key, *text;
         int r;
 
-        (void) error;
         if (!task)
                 return -ENOMEM;
         r = sd_bus_message_read(m, "ss", &key, &text);
@@ -317,7 +316,17 @@ static int call_keep(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         task->keep.text = strdup(text);
         if (!task->keep.key || !task->keep.text)
                 return -ENOMEM;
-        return enqueue(userdata, m, TAKE_PTR(task));
+        return enqueue(c, m, TAKE_PTR(task));
+}
+
+static int call_keep(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        (void) error;
+        return keep(m, userdata, TASK_KEEP);
+}
+
+static int call_replace(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        (void) error;
+        return keep(m, userdata, TASK_REPLACE);
 }
 
 static int call_fetch(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -379,6 +388,7 @@ static const sd_bus_vtable uplink_vtable[] = {
         SD_BUS_METHOD("Hold", "b", "", call_hold, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Confirm", "sstay", "s", call_confirm, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Keep", "ss", "b", call_keep, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Replace", "ss", "", call_replace, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Fetch", "s", "s", call_fetch, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Verify", "sstay", "s", call_verify, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetState", "", "ss", call_get_state, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -451,6 +461,8 @@ static void on_transfer_done(void *owner, void *cookie, Task *task) {
                 r = reply_error(m, &task->answer);
         else if (task->kind == TASK_PUT)
                 r = reply_receipt(m, task);
+        else if (task->kind == TASK_REPLACE)
+                r = sd_bus_reply_method_return(m, "");
         else if (task->kind == TASK_KEEP)
                 r = sd_bus_reply_method_return(m, "b", (int) task->already_there);
         else

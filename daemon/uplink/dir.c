@@ -40,6 +40,9 @@ static int run(void *userdata) {
         case TASK_KEEP:
                 dir_keep(job->store, job->task);
                 break;
+        case TASK_REPLACE:
+                dir_replace(job->store, job->task);
+                break;
         case TASK_FETCH:
                 dir_fetch(job->store, job->task);
                 break;

@@ -41,7 +41,7 @@ static int compare(DirStore *s, int folder, Task *task, const LayoutSmallKey *ke
         return 1;
 }
 
-/* Written under a name in tmp/, synced, and moved to where nothing is. */
+/* Written under a name in tmp/, synced, and moved to where nothing is; or, when it replaces, to where its predecessor is. */
 static int write_new(DirStore *s, int root, int folder, Task *task, const LayoutSmallKey *key) {
         _cleanup_(fd_closep) int tmp = -EBADF, fd = -EBADF;
         char name[48];
@@ -62,7 +62,9 @@ static int write_new(DirStore *s, int root, int folder, Task *task, const Layout
         if (r >= 0 && fsync(fd) < 0)
                 r = -errno;
         CRASH_POINT("kept-synced");
-        if (r >= 0)
+        if (r >= 0 && task->kind == TASK_REPLACE)
+                r = renameat(tmp, name, folder, key->parts[2]) < 0 ? -errno : 0;
+        else if (r >= 0)
                 r = dir_place(tmp, name, folder, key->parts[2]);
         CRASH_POINT("kept-placed");
         if (r < 0)
@@ -101,6 +103,46 @@ void dir_keep(DirStore *s, Task *task) {
         CRASH_POINT("kept-durable");
 }
 
+/* ---- Replacing ----------------------------------------------------------------------------------------------------- */
+
+static int replace(DirStore *s, int root, int folder, Task *task, const LayoutSmallKey *key) {
+        _cleanup_(freep) char *there = NULL;
+        size_t size = 0;
+        int r;
+
+        r = dir_read_small(folder, key->parts[2], &there, &size);
+        if (r < 0 && r != -ENOENT)
+                return dir_fail(s, r, "reading a status", &task->answer);
+        if (r >= 0 && successor_check(&s->successor, task, there, size) < 0)
+                return -1;
+        r = write_new(s, root, folder, task, key);
+        if (r >= 0 && (r = fd_sync_dir(folder)) < 0)
+                return dir_fail(s, r, "syncing the folder of a status", &task->answer);
+        if (r >= 0)
+                successor_note(&s->successor, task);
+        return r;
+}
+
+void dir_replace(DirStore *s, Task *task) {
+        _cleanup_(fd_closep) int root = -EBADF, folder = -EBADF;
+        LayoutSmallKey key;
+
+        if (layout_parse_replaced_key(task->keep.key, &key) < 0) {
+                (void) answer_fail(&task->answer, WIRE_UPLINK_E_INVALID, NULL, "%s is no key of what is replaced", task->keep.key);
+                return;
+        }
+        root = dir_open_root(s, false, &task->answer);
+        if (root < 0)
+                return;
+        folder = open_folder(root, &key, true);
+        if (folder < 0)
+                (void) dir_fail(s, folder, "opening the folder of a status", &task->answer);
+        else
+                (void) replace(s, root, folder, task, &key);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------- */
+
 static int read_text(int root, const char *key_text, char **ret, size_t *ret_size) {
         _cleanup_(dir_close_chain) DirChain c = DIR_CHAIN_NONE;
         _cleanup_(fd_closep) int folder = -EBADF;
@@ -113,6 +155,8 @@ static int read_text(int root, const char *key_text, char **ret, size_t *ret_siz
                 return r < 0 ? r : dir_read_small(c.fds[2], key.parts[3], ret, ret_size);
         }
         r = layout_parse_small_key(key_text, &small);
+        if (r < 0)
+                r = layout_parse_replaced_key(key_text, &small);
         if (r < 0)
                 return r;
         folder = open_folder(root, &small, false);

@@ -8,6 +8,7 @@
 #include "uplink/dir.h"
 #include "uplink/layout.h"
 #include "uplink/manifest.h"
+#include "uplink/successor.h"
 
 #define DIR_MARKER ".berth-store"
 #define DIR_TMP "tmp"
@@ -22,6 +23,7 @@ typedef struct DirStore {
 
         pthread_mutex_t mutex;
         char known_id[33]; /* guarded: the store that was seen at this place, "" before the first look */
+        Successor successor; /* of the thread that replaces */
 } DirStore;
 
 int dir_store_new(const DirSettings *settings, DirStore **ret);
@@ -77,6 +79,7 @@ void dir_confirm(DirStore *s, Task *task);
 void dir_put(DirStore *s, Task *task);
 void dir_probe(DirStore *s, Task *task);
 void dir_keep(DirStore *s, Task *task);
+void dir_replace(DirStore *s, Task *task);
 void dir_fetch(DirStore *s, Task *task);
 /* Removes what killed processes of this machine left behind; -errno when it could not look. */
 int dir_sweep(const DirStore *s, int root);

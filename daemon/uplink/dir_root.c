@@ -338,6 +338,7 @@ DirStore *dir_store_free(DirStore *s) {
         free(s->path);
         free(s->mount_point);
         free(s->state_dir);
+        successor_end(&s->successor);
         free(s);
         return NULL;
 }

@@ -182,12 +182,20 @@ int layout_parse_key(const char *key, const char *top, LayoutKey *ret) {
         return 0;
 }
 
-int layout_parse_small_key(const char *key, LayoutSmallKey *ret) {
+static int parse_small(const char *key, const char *top, const char *other_top, LayoutSmallKey *ret) {
         LayoutSmallKey k = { 0 };
 
         if (split(key, k.parts[0], ELEMENTSOF(k.parts), sizeof(k.parts[0])) < 0 ||
-            (!text_equal(k.parts[0], WIRE_KEEP_CHECKPOINTS) && !text_equal(k.parts[0], WIRE_KEEP_KEYS)))
+            (!text_equal(k.parts[0], top) && !text_equal(k.parts[0], other_top)))
                 return -EINVAL;
         *ret = k;
         return 0;
+}
+
+int layout_parse_small_key(const char *key, LayoutSmallKey *ret) {
+        return parse_small(key, WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, ret);
+}
+
+int layout_parse_replaced_key(const char *key, LayoutSmallKey *ret) {
+        return parse_small(key, WIRE_REPLACE_DOCKS, WIRE_REPLACE_DOCKS, ret);
 }

@@ -44,3 +44,5 @@ typedef struct LayoutSmallKey {
 } LayoutSmallKey;
 /* -EINVAL for anything that is no key beneath WIRE_KEEP_*. */
 int layout_parse_small_key(const char *key, LayoutSmallKey *ret);
+/* The same for keys of what is replaced, beneath WIRE_REPLACE_*. */
+int layout_parse_replaced_key(const char *key, LayoutSmallKey *ret);

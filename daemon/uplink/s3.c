@@ -31,6 +31,8 @@ static int s3_begin(Backend *b, Task *task) {
                 return s3_confirm_begin(store_of(b), task);
         case TASK_KEEP:
                 return s3_keep_begin(store_of(b), task);
+        case TASK_REPLACE:
+                return s3_replace_begin(store_of(b), task);
         case TASK_FETCH:
                 return s3_fetch_begin(store_of(b), task);
         default:
@@ -69,6 +71,7 @@ static Backend *s3_backend_free(Backend *b) {
         free(s->kms_key);
         free(s->tags);
         free(s->lock_mode);
+        successor_end(&s->successor);
         free(b);
         return NULL;
 }

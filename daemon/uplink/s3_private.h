@@ -17,6 +17,7 @@
 #include "uplink/s3_outcome.h"
 #include "uplink/s3_record.h"
 #include "uplink/s3_xml.h"
+#include "uplink/successor.h"
 
 #define S3_MD5_BASE64_SIZE 25
 #define S3_SHA256_BASE64_SIZE 45
@@ -47,6 +48,7 @@ typedef struct S3Store {
         int records; /* the folder of our records, or -EBADF */
         S3Promises promises;
         OpLanes lanes;
+        Successor successor;
 } S3Store;
 
 typedef struct S3Op S3Op;
@@ -263,4 +265,5 @@ int s3_put_begin(S3Store *store, Task *task);
 int s3_confirm_begin(S3Store *store, Task *task);
 int s3_probe_begin(S3Store *store, Task *task);
 int s3_keep_begin(S3Store *store, Task *task);
+int s3_replace_begin(S3Store *store, Task *task);
 int s3_fetch_begin(S3Store *store, Task *task);

@@ -45,7 +45,7 @@ Task *task_free(Task *task) {
                 free(task->put.serial);
                 free(task->put.path);
                 free(task->put.facts_json);
-        } else if (task->kind == TASK_KEEP) {
+        } else if (task->kind == TASK_KEEP || task->kind == TASK_REPLACE) {
                 free(task->keep.key);
                 free(task->keep.text);
         } else if (task->kind == TASK_FETCH)

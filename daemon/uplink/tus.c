@@ -29,6 +29,8 @@ static int tus_begin(Backend *b, Task *task) {
         case TASK_CONFIRM:
         case TASK_VERIFY:
                 return tus_confirm_begin(store_of(b), task);
+        case TASK_REPLACE:
+                return tus_replace_begin(store_of(b), task);
         case TASK_KEEP:
                 return tus_keep_begin(store_of(b), task);
         case TASK_FETCH:

@@ -228,6 +228,19 @@ int tus_keep_begin(TusStore *store, Task *task) {
         return 0;
 }
 
+int tus_replace_begin(TusStore *store, Task *task) {
+        TusKeep *k = NULL;
+        int r;
+
+        r = begin(store, task, &k);
+        if (r < 0)
+                return r;
+        (void) answer_fail(&task->answer, WIRE_UPLINK_E_INVALID, NULL,
+                           "a tus server names what it stores, and replaces nothing: no status of a dock can lie there");
+        tus_op_end(&k->op);
+        return 0;
+}
+
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
 
 /* It gives nothing: because it has nothing, or since it lets nothing be read? */

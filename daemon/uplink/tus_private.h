@@ -213,4 +213,5 @@ int tus_put_begin(TusStore *store, Task *task);
 int tus_confirm_begin(TusStore *store, Task *task);
 int tus_probe_begin(TusStore *store, Task *task);
 int tus_keep_begin(TusStore *store, Task *task);
+int tus_replace_begin(TusStore *store, Task *task);
 int tus_fetch_begin(TusStore *store, Task *task);

@@ -212,7 +212,9 @@ class Dock:
             ("dock", {"name": "test-dock", "state_dir": self.state, "plugin_dir": self.config.get("plugin_dir", f"{BUILD}/plugins"),
                       "worker": self.config.get("worker", f"{BUILD}/berth-bay"),
                       "models_dir": self.config.get("models_dir", f"{SRC}/cameras.d"),
-                      "local_models_dir": self.path("cameras.d"), "uplink_socket": self.path("uplink.sock")}),
+                      "local_models_dir": self.path("cameras.d"), "uplink_socket": self.path("uplink.sock"),
+                      # It comes by the clock: only where it is asked for.
+                      "status_every": "0s", **self.config.get("dock", {})}),
             ("spool", {"reserve": self.config.get("reserve", "16M"), "priority_reserve": self.config.get("priority_reserve", "0"),
                        "keep": self.config.get("keep", "0s")}),
             ("policy", policy),

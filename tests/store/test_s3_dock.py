@@ -3,6 +3,7 @@
 """A whole dock with its store in a real Ceph: from cameras to receipts to the erase."""
 
 import atexit
+import json
 import os
 import signal
 import sys
@@ -72,6 +73,28 @@ def test_outage_and_killed_uplink_cost_time_only(sim, dock):
     assert proxy.body_bytes["part"] <= 2 * (11 + 12 + 13) * MIB + 6 * 5 * MIB, "more was sent again than a part of each"
 
 
+def test_status_of_the_dock_replaces_the_one_before_and_no_other(sim, dock):
+    proxy.reset()
+    d = dock(["1-1.1"], place=S3Place(store, "clips", "told", endpoint=proxy.endpoint), dock={"status_every": "1s"}).start()
+
+    def seq():
+        return [json.loads(b"".join(d.content(key)).split(b"\n")[1])["seq"] for key in d.objects("docks")]
+
+    first = d.wait(seq, "the status", deadline=120)
+    d.wait(lambda: seq() > first, "the next one", deadline=120)
+    puts = [headers for (_, method, target, _), (_, headers) in zip(proxy.log, proxy.seen) if method == "PUT" and "/docks/" in target]
+    assert puts[0]["if-none-match"] == "*" and all("if-match" in headers for headers in puts[1:]) and puts[1:], puts
+    key, = d.objects("docks")
+    # Between our look and our put: another's, which the condition saves.
+    proxy.rules = [{"phase": "bucket", "method": "PUT", "where": "/docks/", "action": "delay", "seconds": 2}]
+    with open(d.path("other"), "w", encoding="ascii") as f:
+        f.write("another's\n")
+    d.wait(lambda: not any(rule.get("times", 1) for rule in proxy.rules), "the next put to be on its way", deadline=120)
+    store.curl(f"/clips/told/{key}", "-T", d.path("other"))
+    d.wait(lambda: "another dock writ" in d.daemon.output() or "no signed statement" in d.daemon.output(), "it to be told of", deadline=120)
+    assert b"".join(d.content(key)) == b"another's\n", "it was written over"
+
+
 def test_unit_and_drop_in_allow_all_that_it_takes(sim, dock):
     """A system call or a socket that the unit would refuse shows here, not on a dock."""
     d = dock(["1-1.1"], place=S3Place(store, "clips", "traced", endpoint=f"http://localhost:{store.port}", part_size="5M"))
@@ -99,4 +122,5 @@ def test_unit_and_drop_in_allow_all_that_it_takes(sim, dock):
 
 
 rack.run([test_cameras_are_erased_against_the_receipts_of_a_bucket, test_outage_and_killed_uplink_cost_time_only,
+          test_status_of_the_dock_replaces_the_one_before_and_no_other,
           test_unit_and_drop_in_allow_all_that_it_takes])
