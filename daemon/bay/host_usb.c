@@ -11,10 +11,12 @@
 #include "base/text.h"
 #include "base/wire_bay.h"
 #include "bay/host.h"
+#include "bay/outbox.h"
 
 /* The one who held the interface before may be a killed worker that the kernel still takes apart. */
 #define CLAIM_PATIENCE_USEC (3 * USEC_PER_SEC)
 #define CLAIM_RETRY_NSEC (20 * 1000 * 1000)
+#define NO_ROOM_RETRY_NSEC (10 * 1000 * 1000)
 #define STRING_BYTES 255
 #define LANGUAGE_ENGLISH_US 0x0409
 
@@ -245,8 +247,21 @@ int berth_host_claim(berth_host *h, uint8_t interface, uint8_t alternate) {
         return r == 0 ? 0 : host_usb_error(h, r);
 }
 
+/*
+ * The kernel lends the buffers of all cameras out of one pot (usbcore.usbfs_memory_mb). While that is empty nothing was sent, and the
+ * device knows nothing of it: true, after a pause, when the transfer is to be tried again as it was.
+ */
+static bool wait_for_room(int usb_error, uint64_t until_usec) {
+        if (usb_error != LIBUSB_ERROR_NO_MEM || clock_boottime_usec() >= until_usec)
+                return false;
+        outbox_alive();
+        (void) nanosleep(&(struct timespec){ .tv_nsec = NO_ROOM_RETRY_NSEC }, NULL);
+        return true;
+}
+
 int berth_host_control(berth_host *h, uint8_t request_type, uint8_t request, uint16_t value, uint16_t index, void *data,
                        uint16_t length, unsigned timeout_msec) {
+        uint64_t until = clock_boottime_usec() + timeout_msec * USEC_PER_MSEC;
         int r;
 
         if (timeout_msec == 0)
@@ -254,7 +269,9 @@ int berth_host_control(berth_host *h, uint8_t request_type, uint8_t request, uin
         r = host_attach(h);
         if (r < 0)
                 return r;
-        r = libusb_control_transfer(h->device, request_type, request, value, index, data, length, timeout_msec);
+        do
+                r = libusb_control_transfer(h->device, request_type, request, value, index, data, length, timeout_msec);
+        while (wait_for_room(r, until));
         return r >= 0 ? r : host_usb_error(h, r);
 }
 
@@ -276,6 +293,7 @@ static ssize_t from_pushback(berth_host *h, uint8_t endpoint, void *data, size_t
 }
 
 ssize_t berth_host_bulk(berth_host *h, uint8_t endpoint, void *data, size_t length, unsigned timeout_msec) {
+        uint64_t until = clock_boottime_usec() + timeout_msec * USEC_PER_MSEC;
         int r, moved = 0;
         ssize_t n;
 
@@ -290,13 +308,16 @@ ssize_t berth_host_bulk(berth_host *h, uint8_t endpoint, void *data, size_t leng
                         return n;
         }
         CRASH_POINT_OF("usb-bulk-begins", endpoint & LIBUSB_ENDPOINT_IN ? "in" : "out");
-        r = libusb_bulk_transfer(h->device, endpoint, data, (int) length, &moved, timeout_msec);
+        do
+                r = libusb_bulk_transfer(h->device, endpoint, data, (int) length, &moved, timeout_msec);
+        while (wait_for_room(r, until));
         if (r == 0 || (r == LIBUSB_ERROR_TIMEOUT && moved > 0))
                 return moved;
         return host_usb_error(h, r);
 }
 
 ssize_t berth_host_interrupt(berth_host *h, uint8_t endpoint, void *data, size_t length, unsigned timeout_msec) {
+        uint64_t until = clock_boottime_usec() + timeout_msec * USEC_PER_MSEC;
         int r, moved = 0;
 
         if (timeout_msec == 0 || length > INT32_MAX)
@@ -304,7 +325,9 @@ ssize_t berth_host_interrupt(berth_host *h, uint8_t endpoint, void *data, size_t
         r = host_attach(h);
         if (r < 0)
                 return r;
-        r = libusb_interrupt_transfer(h->device, endpoint, data, (int) length, &moved, timeout_msec);
+        do
+                r = libusb_interrupt_transfer(h->device, endpoint, data, (int) length, &moved, timeout_msec);
+        while (wait_for_room(r, until));
         if (r == 0 || (r == LIBUSB_ERROR_TIMEOUT && moved > 0))
                 return moved;
         return host_usb_error(h, r);

@@ -82,7 +82,8 @@ void outbox_alive(void) {
         int r;
 
         pthread_mutex_lock(&lock);
-        if (is_due(&alive_at_usec)) {
+        /* Before outbox_init() there is nobody to tell. */
+        if (connection && is_due(&alive_at_usec)) {
                 m = signal_new("Alive", &r);
                 send_now(m, r);
         }

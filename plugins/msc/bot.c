@@ -24,7 +24,6 @@
 
 #define CLASS_RESETS_MAX 1u /* in a row; then the USB device is reset */
 #define TROUBLES_MAX 4u
-#define NO_ROOM_PAUSE_MSEC 10u
 
 /* How a data phase went. */
 typedef struct DataPhase {
@@ -99,21 +98,8 @@ int bot_luns(BotLink *link, unsigned *ret) {
 
 /* ---- One command ---- */
 
-/*
- * A transfer to or from memory. The kernel lends the buffers of all cameras out of one pot: while that is empty nothing was sent, and
- * the device, which knows nothing of it, is not to be reset for that.
- */
 static ssize_t move(BotLink *link, uint8_t endpoint, void *data, size_t size) {
-        uint64_t until = berth_host_boottime_usec() + (uint64_t) link->timeout_msec * 1000;
-
-        for (;;) {
-                ssize_t n = berth_host_bulk(link->host, endpoint, data, size, link->timeout_msec);
-
-                if (n != -ENOMEM || berth_host_boottime_usec() >= until)
-                        return n;
-                berth_host_alive(link->host);
-                bot_pause(NO_ROOM_PAUSE_MSEC);
-        }
+        return berth_host_bulk(link->host, endpoint, data, size, link->timeout_msec);
 }
 
 static int send_cbw(BotLink *link, const BotCommand *c, uint32_t tag) {

@@ -402,6 +402,56 @@ static void test_transfers_make_do_with_little_kernel_memory(void **state) {
         other_close(&other);
 }
 
+typedef struct Hogs {
+        Other other;
+        struct libusb_transfer *transfers[1024];
+        int done[1024], n;
+        uint8_t memory[16 * 1024];
+} Hogs;
+
+/* Lets the transfers that hold the memory reach their deadline. */
+static void *hogs_end(void *userdata) {
+        Hogs *hogs = userdata;
+
+        for (int i = 0; i < hogs->n; i++)
+                while (!hogs->done[i])
+                        (void) libusb_handle_events_completed(hogs->other.context, &hogs->done[i]);
+        return NULL;
+}
+
+static void test_transfer_waits_until_the_kernel_has_memory_for_it(void **state) {
+        static uint8_t data[64 * 1024];
+        static Hogs hogs;
+        Worker *w = *state;
+        int r = 0, moved;
+        pthread_t thread;
+
+        other_open(&hogs.other, w);
+        while (r == 0) {
+                struct libusb_transfer *t = libusb_alloc_transfer(0);
+
+                assert_in_range(hogs.n, 0, ELEMENTSOF(hogs.transfers) - 1);
+                assert_non_null(t);
+                hogs.transfers[hogs.n] = t;
+                libusb_fill_bulk_transfer(t, hogs.other.handle, EP_OTHER_SILENT, hogs.memory, sizeof(hogs.memory), set_done,
+                                          &hogs.done[hogs.n], 2000);
+                r = libusb_submit_transfer(t);
+                if (r == 0)
+                        hogs.n++;
+                else
+                        libusb_free_transfer(t);
+        }
+        /* Without patience. */
+        assert_int_equal(libusb_bulk_transfer(w->host.device, EP_PATTERN, data, sizeof(data), &moved, TIMEOUT_MSEC), LIBUSB_ERROR_NO_MEM);
+        assert_int_equal(pthread_create(&thread, NULL, hogs_end, &hogs), 0);
+        assert_int_equal(berth_host_bulk(&w->host, EP_PATTERN, data, sizeof(data), TIMEOUT_MSEC), sizeof(data));
+        assert_pattern(data, sizeof(data), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        for (int i = 0; i < hogs.n; i++)
+                libusb_free_transfer(hogs.transfers[i]);
+        other_close(&hogs.other);
+}
+
 static void test_credential_is_found_by_its_whole_name(void **state) {
         static const char *const credentials[] = { "password=a=b", "password2=", NULL };
         Worker *w = *state;
@@ -452,6 +502,7 @@ static int run(void) {
                 TEST(test_stall_is_told_and_can_be_cleared),
                 TEST(test_unplug_in_the_middle_is_no_device),
                 TEST(test_transfers_make_do_with_little_kernel_memory),
+                TEST(test_transfer_waits_until_the_kernel_has_memory_for_it),
                 TEST(test_credential_is_found_by_its_whole_name),
                 TEST(test_unreadable_ranges_are_kept_for_one_read),
         };

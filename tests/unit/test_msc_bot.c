@@ -376,22 +376,6 @@ static void test_residues_that_mean_nothing_are_found_out_by_inquiry(void **stat
         fake_done();
 }
 
-static void test_kernel_without_room_is_waited_for_and_the_device_left_alone(void **state) {
-        BotLink *link = link_new();
-        BotResult result = { 0 };
-
-        (void) state;
-        fake_out_error(-ENOMEM);
-        expect_cbw(TAG, 512, true, 0);
-        fake_in_error(-ENOMEM);
-        fake_in_error(-ENOMEM);
-        play("D512 C0:0", TAG);
-        assert_int_equal(run(link, BOT_IN, 512, 0, &result), 0);
-        assert_int_equal(result.moved, 512);
-        assert_string_equal(fake_camera.trace, "");
-        assert_in_step(link, "no room");
-}
-
 static void test_number_of_units_is_asked_and_bounded(void **state) {
         static const struct {
                 int answer, r;
@@ -423,7 +407,6 @@ int main(void) {
                 cmocka_unit_test(test_delivered_data_keep_their_last_packets_until_the_status_came),
                 cmocka_unit_test(test_delivery_that_ends_early_is_counted_by_what_came),
                 cmocka_unit_test(test_residues_that_mean_nothing_are_found_out_by_inquiry),
-                cmocka_unit_test(test_kernel_without_room_is_waited_for_and_the_device_left_alone),
                 cmocka_unit_test(test_number_of_units_is_asked_and_bounded),
         };
 
