@@ -63,6 +63,18 @@ def test_cards_are_pulled_stored_erased_and_clean(sim, dock):
     d.check_chain()
 
 
+def test_camera_that_offers_uas_as_well_is_spoken_to_over_bulk_only(sim, dock):
+    d = dock(["1-1.1"]).start()
+    card = issued(FatCard, 3 * MIB + 5, 100)
+    plug(sim, "u", "1-1.1", card, uas=True)
+    d.wait_state(1, "ready")
+    assert_stored(d, "SN-u", footage(card))
+    with open("/sys/bus/usb/devices/1-1.1/descriptors", "rb") as f:
+        assert bytes([9, 4, 0, 1, 4, 8, 6, 0x62]) in f.read(), "the camera offers no UAS: this tests nothing"
+    sim("unplug", camera="u")
+    assert_left(card, SETTINGS, "README.TXT")
+
+
 def test_half_pulled_clip_goes_on_in_another_bay(sim, dock):
     d = dock(["1-1.1", "1-2.2"]).start()
     card = issued(FatCard, 48 * MIB)

@@ -100,11 +100,28 @@ static size_t put_endpoint(uint8_t *p, uint8_t address, uint16_t packet) {
         return sizeof(descriptor) + sizeof(companion);
 }
 
+/* USB Attached SCSI (UAS-3 §5.3): another setting of the interface, with a pipe each for commands, status, data in and data out. */
+static size_t put_uas(uint8_t *p, uint16_t packet) {
+        static const uint8_t interface[] = { 9, 4, 0, 1, 4, 8, 6, 0x62, 0 };
+        static const uint8_t pipes[] = { 0x03, 0x84, 0x85, 0x06 };
+        size_t n = sizeof(interface);
+
+        memcpy(p, interface, sizeof(interface));
+        for (uint8_t i = 0; i < sizeof(pipes); i++) {
+                const uint8_t usage[] = { 4, 0x24, (uint8_t) (i + 1), 0 };
+
+                n += put_endpoint(p + n, pipes[i], packet);
+                memcpy(p + n, usage, sizeof(usage));
+                n += sizeof(usage);
+        }
+        return n;
+}
+
 static size_t model_descriptors(void *state, uint8_t *ret, size_t size) {
         static const uint8_t configuration[] = { 9, 2, 0, 0, 1, 1, 0, 0x80, 250 };
         static const uint8_t interface[] = { 9, 4, 0, 0, 2, 8, 6, 0x50, 0 };
         const MscCamera *camera = state;
-        uint8_t all[96];
+        uint8_t all[192];
         size_t n = model_device_descriptor(&camera->identity, 0x0100, all);
 
         memcpy(all + n, configuration, sizeof(configuration));
@@ -113,6 +130,8 @@ static size_t model_descriptors(void *state, uint8_t *ret, size_t size) {
         n += sizeof(interface);
         n += put_endpoint(all + n, ENDPOINT_BULK_IN, camera->packet);
         n += put_endpoint(all + n, ENDPOINT_BULK_OUT, camera->packet);
+        if (camera->has_uas)
+                n += put_uas(all + n, camera->packet);
         model_finish_configuration(all, n);
         if (camera->packet == 1024) {
                 all[3] = 3;

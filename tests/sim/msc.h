@@ -80,6 +80,7 @@ typedef struct MscCamera {
         SimDevice *device;
         ModelIdentity identity;
         uint16_t packet;
+        bool has_uas; /* offers another setting, which it does not serve */
         MscUnit units[MSC_UNITS_MAX];
         size_t n_units;
         MscPhase phase;

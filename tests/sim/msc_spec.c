@@ -3,8 +3,8 @@
 /*
  * The simulated mass-storage camera on the control socket.
  *
- *   camera       {"name", "type": "msc", "vid", "pid", "manufacturer", "product", "serial", "speed", "units": [UNIT…], or the
- *                members of the only UNIT}
+ *   camera       {"name", "type": "msc", "vid", "pid", "manufacturer", "product", "serial", "speed", "uas": has an alternate setting
+ *                for USB Attached SCSI as well, which it does not serve, "units": [UNIT…], or the members of the only UNIT}
  *   UNIT         {"image": file of the machine (none: no medium), "size": bytes, when the medium is larger than the file,
  *                "sector": 512 to 4096, "read_only", "removable" (default true), "device_type" (default 0), "cache": true (writes
  *                reach the file at a flush), "descriptor_sense": true, "scsi_vendor", "scsi_product", "scsi_revision", "unit_serial"
@@ -130,6 +130,7 @@ int msc_camera_new(SimDevice *device, const json_t *spec, MscCamera **ret, char 
                 return -ENOMEM;
         camera->device = device;
         camera->packet = text_equal(speed, "super") ? 1024 : text_equal(speed, "full") ? 64 : 512;
+        camera->has_uas = flag(spec, "uas", false);
         r = take_identity(camera, spec, why, why_size);
         if (r < 0)
                 return r;
