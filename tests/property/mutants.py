@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 SRC = os.environ.get("BERTH_SRC", os.getcwd())
-SECONDS = int(os.environ.get("BERTH_MUTANT_SECONDS", "60"))
+SECONDS = int(os.environ.get("BERTH_MUTANT_SECONDS", "300"))
 
 MUTANTS = [
     ("an erase is begun although the store says that it holds the clip no more",
