@@ -18,6 +18,15 @@ BENCH_MIB ?= 1024
 bench-pull: all sim $(BENCH_PROGRAMS) ## pulling one clip, beside libusb, disk and SHA-256 alone, gphoto2 and mtp-tools
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' bench/bench_pull.py $(BENCH_MIB)
 
+# In the guest of the VM tests.
+.PHONY: bench-vm run-bench-vm
+BENCH_VM_MIB ?= 512
+bench-vm: ## pulling one clip from a USB disk on Debian's kernel, beside mount, cp, sync and sha256sum
+	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_VM)
+	@$(MAKE) --no-print-directory $(PARALLEL) run-bench-vm
+run-bench-vm: vm-guest $(BUILD)/bench/pull
+	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' bench/bench_vm.py $(BENCH_VM_MIB)
+
 .PHONY: bench-upload
 UPLOAD_MIB ?= 1024
 UPLOAD_COUNT ?= 100

@@ -193,16 +193,17 @@ $(REDIR): $(REDIR_OBJECTS) $(LIB_base)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,$(PKGS_base) libusbredirparser-0.5)
 VM_SCRIPTS := $(wildcard tests/vm/test_*.py)
 VM_DEADLINE ?= 1500
-.PHONY: check-vm run-vm
+.PHONY: check-vm run-vm vm-guest
 check-vm: ## the installed Berth on Debian's kernel, in QEMU; installs what that needs
 	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_VM)
 	@$(MAKE) --no-print-directory $(PARALLEL) run-vm
-run-vm: all $(REDIR) $(PRELOADS)
+run-vm: vm-guest $(REDIR) $(PRELOADS)
+	@$(RUN) --jobs 1 --deadline $(VM_DEADLINE) $(VM_SCRIPTS)
+vm-guest: all
 	@tests/vm/build-guest '$(BUILD)-vm'
 	@rm -rf '$(BUILD)-vm/root'
 	@$(MAKE) --no-print-directory install DESTDIR='$(abspath $(BUILD))-vm/root' >'$(BUILD)-vm/install.log'
 	@tar --owner=0 --group=0 -C '$(BUILD)-vm/root' -cf '$(BUILD)-vm/berth.tar' .
-	@$(RUN) --jobs 1 --deadline $(VM_DEADLINE) $(VM_SCRIPTS)
 
 # SIGKILL of any of the processes at random moments, and at each crash point; the long form takes KILLS= and DEEP=.
 KILLS ?= 10000

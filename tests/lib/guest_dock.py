@@ -47,12 +47,13 @@ chmod 700 {STATE}
 
 class GuestDock:
     """`ports` become bays 1, 2, …; settings are text that is added to berthd.conf. With `lazy_disks` a power cut takes all that was not
-    synced."""
+    synced. The disks `shared`, {serial: path}, are read only."""
 
-    def __init__(self, ports, settings="", lazy_disks=False, **options):
+    def __init__(self, ports, settings="", lazy_disks=False, shared=None, **options):
         self.scratch = tempfile.TemporaryDirectory(prefix="berth-guest-")
         folder = self.scratch.name
-        self.disks = {"berth": f"{IMAGE}/berth.tar"}
+        self.disks = {"berth": f"{IMAGE}/berth.tar", **(shared or {})}
+        self.read_only = list(self.disks)
         self.disks.update({name: disk(f"{folder}/{name}", 2048 * MIB) for name in ("state", "store")})
         self.ports, self.settings, self.lazy_disks, self.options = ports, settings, lazy_disks, options
         self.guest = self.watch = None
@@ -67,11 +68,11 @@ class GuestDock:
 
     def boot(self, make_disks=False, start=True):
         """From cold, on the disks as they are."""
-        self.guest = Guest(self.scratch.name, self.disks, read_only=["berth"], **self.options)
+        self.guest = Guest(self.scratch.name, self.disks, read_only=self.read_only, **self.options)
         self.redirects = False
         if make_disks:
             self.guest.run(MAKE_DISKS, 240)
-        self.guest.run((LAZY_DISKS if self.lazy_disks else "") + INSTALL, 240)
+        self.guest.run((LAZY_DISKS if self.lazy_disks else "") + INSTALL, 400)
         self.configure(self.ports, self.settings)
         if start:
             self.start()
