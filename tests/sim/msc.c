@@ -107,7 +107,7 @@ static size_t put_uas(uint8_t *p, uint16_t packet) {
         size_t n = sizeof(interface);
 
         memcpy(p, interface, sizeof(interface));
-        for (uint8_t i = 0; i < sizeof(pipes); i++) {
+        for (size_t i = 0; i < sizeof(pipes); i++) {
                 const uint8_t usage[] = { 4, 0x24, (uint8_t) (i + 1), 0 };
 
                 n += put_endpoint(p + n, pipes[i], packet);
