@@ -82,6 +82,7 @@ void docking_receipt_is_void(Docking *d, Clip *c) {
         c->receipted = c->receipt_accepted = false;
         if (c->spool_name) {
                 clip_set_state(c, CLIP_COPIED, fact.text);
+                upload_count_waiting(c);
                 upload_enqueue(c);
         } else {
                 c->failures = CLIP_FAILURES_MAX;

@@ -89,9 +89,7 @@ static void copy_recorded(Docking *d, Clip *c, int result) {
         c->spool_name = strdup(name);
         c->copied_here = d != NULL;
         clip_set_state(c, CLIP_COPIED, NULL);
-        c->manager->unstored_clips++;
-        c->manager->unstored_bytes += c->size_bytes;
-        manager_tell(c->manager);
+        upload_count_waiting(c);
         upload_copied(c);
         if (d)
                 d->faults_in_row = 0;

@@ -161,9 +161,7 @@ static void copy_recorded(int result, void *userdata) {
                 free(c->spool_name);
                 c->spool_name = strdup(name);
                 clip_set_state(c, CLIP_COPIED, NULL);
-                c->manager->unstored_clips++;
-                c->manager->unstored_bytes += c->size_bytes;
-                manager_tell(c->manager);
+                upload_count_waiting(c);
                 upload_enqueue(c);
                 i->count.imported++;
                 drop_clip(i);

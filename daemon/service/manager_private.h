@@ -113,6 +113,8 @@ int upload_orders_load(Manager *m);
 /* upload.c */
 /* Hands the clip to the uplink. -ENOENT when its spool copy is not there, -EBADMSG when the custody log knows of no copy. */
 int upload_begin(Clip *clip);
+/* One more clip waits for the store, counted until its receipt or its conflict. */
+void upload_count_waiting(Clip *clip);
 /* How an upload of a whole clip ended: an UplinkPutDone. */
 void upload_answered(void *userdata, void *cookie, const UplinkAnswer *answer);
 /* What the manifest says beside digest and size; the caller frees. -EBADMSG as above. */

@@ -34,6 +34,14 @@ bool manager_accepts(const Manager *m, const char *strength) {
         return false;
 }
 
+void upload_count_waiting(Clip *c) {
+        Manager *m = c->manager;
+
+        m->unstored_clips++;
+        m->unstored_bytes += c->size_bytes;
+        manager_tell(m);
+}
+
 static void count_stored(Clip *c) {
         Manager *m = c->manager;
 
@@ -371,8 +379,7 @@ int upload_load_unstored(Manager *m) {
                         r = clip_from_row(m, rows[i], &c);
                         if (r < 0)
                                 break;
-                        m->unstored_clips++;
-                        m->unstored_bytes += c->size_bytes;
+                        upload_count_waiting(c);
                         upload_enqueue(c);
                 }
                 clip_rows_free(rows, n);

@@ -185,7 +185,26 @@ def test_only_root_erases(sim, dock):
     assert on_camera(sim) == ["a.MP4"]
 
 
-rack.run([test_clip_is_erased_when_its_time_has_come, test_nothing_is_erased_by_age_while_the_clock_is_not_known,
+def test_clip_that_the_store_lost_waits_again_and_is_counted(sim, dock):
+    """Before the erase the store is asked once more: what it does not hold any more is stored anew, and seen to wait until then."""
+    d = dock(["1-1.1"], policy={"erase": "by-hand"}).start()
+    camera(sim, "c", [make_clip("a.MP4", MIB, 1)])
+    sim("plug", camera="c", port="1-1.1")
+    ready_and_stored(d, 1)
+    d.wait(lambda: d.manager()["UnstoredClips"] == 0, "nothing to wait")
+    ctl("transfer", "pause")
+    for key in d.objects() + d.objects("manifests"):
+        os.unlink(os.path.join(d.store, key))
+    ctl("camera", "erase", "SN-c")
+    d.wait(lambda: d.events("store-refused"), "the loss to be on record")
+    d.wait(lambda: (d.manager()["UnstoredClips"], d.manager()["UnstoredBytes"]) == (1, MIB), "the clip to be counted")
+    assert on_camera(sim) == ["a.MP4"] and not d.events("erased")
+    ctl("transfer", "resume")
+    d.wait(lambda: len(d.events("receipted")) == 2 and d.manager()["UnstoredClips"] == 0, "the second receipt")
+
+
+rack.run([test_clip_that_the_store_lost_waits_again_and_is_counted, test_clip_is_erased_when_its_time_has_come,
+          test_nothing_is_erased_by_age_while_the_clock_is_not_known,
           test_by_hand_means_when_somebody_says_so, test_order_lapses_when_the_camera_leaves,
           test_what_is_not_stored_is_named_and_erased_only_when_that_is_said, test_weak_receipt_is_not_stored,
           test_never_is_not_changed_by_hand, test_model_may_be_stricter_than_the_site,
