@@ -77,9 +77,11 @@ $(PROPERTY): $(PROPERTY_OBJECTS) $(DAEMON_LIBS)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) $(PROPERTY_WRAPS:%=-Wl$(comma)--wrap=%) -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS))
 
 .PHONY: check-property mutants
-PROPERTY_SECONDS ?= 20
-check-property: $(PROPERTY) ## random sequences of events, for PROPERTY_SECONDS; each one's seed makes it again
-	@PROPERTY_SECONDS=$(PROPERTY_SECONDS) $(RUN) --deadline $$(( $(PROPERTY_SECONDS) + 600 )) $(PROPERTY)
+# The same sequences each time, so that a change is judged by itself; `make soak` has others each time.
+PROPERTY_SEED ?= 1
+PROPERTY_SEQUENCES ?= 40
+check-property: $(PROPERTY) ## random sequences of events, PROPERTY_SEQUENCES from PROPERTY_SEED on; each one's seed makes it again
+	@PROPERTY_SEED=$(PROPERTY_SEED) PROPERTY_SEQUENCES=$(PROPERTY_SEQUENCES) $(RUN) --deadline 900 $(PROPERTY)
 mutants: export BERTH_COMPILE = $(CC) $(CFLAGS_ALL)
 mutants: export BERTH_LINK = $(CC) $(LDFLAGS_ALL) $(PROPERTY_WRAPS:%=-Wl$(comma)--wrap=%) $(filter %.o,$(PROPERTY_OBJECTS))
 mutants: export BERTH_LIBS = $(DAEMON_LIBS) $(call pkg-libs,$(DAEMON_PKGS))

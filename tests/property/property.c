@@ -31,6 +31,7 @@
 
 typedef struct Options {
         uint64_t seed;
+        unsigned long sequences; /* 0: as many as there is time for */
         unsigned long seconds, events;
         const char *replay;
         bool keep, unshortened;
@@ -248,7 +249,7 @@ static int random_sequences(const Options *o, const char *folder) {
                 if (!play(events, o->events, folder))
                         return report(events, o, seed, folder);
                 seed++;
-        } while (time(NULL) < end);
+        } while (o->sequences > 0 ? played_sequences < o->sequences : time(NULL) < end);
         printf("# %llu events in %llu sequences, %llu crashes, %llu recordings, %llu of them erased; seeds %" PRIu64 " to %" PRIu64 "\n",
                played_events, played_sequences, crashes, recorded, erased, o->seed, seed - 1);
         printf("ok 1 - every promise is kept\n");
@@ -256,11 +257,17 @@ static int random_sequences(const Options *o, const char *folder) {
 }
 
 int main(int argc, char **argv) {
-        Options o = { .seconds = strtoul(getenv("PROPERTY_SECONDS") ?: "20", NULL, 10), .events = 600 };
+        const char *seed = getenv("PROPERTY_SEED");
+        Options o = { .seconds = strtoul(getenv("PROPERTY_SECONDS") ?: "20", NULL, 10), .events = 600,
+                      .sequences = strtoul(getenv("PROPERTY_SEQUENCES") ?: "0", NULL, 10) };
         char root[] = "/dev/shm/berth-property-XXXXXX", folder[sizeof(root) + 8], command[600];
         int status;
 
-        if (getrandom(&o.seed, sizeof(uint32_t), 0) < 0 || !parse(argc, argv, &o))
+        if (seed)
+                o.seed = strtoull(seed, NULL, 10);
+        else if (getrandom(&o.seed, sizeof(uint32_t), 0) < 0)
+                return 2;
+        if (!parse(argc, argv, &o))
                 return 2;
         world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         /* In memory: what is synced is not what is tested here. */
