@@ -44,7 +44,7 @@ static int read_class(int dir, UsbClass *ret) {
         return 0;
 }
 
-static int authorise(int dir) {
+static int authorise(int dir, bool look_only) {
         _cleanup_(fd_closep) int fd = -EBADF;
         char now[4];
         int r;
@@ -54,13 +54,15 @@ static int authorise(int dir) {
                 return r;
         if (text_equal(now, "1"))
                 return 0;
+        if (look_only)
+                return AUTHORISE_MISSING;
         fd = openat(dir, "authorized", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return errno == EACCES ? AUTHORISE_WAIT : -errno;
         return write(fd, "1", 1) == 1 ? 0 : -errno;
 }
 
-static int authorise_one(int device_dir, const char *name, const Model *model) {
+static int authorise_one(int device_dir, const char *name, const Model *model, bool look_only) {
         _cleanup_(fd_closep) int dir = openat(device_dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         UsbClass class;
         int r;
@@ -70,7 +72,7 @@ static int authorise_one(int device_dir, const char *name, const Model *model) {
         r = read_class(dir, &class);
         if (r < 0)
                 return r;
-        return model_needs_interface(model, &class) ? authorise(dir) : 0;
+        return model_needs_interface(model, &class) ? authorise(dir, look_only) : 0;
 }
 
 /* "1-1.4:1.0" is an interface of the device "1-1.4". */
@@ -80,10 +82,11 @@ static bool is_interface(const char *name, const char *port_path) {
         return strncmp(name, port_path, n) == 0 && name[n] == ':';
 }
 
-int authorise_interfaces(const HotplugDevice *device, const Model *model) {
+/* The one that is furthest from being authorised, or an error. */
+static int each_interface(const HotplugDevice *device, const Model *model, bool look_only) {
         int fd = open(device->sys_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
         struct dirent *entry;
-        bool wait = false;
+        int worst = 0;
         DIR *dir;
 
         if (fd < 0)
@@ -97,11 +100,19 @@ int authorise_interfaces(const HotplugDevice *device, const Model *model) {
         while (r >= 0 && (entry = readdir(dir))) {
                 if (!is_interface(entry->d_name, device->port_path))
                         continue;
-                r = authorise_one(dirfd(dir), entry->d_name, model);
-                wait = wait || r == AUTHORISE_WAIT;
+                r = authorise_one(dirfd(dir), entry->d_name, model, look_only);
+                worst = MAX2(worst, r);
         }
         (void) closedir(dir);
         if (r < 0)
                 return r == -ENOENT ? -ENODEV : r;
-        return wait ? AUTHORISE_WAIT : 0;
+        return worst;
+}
+
+int authorise_interfaces(const HotplugDevice *device, const Model *model) {
+        return each_interface(device, model, false);
+}
+
+int authorise_look(const HotplugDevice *device, const Model *model) {
+        return each_interface(device, model, true);
 }

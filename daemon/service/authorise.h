@@ -10,6 +10,12 @@
 #include "service/hotplug.h"
 
 #define AUTHORISE_WAIT 1 /* udev has not given the file to the group yet */
+#define AUTHORISE_MISSING 2 /* it is not authorised, and was only to be looked at */
 
 /* 0, AUTHORISE_WAIT, or -errno: -ENODEV when the device is gone. */
 int authorise_interfaces(const HotplugDevice *device, const Model *model);
+/*
+ * The same without authorising: 0, AUTHORISE_MISSING, or -errno. To a claim of an unauthorised interface the kernel answers ENODEV, as
+ * if the device had been unplugged: what is the matter must be known before.
+ */
+int authorise_look(const HotplugDevice *device, const Model *model);

@@ -285,8 +285,13 @@ static bool interfaces_are_authorised(Docking *d) {
 }
 
 void docking_identify(Docking *d) {
-        if (!d->manager->settings->authorise || interfaces_are_authorised(d))
-                (void) docking_spawn(d, opened);
+        if (d->manager->settings->authorise) {
+                if (!interfaces_are_authorised(d))
+                        return;
+        } else if (authorise_look(d->device, d->model) == AUTHORISE_MISSING)
+                return docking_trouble(d, -EACCES, "its interfaces are not authorised, as on a dedicated rack, but authorise is off in "
+                                       "[rack] of berthd.conf; set it to yes, or take the rack out of udev's rules");
+        (void) docking_spawn(d, opened);
 }
 
 /* ---- Check ----------------------------------------------------------------------------------------------------- */

@@ -202,3 +202,11 @@ class Guest:
     def unplug(self, name):
         """USB devices of QEMU's are gone when this returns."""
         self.qmp("device_del", id=name)
+
+    def wait_gone(self, name):
+        """Until QEMU has let go of the device: what it was made on is free then."""
+        until = time.monotonic() + 60
+        while any(entry["name"] == name for entry in self.qmp("qom-list", path="/machine/peripheral")):
+            if time.monotonic() > until:
+                raise GuestError(f"QEMU does not let go of {name}")
+            time.sleep(0.05)

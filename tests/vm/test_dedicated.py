@@ -148,5 +148,17 @@ def test_camera_of_another_protocol_straight_at_the_controller(dock):
     assert not dock.events("fault"), dock.events("fault")
 
 
+def test_dock_that_was_not_told_of_its_rack_says_so(dock):
+    """A claim of an unauthorised interface is answered as if the camera had been unplugged."""
+    dock.configure(dock.ports, "[rack]\nauthorise = no\n")
+    dock.guest.run(f"echo 0 >/sys/bus/usb/devices/{PORTS[CAMERA]}:1.0/authorized")
+    dock.restart()
+    dock.wait(lambda: dock.bays[CAMERA]["reason"], "a reason why the camera in bay 1 is not touched")
+    assert "authorise is off in [rack]" in dock.bays[CAMERA]["reason"], dock.bays[CAMERA]
+    dock.configure(dock.ports, "[rack]\nauthorise = yes\n")
+    dock.restart()
+    dock.wait_state(CAMERA, "ready")
+
+
 if __name__ == "__main__":
     guest_dock.main([PORTS[bay] for bay in sorted(PORTS)], "[rack]\nauthorise = yes\n", prepare=prepare)
