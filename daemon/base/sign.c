@@ -2,6 +2,7 @@
 #include "base/sign.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bio.h>
@@ -86,9 +87,12 @@ static int take_text(BIO *bio, char **ret) {
 
         if (size <= 0)
                 return -EIO;
-        text = strndup(data, (size_t) size);
+        /* A BIO's memory does not end with a NUL. */
+        text = malloc((size_t) size + 1);
         if (!text)
                 return -ENOMEM;
+        memcpy(text, data, (size_t) size);
+        text[size] = 0;
         *ret = text;
         return 0;
 }
