@@ -40,6 +40,8 @@ typedef struct Pull {
         uint64_t offset;
         int fd;
         Holes *holes;  /* to be read around; NULL: they end the pull */
+        bool scouting; /* only to find the holes: no block is told */
+        bool found;    /* … and here is one more */
         uint64_t base; /* what was delivered before the read that is under way */
         Ring *ring;
         Edges *edges;  /* whole thread's */
@@ -201,7 +203,7 @@ static int sync_once(Pull *p, size_t n, uint64_t from, uint64_t upto) {
         pthread_cond_broadcast(&p->changed);
         pthread_mutex_unlock(&p->lock);
 
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n && !p->scouting; i++)
                 outbox_block(p->clip, told[i].number, told[i].length, &told[i].digest);
         CRASH_POINT("blocks-told");
         (void) posix_fadvise(p->fd, (off_t) from, (off_t) (upto - from), POSIX_FADV_DONTNEED);
@@ -251,6 +253,9 @@ static void on_delivered(void *userdata, uint64_t delivered) {
         const Pull *p = userdata;
 
         outbox_progress(p->clip, p->base + delivered);
+        /* Read again, bytes are no progress for a while. */
+        if (p->holes)
+                outbox_alive();
 }
 
 /* ---- Around what the medium does not give ---- */
@@ -321,8 +326,8 @@ static int read_around(Session *s, Pull *p, const Clip *clip, Fault *fault) {
                 p->base += delivered;
                 if (r >= 0)
                         continue;
-                if (fault->n_ranges == 0 || !note_holes(p->holes, fault, size))
-                        return r;
+                p->found = p->scouting && fault->n_ranges > 0 && note_holes(p->holes, fault, size);
+                return r;
         }
         return 0;
 }
@@ -435,8 +440,21 @@ int pull_clip(Session *s, uint32_t index, const char *part, uint64_t offset, con
         return r;
 }
 
+static int salvage(Session *s, const Clip *clip, Pull *p, const char *part, Reading *ret, Container *ret_container, Fault *fault) {
+        int r;
+
+        *fault = (Fault){};
+        r = pull(s, p, clip, part, NULL, 0, ret, ret_container, fault);
+        pull_done(p);
+        return r;
+}
+
+/*
+ * What comes before a bad status is not to be trusted, and is in the part by then: mass storage may send anything in place of what it
+ * cannot read. So the clip is read, and begun anew at each new hole, until all holes are known; what counts is read around them then.
+ */
 int salvage_clip(Session *s, uint32_t index, const char *part, Reading *ret, Container *ret_container, Holes *ret_holes, Fault *fault) {
-        Pull p = { .clip = index, .fd = -EBADF, .holes = ret_holes };
+        Pull p = { 0 };
         const Clip *clip = session_clip(s, index, fault);
         int r;
 
@@ -445,7 +463,12 @@ int salvage_clip(Session *s, uint32_t index, const char *part, Reading *ret, Con
         if (clip->flags & BERTH_CLIP_SIZE_UNKNOWN)
                 return fault_set(fault, WIRE_BAY_E_UNSUPPORTED, "nobody knows how long the clip is that cannot be read whole");
         *ret_holes = (Holes){ .n = 0 };
-        r = pull(s, &p, clip, part, NULL, 0, ret, ret_container, fault);
-        pull_done(&p);
-        return r;
+        do {
+                p = (Pull){ .clip = index, .fd = -EBADF, .holes = ret_holes, .scouting = true };
+                r = salvage(s, clip, &p, part, ret, ret_container, fault);
+        } while (r < 0 && p.found);
+        if (r < 0)
+                return r;
+        p = (Pull){ .clip = index, .fd = -EBADF, .holes = ret_holes };
+        return salvage(s, clip, &p, part, ret, ret_container, fault);
 }

@@ -159,8 +159,8 @@ class GuestDock:
     def clips(self, serial):
         return self.ctl("clips", "--max=0", f"--camera={serial}")["clips"]
 
-    def stored(self, serial):
-        """{path: sha256} of what the store has of a camera, by the guest's own sha256sum over the objects."""
+    def manifests(self, serial):
+        """Of a camera's clips, each checked by the guest's own sha256sum over the object that it names."""
         text = self.guest.run(f"cd {STORE}/manifests && find . -name '*.json' -exec cat {{}} + -exec echo \\;")
         manifests, decoder, at = [], json.JSONDecoder(), 0
         while text[at:].strip():
@@ -170,15 +170,26 @@ class GuestDock:
             at = end
         mine = [m for m in manifests if m["serial"] == serial]
         if not mine:
-            return {}
+            return []
         sums = self.guest.run(f"cd {STORE} && sha256sum -- " + " ".join(f"'{m['object']}'" for m in mine), 300)
         digests = dict(reversed(line.split("  ", 1)) for line in sums.splitlines())
-        found = {}
         for m in mine:
             assert digests[m["object"]] == m["sha256"], f"{m['object']} has not the digest that its manifest names"
+        return mine
+
+    def stored(self, serial):
+        """{path: sha256} of what the store has whole of a camera."""
+        found = {}
+        for m in self.manifests(serial):
+            if m["facts"]["partial"]:
+                continue
             assert m["path"] not in found, f"two manifests of {serial} name {m['path']}"
             found[m["path"]] = m["sha256"]
         return found
+
+    def kept_in_part(self, serial):
+        """{path: (sha256, missing)} of what could be read of clips that the medium did not give whole."""
+        return {m["path"]: (m["sha256"], m["facts"]["partial"]["missing"]) for m in self.manifests(serial) if m["facts"]["partial"]}
 
     def judge(self, serial, digests):
         """The store has exactly these files of the camera, with these digests, and the log says that each was erased."""

@@ -47,6 +47,7 @@ card=/dev/disk/by-id/usb-QEMU_QEMU_HARDDISK_SERIAL-0:0
 timeout 60 sh -c "until [ -b $card ]; do sleep 0.1; done"
 mount $card /run/card
 printf '%-512s' 'MARK' | dd of=/run/card/CLIP bs=512 seek=SECTOR conv=notrunc status=none
+{ head -c $((SECTOR * 512)) /run/card/CLIP; head -c 512 /dev/zero; tail -c +$(((SECTOR + 1) * 512 + 1)) /run/card/CLIP; } | sha256sum
 umount /run/card
 """
 
@@ -181,7 +182,7 @@ def test_clip_on_a_bad_sector_is_reported_and_the_others_go_on(dock):
     card = exfat(dock, "broken")
     digests = card.fill(3 * MIB, 4 * MIB, 500_000)
     victim, offset = "DCIM/100BERTH/CLIP0002.MP4", 2 * MIB
-    card.on_workbench(OVERWRITE.replace("CLIP", victim).replace("SECTOR", str(offset // 512)).replace("MARK", MARK))
+    with_zeros = card.on_workbench(OVERWRITE.replace("CLIP", victim).replace("SECTOR", str(offset // 512)).replace("MARK", MARK)).split()[0]
     with open(card.path, "rb") as f:
         at = f.read().index(MARK.encode())
     # ENODATA is what QEMU makes the sense "medium error, unrecovered read error" of.
@@ -192,7 +193,9 @@ def test_clip_on_a_bad_sector_is_reported_and_the_others_go_on(dock):
     del digests[victim]
     dock.wait(lambda: dock.bays[bay]["clips_erased"] == len(digests), "the others to be erased")
     dock.judge(card.serial, digests)
-    told = dock.events("pull-unreadable", card.serial)
+    dock.wait(lambda: dock.kept_in_part(card.serial), "what can be read of the clip to be stored")
+    assert dock.kept_in_part(card.serial) == {victim: (with_zeros, [[offset, 512]])}, (dock.kept_in_part(card.serial), with_zeros)
+    told = [e for e in dock.events("pull-unreadable", card.serial) if "partial" not in e["reason"]]
     assert [e["ranges"] for e in told] == [[[offset, 512]]] * 4 and {e["path"] for e in told} == {victim}, told
     assert not dock.events("fault", card.serial), "the medium's fault is not the camera's"
     card.unplug()
