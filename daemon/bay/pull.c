@@ -40,6 +40,7 @@ typedef struct Pull {
         uint64_t offset;
         int fd;
         Holes *holes;  /* to be read around; NULL: they end the pull */
+        uint64_t told; /* progress, as far as any reading of this clip came */
         bool scouting; /* only to find the holes: no block is told */
         bool found;    /* … and here is one more */
         uint64_t base; /* what was delivered before the read that is under way */
@@ -250,12 +251,14 @@ static int start(Pull *p, pthread_t threads[static 3]) {
 }
 
 static void on_delivered(void *userdata, uint64_t delivered) {
-        const Pull *p = userdata;
+        Pull *p = userdata;
 
-        outbox_progress(p->clip, p->base + delivered);
-        /* Read again, bytes are no progress for a while. */
-        if (p->holes)
-                outbox_alive();
+        if (!p->holes)
+                return outbox_progress(p->clip, p->base + delivered);
+        /* What is read again is no progress, and what was told is not taken back. */
+        p->told = MAX2(p->told, p->base + delivered);
+        outbox_progress(p->clip, p->told);
+        outbox_alive();
 }
 
 /* ---- Around what the medium does not give ---- */
@@ -314,7 +317,7 @@ static int read_around(Session *s, Pull *p, const Clip *clip, Fault *fault) {
                 uint64_t upto = hole ? MAX2(hole->offset, p->base) : size, delivered = 0;
                 int r;
 
-                if (upto == p->base) {
+                if (hole && upto == p->base) {
                         uint64_t end = hole->offset + hole->length;
 
                         if (deliver_zeros(p, end - p->base) < 0)
@@ -464,11 +467,11 @@ int salvage_clip(Session *s, uint32_t index, const char *part, Reading *ret, Con
                 return fault_set(fault, WIRE_BAY_E_UNSUPPORTED, "nobody knows how long the clip is that cannot be read whole");
         *ret_holes = (Holes){ .n = 0 };
         do {
-                p = (Pull){ .clip = index, .fd = -EBADF, .holes = ret_holes, .scouting = true };
+                p = (Pull){ .clip = index, .fd = -EBADF, .holes = ret_holes, .told = p.told, .scouting = true };
                 r = salvage(s, clip, &p, part, ret, ret_container, fault);
         } while (r < 0 && p.found);
         if (r < 0)
                 return r;
-        p = (Pull){ .clip = index, .fd = -EBADF, .holes = ret_holes };
+        p = (Pull){ .clip = index, .fd = -EBADF, .holes = ret_holes, .told = p.told };
         return salvage(s, clip, &p, part, ret, ret_container, fault);
 }

@@ -369,8 +369,8 @@ static int on_progress(Worker *w, sd_bus_message *m, WorkerWhy *why) {
                 return r;
         if (clip != c->clip || bytes < c->bytes || bytes > bytes_max(c))
                 return worker_why(why, "the worker told %" PRIu64 " bytes of clip %" PRIu32 ", which cannot be", bytes, clip);
-        if (bytes == c->bytes)
-                return 0;
+        if (bytes == c->bytes) /* a clip with bad sectors is read more than once: that counts as life */
+                return c->salvages ? progress(w), 0 : 0;
         c->bytes = bytes;
         c->moved = MAX2(c->moved, bytes);
         progress(w);
