@@ -50,3 +50,13 @@ int caller_admin(sd_bus_message *m, Caller *ret, sd_bus_error *error) {
 Operator caller_operator(const Caller *c) {
         return (Operator){ .uid = c->uid, .name = c->name[0] ? c->name : NULL };
 }
+
+void caller_answer(void *userdata, int result, const char *text) {
+        sd_bus_message *m = userdata;
+
+        if (result < 0)
+                (void) sd_bus_reply_method_errorf(m, BUS_E_FAILED, "%s.", text ? text : strerror(-result));
+        else
+                (void) sd_bus_reply_method_return(m, NULL);
+        sd_bus_message_unref(m);
+}

@@ -20,3 +20,5 @@ typedef struct Caller {
 int caller_admin(sd_bus_message *m, Caller *ret, sd_bus_error *error);
 /* The strings belong to the caller. */
 Operator caller_operator(const Caller *c);
+/* Answers the call that gave an order (a sd_bus_message *) and lets go of it: 0, or why it was not carried out. */
+void caller_answer(void *userdata, int result, const char *text);

@@ -14,17 +14,6 @@ static Notary *notary_of(void *userdata) {
         return manager_notary((*(Bus **) userdata)->manager);
 }
 
-/* Answers the call that gave the order, and lets go of it. */
-static void ordered(void *userdata, int result, const char *text) {
-        sd_bus_message *m = userdata;
-
-        if (result < 0)
-                (void) sd_bus_reply_method_errorf(m, BUS_E_FAILED, "%s.", text);
-        else
-                (void) sd_bus_reply_method_return(m, NULL);
-        sd_bus_message_unref(m);
-}
-
 static int given(sd_bus_message *m, int r, sd_bus_error *ret_error) {
         if (r >= 0)
                 return 1;
@@ -51,7 +40,7 @@ int manager_bus_make_checkpoint(sd_bus_message *m, void *userdata, sd_bus_error 
         if (r < 0)
                 return r;
         by = caller_operator(&caller);
-        return given(m, notary_order_checkpoint(notary_of(userdata), &by, ordered, sd_bus_message_ref(m)), ret_error);
+        return given(m, notary_order_checkpoint(notary_of(userdata), &by, caller_answer, sd_bus_message_ref(m)), ret_error);
 }
 
 int manager_bus_rotate_key(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
@@ -63,5 +52,5 @@ int manager_bus_rotate_key(sd_bus_message *m, void *userdata, sd_bus_error *ret_
         if (r < 0)
                 return r;
         by = caller_operator(&caller);
-        return given(m, notary_order_rotation(notary_of(userdata), &by, ordered, sd_bus_message_ref(m)), ret_error);
+        return given(m, notary_order_rotation(notary_of(userdata), &by, caller_answer, sd_bus_message_ref(m)), ret_error);
 }

@@ -21,16 +21,6 @@ static Manager *manager_of(void *userdata) {
 
 /* ---- Orders -------------------------------------------------------------------------------------------------------- */
 
-static void ordered(void *userdata, int result, const char *text) {
-        sd_bus_message *m = userdata;
-
-        if (result < 0)
-                (void) sd_bus_reply_method_errorf(m, BUS_E_FAILED, "%s.", text ? text : strerror(-result));
-        else
-                (void) sd_bus_reply_method_return(m, NULL);
-        sd_bus_message_unref(m);
-}
-
 static int given(sd_bus_message *m, int r, sd_bus_error *ret_error) {
         if (r >= 0)
                 return 1;
@@ -89,9 +79,9 @@ static int hold(sd_bus_message *m, void *userdata, bool set, sd_bus_error *ret_e
         by = caller_operator(&caller);
         sd_bus_message_ref(m);
         if (set)
-                r = manager_set_hold(manager, w.clip_id, w.serial, w.case_name, w.reason, &by, ordered, m);
+                r = manager_set_hold(manager, w.clip_id, w.serial, w.case_name, w.reason, &by, caller_answer, m);
         else
-                r = manager_release_hold(manager, w.clip_id, w.serial, w.case_name, w.reason, &by, ordered, m);
+                r = manager_release_hold(manager, w.clip_id, w.serial, w.case_name, w.reason, &by, caller_answer, m);
         return given(m, r, ret_error);
 }
 

@@ -20,17 +20,6 @@ static Manager *manager_of(void *userdata) {
 
 /* ---- Orders ------------------------------------------------------------------------------------------------------- */
 
-/* Answers the call that gave the order, and lets go of it. */
-static void ordered(void *userdata, int result, const char *text) {
-        sd_bus_message *m = userdata;
-
-        if (result < 0)
-                (void) sd_bus_reply_method_errorf(m, BUS_E_FAILED, "%s.", text);
-        else
-                (void) sd_bus_reply_method_return(m, NULL);
-        sd_bus_message_unref(m);
-}
-
 /* `r` is what became of giving the order: 1 once the answer is on its way or will be. */
 static int given(sd_bus_message *m, int r, sd_bus_error *ret_error) {
         if (r >= 0)
@@ -57,7 +46,7 @@ static int pause_uploads(sd_bus_message *m, void *userdata, bool pause, sd_bus_e
         if (r < 0)
                 return r;
         by = caller_operator(&caller);
-        return given(m, manager_pause_uploads(manager_of(userdata), pause, &by, ordered, sd_bus_message_ref(m)), ret_error);
+        return given(m, manager_pause_uploads(manager_of(userdata), pause, &by, caller_answer, sd_bus_message_ref(m)), ret_error);
 }
 
 int manager_bus_pause_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
@@ -83,7 +72,7 @@ int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
         if (r < 0)
                 return r;
         by = caller_operator(&caller);
-        return given(m, manager_send_now(manager_of(userdata), clip_id, &by, ordered, sd_bus_message_ref(m)), ret_error);
+        return given(m, manager_send_now(manager_of(userdata), clip_id, &by, caller_answer, sd_bus_message_ref(m)), ret_error);
 }
 
 /* ---- The list ----------------------------------------------------------------------------------------------------- */
