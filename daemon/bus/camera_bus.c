@@ -19,6 +19,7 @@ typedef struct CameraView {
         uint64_t last_docked_usec;
         int ambiguous;
         char *officer_id, *officer_name, *unit_id, *unit_name;
+        char *health, *held_back;
 } CameraView;
 
 struct BusCamera {
@@ -69,6 +70,8 @@ static const sd_bus_vtable vtable[] = {
         CAMERA("OfficerName", "s", EMITS_CHANGE, officer_name),
         CAMERA("UnitId", "s", EMITS_CHANGE, unit_id),
         CAMERA("UnitName", "s", EMITS_CHANGE, unit_name),
+        CAMERA("Health", "s", EMITS_CHANGE, health),
+        CAMERA("HeldBack", "s", EMITS_CHANGE, held_back),
         SD_BUS_METHOD_WITH_ARGS("SetOwner",
                                 SD_BUS_ARGS("s", officer_id, "s", officer_name, "s", unit_id, "s", unit_name), SD_BUS_NO_RESULT,
                                 set_owner, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -95,6 +98,8 @@ static const ViewMember members[] = {
         { "OfficerName", VIEW_TEXT, offsetof(CameraView, officer_name) },
         { "UnitId", VIEW_TEXT, offsetof(CameraView, unit_id) },
         { "UnitName", VIEW_TEXT, offsetof(CameraView, unit_name) },
+        { "Health", VIEW_TEXT, offsetof(CameraView, health) },
+        { "HeldBack", VIEW_TEXT, offsetof(CameraView, held_back) },
 };
 
 int camera_bus_path(const Camera *camera, char **ret) {
@@ -120,7 +125,8 @@ static int view_camera(const Camera *c, CameraView *v) {
             (r = view_text(&v->model, camera_model(c))) < 0 || (r = view_text(&v->firmware, camera_firmware(c))) < 0 ||
             (r = view_text(&v->model_id, camera_model_id(c))) < 0 || (r = view_text(&v->officer_id, owner.officer_id)) < 0 ||
             (r = view_text(&v->officer_name, owner.officer_name)) < 0 || (r = view_text(&v->unit_id, owner.unit_id)) < 0 ||
-            (r = view_text(&v->unit_name, owner.unit_name)) < 0)
+            (r = view_text(&v->unit_name, owner.unit_name)) < 0 || (r = view_text(&v->health, camera_health(c))) < 0 ||
+            (r = view_text(&v->held_back, camera_held_back(c))) < 0)
                 return r;
         return view_text(&v->bay, bay_bus_path(camera_bay(c), bay));
 }

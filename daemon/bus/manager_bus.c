@@ -51,7 +51,13 @@ static const sd_bus_vtable vtable[] = {
                                        manager_bus_list_transfers, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListHolds", SD_BUS_ARGS("t", after_id, "u", max), SD_BUS_RESULT("aa{sv}", holds),
                                        manager_bus_list_holds, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListCameras", SD_BUS_ARGS("t", after_id, "u", max), SD_BUS_RESULT("aa{sv}", cameras),
+                                       manager_bus_list_cameras, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListFindings", SD_BUS_ARGS("s", serial), SD_BUS_RESULT("a(ssss)", findings),
+                                       manager_bus_list_findings, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         /* Each asks who calls by itself. */
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ReleaseCamera", SD_BUS_ARGS("s", serial, "s", reason), SD_BUS_NO_RESULT,
+                                       manager_bus_release_camera, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("SetHold", SD_BUS_ARGS("t", clip_id, "s", serial, "s", case, "s", reason), SD_BUS_NO_RESULT,
                                        manager_bus_set_hold, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ReleaseHold", SD_BUS_ARGS("t", clip_id, "s", serial, "s", case, "s", reason), SD_BUS_NO_RESULT,

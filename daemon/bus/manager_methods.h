@@ -20,6 +20,11 @@ int manager_bus_set_hold(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
 int manager_bus_release_hold(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_list_holds(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
+/* health_methods.c */
+int manager_bus_list_cameras(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_list_findings(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_release_camera(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
 /* import_methods.c */
 int manager_bus_import(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 

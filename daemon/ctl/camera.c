@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "ctl/bus_client.h"
+#include "ctl/cameras.h"
 #include "ctl/number.h"
 
 #define CAMERA_INTERFACE DOCK_BUS_NAME ".Camera"
@@ -97,7 +98,7 @@ int verb_clip(const Options *options) {
 }
 
 int verb_camera(const Options *options) {
-        const char *what = options->n_args > 0 ? options->args[0] : "";
+        const char *what = options->n_args > 0 ? options->args[0] : "list";
         if (text_equal(what, "erase")) {
                 if (options->n_args != 2)
                         return ctl_fail(CTL_USAGE, "'camera erase' takes one SERIAL");
@@ -105,6 +106,16 @@ int verb_camera(const Options *options) {
         }
         if (options->not_stored)
                 return ctl_fail(CTL_USAGE, "--not-stored is for 'camera erase' and 'clip erase'");
+        if (text_equal(what, "list"))
+                return options->n_args <= 1 ? cameras_list(options) : ctl_fail(CTL_USAGE, "'camera list' takes nothing more");
+        if (text_equal(what, "health"))
+                return options->n_args == 2 ? cameras_health(options, options->args[1]) :
+                                              ctl_fail(CTL_USAGE, "'camera health' takes one SERIAL");
+        if (text_equal(what, "release")) {
+                if (options->n_args != 2 && options->n_args != 3)
+                        return ctl_fail(CTL_USAGE, "'camera release' takes one SERIAL, and perhaps a reason in quotes");
+                return cameras_release(options, options->args[1], options->n_args == 3 ? options->args[2] : "");
+        }
         if (text_equal(what, "confirm")) {
                 if (options->n_args != 2)
                         return ctl_fail(CTL_USAGE, "'camera confirm' takes one SERIAL");
@@ -116,6 +127,6 @@ int verb_camera(const Options *options) {
                                         "'camera owner' takes SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME; '' leaves one empty");
                 return order(options, options->args[1], "SetOwner", options->args + 2, OWNER_WORDS);
         }
-        return ctl_fail(CTL_USAGE, "'camera' is followed by 'confirm SERIAL', 'erase SERIAL' or "
+        return ctl_fail(CTL_USAGE, "'camera' is followed by 'list', 'health SERIAL', 'release SERIAL', 'confirm SERIAL', 'erase SERIAL' or "
                                    "'owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME'");
 }

@@ -46,6 +46,7 @@ typedef struct DockCamera {
         char *object_path;
         char *serial, *manufacturer, *model, *firmware, *model_id;
         char *officer_id, *officer_name, *unit_id, *unit_name;
+        char *health, *held_back;
         int32_t battery_percent; /* -1 unknown */
         char *bay_path;
         int64_t clock_drift_usec;

@@ -71,6 +71,8 @@ const Property camera_properties[] = {
         PROPERTY(DockCamera, "OfficerName", "officer_name", STRING, officer_name),
         PROPERTY(DockCamera, "UnitId", "unit_id", STRING, unit_id),
         PROPERTY(DockCamera, "UnitName", "unit_name", STRING, unit_name),
+        PROPERTY(DockCamera, "Health", "health", STRING, health),
+        PROPERTY(DockCamera, "HeldBack", "held_back", STRING, held_back),
 };
 const size_t n_camera_properties = ELEMENTSOF(camera_properties);
 

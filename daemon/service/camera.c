@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "base/clock.h"
 #include "base/text.h"
 #include "service/docking.h"
@@ -15,6 +17,9 @@ struct Camera {
         uint64_t id;
         char *serial, *manufacturer, *model, *firmware, *storage_id, *model_id;
         char *officer_id, *officer_name, *unit_id, *unit_name;
+        char *findings, *held_back;
+        const char *health;
+        HealthStanding standing;
         bool ambiguous, drift_known;
         int battery_percent;
         int64_t drift_usec, last_docked_usec;
@@ -115,6 +120,8 @@ Camera *camera_free(Camera *c) {
         free(c->officer_name);
         free(c->unit_id);
         free(c->unit_name);
+        free(c->findings);
+        free(c->held_back);
         free(c);
         return NULL;
 }
@@ -171,6 +178,44 @@ int camera_set_owner(Camera *c, const WorkerOwner *o) {
         if (replace(&c->officer_id, o->officer_id) < 0 || replace(&c->officer_name, o->officer_name) < 0 ||
             replace(&c->unit_id, o->unit_id) < 0 || replace(&c->unit_name, o->unit_name) < 0)
                 return -ENOMEM;
+        manager_tell_camera(c->manager, c, false);
+        return 0;
+}
+
+/* ---- Health ------------------------------------------------------------------------------------------------------- */
+
+const char *camera_findings(const Camera *c) {
+        return c->findings ?: "[]";
+}
+
+const char *camera_health(const Camera *c) {
+        return c->health ?: "good";
+}
+
+const char *camera_held_back(const Camera *c) {
+        return c->held_back ?: "";
+}
+
+HealthStanding camera_standing(const Camera *c) {
+        return c->standing;
+}
+
+/* The findings come with the worst first. */
+static const char *worst_of(const char *findings_json) {
+        _cleanup_(json_decrefp) json_t *findings = json_loads(findings_json, 0, NULL);
+        HealthSeverity worst;
+
+        if (json_array_size(findings) == 0)
+                return "good";
+        worst = health_severity_from_string(json_string_value(json_object_get(json_array_get(findings, 0), "severity")));
+        return worst < 0 ? "warning" : health_severity_to_string(worst);
+}
+
+int camera_set_health(Camera *c, const char *findings_json, HealthStanding standing, const char *held_back_reason) {
+        if (replace(&c->findings, findings_json) < 0 || replace(&c->held_back, held_back_reason) < 0)
+                return -ENOMEM;
+        c->health = worst_of(c->findings);
+        c->standing = standing;
         manager_tell_camera(c->manager, c, false);
         return 0;
 }

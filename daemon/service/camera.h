@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "core/health.h"
 #include "service/operator.h"
 #include "service/worker.h"
 #include "store/store.h"
@@ -31,6 +32,11 @@ int64_t camera_last_docked_usec(const Camera *c);
 Bay *camera_bay(const Camera *c);
 /* Whom it is issued to, as it last told; never NULL members, "" where it tells nothing. */
 WorkerOwner camera_owner(const Camera *c);
+/* The findings of its last judgement, as canonical JSON; "[]". And the worst of them: "good", "notice", "warning", "serious". */
+const char *camera_findings(const Camera *c);
+const char *camera_health(const Camera *c);
+/* Why it is not to be issued, in words; "" when it may be. */
+const char *camera_held_back(const Camera *c);
 
 /*
  * Orders about a docked camera. 0: `done` is called later, once, with 0 or -errno and a sentence. Else -ENODEV (it is in no bay),
@@ -61,6 +67,9 @@ void camera_set_ambiguous(Camera *c);
 void camera_set_battery(Camera *c, int percent);
 void camera_set_drift(Camera *c, int64_t usec);
 void camera_set_bay(Camera *c, Bay *bay);
+/* What it came to when it was judged: core/health.h. Copies; -ENOMEM. */
+int camera_set_health(Camera *c, const char *findings_json, HealthStanding standing, const char *held_back_reason);
+HealthStanding camera_standing(const Camera *c);
 /* As read from the camera, or written to it. -ENOMEM. */
 int camera_set_owner(Camera *c, const WorkerOwner *owner);
 /* The camera of a row, with what the row knows. */

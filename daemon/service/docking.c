@@ -258,6 +258,16 @@ static void show_state(Docking *d, const BayDecision *decision, const BayFacts *
                 bay_set_state(d->bay, BAY_QUARANTINED, text);
                 return;
         }
+        /* Nothing is left to do: what was found out meanwhile counts. It is judged once, before anybody is told that it is ready. */
+        if (decision->state == BAY_READY && d->camera && !d->judged_done) {
+                d->judged_done = true;
+                docking_judge(d);
+        }
+        if ((decision->state == BAY_READY || decision->state == BAY_SETTLED) && d->camera && *camera_held_back(d->camera)) {
+                text = text_format("do not issue: %s", camera_held_back(d->camera));
+                bay_set_state(d->bay, BAY_QUARANTINED, text);
+                return;
+        }
         if (decision->state == BAY_SETTLED) {
                 const char *why = NULL, *state = uplink_state(d->manager->uplink, &why);
 
@@ -404,6 +414,7 @@ void docking_forget_session(Docking *d) {
         d->worker = worker_free(d->worker);
         d->identified = d->checked = d->listed = d->busy = d->sending = false;
         d->current = NULL;
+        d->judged_done = false;
         d->erase_waits = 0;
         for (size_t i = 0; i < d->n_clips; i++) {
                 d->clips[i]->erase_licensed = false;

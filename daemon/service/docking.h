@@ -63,6 +63,8 @@ struct Docking {
         bool identified, checked, listed, busy;
 
         WorkerHealth health;
+        int64_t drift_usec; /* camera minus dock, as of the last check; with health.clock_known */
+        bool judged_done;   /* it was judged when nothing was left to do */
 
         /* Cameras that come back as another device: docking_switch.c, docking_return.c. */
         const Model *command_model; /* of the mode in which it came, once it is sent away; or NULL */
@@ -153,6 +155,9 @@ void docking_forget_session(Docking *d);
 const Model *docking_match(const Docking *d, const HotplugDevice *device, UsbShape *ret_shape);
 /* A fact with what USB tells of the device that is here. */
 void docking_device_fact(const Docking *d, FactKind kind, Fact *ret);
+
+/* Judges its camera by what is on record and what it last told; records what is new in that (docking_health.c). */
+void docking_judge(Docking *d);
 
 /* The steps. Each is called with no step under way. */
 int docking_spawn(Docking *d, WorkerDone opened);

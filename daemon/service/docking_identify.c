@@ -160,6 +160,10 @@ int camera_from_row(Manager *m, const CameraRow *row, Camera **ret) {
         r = camera_set_words(*ret, &(CameraWords){ row->manufacturer, row->model, row->firmware, row->storage_id, row->model_id });
         if (r >= 0)
                 r = camera_set_owner(*ret, &(WorkerOwner){ row->officer_id, row->officer_name, row->unit_id, row->unit_name });
+        if (r >= 0)
+                r = camera_set_health(*ret, row->findings_json, (HealthStanding){ health_codes_from_text(row->held_back),
+                                                                                  health_codes_from_text(row->accepted) },
+                                      row->held_back_reason);
         if (r < 0)
                 return r;
         if (row->ambiguous)
@@ -349,6 +353,8 @@ static void drift_recorded(Docking *d, Clip *clip, int result) {
 
 /* In its storage mode a camera does not tell its battery, its clock or its owner: it was asked before. */
 static void check_recorded(Docking *d, Clip *clip, int result) {
+        if (d && result >= 0)
+                docking_judge(d);
         if (d && d->behind)
                 clock_recorded(d, clip, result);
         else
@@ -376,6 +382,7 @@ static void record_check(Docking *d, const WorkerOwner *owner) {
                 int64_t then = fact.at.wall_usec - (int64_t) (fact.at.boottime_usec - d->health.clock_boottime_usec);
 
                 fact.check.drift_usec = d->health.clock_unix_sec * (int64_t) USEC_PER_SEC - then;
+                d->drift_usec = fact.check.drift_usec;
                 camera_set_drift(d->camera, fact.check.drift_usec);
         }
         if (!d->behind)

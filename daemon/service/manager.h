@@ -95,6 +95,11 @@ int manager_release_hold(Manager *m, uint64_t clip_id, const char *serial, const
  */
 int manager_order_erase(Manager *m, uint64_t clip_id, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata,
                         char **ret_why);
+/*
+ * A camera that is held back for what was found out about it may be issued, in spite of that. -ENODEV: no such camera, -EALREADY: it is
+ * not held back.
+ */
+int manager_release_camera(Manager *m, const char *serial, const char *reason, const Operator *by, ManagerDone done, void *userdata);
 bool manager_uploads_are_paused(const Manager *m);
 /* What is on its way to the store, then what waits, in the order in which it will go. The caller frees the array alone. */
 int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n);

@@ -50,6 +50,7 @@ Settings *settings_free(Settings *s) {
                 bay_setting_clear(&s->bays[i]);
         free(s->bays);
         free(s->accept);
+        free(s->firmware);
         free(s);
         return NULL;
 }
@@ -277,6 +278,52 @@ static int parse_custody(Settings *s, const ConfLine *line, ConfError *error) {
         return conf_error(line, error, "unknown key");
 }
 
+/* "acme-bc1:2.1 acme-bc2:1.7.3" */
+static int parse_firmware(Settings *s, const ConfLine *line, ConfError *error) {
+        for (const char *word = line->value + strspn(line->value, " "); *word; word += strspn(word, " ")) {
+                size_t n = strcspn(word, " "), colon = strcspn(word, ":");
+
+                if (colon == 0 || colon + 1 >= n)
+                        return conf_error(line, error, "'%.*s' is not a camera model's id, a colon and a version", (int) n, word);
+                word += n;
+        }
+        return conf_string(line, &s->firmware, error);
+}
+
+static int parse_health(Settings *s, const ConfLine *line, ConfError *error) {
+        HealthLimits *h = &s->health;
+        const struct {
+                const char *key;
+                unsigned *field;
+                uint64_t min, max;
+        } keys[] = {
+                { "storage_free_percent", &h->storage_free_percent, 0, 90 },
+                { "medium_errors", &h->medium_errors, 1, 1000 },
+                { "faulted_dockings", &h->faulted_dockings, 0, HEALTH_DOCKINGS },
+                { "battery_wear_percent", &h->battery_wear_percent, 1, 100 },
+                { "weak_dockings", &h->weak_dockings, 0, HEALTH_DOCKINGS },
+        };
+        uint64_t u;
+        int r;
+
+        if (text_equal(line->key, "firmware"))
+                return parse_firmware(s, line, error);
+        if (text_equal(line->key, "clock_per_day")) {
+                r = conf_span(line, USEC_PER_SEC, 3600 * USEC_PER_SEC, &u, error);
+                if (r >= 0)
+                        h->drift_usec_per_day = (int64_t) u;
+                return r;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (text_equal(line->key, keys[i].key)) {
+                        r = conf_uint(line, keys[i].min, keys[i].max, &u, error);
+                        if (r >= 0)
+                                *keys[i].field = (unsigned) u;
+                        return r;
+                }
+        return conf_error(line, error, "unknown key");
+}
+
 static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
         Settings *s = userdata;
 
@@ -290,6 +337,8 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
                 return line->key ? parse_policy(s, line, error) : 0;
         if (text_equal(line->section, "custody"))
                 return line->key ? parse_custody(s, line, error) : 0;
+        if (text_equal(line->section, "health"))
+                return line->key ? parse_health(s, line, error) : 0;
         if (text_equal(line->section, "timeouts"))
                 return line->key ? parse_timeouts(s, line, error) : 0;
         if (text_equal(line->section, "lights"))
@@ -437,6 +486,14 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         s->store_within_usec = 24 * 3600 * USEC_PER_SEC;
         s->checkpoint_usec = 600 * USEC_PER_SEC;
         s->status_usec = 300 * USEC_PER_SEC;
+        s->health = (HealthLimits){
+                .drift_usec_per_day = 10 * (int64_t) USEC_PER_SEC,
+                .storage_free_percent = 10,
+                .medium_errors = 3,
+                .faulted_dockings = 4,
+                .battery_wear_percent = 30,
+                .weak_dockings = 3,
+        };
         s->call_usec = 60 * USEC_PER_SEC;
         s->stall_usec = 15 * USEC_PER_SEC;
         s->min_rate = 16 * KIB;

@@ -9,6 +9,7 @@
 
 #include "base/conf.h"
 #include "base/macro.h"
+#include "core/health.h"
 #include "core/policy.h"
 #include "service/lamp.h"
 
@@ -55,6 +56,9 @@ typedef struct Settings {
         bool set_clock;
         unsigned uploads; /* at once */
         uint64_t store_within_usec; /* footage that waits longer goes to the store before other */
+        /* [health] */
+        HealthLimits health;
+        char *firmware; /* "MODEL:VERSION …": what the fleet's cameras should have; NULL: nothing is said */
         /* [timeouts], microseconds */
         uint64_t min_rate; /* bytes a second */
         uint64_t call_usec, stall_usec, backoff_min_usec, backoff_max_usec, reconcile_usec;

@@ -212,8 +212,28 @@ static void put_recovery(Builder *b, const Fact *f) {
         }
 }
 
+static void put_health(Builder *b, const Fact *f) {
+        json_t *findings;
+
+        if (f->kind != FACT_HEALTH) {
+                put_text(b, "held_back", f->health.held_back);
+                put_text(b, "accepted", f->health.accepted);
+                return;
+        }
+        findings = json_loads(f->health.findings_json ? f->health.findings_json : "[]", 0, NULL);
+        if (!findings)
+                b->r = -EINVAL;
+        else
+                put(b, "findings", findings);
+}
+
 static void put_own_members(Builder *b, const Fact *f) {
         switch (f->kind) {
+        case FACT_HEALTH:
+        case FACT_HELD_BACK:
+        case FACT_LET_GO:
+                put_health(b, f);
+                break;
         case FACT_CAMERA_SEEN:
                 put_camera(b, f);
                 break;

@@ -66,6 +66,9 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_STATEMENT_STORED] = "statement-stored",
         [FACT_SETTINGS] = "settings",
         [FACT_STATEMENT_REFUSED] = "statement-refused",
+        [FACT_HEALTH] = "health",
+        [FACT_HELD_BACK] = "held-back",
+        [FACT_LET_GO] = "let-go",
 };
 
 const char *fact_kind_to_string(FactKind kind) {
@@ -190,6 +193,13 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
         case FACT_STATEMENT_STORED:
         case FACT_STATEMENT_REFUSED:
                 ret[n++] = &f->statement.key;
+                break;
+        case FACT_HEALTH:
+        case FACT_HELD_BACK:
+        case FACT_LET_GO:
+                ret[n++] = &f->health.findings_json;
+                ret[n++] = &f->health.held_back;
+                ret[n++] = &f->health.accepted;
                 break;
         default:
                 break;

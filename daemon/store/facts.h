@@ -78,6 +78,9 @@ typedef enum FactKind {
         FACT_STATEMENT_STORED,  /* a checkpoint, or another signed statement, lies in the store (no custody event) */
         FACT_SETTINGS,          /* what the daemon goes by is not as at its last start; text: canonical JSON, key to value */
         FACT_STATEMENT_REFUSED, /* the store holds something else under its key: text */
+        FACT_HEALTH,            /* what was found out about a camera is not what was found before */
+        FACT_HELD_BACK,         /* a camera is not to be issued, for these findings; text: in words */
+        FACT_LET_GO,            /* … it may be again; by an operator in spite of them, or because they are gone; text: why */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
 } FactKind;
@@ -157,6 +160,11 @@ typedef struct Fact {
                         uint64_t storage_total_bytes, storage_free_bytes;
                         int64_t drift_usec; /* camera minus dock */
                 } check; /* CHECKED */
+                struct {
+                        const char *findings_json; /* HEALTH: an array of objects, canonical */
+                        const char *held_back;     /* HELD_BACK, LET_GO: codes, joined by commas: for what … */
+                        const char *accepted;      /* … and what else it is issued in spite of */
+                } health; /* HEALTH, HELD_BACK, LET_GO */
                 struct {
                         bool set;
                         int64_t to_unix_sec;

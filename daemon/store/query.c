@@ -74,7 +74,7 @@ static void take_digest(sqlite3_stmt *row, int column, Digest *ret, int *r) {
 #define CAMERA_COLUMNS                                                                                            \
         "id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous, first_seen_usec,"            \
         " last_docked_usec, battery_percent, drift_usec, behind_id, behind_docking_id, behind_confirmed, officer_id,"  \
-        " officer_name, unit_id, unit_name"
+        " officer_name, unit_id, unit_name, findings, held_back, accepted, held_back_reason"
 
 static int camera_make(sqlite3_stmt *row, void **ret) {
         _cleanup_(camera_row_freep) CameraRow *c = calloc(1, sizeof(*c));
@@ -94,6 +94,10 @@ static int camera_make(sqlite3_stmt *row, void **ret) {
         take_text(row, 16, &c->officer_name, &r);
         take_text(row, 17, &c->unit_id, &r);
         take_text(row, 18, &c->unit_name, &r);
+        take_text(row, 19, &c->findings_json, &r);
+        take_text(row, 20, &c->held_back, &r);
+        take_text(row, 21, &c->accepted, &r);
+        take_text(row, 22, &c->held_back_reason, &r);
         if (r < 0)
                 return r;
         c->behind_docking_id = db_column_uint(row, 13);

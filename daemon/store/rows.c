@@ -18,6 +18,10 @@ CameraRow *camera_row_free(CameraRow *c) {
         free(c->officer_name);
         free(c->unit_id);
         free(c->unit_name);
+        free(c->findings_json);
+        free(c->held_back);
+        free(c->accepted);
+        free(c->held_back_reason);
         free(c);
         return NULL;
 }

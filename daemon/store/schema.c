@@ -248,6 +248,38 @@ static const char step_11[] =
         "ALTER TABLE clips ADD COLUMN partial_of INTEGER NOT NULL DEFAULT 0;"
         "CREATE INDEX clips_partial ON clips (partial_of) WHERE partial_of <> 0;";
 
+/*
+ * How cameras and bays are: each check and each fault, by its custody event, and what the last judgement of a camera came to. Codes
+ * are core/health.h's, joined by commas.
+ */
+static const char step_12[] =
+        "CREATE TABLE checks ("
+        " event_seq INTEGER PRIMARY KEY,"
+        " camera_id INTEGER NOT NULL REFERENCES cameras (id),"
+        " docking_id INTEGER NOT NULL,"
+        " wall_usec INTEGER NOT NULL,"
+        " battery_percent INTEGER NOT NULL,"
+        " drift_usec INTEGER," /* NULL: not known, or the dock's own clock was not */
+        " storage_id TEXT NOT NULL,"
+        " storage_total_bytes INTEGER,"
+        " storage_free_bytes INTEGER);"
+        "CREATE INDEX checks_of_camera ON checks (camera_id, event_seq);"
+        "CREATE TABLE faults ("
+        " event_seq INTEGER PRIMARY KEY,"
+        " bay TEXT NOT NULL,"
+        " docking_id INTEGER NOT NULL," /* 0: of the bay itself, as when its contacts flap */
+        " camera_id INTEGER NOT NULL,"
+        " wall_usec INTEGER NOT NULL);"
+        "CREATE INDEX faults_of_camera ON faults (camera_id, event_seq);"
+        "CREATE INDEX faults_of_bay ON faults (bay, event_seq);"
+        "CREATE INDEX dockings_of_camera ON dockings (camera_id, id);"
+        "CREATE INDEX dockings_of_bay ON dockings (bay, id);"
+        "ALTER TABLE cameras ADD COLUMN findings TEXT NOT NULL DEFAULT '[]';" /* canonical JSON */
+        "ALTER TABLE cameras ADD COLUMN held_back TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE cameras ADD COLUMN accepted TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE cameras ADD COLUMN held_back_reason TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE cameras ADD COLUMN clock_set_usec INTEGER NOT NULL DEFAULT 0;"; /* wall, by a dock's clock that was known right */
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -260,6 +292,7 @@ static const SchemaStep schema_steps[] = {
         { 9, step_9 },
         { 10, step_10 },
         { 11, step_11 },
+        { 12, step_12 },
 };
 
 int schema_version(void) {

@@ -100,6 +100,9 @@ typedef struct CameraRow {
         uint64_t behind_docking_id; /* in whose change of mode that was first seen */
         bool behind_confirmed;
         char *officer_id, *officer_name, *unit_id, *unit_name; /* as the camera last told */
+        /* What its last judgement came to: core/health.h's findings as JSON, and codes joined by commas. */
+        char *findings_json, *held_back, *accepted;
+        char *held_back_reason; /* in words; "" when it is not */
 } CameraRow;
 CameraRow *camera_row_free(CameraRow *c);
 DEFINE_CLEANUP(CameraRow, camera_row_free);
@@ -109,6 +112,23 @@ int store_camera_by_serial(Store *s, const char *serial, CameraRow **ret);
 int store_camera(Store *s, uint64_t camera_id, CameraRow **ret);
 /* Is this storage recorded for a camera other than that one? 0 or 1, -errno. */
 int store_behind_of_other(Store *s, const char *behind_id, uint64_t camera_id);
+
+/* What the dock knows of a camera over its dockings, as far as core/health.h asks. */
+typedef struct HealthRow {
+        uint64_t storage_before_bytes; /* the most that its present storage ever told before; 0: nothing */
+        int64_t clock_set_usec;        /* wall, when it was set last; 0: never */
+        unsigned medium_errors;        /* recordings with unreadable bytes, in the last dockings */
+        unsigned faulted_dockings, faulted_bays; /* of the last dockings: that faulted, and in how many bays */
+        unsigned weak_dockings;        /* in a row up to now, whose first check told of `weak_percent` of battery or less */
+} HealthRow;
+int store_health(Store *s, uint64_t camera_id, const char *storage_id, unsigned dockings, int weak_percent, HealthRow *ret);
+
+/* Footage of a camera that the store has no receipt for: on the camera, or on the dock. */
+typedef struct UnstoredRow {
+        uint64_t clips;
+        int64_t oldest_usec; /* wall: when the oldest of it was recorded, as far as that is known, else first seen; 0: none */
+} UnstoredRow;
+int store_unstored(Store *s, uint64_t camera_id, UnstoredRow *ret);
 
 /* The camera that was sent into its storage mode at a bay and has not left nor gone back since. */
 typedef struct SwitchRow {

@@ -106,11 +106,15 @@ int subject_resolve(Writer *w, const Fact *f, Subject *ret) {
 
 /* Some facts are about nothing but the moment: their event is all there is. */
 static int apply_to_nouns(Writer *w, const Fact *f) {
+        int r;
+
         switch (f->kind) {
         case FACT_CAMERA_SEEN:
-        case FACT_CHECKED:
         case FACT_OWNER_SET:
                 return camera_apply(w, f);
+        case FACT_CHECKED:
+                r = camera_apply(w, f);
+                return r < 0 ? r : health_apply(w, f);
         case FACT_SWITCH_BEGUN:
         case FACT_RETURNED:
         case FACT_STORAGE_IDENTIFIED:
@@ -155,6 +159,12 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_HOLD_SET:
         case FACT_HOLD_RELEASED:
                 return hold_apply(w, f);
+        case FACT_HEALTH:
+        case FACT_HELD_BACK:
+        case FACT_LET_GO:
+        case FACT_FAULT:
+        case FACT_CLOCK_SET:
+                return health_apply(w, f);
         case FACT_KEY_MADE:
         case FACT_KEY_ROTATED:
         case FACT_KEY_REPLACED:

@@ -105,7 +105,7 @@ def test_status_json_has_what_the_manual_promises():
         assert docked == {"serial": "BC-0003", "manufacturer": "", "model": "Guard 4", "firmware": "", "model_id": "",
                           "battery_percent": 87, "bay": 3, "clock_drift_usec": -5, "clock_drift_known": True,
                           "last_docked_usec": 1700000000000000, "ambiguous": False, "officer_id": "", "officer_name": "",
-                          "unit_id": "", "unit_name": ""}, docked
+                          "unit_id": "", "unit_name": "", "health": "", "held_back": ""}, docked
         assert away["bay"] is None and away["manufacturer"] == HOSTILE, away
 
 

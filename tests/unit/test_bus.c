@@ -274,6 +274,28 @@ bool camera_clock_drift(const Camera *c, int64_t *ret_usec) {
         (void) ret_usec;
         return false;
 }
+Camera *manager_camera_by_serial(Manager *m, const char *serial) {
+        (void) m;
+        (void) serial;
+        return NULL;
+}
+int manager_release_camera(Manager *m, const char *serial, const char *reason, const Operator *by, ManagerDone done, void *userdata) {
+        (void) m;
+        (void) serial;
+        (void) reason;
+        (void) by;
+        (void) done;
+        (void) userdata;
+        return -ENODEV;
+}
+const char *camera_health(const Camera *c) {
+        (void) c;
+        return "good";
+}
+const char *camera_held_back(const Camera *c) {
+        (void) c;
+        return "";
+}
 WorkerOwner camera_owner(const Camera *c) {
         (void) c;
         return (WorkerOwner){ (char *) "", (char *) "", (char *) "", (char *) "" };

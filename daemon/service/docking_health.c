@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * How the docking's camera is, judged by core/health.h from what it told, and from what is on record of its dockings. What is new in that
+ * goes on record; a camera with a serious finding is held back until it is gone, or somebody accepts it.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "service/docking.h"
+#include "service/manager_private.h"
+
+/* "MODEL:VERSION …": the version for this model, which the caller frees, or NULL. */
+static char *firmware_wanted(const Settings *s, const char *model_id) {
+        size_t n = strlen(model_id);
+
+        for (const char *word = s->firmware ?: ""; *word; word += strspn(word, " ")) {
+                size_t length = strcspn(word, " ");
+
+                if (length > n && strncmp(word, model_id, n) == 0 && word[n] == ':')
+                        return strndup(word + n + 1, length - n - 1);
+                word += length;
+        }
+        return NULL;
+}
+
+static unsigned recordings_left(const Docking *d) {
+        unsigned n = 0;
+
+        for (size_t i = 0; i < d->n_clips; i++)
+                n += d->clips[i]->on_camera && d->clips[i]->state != CLIP_ERASED && d->clips[i]->state != CLIP_LOST;
+        return n;
+}
+
+static int gather(const Docking *d, const char *wanted, HealthFacts *ret) {
+        const WorkerHealth *h = &d->health;
+        HealthRow row;
+        int r;
+
+        r = store_health(d->manager->store, camera_id(d->camera), camera_storage_id(d->camera), HEALTH_DOCKINGS, HEALTH_WEAK_PERCENT,
+                         &row);
+        if (r < 0)
+                return r;
+        *ret = (HealthFacts){
+                .storage_known = h->storage_known,
+                .read_only = h->read_only,
+                .storage_total_bytes = h->storage_total_bytes,
+                .storage_free_bytes = h->storage_free_bytes,
+                .storage_before_bytes = row.storage_before_bytes,
+                .volume_known = h->volume_known,
+                .volume_dirty = h->volume_dirty,
+                .drift_known = h->clock_known && !d->behind && manager_clock_synchronised(d->manager),
+                .drift_usec = d->drift_usec,
+                .camera_unix_sec = h->clock_unix_sec,
+                .firmware = camera_firmware(d->camera),
+                .firmware_wanted = wanted,
+                .medium_errors = row.medium_errors,
+                .faulted_dockings = row.faulted_dockings,
+                .faulted_bays = row.faulted_bays,
+                .free_known = d->clips_erased == 0,
+                .done = d->judged_done,
+                .recordings_left = recordings_left(d),
+                .weak_dockings = row.weak_dockings,
+                .battery_wear_percent = -1,
+        };
+        if (row.clock_set_usec > 0)
+                ret->clock_set_age_usec = (uint64_t) MAX2(clock_wall_usec() - row.clock_set_usec, INT64_C(0));
+        return 0;
+}
+
+static char *findings_to_json(const HealthFinding *findings, size_t n) {
+        json_t *array = json_array();
+        char *text;
+
+        for (size_t i = 0; i < n && array; i++)
+                (void) json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s}", "severity",
+                                                              health_severity_to_string(findings[i].severity), "code",
+                                                              health_code_to_string(findings[i].code), "text", findings[i].text, "next",
+                                                              findings[i].next_step));
+        text = array && json_array_size(array) == n ? json_dumps(array, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+        json_decref(array);
+        return text;
+}
+
+/* Of the findings that hold it back the first: in words, with what to do. */
+static char *why_held_back(const Docking *d, const HealthFinding *findings, size_t n, uint32_t codes) {
+        for (size_t i = 0; i < n; i++)
+                if (codes & HEALTH_BIT(findings[i].code))
+                        return text_format("%s; %s, or 'berthctl camera release %s'", findings[i].text, findings[i].next_step,
+                                           camera_serial(d->camera));
+        /* Not looked at this time: as it was. */
+        return strdup(camera_held_back(d->camera));
+}
+
+static int add_health(Docking *d, StoreBatch *batch, const char *findings_json) {
+        Fact fact = docking_fact(d, FACT_HEALTH, NULL);
+
+        fact.health.findings_json = findings_json;
+        return store_batch_add(batch, &fact);
+}
+
+static int add_standing(Docking *d, StoreBatch *batch, HealthStanding before, HealthStanding now, const char *reason) {
+        char held_back[HEALTH_CODES_SIZE], accepted[HEALTH_CODES_SIZE];
+        Fact fact = docking_fact(d, now.quarantined ? FACT_HELD_BACK : FACT_LET_GO, NULL);
+
+        fact.text = now.quarantined ? reason : before.quarantined ? "a check found nothing serious any more" :
+                                                                    "what it was released in spite of is not found any more";
+        fact.health.held_back = health_codes_to_text(now.quarantined ? now.quarantined : before.quarantined, held_back);
+        fact.health.accepted = health_codes_to_text(now.accepted, accepted);
+        return store_batch_add(batch, &fact);
+}
+
+static void judged(Docking *d, Clip *clip, int result) {
+        (void) clip;
+        if (d && result < 0)
+                docking_trouble(d, result, "what was found out about the camera cannot be recorded");
+}
+
+static int judge(Docking *d) {
+        _cleanup_(freep) char *wanted = firmware_wanted(d->manager->settings, camera_model_id(d->camera)), *json = NULL, *reason = NULL;
+        _cleanup_(store_batch_freep) StoreBatch *batch = NULL;
+        HealthStanding before = camera_standing(d->camera), now;
+        HealthFinding findings[_HEALTH_CODE_MAX];
+        bool same_findings, same_standing;
+        HealthFacts facts;
+        size_t n;
+        int r;
+
+        r = gather(d, wanted, &facts);
+        if (r < 0)
+                return r;
+        n = health_judge(&facts, &d->manager->settings->health, findings);
+        now = health_standing(before, health_serious(findings, n), health_looked_at(&facts));
+        json = findings_to_json(findings, n);
+        reason = now.quarantined ? why_held_back(d, findings, n, now.quarantined) : strdup("");
+        if (!json || !reason)
+                return -ENOMEM;
+        same_findings = text_equal(json, camera_findings(d->camera));
+        same_standing = now.quarantined == before.quarantined && now.accepted == before.accepted;
+        if (same_findings && same_standing)
+                return 0;
+        r = store_batch_new(&batch);
+        if (r >= 0 && !same_findings)
+                r = add_health(d, batch, json);
+        if (r >= 0 && !same_standing)
+                r = add_standing(d, batch, before, now, reason);
+        /* Shown at once: it goes on record before anything that follows from it, and a camera that is sick is not issued meanwhile. */
+        if (r >= 0)
+                r = camera_set_health(d->camera, json, now, reason);
+        return r < 0 ? r : docking_commit(d, TAKE_PTR(batch), NULL, judged);
+}
+
+void docking_judge(Docking *d) {
+        LogAbout about = docking_about(d);
+        int r;
+
+        /* What two cameras show as one is not judged as one. */
+        if (camera_is_ambiguous(d->camera))
+                return;
+        r = judge(d);
+        if (r < 0)
+                log_warning(&about, "How the camera is cannot be judged: %s", strerror(-r));
+}
