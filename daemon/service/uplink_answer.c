@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the uplink answers, parsed at the border: whatever is not what it must be is no answer. */
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/crash_point.h"
+#include "base/text.h"
+#include "service/uplink_private.h"
+
+#define KEY_MAX 1024u
+/* A longer time is the store's mistake, or an attack on the uplink. */
+#define RETRY_AFTER_MAX_SEC (24u * 3600u)
+
+static const char *const uplink_result_table[_UPLINK_RESULT_MAX] = {
+        [UPLINK_OK] = "ok",
+        [UPLINK_UNAVAILABLE] = "unavailable",
+        [UPLINK_BUSY] = "busy",
+        [UPLINK_FULL] = "full",
+        [UPLINK_SOURCE] = "source",
+        [UPLINK_CONFLICT] = "conflict",
+        [UPLINK_GONE] = "gone",
+        [UPLINK_INVALID] = "invalid",
+        [UPLINK_STOPPED] = "stopped",
+        [UPLINK_WHOLE] = "whole",
+};
+
+const char *uplink_result_to_string(UplinkResult r) {
+        return (size_t) r < ELEMENTSOF(uplink_result_table) ? uplink_result_table[(size_t) r] : NULL;
+}
+
+/* ---- The end of a call ---------------------------------------------------------------------------------------------- */
+
+UplinkCall *uplink_call_free(UplinkCall *c) {
+        if (!c)
+                return NULL;
+        if (c->uplink)
+                TAILQ_REMOVE(&c->uplink->calls, c, list);
+        sd_bus_slot_unref(c->slot);
+        free(c);
+        return NULL;
+}
+
+void uplink_call_finish(UplinkCall *c, const UplinkAnswer *answer) {
+        Uplink *u = c->uplink;
+        UplinkCall call = *c;
+
+        (void) uplink_call_free(c);
+        if (call.put_done)
+                call.put_done(u->userdata, call.cookie, answer);
+        else if (call.confirm_done)
+                call.confirm_done(u->userdata, call.cookie, answer);
+        else if (call.keep_done)
+                call.keep_done(u->userdata, call.cookie, answer);
+}
+
+void uplink_call_fail(UplinkCall *c, UplinkResult result, const char *text) {
+        uplink_call_finish(c, &(UplinkAnswer){ .result = result, .text = text });
+}
+
+/* ---- What comes ---------------------------------------------------------------------------------------------------- */
+
+static UplinkResult result_of_error(const sd_bus_error *e, char text[static UPLINK_TEXT_SIZE]) {
+        static const struct {
+                const char *name;
+                UplinkResult result;
+        } errors[] = {
+                { WIRE_UPLINK_E_UNAVAILABLE, UPLINK_UNAVAILABLE }, { WIRE_UPLINK_E_FULL, UPLINK_FULL },
+                { WIRE_UPLINK_E_SOURCE, UPLINK_SOURCE },           { WIRE_UPLINK_E_CONFLICT, UPLINK_CONFLICT },
+                { WIRE_UPLINK_E_GONE, UPLINK_GONE },               { WIRE_UPLINK_E_INVALID, UPLINK_INVALID },
+                { WIRE_UPLINK_E_BUSY, UPLINK_BUSY },               { WIRE_UPLINK_E_STOPPED, UPLINK_STOPPED },
+                { WIRE_UPLINK_E_WHOLE, UPLINK_WHOLE },
+                /* sd-bus's own, when the connection or memory is at an end */
+                { SD_BUS_ERROR_NO_REPLY, UPLINK_UNAVAILABLE },     { SD_BUS_ERROR_DISCONNECTED, UPLINK_UNAVAILABLE },
+                { SD_BUS_ERROR_TIMEOUT, UPLINK_UNAVAILABLE },      { SD_BUS_ERROR_NO_MEMORY, UPLINK_UNAVAILABLE },
+        };
+
+        text_sanitise(e->message && *e->message ? e->message : e->name, text, UPLINK_TEXT_SIZE);
+        for (size_t i = 0; i < ELEMENTSOF(errors); i++)
+                if (text_equal(errors[i].name, e->name))
+                        return errors[i].result;
+        return UPLINK_INVALID;
+}
+
+/* An uplink that says busy and no more names no time. */
+static uint64_t read_retry_after(sd_bus_message *m) {
+        const char *text;
+        uint64_t sec = 0;
+
+        if (!text_equal(sd_bus_message_get_signature(m, true), "st") || sd_bus_message_rewind(m, true) < 0 ||
+            sd_bus_message_read(m, "st", &text, &sec) < 0)
+                return 0;
+        return MIN2(sec, RETRY_AFTER_MAX_SEC) * USEC_PER_SEC;
+}
+
+static void take_error(UplinkCall *c, sd_bus_message *m) {
+        char text[UPLINK_TEXT_SIZE];
+        UplinkAnswer answer = { .result = result_of_error(sd_bus_message_get_error(m), text), .text = text };
+
+        /* Each is an answer to one kind of call alone. */
+        if ((!c->confirm_done && answer.result == UPLINK_GONE) || (!c->put_done && answer.result == UPLINK_STOPPED) ||
+            (answer.result == UPLINK_WHOLE && !c->growing))
+                answer.result = UPLINK_INVALID;
+        if (answer.result == UPLINK_BUSY)
+                answer.retry_after_usec = read_retry_after(m);
+        uplink_call_finish(c, &answer);
+}
+
+static int read_digest(sd_bus_message *m, Digest *ret) {
+        const void *bytes;
+        size_t size;
+        int r;
+
+        r = sd_bus_message_read_array(m, 'y', &bytes, &size);
+        if (r < 0)
+                return r;
+        if (size != DIGEST_SIZE)
+                return -EBADMSG;
+        memcpy(ret->bytes, bytes, size);
+        return 0;
+}
+
+static bool is_key(const char *s) {
+        return s[0] != 0 && strlen(s) <= KEY_MAX && text_is_printable(s);
+}
+
+static const char *take_strength(const char *s) {
+        static const char *const strengths[] = { WIRE_STRENGTH_DIGEST, WIRE_STRENGTH_SIZE, WIRE_STRENGTH_LOCAL };
+
+        for (size_t i = 0; i < ELEMENTSOF(strengths); i++)
+                if (text_equal(strengths[i], s))
+                        return strengths[i];
+        return NULL;
+}
+
+/* What berthd goes by when it erases: every member is what it must be, or there is no receipt. */
+static const char *check_receipt(const UplinkCall *c, const UplinkReceipt *receipt, const char *strength) {
+        if (c->growing)
+                return "the uplink gave a receipt for a clip that is still being pulled";
+        if (receipt->size_bytes != c->size_bytes)
+                return "the uplink gave a receipt for another size";
+        if (!digest_equal(&receipt->digest, &c->digest))
+                return "the uplink gave a receipt for another digest";
+        if (!is_key(receipt->object_key) || !is_key(receipt->manifest_key))
+                return "the uplink gave a receipt without proper keys";
+        if (strlen(receipt->version) > KEY_MAX || !text_is_printable(receipt->version))
+                return "the uplink gave a receipt without a proper version";
+        if (!take_strength(strength))
+                return "the uplink gave a receipt of a strength that does not exist";
+        if (receipt->time_unix_sec < 0 || receipt->time_unix_sec > INT64_C(253402300799))
+                return "the uplink gave a receipt without a proper time";
+        return NULL;
+}
+
+static int read_receipt(sd_bus_message *m, UplinkReceipt *ret, const char **ret_strength) {
+        const char *object, *manifest, *version;
+        int already_there, r;
+
+        r = sd_bus_message_read(m, "ssst", &object, &manifest, &version, &ret->size_bytes);
+        if (r >= 0)
+                r = read_digest(m, &ret->digest);
+        if (r >= 0)
+                r = sd_bus_message_read(m, "sxb", ret_strength, &ret->time_unix_sec, &already_there);
+        if (r < 0)
+                return r;
+        /* The struct's strings are the receiver's to change in principle; nobody does, and they end with the callback. */
+        ret->object_key = (char *) object;
+        ret->manifest_key = (char *) manifest;
+        ret->version = (char *) version;
+        ret->strength = (char *) *ret_strength;
+        ret->already_there = already_there;
+        return 0;
+}
+
+int uplink_on_put_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        UplinkReceipt receipt = { 0 };
+        const char *strength, *why;
+        UplinkCall *c = userdata;
+
+        (void) error;
+        CRASH_POINT_OF("uplink-answered", "Put");
+        c->uplink->heard_at_usec = clock_boottime_usec();
+        if (sd_bus_message_is_method_error(m, NULL) > 0) {
+                take_error(c, m);
+                return 1;
+        }
+        why = read_receipt(m, &receipt, &strength) < 0 ? "the uplink answered with something that is no receipt" :
+                                                         check_receipt(c, &receipt, strength);
+        if (why)
+                uplink_call_fail(c, UPLINK_INVALID, why);
+        else
+                uplink_call_finish(c, &(UplinkAnswer){ .result = UPLINK_OK, .receipt = &receipt, .strength = strength });
+        return 1;
+}
+
+int uplink_on_confirm_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *strength = NULL;
+        UplinkCall *c = userdata;
+
+        (void) error;
+        CRASH_POINT_OF("uplink-answered", "Confirm");
+        c->uplink->heard_at_usec = clock_boottime_usec();
+        if (sd_bus_message_is_method_error(m, NULL) > 0) {
+                take_error(c, m);
+                return 1;
+        }
+        if (sd_bus_message_read(m, "s", &strength) < 0 || !(strength = take_strength(strength)))
+                uplink_call_fail(c, UPLINK_INVALID, "the uplink confirmed with a strength that does not exist");
+        else
+                uplink_call_finish(c, &(UplinkAnswer){ .result = UPLINK_OK, .strength = strength });
+        return 1;
+}
+
+int uplink_on_keep_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        UplinkCall *c = userdata;
+
+        (void) error;
+        c->uplink->heard_at_usec = clock_boottime_usec();
+        if (sd_bus_message_is_method_error(m, NULL) > 0)
+                take_error(c, m);
+        else
+                uplink_call_finish(c, &(UplinkAnswer){ .result = UPLINK_OK });
+        return 1;
+}
