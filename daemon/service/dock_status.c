@@ -12,6 +12,10 @@
 #include "base/text.h"
 #include "service/manager_private.h"
 
+/* A status is small: of the cameras it has those that were docked last, up to so many bytes of text, and no longer path than this. */
+#define CAMERAS_MAX 256u
+#define CAMERAS_SIZE_MAX (16u * 1024u)
+#define PATH_SIZE_MAX 1024u
 /* So soon after a change it is told. */
 #define LOOK_USEC (10 * USEC_PER_SEC)
 
@@ -50,25 +54,78 @@ static json_t *notable(Manager *m) {
                          reason, "store", store_state, "store_reason", store_reason, "bays", bays_of(m));
 }
 
+static json_t *by_state(const uint64_t figures[static _CLIP_STATE_MAX]) {
+        json_t *j = json_object();
+
+        for (int i = 0; i < _CLIP_STATE_MAX; i++)
+                (void) json_object_set_new(j, clip_state_to_string((ClipState) i), json_integer((json_int_t) figures[i]));
+        return j;
+}
+
+/* What waits longest for the store; null when nothing does. */
+static int oldest_unstored(const Manager *m, json_t **ret) {
+        _cleanup_(clip_row_freep) ClipRow *clip = NULL;
+        char seen[UTC_TEXT_SIZE];
+        int r;
+
+        r = store_oldest_unstored(m->store, &clip);
+        if (r == -ENOENT) {
+                *ret = json_null();
+                return 0;
+        }
+        if (r < 0)
+                return r;
+        *ret = json_pack("{s:I, s:s, s:s*, s:s, s:I, s:s}", "clip_id", (json_int_t) clip->id, "camera", clip->serial, "path",
+                         strlen(clip->path) <= PATH_SIZE_MAX ? clip->path : NULL, "state", clip_state_to_string(clip->state), "size",
+                         (json_int_t) clip->size_bytes, "first_seen", utc_text(clip->seen_usec, seen));
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int cameras(const Manager *m, json_t **ret) {
+        json_t *list = json_array();
+        CameraRow **rows = NULL;
+        size_t n = 0, size = 0;
+        int r;
+
+        r = list ? store_cameras_by_docking(m->store, CAMERAS_MAX, &rows, &n) : -ENOMEM;
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                char docked[UTC_TEXT_SIZE];
+
+                size += 2 * strlen(rows[i]->serial) + sizeof("{\"serial\":\"\",\"last_docked\":\"\"},") + sizeof(docked);
+                if (size > CAMERAS_SIZE_MAX)
+                        break;
+                r = json_array_append_new(list, json_pack("{s:s, s:s}", "serial", rows[i]->serial, "last_docked",
+                                                          utc_text(rows[i]->last_docked_usec, docked)));
+        }
+        camera_rows_free(rows, n);
+        if (r < 0) {
+                json_decref(list);
+                return -ENOMEM;
+        }
+        *ret = list;
+        return 0;
+}
+
 static int add_figures(const Manager *m, json_t *to) {
-        json_t *clips = json_object(), *spool;
+        json_t *spool, *oldest, *docked;
         StoreTotals totals = {};
         SpoolStatus status;
         char time[UTC_TEXT_SIZE];
         int r;
 
         r = store_totals(m->store, &totals);
-        if (r < 0 || !clips) {
-                json_decref(clips);
-                return r < 0 ? r : -ENOMEM;
-        }
-        for (int i = 0; i < _CLIP_STATE_MAX; i++)
-                (void) json_object_set_new(clips, clip_state_to_string((ClipState) i), json_integer((json_int_t) totals.clips_by_state[i]));
+        if (r >= 0 && (r = oldest_unstored(m, &oldest)) >= 0)
+                r = json_object_set_new(to, "oldest_unstored", oldest);
+        if (r >= 0 && (r = cameras(m, &docked)) >= 0)
+                r = json_object_set_new(to, "cameras", docked);
+        if (r < 0)
+                return r;
         manager_spool_status(m, &status);
         spool = json_pack("{s:s, s:I, s:I, s:I, s:I}", "state", status.state, "used_bytes", (json_int_t) status.used_bytes, "free_bytes",
                           (json_int_t) status.free_bytes, "unstored_clips", (json_int_t) status.unstored_clips, "unstored_bytes",
                           (json_int_t) status.unstored_bytes);
-        r = json_object_set_new(to, "clips", clips);
+        r = json_object_set_new(to, "clips", by_state(totals.clips_by_state));
+        r |= json_object_set_new(to, "bytes", by_state(totals.bytes_by_state));
         r |= json_object_set_new(to, "spool", spool);
         r |= json_object_set_new(to, "custody_events", json_integer((json_int_t) totals.events));
         r |= json_object_set_new(to, "time", json_string(utc_text(clock_wall_usec(), time)));

@@ -218,6 +218,14 @@ static json_t *clock_facts(const CopyEvidence *e) {
                          (int) e->dock_synchronised);
 }
 
+/* Whose camera it was when it was docked; null when the camera did not say. */
+static json_t *officer_facts(const CopyEvidence *e) {
+        if (!e->officer_id || (!e->officer_id[0] && !e->officer_name[0] && !e->unit_id[0] && !e->unit_name[0]))
+                return json_null();
+        return json_pack("{s:s, s:s, s:s, s:s}", "id", e->officer_id, "name", e->officer_name, "unit_id", e->unit_id, "unit_name",
+                         e->unit_name);
+}
+
 static json_t *custody_facts(const CopyEvidence *e) {
         char hex[DIGEST_HEX_SIZE];
 
@@ -273,7 +281,7 @@ static json_t *partial_facts(const Clip *c) {
 /* What a stranger should know beside digest and size, from the store's manifest alone. */
 int upload_manifest_facts(const Clip *c, char **ret) {
         _cleanup_(camera_row_freep) CameraRow *camera = NULL;
-        CopyEvidence evidence;
+        _cleanup_(copy_evidence_done) CopyEvidence evidence = {};
         char seen[UTC_TEXT_SIZE];
         json_t *facts;
         char *text;
@@ -283,12 +291,13 @@ int upload_manifest_facts(const Clip *c, char **ret) {
         r = store_copy_evidence(c->manager->store, c->id, &evidence);
         if (r < 0)
                 return r == -ENOENT ? -EBADMSG : r;
-        facts = json_pack("{s:s, s:s, s:b, s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "class", CLASS_DEFAULT,
+        facts = json_pack("{s:s, s:s, s:b, s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "class", CLASS_DEFAULT,
                           "kind", c->flags & CLIP_FLAG_COMPANION ? "companion" : "footage",
                           "priority", (int) ((c->flags & CLIP_FLAG_PRIORITY) != 0),
                           "dock", c->manager->settings->name, "clip_id", (json_int_t) c->id,
                           "first_seen", utc_text(c->seen_unix_sec * (int64_t) USEC_PER_SEC, seen),
-                          "camera", camera_facts(c, camera), "clock", clock_facts(&evidence), "custody", custody_facts(&evidence),
+                          "camera", camera_facts(c, camera), "officer", officer_facts(&evidence),
+                          "clock", clock_facts(&evidence), "custody", custody_facts(&evidence),
                           "container", container_facts(&c->container), "partial", partial_facts(c));
         text = facts ? json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         json_decref(facts);

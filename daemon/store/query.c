@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "store/custody.h"
 #include "store/store_private.h"
 
@@ -186,6 +187,11 @@ int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, siz
                        DB_ARGS(DB_INT(after_id), DB_INT(limit(max))), camera_make, camera_free_rows, ret, ret_n);
 }
 
+int store_cameras_by_docking(Store *s, size_t max, CameraRow ***ret, size_t *ret_n) {
+        return collect(s->reader, "SELECT " CAMERA_COLUMNS " FROM cameras ORDER BY last_docked_usec DESC, id DESC LIMIT ?1",
+                       DB_ARGS(DB_INT(limit(max))), camera_make, camera_free_rows, ret, ret_n);
+}
+
 /* ---- Clips ---- */
 
 #define HELD                                                                                                      \
@@ -314,6 +320,25 @@ int store_clips_unstored(Store *s, uint64_t after_id, size_t max, ClipRow ***ret
                        " WHERE c.state IN ('copied', 'erasing') AND r.clip_id IS NULL AND c.id > ?1"
                        " ORDER BY c.id LIMIT ?2",
                        DB_ARGS(DB_INT(after_id), DB_INT(limit(max))), clip_make, clip_free_rows, ret, ret_n);
+}
+
+int store_oldest_unstored(Store *s, ClipRow **ret) {
+        static const char *const states[] = { "seen", "copying", "copied" };
+        int64_t oldest = 0;
+
+        /* Ids rise with time. */
+        for (size_t i = 0; i < ELEMENTSOF(states); i++) {
+                int64_t id = 0;
+                int r;
+
+                r = db_number(s->reader, "SELECT coalesce(min(id), 0) FROM clips INDEXED BY clips_in_state WHERE state = ?1",
+                              DB_ARGS(DB_TEXT(states[i])), &id);
+                if (r < 0)
+                        return r;
+                if (id > 0 && (oldest == 0 || id < oldest))
+                        oldest = id;
+        }
+        return oldest == 0 ? -ENOENT : store_clip(s, (uint64_t) oldest, ret);
 }
 
 int store_clips_releasable(Store *s, size_t max, ClipRow ***ret, size_t *ret_n) {
@@ -564,32 +589,109 @@ int store_events_last(Store *s, uint64_t camera_id, uint64_t clip_id, size_t max
 
 /* ---- Evidence ---- */
 
-/* The last check of that docking, for the clock's sake. None is no error: not every camera can be checked. */
-static int read_drift(Store *s, uint64_t camera_id, uint64_t docking_id, CopyEvidence *e) {
+static int take_owner(const json_t *check, CopyEvidence *e) {
+        const char *keys[] = { "officer_id", "officer_name", "unit_id", "unit_name" };
+        char **const texts[] = { &e->officer_id, &e->officer_name, &e->unit_id, &e->unit_name };
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const char *text = json_string_value(json_object_get(check, keys[i]));
+
+                free(*texts[i]);
+                *texts[i] = strdup(text ? text : "");
+                if (!*texts[i])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int take_check(const json_t *check, CopyEvidence *e) {
+        const json_t *drift = json_object_get(check, "drift_usec");
+
+        if (json_is_integer(drift) || !e->drift_known)
+                e->dock_synchronised = json_is_true(json_object_get(check, "synchronised"));
+        if (json_is_integer(drift)) {
+                e->drift_known = true;
+                e->drift_usec = (int64_t) json_integer_value(drift);
+        }
+        return json_object_get(check, "officer_id") ? take_owner(check, e) : 0;
+}
+
+/*
+ * The checks of that docking before an event, from the last back to the first, which counts: after it the clock is set, and a camera
+ * that was sent into its storage mode tells neither time nor owner. None is no error: not every camera can be checked.
+ */
+static int read_checks(Store *s, uint64_t camera_id, uint64_t docking_id, uint64_t before_seq, CopyEvidence *e) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
-        CustodyEvent check = { 0 };
-        const json_t *drift;
         int r;
 
         r = db_query(s->reader,
-                     "SELECT bytes FROM custody WHERE camera_id = ?1 AND docking_id = ?2 AND kind = ?3 ORDER BY seq DESC LIMIT 1",
-                     DB_ARGS(DB_INT(camera_id), DB_INT(docking_id), DB_TEXT(fact_kind_to_string(FACT_CHECKED))), &row);
+                     "SELECT docking_id, kind, bytes FROM custody WHERE camera_id = ?1 AND seq < ?2 AND kind IN (?3, ?4) ORDER BY seq DESC",
+                     DB_ARGS(DB_INT(camera_id), DB_INT(before_seq), DB_TEXT(fact_kind_to_string(FACT_CHECKED)),
+                             DB_TEXT(fact_kind_to_string(FACT_IDENTIFIED))), &row);
+        for (; r > 0; r = db_next(row)) {
+                CustodyEvent check = { 0 };
+
+                /* Whatever is older belongs to dockings before. */
+                if (db_column_uint(row, 0) < docking_id)
+                        return 0;
+                if (db_column_uint(row, 0) != docking_id ||
+                    !text_equal((const char *) sqlite3_column_text(row, 1), fact_kind_to_string(FACT_CHECKED)))
+                        continue;
+                r = custody_parse(sqlite3_column_blob(row, 2), (size_t) sqlite3_column_bytes(row, 2), &check);
+                if (r < 0)
+                        return r;
+                r = take_check(check.object, e);
+                custody_event_done(&check);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+/* The docking in which the camera was sent into its storage mode, when the daemon was restarted meanwhile; 0: no other. */
+static int read_switch(Store *s, uint64_t docking_id, uint64_t *ret) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        CustodyEvent event = { 0 };
+        uint64_t id;
+        int r;
+
+        *ret = 0;
+        r = db_query(s->reader,
+                     "SELECT bytes FROM custody INDEXED BY custody_of_identity WHERE docking_id = ?1"
+                     " AND kind IN ('storage-identified', 'identity-confirmed') AND kind = 'storage-identified' ORDER BY seq LIMIT 1",
+                     DB_ARGS(DB_INT(docking_id)), &row);
         if (r <= 0)
                 return r;
-        r = custody_parse(sqlite3_column_blob(row, 0), (size_t) sqlite3_column_bytes(row, 0), &check);
+        r = custody_parse(sqlite3_column_blob(row, 0), (size_t) sqlite3_column_bytes(row, 0), &event);
         if (r < 0)
                 return r;
-        drift = json_object_get(check.object, "drift_usec");
-        e->drift_known = json_is_integer(drift);
-        e->drift_usec = e->drift_known ? (int64_t) json_integer_value(drift) : 0;
-        e->dock_synchronised = json_is_true(json_object_get(check.object, "synchronised"));
-        custody_event_done(&check);
+        id = (uint64_t) json_integer_value(json_object_get(event.object, "switch_docking_id"));
+        custody_event_done(&event);
+        *ret = id == docking_id ? 0 : id;
         return 0;
+}
+
+static int read_dockings(Store *s, uint64_t camera_id, uint64_t docking_id, CopyEvidence *e) {
+        uint64_t before;
+        int r;
+
+        r = read_checks(s, camera_id, docking_id, e->seq, e);
+        if (r >= 0)
+                r = read_switch(s, docking_id, &before);
+        return r < 0 || before == 0 ? r : read_checks(s, camera_id, before, e->seq, e);
+}
+
+void copy_evidence_done(CopyEvidence *e) {
+        free(e->officer_id);
+        free(e->officer_name);
+        free(e->unit_id);
+        free(e->unit_name);
+        *e = (CopyEvidence){};
 }
 
 int store_copy_evidence(Store *s, uint64_t clip_id, CopyEvidence *ret) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
-        CopyEvidence e = { 0 };
+        CopyEvidence e = {};
         int r;
 
         r = db_query(s->reader,
@@ -603,9 +705,11 @@ int store_copy_evidence(Store *s, uint64_t clip_id, CopyEvidence *ret) {
         e.seq = db_column_uint(row, 0);
         r = db_column_digest(row, 1, &e.hash);
         if (r >= 0)
-                r = read_drift(s, db_column_uint(row, 2), db_column_uint(row, 3), &e);
-        if (r < 0)
+                r = read_dockings(s, db_column_uint(row, 2), db_column_uint(row, 3), &e);
+        if (r < 0) {
+                copy_evidence_done(&e);
                 return r;
+        }
         *ret = e;
         return 0;
 }
@@ -624,6 +728,7 @@ int store_totals(Store *s, StoreTotals *ret) {
                 if (state < 0)
                         return -EBADMSG;
                 t.clips_by_state[state] = db_column_uint(row, 1);
+                t.bytes_by_state[state] = db_column_uint(row, 2);
                 if (state == CLIP_COPIED)
                         t.unstored_bytes = db_column_uint(row, 2);
         }

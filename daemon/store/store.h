@@ -247,7 +247,9 @@ typedef struct CopyEvidence {
         bool drift_known;
         int64_t drift_usec;     /* camera minus dock, as measured in the docking of the copy */
         bool dock_synchronised; /* was the dock's clock known right then? */
+        char *officer_id, *officer_name, *unit_id, *unit_name; /* as the camera told in that docking; NULL when it told none */
 } CopyEvidence;
+void copy_evidence_done(CopyEvidence *e);
 /* -ENOENT for a clip that was not copied. */
 int store_copy_evidence(Store *s, uint64_t clip_id, CopyEvidence *ret);
 
@@ -281,12 +283,17 @@ DEFINE_CLEANUP(StatementRow, statement_row_free);
 int store_statement_waiting(Store *s, uint64_t after_event_seq, StatementRow **ret, uint64_t *ret_event_seq);
 
 typedef struct StoreTotals {
-        uint64_t clips_by_state[_CLIP_STATE_MAX];
+        uint64_t clips_by_state[_CLIP_STATE_MAX], bytes_by_state[_CLIP_STATE_MAX];
         uint64_t unstored_bytes; /* copied, no receipt */
         uint64_t events;
         Digest chain_head;
 } StoreTotals;
 int store_totals(Store *s, StoreTotals *ret);
+
+/* The clip that waits longest for the store, on camera or dock; conflicts do not wait. -ENOENT when all is stored. */
+int store_oldest_unstored(Store *s, ClipRow **ret);
+/* The cameras that were docked last, from the last back. */
+int store_cameras_by_docking(Store *s, size_t max, CameraRow ***ret, size_t *ret_n);
 
 /* Does this order of an operator stand? 1, 0, or negative. */
 #define STORE_ORDER_PAUSE "uploads-paused"

@@ -52,12 +52,35 @@ def test_status_tells_of_bays_and_clips_and_is_refreshed(sim, dock):
     told = d.wait(lambda: (s := status(d)) and s["bays"][1] == {"bay": 2, "state": "ready", "camera": "SN-1"} and s,
                   "the camera to be told of")
     assert told["seq"] > first["seq"] and told["time"] > first["time"]
-    assert told["clips"]["erased"] == 1 and told["spool"]["unstored_clips"] == 0, told
+    assert told["clips"]["erased"] == 1 and told["bytes"]["erased"] == MIB and told["oldest_unstored"] is None, told
+    assert [c["serial"] for c in told["cameras"]] == ["SN-1"] and told["cameras"][0]["last_docked"] <= told["time"], told
+    assert told["spool"]["unstored_clips"] == 0, told
     again = d.wait(lambda: (s := status(d))["seq"] > told["seq"] and s, "the next one")
     assert again["bays"] == told["bays"]
     d.daemon.end()
     d.start_daemon()
     d.wait(lambda: status(d)["seq"] > again["seq"], "a higher number after a restart")
+
+
+def test_what_waits_longest_for_the_store_is_told(sim, dock):
+    d = dock(["1-1.1"], dock={"status_every": "1s"}).start()
+    sim("camera", name="c", type="ptp", serial="SN-1", manufacturer="Acme", model="BC-1",
+        clips=[make_clip("a.MP4", 64 * MIB, 1), make_clip("b.MP4", MIB, 2)])
+    sim("slow", camera="c", bytes_per_sec=4 * MIB)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: d.events("pull-begun"), "the pull to begin")
+    sim("unplug", camera="c")
+    d.wait_state(1, "empty")
+    told = d.wait(lambda: (s := status(d)) and s["bays"][0]["state"] == "empty" and s["oldest_unstored"] and s, "the clip to be told of")
+    [clip] = d.rows("SELECT id, path, size_bytes, state FROM clips ORDER BY id LIMIT 1")
+    waiting = told["oldest_unstored"]
+    assert (waiting["clip_id"], waiting["path"], waiting["size"], waiting["state"]) == tuple(clip) and waiting["camera"] == "SN-1", waiting
+    assert sum(told["bytes"].values()) == 65 * MIB and told["bytes"]["erased"] == 0, told["bytes"]
+    sim("slow", camera="c", bytes_per_sec=0)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+    told = d.wait(lambda: (s := status(d))["oldest_unstored"] is None and s, "nothing to wait any more")
+    assert told["bytes"]["erased"] == 65 * MIB, told["bytes"]
 
 
 def test_what_another_wrote_is_not_written_over_unseen(sim, dock):
@@ -70,7 +93,9 @@ def test_what_another_wrote_is_not_written_over_unseen(sim, dock):
     d.wait(lambda: status(d)["seq"] > before, "the next one")
     os.replace(d.path("old"), name)
     d.wait(lambda: "another dock wrote it as this one" in d.daemon.output(), "the other dock to be told of")
-    d.wait(lambda: status(d)["seq"] > before, "it to be ours again")
+    # Twice: the first may show before the uplink has read it back.
+    ours = d.wait(lambda: (s := status(d)["seq"]) > before and s, "it to be ours again")
+    d.wait(lambda: status(d)["seq"] > ours, "the next one")
     with open(d.path("other"), "w", encoding="ascii") as f:
         f.write("a text\n")
     os.replace(d.path("other"), name)
@@ -82,4 +107,5 @@ def test_what_another_wrote_is_not_written_over_unseen(sim, dock):
         assert f.read() == "a text\n", "it was written over"
 
 
-rack.run([test_status_tells_of_bays_and_clips_and_is_refreshed, test_what_another_wrote_is_not_written_over_unseen])
+rack.run([test_status_tells_of_bays_and_clips_and_is_refreshed, test_what_waits_longest_for_the_store_is_told,
+          test_what_another_wrote_is_not_written_over_unseen])

@@ -164,6 +164,14 @@ def test_owner_and_drift_are_on_record_before_anything_changes(sim, dock):
     assert "drift_usec" not in in_storage and "officer_id" not in in_storage
     shown = d.properties(f"{rack.ROOT}/camera/SN_2dc", "Camera")
     assert shown["OfficerId"] == "P-1042" and shown["BatteryPercent"] == 77, shown
+    # So the store's manifest says, too, which a stranger reads with jq and sha256sum alone.
+    wanted = r'"\(.facts.officer.id) \(.facts.clock.drift_usec) \(.facts.custody.sha256)", "\(.sha256)  \(.object)"'
+    read = subprocess.run(["jq", "-r", wanted, *d.objects("manifests")], cwd=d.store, capture_output=True, text=True,
+                          check=True).stdout.splitlines()
+    copied = dict(d.rows("SELECT hash, seq FROM custody WHERE kind = 'copied'"))
+    assert read[0].split() == ["P-1042", str(checked["drift_usec"]), *(h.hex() for h in copied)], read
+    checksums = subprocess.run(["sha256sum", "--check", "--strict"], input=read[1] + "\n", cwd=d.store, capture_output=True, text=True)
+    assert checksums.returncode == 0 and checksums.stdout.endswith(": OK\n"), checksums
 
 
 def test_second_docking_with_the_same_storage_confirms_itself(sim, dock):

@@ -646,6 +646,30 @@ static void test_totals_add_up(void **state) {
         clip_rows_free(rows, n);
 }
 
+static void test_oldest_unstored_is_the_first_that_was_seen(void **state) {
+        Fact old = rig_clip(1, 1, "DCIM/OLD.MP4", RIG_SIZE), new = rig_clip(1, 2, "DCIM/NEW.MP4", RIG_SIZE);
+        Rig *rig = *state;
+        ClipRow *clip = NULL;
+        CameraRow **cameras;
+        StoreTotals totals;
+        size_t n;
+
+        assert_int_equal(store_oldest_unstored(rig->store, &clip), -ENOENT);
+        rig_dock(rig, 1);
+        expect(rig, &old, 0);
+        expect(rig, &new, 0);
+        rig_store_clip(rig, 1, 3);
+        assert_int_equal(store_oldest_unstored(rig->store, &clip), 0);
+        assert_string_equal(clip->path, "DCIM/OLD.MP4");
+        (void) clip_row_free(clip);
+        assert_int_equal(store_totals(rig->store, &totals), 0);
+        assert_int_equal(totals.bytes_by_state[CLIP_SEEN], 2 * RIG_SIZE);
+        assert_int_equal(totals.bytes_by_state[CLIP_RECEIPTED], RIG_SIZE);
+        assert_int_equal(store_cameras_by_docking(rig->store, 9, &cameras, &n), 0);
+        assert_int_equal(n, 1);
+        camera_rows_free(cameras, n);
+}
+
 static void test_flow_is_what_came_since_then(void **state) {
         Rig *rig = *state;
         Fact old = rig_clip(1, 1, "DCIM/OLD.MP4", 7 * RIG_SIZE), new = rig_clip(1, 2, "DCIM/NEW.MP4", 3 * RIG_SIZE);
@@ -673,18 +697,26 @@ static void test_evidence_of_a_copy_is_its_event_and_the_check_of_its_docking(vo
         size_t n;
 
         rig_dock(rig, 1);
-        rig_copy(rig, 1, 1);
-        assert_int_equal(store_copy_evidence(rig->store, 2, &e), -ENOENT);
-        assert_int_equal(store_copy_evidence(rig->store, 1, &e), 0);
-        assert_false(e.drift_known || e.dock_synchronised);
+        assert_int_equal(store_copy_evidence(rig->store, 1, &e), -ENOENT);
         check.docking_id = 1;
         check.camera_id = 1;
         check.at.synchronised = true;
         check.check.battery_percent = -1;
         check.check.drift_known = true;
         check.check.drift_usec = -90000000;
+        check.check.owner_known = true;
+        check.check.owner = (FactOwner){ "P-1", "A. Officer", "D12", "" };
         expect(rig, &check, 0);
+        /* In its storage mode a camera tells neither. */
         later = check;
+        later.check.drift_known = later.check.owner_known = later.at.synchronised = false;
+        expect(rig, &later, 0);
+        rig_copy(rig, 1, 1);
+        /* Back in command mode its clock was set. */
+        later = check;
+        later.check.drift_usec = 7;
+        later.check.owner.officer_id = "P-2";
+        expect(rig, &later, 0);
         later.docking_id = 2;
         later.check.drift_usec = 5;
         rig_undock(rig, 1);
@@ -693,11 +725,16 @@ static void test_evidence_of_a_copy_is_its_event_and_the_check_of_its_docking(vo
         assert_int_equal(store_copy_evidence(rig->store, 1, &e), 0);
         assert_true(e.drift_known && e.dock_synchronised);
         assert_int_equal(e.drift_usec, -90000000);
+        assert_string_equal(e.officer_id, "P-1");
+        assert_string_equal(e.officer_name, "A. Officer");
+        assert_string_equal(e.unit_id, "D12");
+        assert_string_equal(e.unit_name, "");
         assert_int_equal(store_events(rig->store, e.seq - 1, 0, 1, 1, &events, &n), 0);
         assert_int_equal(n, 1);
         assert_true(events[0]->seq == e.seq && digest_equal(&events[0]->hash, &e.hash));
         assert_non_null(strstr(events[0]->bytes, "\"event\":\"copied\""));
         event_rows_free(events, n);
+        copy_evidence_done(&e);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -706,6 +743,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_kind_of_fact_has_a_name_of_its_own),
                 cmocka_unit_test(test_clip_states_have_names),
+                TEST(test_oldest_unstored_is_the_first_that_was_seen),
                 TEST(test_camera_is_known_by_its_serial),
                 TEST(test_serial_is_never_given_to_another_camera),
                 TEST(test_ambiguous_serial_stays_ambiguous),
