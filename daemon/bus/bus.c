@@ -80,12 +80,17 @@ static void on_camera_removed(void *userdata, Camera *camera) {
         camera_bus_remove(userdata, camera);
 }
 
+static void on_camera_overdue(void *userdata, const IssueRow *issue) {
+        manager_bus_camera_overdue(userdata, issue);
+}
+
 static const ManagerObserver observer = {
         .manager_changed = on_manager_changed,
         .bay_changed = on_bay_changed,
         .camera_added = on_camera_added,
         .camera_changed = on_camera_changed,
         .camera_removed = on_camera_removed,
+        .camera_overdue = on_camera_overdue,
 };
 
 /* ---- The connection ------------------------------------------------------------------------------------------- */

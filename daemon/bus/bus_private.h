@@ -20,6 +20,8 @@
 #define BUS_E_TOO_LATE "org.berth.Dock1.Error.TooLate"
 #define BUS_E_NOT_STORED "org.berth.Dock1.Error.NotStored"
 #define BUS_E_BUSY "org.berth.Dock1.Error.Busy"
+#define BUS_E_NO_SUCH_OFFICER "org.berth.Dock1.Error.NoSuchOfficer"
+#define BUS_E_NO_CAMERA "org.berth.Dock1.Error.NoCamera"
 
 typedef struct BusManager BusManager;
 typedef struct BusBay BusBay;
@@ -54,6 +56,8 @@ void manager_bus_disconnect(Bus *b);
 void manager_bus_changed(Bus *b);
 /* A bay is in another state: what the manager counts is told along with it. */
 void manager_bus_hurry(Bus *b);
+/* The signal of the same name. */
+void manager_bus_camera_overdue(Bus *b, const IssueRow *issue);
 int manager_bus_show(Bus *b, uint64_t now_usec, uint64_t *wake_usec);
 
 int bay_bus_new_all(Bus *b);

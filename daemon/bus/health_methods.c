@@ -46,6 +46,22 @@ static const char *health_of(const char *findings_json, char ret[static 16]) {
         return ret;
 }
 
+/* Who has it, or whom it waits for. */
+static int append_issue(sd_bus_message *m, Manager *manager, const CameraRow *row) {
+        _cleanup_(issue_row_freep) IssueRow *issue = NULL;
+        int r = store_issue_open(manager_store(manager), row->id, &issue);
+
+        if (r == -ENOENT)
+                return 0;
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}{sv}", "IssuedTo", "s", issue->officer_id, "Overdue", "b", (int) issue->overdue);
+        if (r >= 0 && issue->taken_usec > 0)
+                r = sd_bus_message_append(m, "{sv}", "TakenUsec", "x", issue->taken_usec);
+        if (r >= 0 && issue->due_usec > 0)
+                r = sd_bus_message_append(m, "{sv}", "DueUsec", "x", issue->due_usec);
+        return r;
+}
+
 static int append_camera(sd_bus_message *m, Manager *manager, const CameraRow *row) {
         Camera *camera = manager_camera_by_serial(manager, row->serial);
         const Bay *bay = camera ? camera_bay(camera) : NULL;
@@ -68,7 +84,7 @@ static int append_camera(sd_bus_message *m, Manager *manager, const CameraRow *r
         if (r < 0 || (r = append_text(m, "Manufacturer", row->manufacturer)) < 0 || (r = append_text(m, "Model", row->model)) < 0 ||
             (r = append_text(m, "Firmware", row->firmware)) < 0 || (r = append_text(m, "ModelId", row->model_id)) < 0 ||
             (r = append_text(m, "HeldBack", row->held_back_reason)) < 0 || (r = append_text(m, "OfficerId", row->officer_id)) < 0 ||
-            (r = append_text(m, "OfficerName", row->officer_name)) < 0)
+            (r = append_text(m, "OfficerName", row->officer_name)) < 0 || (r = append_issue(m, manager, row)) < 0)
                 return r;
         return sd_bus_message_close_container(m);
 }

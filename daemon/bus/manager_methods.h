@@ -25,6 +25,14 @@ int manager_bus_list_cameras(sd_bus_message *m, void *userdata, sd_bus_error *re
 int manager_bus_list_findings(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_release_camera(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
+/* roster_methods.c */
+int manager_bus_import_roster(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_assign(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_list_officers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_cancel_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_list_issues(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
 /* import_methods.c */
 int manager_bus_import(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 

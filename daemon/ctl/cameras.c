@@ -20,7 +20,9 @@ typedef struct ListedCamera {
         int32_t battery_percent;
         uint32_t bay;
         int64_t last_docked_usec, unstored_since_usec;
-        char *serial, *manufacturer, *model, *firmware, *model_id, *state, *health, *held_back, *officer_id, *officer_name;
+        char *serial, *manufacturer, *model, *firmware, *model_id, *state, *health, *held_back, *officer_id, *officer_name, *issued_to;
+        int64_t taken_usec, due_usec;
+        bool overdue;
 } ListedCamera;
 
 static const Property properties[] = {
@@ -37,6 +39,10 @@ static const Property properties[] = {
         PROPERTY(ListedCamera, "HeldBack", "held_back", MAYBE, held_back),
         PROPERTY(ListedCamera, "OfficerId", "officer_id", MAYBE, officer_id),
         PROPERTY(ListedCamera, "OfficerName", "officer_name", MAYBE, officer_name),
+        PROPERTY(ListedCamera, "IssuedTo", "issued_to", MAYBE, issued_to),
+        PROPERTY(ListedCamera, "TakenUsec", "taken_usec", TIME, taken_usec),
+        PROPERTY(ListedCamera, "DueUsec", "due_usec", TIME, due_usec),
+        PROPERTY(ListedCamera, "Overdue", "overdue", BOOL, overdue),
         PROPERTY(ListedCamera, "LastDockedUsec", "last_docked_usec", INT64, last_docked_usec),
         PROPERTY(ListedCamera, "UnstoredClips", "unstored_clips", UINT64, unstored_clips),
         PROPERTY(ListedCamera, "UnstoredSinceUsec", "unstored_since_usec", TIME, unstored_since_usec),
@@ -48,6 +54,7 @@ static const Column columns[] = {
         { .title = "BAY", .right = true },
         { .title = "LAST DOCKED" },
         { .title = "OFFICER", .min_width = 8, .drop_rank = 2 },
+        { .title = "DUE", .drop_rank = 4 },
         { .title = "HEALTH" },
         { .title = "NOT STORED", .right = true },
         { .title = "SINCE" },
@@ -72,6 +79,10 @@ static void add_row(Table *table, const ListedCamera *c) {
                 table_cell(table, STYLE_PLAIN, "away");
         add_time(table, c->last_docked_usec);
         table_cell(table, STYLE_PLAIN, c->officer_name ? c->officer_name : c->officer_id ? c->officer_id : "");
+        if (c->due_usec != PROPERTY_TIME_UNKNOWN && c->overdue)
+                table_cell(table, STYLE_BAD, "overdue");
+        else
+                add_time(table, c->due_usec != PROPERTY_TIME_UNKNOWN ? c->due_usec : 0);
         table_cell(table, text_equal(c->health, "good") ? STYLE_GOOD : text_equal(c->health, "serious") ? STYLE_BAD : STYLE_PLAIN,
                    c->health);
         table_cellf(table, STYLE_PLAIN, "%llu", (unsigned long long) c->unstored_clips);

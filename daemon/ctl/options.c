@@ -117,6 +117,9 @@ static const Verb verbs[] = {
         { "bay", verb_bay, 0, UINT_MAX },
         { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
         { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
+        { "roster", verb_roster, TAKES_CLIPS, UINT_MAX },
+        { "assign", verb_assign, 0, UINT_MAX },
+        { "checkout", verb_checkout, 0, UINT_MAX },
         { "custody", verb_custody, TAKES_STATE | TAKES_CAMERA | TAKES_FLEET, UINT_MAX },
         { "dock", verb_dock, TAKES_FLEET | TAKES_DOCKS | TAKES_AFTER, UINT_MAX },
         { "recover", verb_recover, 0, 1 },
@@ -145,6 +148,10 @@ static void print_help(void) {
               "  camera confirm SERIAL   what came back from its change of mode is this camera\n"
               "  camera owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME   whom it is issued to\n"
               "  camera erase SERIAL     erase its clips by hand, whatever the policy but never says\n"
+              "  roster                  the officers (list, the default); issues: who had which camera;\n"
+              "                          import FILE.csv; cancel SERIAL: what was checked out is for anybody again\n"
+              "  assign OFFICER SERIAL|pool   a camera of their own, or the pool's\n"
+              "  checkout OFFICER        the best ready camera is this officer's: its bay says \"take me\"\n"
               "  import DIR              take the footage in a folder through the same way as a camera's\n"
               "  clip erase ID           the same for one clip\n"
               "  custody show CLIP       the record of one clip\n"

@@ -135,16 +135,20 @@ void bay_set_state(Bay *b, BayState state, const char *reason) {
         bay_changed(b);
 }
 
-Light bay_light(const Bay *b) {
+unsigned bay_battery_floor(const Bay *b) {
         const Docking *d = b->docking;
         /* A camera in its storage mode has the battery of its command mode. */
         const Model *model = d && d->command_model ? d->command_model : d ? d->model : NULL;
 
+        return model ? model->battery_floor_percent : 0;
+}
+
+Light bay_light(const Bay *b) {
         return light_of(&(LightFacts){
                 .state = b->state,
                 .pointed_at = b->pointed != NULL,
                 .battery_percent = bay_camera(b) ? camera_battery_percent(bay_camera(b)) : -1,
-                .battery_floor_percent = model ? model->battery_floor_percent : 0,
+                .battery_floor_percent = bay_battery_floor(b),
         });
 }
 

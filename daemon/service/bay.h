@@ -37,6 +37,8 @@ void bay_progress(const Bay *b, BayProgress *ret);
 int bay_point_at(Bay *b, uint64_t usec);
 /* What its lamps say: core/light.h. */
 Light bay_light(const Bay *b);
+/* Of the model of what is in it: with less charge it is not issued; 0: none. */
+unsigned bay_battery_floor(const Bay *b);
 /* What lies in it, or NULL; `ret_shape` is what it claims to be. */
 const HotplugDevice *bay_device(const Bay *b, const UsbShape **ret_shape);
 Bay *bay_next_in_order(Bay *bay);

@@ -20,6 +20,7 @@ struct Camera {
         char *findings, *held_back;
         const char *health;
         HealthStanding standing;
+        IssueRow *issue;
         bool ambiguous, drift_known;
         int battery_percent;
         int64_t drift_usec, last_docked_usec;
@@ -122,6 +123,7 @@ Camera *camera_free(Camera *c) {
         free(c->unit_name);
         free(c->findings);
         free(c->held_back);
+        issue_row_free(c->issue);
         free(c);
         return NULL;
 }
@@ -218,6 +220,16 @@ int camera_set_health(Camera *c, const char *findings_json, HealthStanding stand
         c->standing = standing;
         manager_tell_camera(c->manager, c, false);
         return 0;
+}
+
+const IssueRow *camera_issue(const Camera *c) {
+        return c->issue;
+}
+
+void camera_set_issue(Camera *c, IssueRow *issue) {
+        issue_row_free(c->issue);
+        c->issue = issue;
+        manager_tell_camera(c->manager, c, false);
 }
 
 /* ---- Orders ------------------------------------------------------------------------------------------------------- */

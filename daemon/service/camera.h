@@ -35,6 +35,8 @@ WorkerOwner camera_owner(const Camera *c);
 /* The findings of its last judgement, as canonical JSON; "[]". And the worst of them: "good", "notice", "warning", "serious". */
 const char *camera_findings(const Camera *c);
 const char *camera_health(const Camera *c);
+/* Who has it, or whom it was checked out for; NULL: nobody. */
+const IssueRow *camera_issue(const Camera *c);
 /* Why it is not to be issued, in words; "" when it may be. */
 const char *camera_held_back(const Camera *c);
 
@@ -70,6 +72,8 @@ void camera_set_bay(Camera *c, Bay *bay);
 /* What it came to when it was judged: core/health.h. Copies; -ENOMEM. */
 int camera_set_health(Camera *c, const char *findings_json, HealthStanding standing, const char *held_back_reason);
 HealthStanding camera_standing(const Camera *c);
+/* Takes the row over; NULL: nobody has it. */
+void camera_set_issue(Camera *c, IssueRow *issue);
 /* As read from the camera, or written to it. -ENOMEM. */
 int camera_set_owner(Camera *c, const WorkerOwner *owner);
 /* The camera of a row, with what the row knows. */

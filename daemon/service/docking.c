@@ -276,6 +276,11 @@ static void show_state(Docking *d, const BayDecision *decision, const BayFacts *
                 else if (!text_equal(state, WIRE_STORE_READY))
                         text = text_format("the footage is safe on the dock and waits for the store: %s", why && *why ? why : state);
         }
+        if (decision->state == BAY_READY && d->camera && camera_issue(d->camera)) {
+                const IssueRow *issue = camera_issue(d->camera);
+
+                text = text_format("checked out for %s: take it", issue->officer_name[0] ? issue->officer_name : issue->officer_id);
+        }
         bay_set_state(d->bay, decision->state,
                       decision->state == BAY_FAULT || decision->state == BAY_QUARANTINED || decision->state == BAY_REFUSED ?
                                       d->reason :
@@ -676,6 +681,7 @@ Docking *docking_end(Docking *d, const char *reason) {
                         (void) docking_commit_fact(d, &fact, NULL, NULL);
                 log_full(early ? LOG_NOTICE : LOG_INFO, &about, "undocked: %s", fact.text ?: reason);
                 free((char *) fact.text);
+                docking_camera_left(d);
         }
         upload_pull_ended(d->current);
         d->worker = worker_free(d->worker);

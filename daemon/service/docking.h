@@ -25,6 +25,7 @@ typedef enum DockingOrder {
         DOCKING_ORDER_NONE,
         DOCKING_ORDER_OWNER,
         DOCKING_ORDER_CONFIRM,
+        DOCKING_ORDER_CHECKOUT,
 } DockingOrder;
 /* 0 when it is done and on record, else -errno and a sentence. Called once. */
 typedef void (*DockingOrderDone)(void *userdata, int result, const char *text);
@@ -194,6 +195,11 @@ void docking_twins(Docking *d, Docking *other, Camera *camera);
 /* Orders: -EBUSY, -EINVAL with a sentence; else `done` is called later. `by` says on whose word. */
 int docking_set_owner(Docking *d, const WorkerOwner *owner, const Operator *by, DockingOrderDone done, void *userdata,
                       const char **ret_why);
+/* The camera is for this officer: checks it once more, sets its clock and its owner as far as it can hold them, and points at it. */
+int docking_checkout(Docking *d, const WorkerOwner *officer, const Operator *by, DockingOrderDone done, void *userdata,
+                     const char **ret_why);
+/* The camera was checked: true when that was for an order, which goes on with it. */
+bool docking_order_checked(Docking *d);
 int docking_confirm(Docking *d, const Operator *by, DockingOrderDone done, void *userdata, const char **ret_why);
 int docking_order_new(Docking *d, DockingOrder kind, DockingOrderDone done, void *userdata, const char **ret_why);
 void docking_order_cancel(Docking *d);
@@ -202,6 +208,15 @@ void docking_order_done(Docking *d, DockingOrder kind, int result, const char *t
 void docking_order_begin(Docking *d);
 /* The session, or the docking, ended first. */
 void docking_order_abort(Docking *d, const char *text);
+
+/* Who has the camera (docking_issue.c): from the database; its return, into the batch; that it is on its way out of the bay. */
+int docking_load_issue(Manager *m, Camera *camera);
+int docking_brought_back(Docking *d, StoreBatch *batch);
+void docking_camera_left(Docking *d);
+/* Records a checkout for the officer, and, when that was written, the camera's owner. Then `then`. */
+int docking_record_checkout(Docking *d, const WorkerOwner *officer, const Operator *by, bool written, const char *text, DockingThen then);
+/* Its lamps say "take me" until it is taken, or that takes too long. */
+void docking_point_at_issued(Docking *d);
 
 /* Used by erase and format: asks the store for the clip's receipt, counting in erase_waits; and what to do when it is void. */
 int docking_confirm_receipt(Docking *d, Clip *clip, DockingThen then);

@@ -164,6 +164,8 @@ int camera_from_row(Manager *m, const CameraRow *row, Camera **ret) {
                 r = camera_set_health(*ret, row->findings_json, (HealthStanding){ health_codes_from_text(row->held_back),
                                                                                   health_codes_from_text(row->accepted) },
                                       row->held_back_reason);
+        if (r >= 0)
+                r = docking_load_issue(m, *ret);
         if (r < 0)
                 return r;
         if (row->ambiguous)
@@ -247,6 +249,8 @@ static void identity_known(void *userdata, WorkerResult result, const char *text
                 r = store_batch_add(batch, &fact);
         }
         if (r >= 0)
+                r = docking_brought_back(d, batch);
+        if (r >= 0)
                 r = docking_commit(d, TAKE_PTR(batch), NULL, identified);
         if (r < 0)
                 docking_trouble(d, r, "the camera cannot be recorded");
@@ -307,7 +311,8 @@ static void clock_recorded(Docking *d, Clip *clip, int result) {
         if (result < 0)
                 return docking_trouble(d, result, "the database cannot be written");
         d->checked = true;
-        docking_step_done(d);
+        if (!docking_order_checked(d))
+                docking_step_done(d);
 }
 
 static void record_clock(Docking *d, bool set, int64_t to_unix_sec, const char *why) {

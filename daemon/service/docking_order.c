@@ -78,12 +78,39 @@ static void owner_recorded(Docking *d, Clip *clip, int result) {
         docking_order_done(d, DOCKING_ORDER_OWNER, result, result < 0 ? "it is written to the camera, but could not be recorded" : NULL);
 }
 
+static void checkout_recorded(Docking *d, Clip *clip, int result) {
+        (void) clip;
+        if (!d || d->order.kind != DOCKING_ORDER_CHECKOUT)
+                return;
+        if (result >= 0) {
+                docking_point_at_issued(d);
+                roster_look(d->manager->roster);
+        } else
+                camera_set_issue(d->camera, NULL);
+        docking_order_done(d, DOCKING_ORDER_CHECKOUT, result, result < 0 ? store_last_refusal(d->manager->store) : NULL);
+        docking_kick(d);
+}
+
+static void record_checkout(Docking *d, bool written, const char *text) {
+        const Operator by = { .uid = d->order.uid, .name = d->order.name };
+        WorkerOwner officer = owner_of(d);
+        int r = docking_record_checkout(d, &officer, &by, written, text, checkout_recorded);
+
+        if (r < 0)
+                docking_order_done(d, DOCKING_ORDER_CHECKOUT, r, "the checkout cannot be recorded");
+}
+
 static void owner_written(void *userdata, WorkerResult result, const char *text) {
         Docking *d = userdata;
         WorkerOwner owner = owner_of(d);
         Fact fact = docking_fact(d, FACT_OWNER_SET, NULL);
         int r;
 
+        if (d->order.kind == DOCKING_ORDER_CHECKOUT &&
+            (result == WORKER_OK || result == WORKER_DENIED || result == WORKER_UNSUPPORTED)) {
+                record_checkout(d, result == WORKER_OK, result == WORKER_OK ? NULL : text);
+                return end_session(d);
+        }
         if (result == WORKER_DENIED || result == WORKER_UNSUPPORTED) {
                 docking_order_done(d, DOCKING_ORDER_OWNER, result == WORKER_DENIED ? -EACCES : -EOPNOTSUPP, text);
                 return end_session(d);
@@ -106,8 +133,25 @@ static void opened(void *userdata, WorkerResult result, const char *text) {
 
         if (result != WORKER_OK)
                 return docking_fault(d, result, text);
+        /* What its clock shows goes on record before it is set, and its battery is known as it is now. */
+        if (d->order.kind == DOCKING_ORDER_CHECKOUT)
+                return docking_check(d);
         if (worker_set_owner(d->worker, &owner, owner_written) < 0)
                 docking_trouble(d, -EIO, "the worker cannot be called");
+}
+
+bool docking_order_checked(Docking *d) {
+        WorkerOwner owner = owner_of(d);
+
+        if (d->order.kind != DOCKING_ORDER_CHECKOUT || !d->order.begun)
+                return false;
+        if (*camera_held_back(d->camera)) {
+                docking_order_done(d, DOCKING_ORDER_CHECKOUT, -EAGAIN,
+                                   "something serious was found out about the camera just now; check out once more, for another one");
+                end_session(d);
+        } else if (worker_set_owner(d->worker, &owner, owner_written) < 0)
+                docking_trouble(d, -EIO, "the worker cannot be called");
+        return true;
 }
 
 static const char *owner_obstacle(const Docking *d) {
@@ -120,15 +164,12 @@ static const char *owner_obstacle(const Docking *d) {
         return NULL;
 }
 
-int docking_set_owner(Docking *d, const WorkerOwner *owner, const Operator *by, DockingOrderDone done, void *userdata,
-                      const char **ret_why) {
+static int order_with_owner(Docking *d, DockingOrder kind, const WorkerOwner *owner, const Operator *by, DockingOrderDone done,
+                            void *userdata, const char **ret_why) {
         const char *const words[] = { owner->officer_id, owner->officer_name, owner->unit_id, owner->unit_name };
         int r;
 
-        *ret_why = owner_obstacle(d);
-        if (*ret_why)
-                return -EBUSY;
-        r = docking_order_new(d, DOCKING_ORDER_OWNER, done, userdata, ret_why);
+        r = docking_order_new(d, kind, done, userdata, ret_why);
         if (r < 0)
                 return r;
         d->order.uid = by->uid;
@@ -140,13 +181,41 @@ int docking_set_owner(Docking *d, const WorkerOwner *owner, const Operator *by, 
                 *ret_why = "out of memory";
                 return -ENOMEM;
         }
+        return 0;
+}
+
+int docking_set_owner(Docking *d, const WorkerOwner *owner, const Operator *by, DockingOrderDone done, void *userdata,
+                      const char **ret_why) {
+        int r;
+
+        *ret_why = owner_obstacle(d);
+        if (*ret_why)
+                return -EBUSY;
+        r = order_with_owner(d, DOCKING_ORDER_OWNER, owner, by, done, userdata, ret_why);
+        if (r < 0)
+                return r;
         docking_order_begin(d);
+        return 0;
+}
+
+int docking_checkout(Docking *d, const WorkerOwner *officer, const Operator *by, DockingOrderDone done, void *userdata,
+                     const char **ret_why) {
+        int r = order_with_owner(d, DOCKING_ORDER_CHECKOUT, officer, by, done, userdata, ret_why);
+
+        if (r < 0)
+                return r;
+        /* A storage that was let go of would be taken up again for nothing: it holds no owner. */
+        if (d->behind) {
+                d->order.begun = true;
+                record_checkout(d, false, "in its storage mode a camera holds neither clock nor owner");
+        } else
+                docking_order_begin(d);
         return 0;
 }
 
 /* A camera that has just become ready is still being let go. Failing to spawn ends the order by docking_order_abort(). */
 void docking_order_begin(Docking *d) {
-        if (d->order.kind != DOCKING_ORDER_OWNER || d->order.begun || d->busy || d->worker)
+        if ((d->order.kind != DOCKING_ORDER_OWNER && d->order.kind != DOCKING_ORDER_CHECKOUT) || d->order.begun || d->busy || d->worker)
                 return;
         d->order.begun = true;
         (void) docking_spawn(d, opened);

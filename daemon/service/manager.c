@@ -113,6 +113,10 @@ Notary *manager_notary(const Manager *m) {
         return m->notary;
 }
 
+Roster *manager_roster(Manager *m) {
+        return m->roster;
+}
+
 Bay *manager_first_bay(Manager *m) {
         return m->bays;
 }
@@ -365,6 +369,8 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         r = notary_new(m, &m->notary, error);
         if (r >= 0)
                 r = dock_status_new(m, &m->status);
+        if (r >= 0)
+                r = roster_new(m, &m->roster);
         if (r < 0)
                 return r;
         m->started = true;
@@ -418,6 +424,7 @@ Manager *manager_free(Manager *m) {
         m->import = import_free(m->import);
         m->uplink = uplink_free(m->uplink);
         m->status = dock_status_free(m->status);
+        m->roster = roster_free(m->roster);
         m->notary = notary_free(m->notary);
         for (size_t i = 0; i < CLIP_BUCKETS; i++)
                 while (m->clips[i])

@@ -23,6 +23,8 @@ typedef struct ManagerObserver {
         void (*camera_added)(void *userdata, Camera *camera);
         void (*camera_changed)(void *userdata, Camera *camera);
         void (*camera_removed)(void *userdata, Camera *camera);
+        /* It should be back by now: told once, when that is on record. */
+        void (*camera_overdue)(void *userdata, const IssueRow *issue);
 } ManagerObserver;
 
 /*
@@ -63,6 +65,10 @@ void manager_spool_status(const Manager *m, SpoolStatus *ret);
 /* Who signs the custody log. */
 typedef struct Notary Notary;
 Notary *manager_notary(const Manager *m);
+
+/* Who has which camera. */
+typedef struct Roster Roster;
+Roster *manager_roster(Manager *m);
 
 /* Bays in order of their number. */
 Bay *manager_first_bay(Manager *m);

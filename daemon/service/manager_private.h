@@ -13,6 +13,7 @@
 #include "service/import.h"
 #include "service/manager.h"
 #include "service/notary.h"
+#include "service/roster.h"
 #include "service/spool.h"
 #include "service/uplink.h"
 #include "store/chain_check.h"
@@ -56,6 +57,7 @@ struct Manager {
         char chain_text[512]; /* what is wrong with it; "" */
         Notary *notary;
         DockStatus *status;
+        Roster *roster;
 
         Bay *bays;
         Camera *cameras;

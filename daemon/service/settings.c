@@ -324,6 +324,14 @@ static int parse_health(Settings *s, const ConfLine *line, ConfError *error) {
         return conf_error(line, error, "unknown key");
 }
 
+static int parse_roster(Settings *s, const ConfLine *line, ConfError *error) {
+        if (text_equal(line->key, "due_after"))
+                return conf_span(line, 0, 365 * 24 * 3600 * USEC_PER_SEC, &s->due_after_usec, error);
+        if (text_equal(line->key, "take_within"))
+                return conf_span(line, USEC_PER_SEC, 24 * 3600 * USEC_PER_SEC, &s->take_within_usec, error);
+        return conf_error(line, error, "unknown key");
+}
+
 static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
         Settings *s = userdata;
 
@@ -337,6 +345,8 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
                 return line->key ? parse_policy(s, line, error) : 0;
         if (text_equal(line->section, "custody"))
                 return line->key ? parse_custody(s, line, error) : 0;
+        if (text_equal(line->section, "roster"))
+                return line->key ? parse_roster(s, line, error) : 0;
         if (text_equal(line->section, "health"))
                 return line->key ? parse_health(s, line, error) : 0;
         if (text_equal(line->section, "timeouts"))
@@ -494,6 +504,8 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
                 .battery_wear_percent = 30,
                 .weak_dockings = 3,
         };
+        s->due_after_usec = 14 * 3600 * USEC_PER_SEC;
+        s->take_within_usec = 600 * USEC_PER_SEC;
         s->call_usec = 60 * USEC_PER_SEC;
         s->stall_usec = 15 * USEC_PER_SEC;
         s->min_rate = 16 * KIB;

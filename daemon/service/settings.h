@@ -56,6 +56,9 @@ typedef struct Settings {
         bool set_clock;
         unsigned uploads; /* at once */
         uint64_t store_within_usec; /* footage that waits longer goes to the store before other */
+        /* [roster] */
+        uint64_t due_after_usec;   /* a camera should be back so long after it was taken; 0: nobody waits for it */
+        uint64_t take_within_usec; /* a camera that was checked out is kept for its officer so long */
         /* [health] */
         HealthLimits health;
         char *firmware; /* "MODEL:VERSION …": what the fleet's cameras should have; NULL: nothing is said */

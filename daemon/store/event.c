@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "store/writer.h"
 
@@ -227,8 +228,41 @@ static void put_health(Builder *b, const Fact *f) {
                 put(b, "findings", findings);
 }
 
+/* Of a roster the digest of its JSON: who is in it is no evidence, and people leave. */
+static void put_roster(Builder *b, const Fact *f) {
+        const char *text = f->issue.roster_json ? f->issue.roster_json : "[]";
+        Digest digest;
+
+        if (digest_of(text, strlen(text), &digest) < 0)
+                b->r = -ENOMEM;
+        else
+                put_digest(b, "roster_sha256", &digest);
+        put_id(b, "roster_number", f->issue.roster_seq);
+}
+
+static void put_issue(Builder *b, const Fact *f) {
+        if (f->kind == FACT_ROSTER)
+                return put_roster(b, f);
+        put_owner(b, &f->issue.owner);
+        if (f->kind == FACT_ASSIGNED)
+                put_text(b, "assigned", f->issue.serial);
+        if (f->kind == FACT_TAKEN && f->issue.due_usec > 0)
+                put_int(b, "due_usec", f->issue.due_usec);
+        if (f->kind == FACT_BROUGHT_BACK)
+                put_int(b, "late_usec", f->issue.late_usec);
+}
+
 static void put_own_members(Builder *b, const Fact *f) {
         switch (f->kind) {
+        case FACT_ROSTER:
+        case FACT_ASSIGNED:
+        case FACT_CHECKED_OUT:
+        case FACT_CHECKOUT_ENDED:
+        case FACT_TAKEN:
+        case FACT_OVERDUE:
+        case FACT_BROUGHT_BACK:
+                put_issue(b, f);
+                break;
         case FACT_HEALTH:
         case FACT_HELD_BACK:
         case FACT_LET_GO:

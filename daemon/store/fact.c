@@ -69,6 +69,13 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_HEALTH] = "health",
         [FACT_HELD_BACK] = "held-back",
         [FACT_LET_GO] = "let-go",
+        [FACT_ROSTER] = "roster",
+        [FACT_ASSIGNED] = "assigned",
+        [FACT_CHECKED_OUT] = "checked-out",
+        [FACT_CHECKOUT_ENDED] = "checkout-ended",
+        [FACT_TAKEN] = "taken",
+        [FACT_OVERDUE] = "overdue",
+        [FACT_BROUGHT_BACK] = "brought-back",
 };
 
 const char *fact_kind_to_string(FactKind kind) {
@@ -200,6 +207,17 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 ret[n++] = &f->health.findings_json;
                 ret[n++] = &f->health.held_back;
                 ret[n++] = &f->health.accepted;
+                break;
+        case FACT_ROSTER:
+        case FACT_ASSIGNED:
+        case FACT_CHECKED_OUT:
+        case FACT_CHECKOUT_ENDED:
+        case FACT_TAKEN:
+        case FACT_OVERDUE:
+        case FACT_BROUGHT_BACK:
+                ret[n++] = &f->issue.roster_json;
+                ret[n++] = &f->issue.serial;
+                n += owner_strings(&f->issue.owner, ret + n);
                 break;
         default:
                 break;
@@ -337,7 +355,8 @@ int fact_copy(const Fact *f, Fact *ret) {
         n = fact_strings(&copy, strings);
         for (i = 0; i < n && r >= 0; i++) {
                 bool large = (holds_descriptors(f) && strings[i] == &copy.usb.descriptors_hex) ||
-                             (f->kind == FACT_SETTINGS && strings[i] == &copy.text);
+                             (f->kind == FACT_SETTINGS && strings[i] == &copy.text) ||
+                             (f->kind == FACT_ROSTER && strings[i] == &copy.issue.roster_json);
                 size_t max = large ? FACT_DESCRIPTORS_MAX : FACT_TEXT_MAX;
                 const char *s = *strings[i];
 

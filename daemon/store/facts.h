@@ -81,6 +81,13 @@ typedef enum FactKind {
         FACT_HEALTH,            /* what was found out about a camera is not what was found before */
         FACT_HELD_BACK,         /* a camera is not to be issued, for these findings; text: in words */
         FACT_LET_GO,            /* … it may be again; by an operator in spite of them, or because they are gone; text: why */
+        FACT_ROSTER,            /* the officers, and who has a camera of their own, are these from now on; text: where they are from */
+        FACT_ASSIGNED,          /* an officer has this camera, or the pool's, from now on */
+        FACT_CHECKED_OUT,       /* a camera in a bay is for this officer; text: what could not be written into it */
+        FACT_CHECKOUT_ENDED,    /* … and was not taken; text: why */
+        FACT_TAKEN,             /* it left its bay, issued to this officer; text: when that is not certain */
+        FACT_OVERDUE,           /* it should be back by now */
+        FACT_BROUGHT_BACK,      /* it is in a bay again */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
 } FactKind;
@@ -139,6 +146,14 @@ typedef struct Fact {
         const char *operator_name; /* NULL when this machine knows none */
 
         union {
+                struct {
+                        const char *roster_json; /* ROSTER: base/roster.h, canonical */
+                        uint64_t roster_seq;     /* ROSTER: the number of the fleet's, 0: of this dock's own */
+                        FactOwner owner;         /* officer; ASSIGNED: its id alone */
+                        const char *serial;      /* ASSIGNED: of the camera, "" for the pool's */
+                        int64_t due_usec;        /* TAKEN: when it should be back, wall; 0: at no time */
+                        int64_t late_usec;       /* BROUGHT_BACK */
+                } issue; /* ROSTER, ASSIGNED, CHECKED_OUT … BROUGHT_BACK */
                 struct {
                         const char *serial, *manufacturer, *model, *firmware, *storage_id, *model_id;
                         bool ambiguous; /* two devices showed this serial at once: nothing is ever resumed for it */

@@ -280,6 +280,34 @@ static const char step_12[] =
         "ALTER TABLE cameras ADD COLUMN held_back_reason TEXT NOT NULL DEFAULT '';"
         "ALTER TABLE cameras ADD COLUMN clock_set_usec INTEGER NOT NULL DEFAULT 0;"; /* wall, by a dock's clock that was known right */
 
+/* The roster, and who has which camera. An issue's id is the sequence number of the event by which it began. */
+static const char step_13[] =
+        "CREATE TABLE officers ("
+        " id TEXT PRIMARY KEY,"
+        " name TEXT NOT NULL, unit_id TEXT NOT NULL, unit_name TEXT NOT NULL,"
+        " badge TEXT NOT NULL,"
+        " serial TEXT NOT NULL) WITHOUT ROWID;" /* of their own camera, "" for the pool's */
+        "CREATE UNIQUE INDEX officers_of_badge ON officers (badge) WHERE badge <> '';"
+        "CREATE UNIQUE INDEX officers_of_camera ON officers (serial) WHERE serial <> '';"
+        "CREATE TABLE roster ("
+        " id INTEGER PRIMARY KEY CHECK (id = 1),"
+        " seq INTEGER NOT NULL," /* of the fleet's roster, 0: of the dock's own */
+        " source TEXT NOT NULL, since_usec INTEGER NOT NULL);"
+        "CREATE TABLE issues ("
+        " id INTEGER PRIMARY KEY,"
+        " camera_id INTEGER NOT NULL REFERENCES cameras (id),"
+        " officer_id TEXT NOT NULL, officer_name TEXT NOT NULL, unit_id TEXT NOT NULL, unit_name TEXT NOT NULL,"
+        " ordered_usec INTEGER NOT NULL DEFAULT 0," /* 0: taken without an order */
+        " taken_usec INTEGER NOT NULL DEFAULT 0,"   /* 0: still in its bay */
+        " due_usec INTEGER NOT NULL DEFAULT 0,"
+        " overdue INTEGER NOT NULL DEFAULT 0 CHECK (overdue IN (0, 1)),"
+        " ended_usec INTEGER NOT NULL DEFAULT 0);"
+        "CREATE UNIQUE INDEX issues_open ON issues (camera_id) WHERE ended_usec = 0;"
+        "CREATE INDEX issues_of_camera ON issues (camera_id, id);"
+        /* A camera that faults before it says who it is, is known by what its docking came to. */
+        "DROP INDEX faults_of_camera;"
+        "CREATE INDEX faults_of_docking ON faults (docking_id);";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -293,6 +321,7 @@ static const SchemaStep schema_steps[] = {
         { 10, step_10 },
         { 11, step_11 },
         { 12, step_12 },
+        { 13, step_13 },
 };
 
 int schema_version(void) {

@@ -130,6 +130,44 @@ typedef struct UnstoredRow {
 } UnstoredRow;
 int store_unstored(Store *s, uint64_t camera_id, UnstoredRow *ret);
 
+/* An officer of the roster. */
+typedef struct OfficerRow {
+        char *id, *name, *unit_id, *unit_name, *badge;
+        char *serial; /* of their own camera, "" for the pool's */
+} OfficerRow;
+OfficerRow *officer_row_free(OfficerRow *o);
+DEFINE_CLEANUP(OfficerRow, officer_row_free);
+void officer_rows_free(OfficerRow **rows, size_t n);
+/* By id or by badge; -ENOENT. */
+int store_officer(Store *s, const char *id_or_badge, OfficerRow **ret);
+/* Whose own camera it is; -ENOENT. */
+int store_officer_of_camera(Store *s, const char *serial, OfficerRow **ret);
+/* In order of their ids, id > after (""), at most `max`. */
+int store_officers(Store *s, const char *after_id, size_t max, OfficerRow ***ret, size_t *ret_n);
+
+/* 1 when there is a roster, with the number of the fleet's (0: the dock's own); 0, or negative. */
+int store_roster(Store *s, uint64_t *ret_seq);
+
+/* A camera that somebody has, or had. */
+typedef struct IssueRow {
+        uint64_t id, camera_id;
+        char *serial; /* of the camera */
+        char *officer_id, *officer_name, *unit_id, *unit_name; /* "": taken by nobody known */
+        int64_t ordered_usec, taken_usec, due_usec, ended_usec; /* wall; 0: not (yet) */
+        bool overdue; /* that was told */
+} IssueRow;
+IssueRow *issue_row_free(IssueRow *i);
+DEFINE_CLEANUP(IssueRow, issue_row_free);
+void issue_rows_free(IssueRow **rows, size_t n);
+/* Of that camera the open one; -ENOENT. */
+int store_issue_open(Store *s, uint64_t camera_id, IssueRow **ret);
+/* All that are open, id > after, at most `max`. */
+int store_issues_open(Store *s, uint64_t after_id, size_t max, IssueRow ***ret, size_t *ret_n);
+/* The newest `max`, open or over, id < before (0: from the newest); camera_id 0: of any. */
+int store_issues(Store *s, uint64_t camera_id, uint64_t before_id, size_t max, IssueRow ***ret, size_t *ret_n);
+/* How often it was issued since then, and when last (0: never). */
+int store_issue_count(Store *s, uint64_t camera_id, int64_t since_usec, uint64_t *ret_n, int64_t *ret_last_usec);
+
 /* The camera that was sent into its storage mode at a bay and has not left nor gone back since. */
 typedef struct SwitchRow {
         uint64_t camera_id, docking_id;

@@ -159,6 +159,14 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_HOLD_SET:
         case FACT_HOLD_RELEASED:
                 return hold_apply(w, f);
+        case FACT_ROSTER:
+        case FACT_ASSIGNED:
+        case FACT_CHECKED_OUT:
+        case FACT_CHECKOUT_ENDED:
+        case FACT_TAKEN:
+        case FACT_OVERDUE:
+        case FACT_BROUGHT_BACK:
+                return issue_apply(w, f);
         case FACT_HEALTH:
         case FACT_HELD_BACK:
         case FACT_LET_GO:

@@ -438,6 +438,15 @@ def test_owner_is_written_only_to_a_camera_that_is_ready(sim, dock):
     assert event["officer_id"] == "P-7" and event["unit_name"] == "Night" and event["operator_uid"] == 0, event
     d.wait(lambda: d.properties(f"{rack.ROOT}/camera/SN_2dc", "Camera").get("OfficerName") == "A. Officer", "the new owner to be shown")
     d.wait_state(1, "ready")
+    # A checkout writes it, too.
+    with open(d.path("roster.csv"), "w", encoding="utf-8") as f:
+        f.write("id,name,unit_id,unit_name\nP-8,B. Officer,U-1,Night\n")
+    assert ctl("roster", "import", d.path("roster.csv")).returncode == 0
+    said = ctl("checkout", "P-8")
+    assert said.returncode == 0 and "camera SN-c" in said.stdout, said
+    assert [e["officer_id"] for e in d.events("owner-set")] == ["P-7", "P-8"]
+    [out] = d.events("checked-out")
+    assert out["officer_name"] == "B. Officer" and "reason" not in out, out
 
 
 rack.run([test for name, test in list(globals().items()) if name.startswith("test_")])

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The methods of org.berth.Dock1.Manager about officers and their cameras, and the signal that one should be back by now. */
+
+#include <errno.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/log.h"
+#include "base/roster.h"
+#include "base/text.h"
+#include "bus/bus_private.h"
+#include "bus/caller.h"
+#include "bus/manager_methods.h"
+#include "service/roster.h"
+
+#define ROWS_DEFAULT 100u
+#define ROWS_MAX 500u
+#define SOURCE_MAX_BYTES 1000u
+
+static Manager *manager_of(void *userdata) {
+        return (*(Bus **) userdata)->manager;
+}
+
+static size_t rows_wanted(uint32_t max) {
+        return max == 0 ? ROWS_DEFAULT : MIN2(max, ROWS_MAX);
+}
+
+static int unreadable(sd_bus_error *ret_error, int r) {
+        return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The dock's database could not be read: %s.", strerror(-r));
+}
+
+static int given(sd_bus_message *m, int r, sd_bus_error *ret_error) {
+        if (r >= 0)
+                return 1;
+        sd_bus_message_unref(m);
+        return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The order could not be given: %s.", strerror(-r));
+}
+
+static bool is_word(const char *s) {
+        return strlen(s) <= ROSTER_WORD_MAX && text_is_printable(s);
+}
+
+static int check_word(const char *name, const char *s, sd_bus_error *ret_error) {
+        if (is_word(s))
+                return 0;
+        return sd_bus_error_setf(ret_error, BUS_E_INVALID_ARGUMENT, "%s: it is printable and at most %u bytes long.", name,
+                                 ROSTER_WORD_MAX);
+}
+
+/* ---- The roster ---------------------------------------------------------------------------------------------------- */
+
+static int put(json_t *officer, const char *key, const char *value) {
+        return *value ? json_object_set_new(officer, key, json_string(value)) : 0;
+}
+
+/* a(ssssss) into JSON. */
+static int read_officers(sd_bus_message *m, json_t *roster) {
+        const char *id, *name, *unit_id, *unit_name, *badge, *serial;
+        int r = sd_bus_message_enter_container(m, 'a', "(ssssss)");
+
+        while (r >= 0 && (r = sd_bus_message_read(m, "(ssssss)", &id, &name, &unit_id, &unit_name, &badge, &serial)) > 0) {
+                json_t *o = json_object();
+
+                if (!o || put(o, "id", id) < 0 || put(o, "name", name) < 0 || put(o, "unit_id", unit_id) < 0 ||
+                    put(o, "unit_name", unit_name) < 0 || put(o, "badge", badge) < 0 || put(o, "camera", serial) < 0 ||
+                    json_array_append(roster, o) < 0)
+                        r = -ENOMEM;
+                json_decref(o);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_roster(sd_bus_message *m, const char **ret_source, json_t *roster, sd_bus_error *ret_error) {
+        ConfError error = { 0 };
+        int r;
+
+        r = sd_bus_message_read(m, "s", ret_source);
+        if (r >= 0)
+                r = read_officers(m, roster);
+        if (r < 0)
+                return r;
+        if (strlen(*ret_source) > SOURCE_MAX_BYTES || !text_is_printable(*ret_source))
+                return sd_bus_error_set(ret_error, BUS_E_INVALID_ARGUMENT, "source: it is printable and shorter.");
+        r = roster_check(roster, &error);
+        return r < 0 ? sd_bus_error_setf(ret_error, BUS_E_INVALID_ARGUMENT, "officers: %s.", error.text[0] ? error.text : strerror(-r)) : 0;
+}
+
+int manager_bus_import_roster(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        json_t *roster = json_array();
+        const char *source;
+        Operator by;
+        Caller caller;
+        int r;
+
+        r = roster ? read_roster(m, &source, roster, ret_error) : -ENOMEM;
+        if (r >= 0)
+                r = caller_admin(m, &caller, ret_error);
+        if (r >= 0) {
+                by = caller_operator(&caller);
+                r = given(m, roster_import(manager_roster(manager_of(userdata)), roster, source, &by, caller_answer, sd_bus_message_ref(m)),
+                          ret_error);
+        }
+        json_decref(roster);
+        return r;
+}
+
+int manager_bus_assign(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const char *officer, *serial;
+        Operator by;
+        Caller caller;
+        int r;
+
+        r = sd_bus_message_read(m, "ss", &officer, &serial);
+        if (r < 0)
+                return r;
+        if ((r = check_word("officer", officer, ret_error)) < 0 || (r = check_word("serial", serial, ret_error)) < 0 ||
+            (r = caller_admin(m, &caller, ret_error)) < 0)
+                return r;
+        by = caller_operator(&caller);
+        return given(m, roster_assign(manager_roster(manager_of(userdata)), officer, serial, &by, caller_answer, sd_bus_message_ref(m)),
+                     ret_error);
+}
+
+static int append_text(sd_bus_message *m, const char *key, const char *text) {
+        return text && *text ? sd_bus_message_append(m, "{sv}", key, "s", text) : 0;
+}
+
+static int append_officer(sd_bus_message *m, const OfficerRow *o) {
+        int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+        if (r < 0 || (r = append_text(m, "Id", o->id)) < 0 || (r = append_text(m, "Name", o->name)) < 0 ||
+            (r = append_text(m, "UnitId", o->unit_id)) < 0 || (r = append_text(m, "UnitName", o->unit_name)) < 0 ||
+            (r = append_text(m, "Badge", o->badge)) < 0 || (r = append_text(m, "Serial", o->serial)) < 0)
+                return r;
+        return sd_bus_message_close_container(m);
+}
+
+int manager_bus_list_officers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        OfficerRow **rows = NULL;
+        const char *after;
+        uint64_t seq = 0;
+        uint32_t max;
+        size_t n = 0;
+        int r;
+
+        r = sd_bus_message_read(m, "su", &after, &max);
+        if (r < 0)
+                return r;
+        r = store_roster(manager_store(manager_of(userdata)), &seq);
+        if (r >= 0)
+                r = store_officers(manager_store(manager_of(userdata)), after, rows_wanted(max), &rows, &n);
+        if (r < 0)
+                return unreadable(ret_error, r);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "t", seq);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = append_officer(reply, rows[i]);
+        officer_rows_free(rows, n);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+/* ---- Checkout ------------------------------------------------------------------------------------------------------ */
+
+static void checked_out(void *userdata, int result, const char *text, const char *serial, unsigned bay) {
+        sd_bus_message *m = userdata;
+
+        if (result < 0)
+                (void) sd_bus_reply_method_errorf(m, BUS_E_FAILED, "Nothing is checked out: %s.", text && *text ? text : strerror(-result));
+        else
+                (void) sd_bus_reply_method_return(m, "su", serial, (uint32_t) bay);
+        sd_bus_message_unref(m);
+}
+
+int manager_bus_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const char *officer, *why = NULL;
+        Operator by;
+        Caller caller;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &officer);
+        if (r < 0)
+                return r;
+        if ((r = check_word("officer", officer, ret_error)) < 0 || (r = caller_admin(m, &caller, ret_error)) < 0)
+                return r;
+        by = caller_operator(&caller);
+        r = roster_checkout(manager_roster(manager_of(userdata)), officer, &by, checked_out, sd_bus_message_ref(m), &why);
+        if (r >= 0)
+                return 1;
+        sd_bus_message_unref(m);
+        return sd_bus_error_setf(ret_error, r == -ENOENT ? BUS_E_NO_SUCH_OFFICER : r == -EAGAIN ? BUS_E_NO_CAMERA : BUS_E_BUSY,
+                                 "Nothing is checked out for '%s': %s.", officer, why);
+}
+
+int manager_bus_cancel_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const char *serial;
+        Operator by;
+        Caller caller;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &serial);
+        if (r < 0 || (r = caller_admin(m, &caller, ret_error)) < 0)
+                return r;
+        by = caller_operator(&caller);
+        r = roster_cancel(manager_roster(manager_of(userdata)), serial, &by, caller_answer, sd_bus_message_ref(m));
+        if (r != -ENODEV)
+                return given(m, r, ret_error);
+        sd_bus_message_unref(m);
+        return sd_bus_error_set(ret_error, BUS_E_FAILED, "No camera of this serial waits in a bay for its officer.");
+}
+
+/* ---- Who has which ------------------------------------------------------------------------------------------------- */
+
+static int append_issue(sd_bus_message *m, const IssueRow *i) {
+        int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}", "Id", "t", i->id, "Serial", "s", i->serial, "Overdue", "b", (int) i->overdue);
+        if (r < 0 || (r = append_text(m, "OfficerId", i->officer_id)) < 0 || (r = append_text(m, "OfficerName", i->officer_name)) < 0 ||
+            (r = append_text(m, "UnitId", i->unit_id)) < 0 || (r = append_text(m, "UnitName", i->unit_name)) < 0 ||
+            (i->ordered_usec > 0 && (r = sd_bus_message_append(m, "{sv}", "OrderedUsec", "x", i->ordered_usec)) < 0) ||
+            (i->taken_usec > 0 && (r = sd_bus_message_append(m, "{sv}", "TakenUsec", "x", i->taken_usec)) < 0) ||
+            (i->due_usec > 0 && (r = sd_bus_message_append(m, "{sv}", "DueUsec", "x", i->due_usec)) < 0) ||
+            (i->ended_usec > 0 && (r = sd_bus_message_append(m, "{sv}", "EndedUsec", "x", i->ended_usec)) < 0))
+                return r;
+        return sd_bus_message_close_container(m);
+}
+
+int manager_bus_list_issues(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Store *store = manager_store(manager_of(userdata));
+        IssueRow **rows = NULL;
+        uint64_t from;
+        int open, r;
+        uint32_t max;
+        size_t n = 0;
+
+        r = sd_bus_message_read(m, "btu", &open, &from, &max);
+        if (r < 0)
+                return r;
+        if (from > INT64_MAX)
+                return sd_bus_error_set(ret_error, BUS_E_INVALID_ARGUMENT, "from_id: it is larger than any.");
+        r = open ? store_issues_open(store, from, rows_wanted(max), &rows, &n) : store_issues(store, 0, from, rows_wanted(max), &rows, &n);
+        if (r < 0)
+                return unreadable(ret_error, r);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = append_issue(reply, rows[i]);
+        issue_rows_free(rows, n);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+void manager_bus_camera_overdue(Bus *b, const IssueRow *i) {
+        int r;
+
+        if (!b->bus)
+                return;
+        r = sd_bus_emit_signal(b->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "CameraOverdue", "sssx", i->serial, i->officer_id, i->officer_name,
+                               i->due_usec);
+        if (r < 0)
+                log_debug(NULL, "That camera %s should be back cannot be announced: %s", i->serial, strerror(-r));
+}

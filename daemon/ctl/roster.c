@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* `berthctl roster`, `assign`, `checkout`: officers and their cameras. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/roster.h"
+#include "base/text.h"
+#include "ctl/bus_client.h"
+#include "ctl/json_out.h"
+#include "ctl/property.h"
+#include "ctl/table.h"
+
+#define ROWS_A_PAGE 500u
+#define FILE_MAX (1024u * 1024u)
+/* The camera answers to that; the daemon's own deadlines are shorter. */
+#define CHECKOUT_TIMEOUT_USEC (180 * USEC_PER_SEC)
+
+/* ---- Lists --------------------------------------------------------------------------------------------------------- */
+
+typedef struct ListedOfficer {
+        char *id, *name, *unit_id, *unit_name, *badge, *serial;
+} ListedOfficer;
+
+static const Property officer_properties[] = {
+        PROPERTY(ListedOfficer, "Id", "id", STRING, id),
+        PROPERTY(ListedOfficer, "Name", "name", STRING, name),
+        PROPERTY(ListedOfficer, "UnitId", "unit_id", STRING, unit_id),
+        PROPERTY(ListedOfficer, "UnitName", "unit_name", STRING, unit_name),
+        PROPERTY(ListedOfficer, "Badge", "badge", STRING, badge),
+        PROPERTY(ListedOfficer, "Serial", "serial", MAYBE, serial),
+};
+
+static const Column officer_columns[] = {
+        { .title = "OFFICER", .min_width = 6 },
+        { .title = "NAME", .min_width = 8 },
+        { .title = "UNIT", .min_width = 6, .drop_rank = 1 },
+        { .title = "BADGE", .min_width = 6, .drop_rank = 2 },
+        { .title = "CAMERA", .min_width = 8, .keep_end = true },
+};
+
+static void add_officer(Table *table, const void *entry) {
+        const ListedOfficer *o = entry;
+        table_row(table);
+        table_cell(table, STYLE_PLAIN, o->id);
+        table_cell(table, STYLE_PLAIN, o->name);
+        table_cell(table, STYLE_PLAIN, *o->unit_name ? o->unit_name : o->unit_id);
+        table_cell(table, STYLE_PLAIN, o->badge);
+        table_cell(table, STYLE_PLAIN, o->serial ? o->serial : "pool");
+}
+
+typedef struct ListedIssue {
+        uint64_t id;
+        char *serial, *officer_id, *officer_name, *unit_id, *unit_name;
+        int64_t ordered_usec, taken_usec, due_usec, ended_usec;
+        bool overdue;
+} ListedIssue;
+
+static const Property issue_properties[] = {
+        PROPERTY(ListedIssue, "Id", "id", UINT64, id),
+        PROPERTY(ListedIssue, "Serial", "serial", STRING, serial),
+        PROPERTY(ListedIssue, "OfficerId", "officer_id", MAYBE, officer_id),
+        PROPERTY(ListedIssue, "OfficerName", "officer_name", MAYBE, officer_name),
+        PROPERTY(ListedIssue, "UnitId", "unit_id", MAYBE, unit_id),
+        PROPERTY(ListedIssue, "UnitName", "unit_name", MAYBE, unit_name),
+        PROPERTY(ListedIssue, "OrderedUsec", "ordered_usec", TIME, ordered_usec),
+        PROPERTY(ListedIssue, "TakenUsec", "taken_usec", TIME, taken_usec),
+        PROPERTY(ListedIssue, "DueUsec", "due_usec", TIME, due_usec),
+        PROPERTY(ListedIssue, "EndedUsec", "ended_usec", TIME, ended_usec),
+        PROPERTY(ListedIssue, "Overdue", "overdue", BOOL, overdue),
+};
+
+static const Column issue_columns[] = {
+        { .title = "CAMERA", .min_width = 8, .keep_end = true },
+        { .title = "OFFICER", .min_width = 8 },
+        { .title = "TAKEN" },
+        { .title = "DUE", .drop_rank = 1 },
+        { .title = "BACK" },
+        { .title = "LATE", .right = true },
+};
+
+static void add_time(Table *table, int64_t usec, const char *none) {
+        char text[UTC_TEXT_SIZE];
+        if (usec != PROPERTY_TIME_UNKNOWN)
+                table_cellf(table, STYLE_PLAIN, "%.10s %.5s", utc_text(usec, text), text + 11);
+        else
+                table_cell(table, STYLE_PLAIN, none);
+}
+
+static void add_issue(Table *table, const void *entry) {
+        const ListedIssue *i = entry;
+        int64_t end = i->ended_usec != PROPERTY_TIME_UNKNOWN ? i->ended_usec : clock_wall_usec(), late = 0;
+        bool taken = i->taken_usec != PROPERTY_TIME_UNKNOWN;
+        table_row(table);
+        table_cell(table, STYLE_PLAIN, i->serial);
+        table_cell(table, STYLE_PLAIN, i->officer_name ? i->officer_name : i->officer_id ? i->officer_id : "nobody known");
+        add_time(table, i->taken_usec, i->ended_usec == PROPERTY_TIME_UNKNOWN ? "waits in its bay" : "not taken");
+        add_time(table, i->due_usec, "");
+        add_time(table, taken ? i->ended_usec : PROPERTY_TIME_UNKNOWN, taken ? "not yet" : "");
+        if (taken && i->due_usec != PROPERTY_TIME_UNKNOWN && end > i->due_usec)
+                late = (end - i->due_usec) / (60 * (int64_t) USEC_PER_SEC);
+        if (late > 0)
+                table_cellf(table, STYLE_BAD, "%lld:%02lld", (long long) (late / 60), (long long) (late % 60));
+        else
+                table_cell(table, STYLE_PLAIN, "");
+}
+
+/* How one kind of entry is read and shown. */
+typedef struct Listing {
+        const Property *properties;
+        size_t n_properties, size;
+        void (*add)(Table *table, const void *entry);
+} Listing;
+
+static int take_entry(const Listing *l, sd_bus_message *reply, Table *table, json_t *array, void *entry) {
+        int r = properties_init(l->properties, l->n_properties, entry);
+        if (r >= 0)
+                r = properties_read(l->properties, l->n_properties, entry, reply);
+        if (r >= 0 && array) {
+                json_t *object = json_object();
+                if (!object || properties_to_json(l->properties, l->n_properties, entry, object) < 0 ||
+                    json_array_append(array, object) < 0)
+                        r = -ENOMEM;
+                json_decref(object);
+        } else if (r >= 0)
+                l->add(table, entry);
+        return r;
+}
+
+/* Entries into the table, or into the array; the last one's id (a number or a word) is the one to go on from. */
+static int take_page(const Listing *l, sd_bus_message *reply, Table *table, json_t *array, size_t *ret_n, uint64_t *ret_id,
+                     char **ret_word) {
+        _cleanup_(freep) void *entry = calloc(1, l->size);
+        size_t n = 0;
+        int r = entry ? sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "a{sv}") : -ENOMEM;
+        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0) {
+                memset(entry, 0, l->size);
+                r = take_entry(l, reply, table, array, entry);
+                if (ret_id)
+                        *ret_id = ((ListedIssue *) entry)->id;
+                if (ret_word && r >= 0) {
+                        free(*ret_word);
+                        *ret_word = strdup(((ListedOfficer *) entry)->id);
+                        r = *ret_word ? r : -ENOMEM;
+                }
+                properties_clear(l->properties, l->n_properties, entry);
+                n++;
+        }
+        *ret_n = n;
+        return r < 0 ? r : 0;
+}
+
+static int list_officers(const Options *options, sd_bus *bus) {
+        static const Listing listing = { officer_properties, ELEMENTSOF(officer_properties), sizeof(ListedOfficer), add_officer };
+        _cleanup_(table_freep) Table *table = NULL;
+        _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
+        _cleanup_(freep) char *last = strdup("");
+        uint64_t number = 0;
+        size_t n, all = 0;
+        int r = table_new(officer_columns, ELEMENTSOF(officer_columns), &table);
+        if (r < 0 || !last || (options->json && !array))
+                return bus_client_report(NULL, -ENOMEM);
+        do {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+                int exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListOfficers", &reply, "su", last, ROWS_A_PAGE);
+                if (exit_code != CTL_OK)
+                        return exit_code;
+                r = sd_bus_message_read(reply, "t", &number);
+                if (r >= 0)
+                        r = take_page(&listing, reply, table, array, &n, NULL, &last);
+                if (r < 0)
+                        return bus_client_report(NULL, r);
+                all += n;
+        } while (n == ROWS_A_PAGE);
+        if (options->json)
+                return json_out(json_pack("{s:s, s:I, s:O}", "schema", JSON_SCHEMA("roster"), "number", (json_int_t) number, "officers",
+                                          array), false);
+        if (all == 0) {
+                puts("The roster is empty; 'berthctl roster import FILE.csv' fills it.");
+                return CTL_OK;
+        }
+        return table_print(table);
+}
+
+static int list_issues(const Options *options, sd_bus *bus) {
+        static const Listing listing = { issue_properties, ELEMENTSOF(issue_properties), sizeof(ListedIssue), add_issue };
+        _cleanup_(table_freep) Table *table = NULL;
+        _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        uint64_t last = 0;
+        size_t n = 0;
+        int r = table_new(issue_columns, ELEMENTSOF(issue_columns), &table);
+        if (r < 0 || (options->json && !array))
+                return bus_client_report(NULL, -ENOMEM);
+        int exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListIssues", &reply, "btu", 0, options->before,
+                                        (uint32_t) (options->max_given ? options->max : 0));
+        if (exit_code != CTL_OK)
+                return exit_code;
+        r = take_page(&listing, reply, table, array, &n, &last, NULL);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        if (options->json)
+                return json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("issues"), "issues", array), false);
+        if (n == 0) {
+                puts("No camera was ever issued.");
+                return CTL_OK;
+        }
+        return table_print(table);
+}
+
+/* ---- Orders -------------------------------------------------------------------------------------------------------- */
+
+static int append_officers(sd_bus_message *call, const json_t *roster) {
+        int r = sd_bus_message_open_container(call, 'a', "(ssssss)");
+        for (size_t i = 0; i < json_array_size(roster) && r >= 0; i++) {
+                Officer o = roster_officer(roster, i);
+                r = sd_bus_message_append(call, "(ssssss)", o.id, o.name, o.unit_id, o.unit_name, o.badge, o.serial);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(call);
+}
+
+static int send_roster(const Options *options, const char *source, const json_t *roster) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        int r = bus_client_message(bus, DOCK_MANAGER_INTERFACE, "ImportRoster", &call);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(call, false);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", source);
+        if (r >= 0)
+                r = append_officers(call, roster);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        r = sd_bus_call(bus, call, 0, &error, NULL);
+        if (r < 0)
+                return bus_client_report(&error, r);
+        printf("%zu officers\n", json_array_size(roster));
+        return CTL_OK;
+}
+
+static int import(const Options *options, const char *path) {
+        _cleanup_(json_decrefp) json_t *roster = NULL;
+        _cleanup_(freep) char *text = NULL;
+        const char *slash = strrchr(path, '/');
+        ConfError error = { 0 };
+        size_t size = 0;
+        int r = fd_read_file(AT_FDCWD, path, FILE_MAX, &text, &size);
+        if (r < 0)
+                return ctl_fail(CTL_FAILURE, "%s cannot be read: %s", path, strerror(-r));
+        r = roster_from_csv(path, text, size, &roster, &error);
+        if (r < 0)
+                return ctl_fail(CTL_FAILURE, "%s", error.text[0] ? error.text : strerror(-r));
+        return send_roster(options, slash ? slash + 1 : path, roster);
+}
+
+static int order(const Options *options, const char *method, const char *first, const char *second) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        return second ? bus_client_call(bus, DOCK_MANAGER_INTERFACE, method, &reply, "ss", first, second) :
+                        bus_client_call(bus, DOCK_MANAGER_INTERFACE, method, &reply, "s", first);
+}
+
+int verb_roster(const Options *options) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        const char *what = options->n_args > 0 ? options->args[0] : "list";
+        if (text_equal(what, "import"))
+                return options->n_args == 2 ? import(options, options->args[1]) :
+                                              ctl_fail(CTL_USAGE, "'roster import' takes one FILE.csv");
+        if (text_equal(what, "cancel"))
+                return options->n_args == 2 ? order(options, "CancelCheckout", options->args[1], NULL) :
+                                              ctl_fail(CTL_USAGE, "'roster cancel' takes the SERIAL of a camera that waits in its bay");
+        if (options->n_args > 1 || (!text_equal(what, "list") && !text_equal(what, "issues")))
+                return ctl_fail(CTL_USAGE, "'roster' is followed by 'list', 'issues', 'import FILE.csv' or 'cancel SERIAL'");
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        return text_equal(what, "list") ? list_officers(options, bus) : list_issues(options, bus);
+}
+
+int verb_assign(const Options *options) {
+        if (options->n_args != 2)
+                return ctl_fail(CTL_USAGE, "'assign' takes OFFICER and SERIAL, or 'pool' in place of a serial");
+        return order(options, "Assign", options->args[0], text_equal(options->args[1], "pool") ? "" : options->args[1]);
+}
+
+int verb_checkout(const Options *options) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        const char *serial;
+        uint32_t bay;
+        if (options->n_args != 1)
+                return ctl_fail(CTL_USAGE, "'checkout' takes one OFFICER, by id or badge");
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        int r = bus_client_message(bus, DOCK_MANAGER_INTERFACE, "Checkout", &call);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(call, false);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", options->args[0]);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        r = sd_bus_call(bus, call, CHECKOUT_TIMEOUT_USEC, &error, &reply);
+        if (r < 0)
+                return bus_client_report(&error, r);
+        r = sd_bus_message_read(reply, "su", &serial, &bay);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        if (options->json)
+                return json_out(json_pack("{s:s, s:s, s:i}", "schema", JSON_SCHEMA("checkout"), "serial", serial, "bay", (int) bay), false);
+        char text[256];
+        text_sanitise(serial, text, sizeof(text));
+        printf("Bay %u: camera %s\n", (unsigned) bay, text);
+        return CTL_OK;
+}

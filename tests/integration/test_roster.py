@@ -1,0 +1,202 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Officers and their cameras: checked out, taken, brought back, late."""
+
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import rack  # noqa: E402
+from rack import make_clip  # noqa: E402
+from gi.repository import GLib  # noqa: E402
+
+MIB = 1 << 20
+PORTS = ["1-1.1", "1-1.2"]
+MODEL = """[model acme]
+match = 1209:be01
+interface = 06/01/01
+plugin = mtp
+battery_floor_percent = 60
+"""
+TABLE = """id;name;unit_id;unit_name;badge;camera;shift
+P-1;Jane Doe;U7;North;0042;;early
+P-2;Ann Other;U7;North;0043;SN-own;early
+"""
+
+
+def camera(sim, name, **spec):
+    sim("camera", name=name, type="ptp", **{"vid": 0x1209, "pid": 0xBE01, "serial": f"SN-{name}", "manufacturer": "Acme", "model": "BC-1",
+                                           "firmware": "1.2", "clips": [], "battery": 100, **spec})
+
+
+def ctl(*args, code=0):
+    done = subprocess.run([f"{rack.BUILD}/berthctl", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{args}: exit code {done.returncode}, not {code}: {done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def rostered(dock, extra="", synchronised=True):
+    d = dock(PORTS, synchronised=synchronised)
+    os.makedirs(d.path("cameras.d"))
+    with open(d.path("cameras.d", "acme.conf"), "w", encoding="utf-8") as f:
+        f.write(MODEL)
+    d.write_config(extra)
+    d.start()
+    with open(d.path("roster.csv"), "w", encoding="utf-8") as f:
+        f.write(TABLE)
+    assert "2 officers" in ctl("roster", "import", d.path("roster.csv"))
+    return d
+
+
+def unplug(sim, d, name, bay):
+    sim("unplug", camera=name)
+    d.wait_state(bay, "empty")
+
+
+def issues():
+    return json.loads(ctl("roster", "issues", "--json"))["issues"]
+
+
+def listed(serial):
+    [c] = [c for c in json.loads(ctl("camera", "list", "--json"))["cameras"] if c["serial"] == serial]
+    return c
+
+
+def test_checkout_take_and_late_return(sim, dock):
+    d = rostered(dock, "[roster]\ndue_after = 1s\n")
+    heard = []
+    d.conn.signal_subscribe(None, f"{rack.NAME}.Manager", "CameraOverdue", None, None, 0, lambda *a: heard.append(a[5].unpack()))
+    camera(sim, "low", battery=50)
+    camera(sim, "a", clock_offset_sec=-90, clips=[make_clip("a.MP4", MIB, 1)])
+    sim("plug", camera="low", port=PORTS[0])
+    sim("plug", camera="a", port=PORTS[1])
+    d.wait_state(1, "ready")
+    d.wait_state(2, "ready")
+    # By badge, and the charged one though the other bay comes first.
+    checkout = json.loads(ctl("checkout", "0042", "--json"))
+    assert (checkout["serial"], checkout["bay"]) == ("SN-a", 2), checkout
+    d.wait(lambda: d.bay(2)["Light"] == "take", "the light")
+    d.wait(lambda: d.bay(2)["Reason"] == "checked out for Jane Doe: take it", "the reason")
+    # Whoever comes again gets the same one; nobody else does.
+    assert json.loads(ctl("checkout", "P-1", "--json"))["serial"] == "SN-a"
+    assert "not ready" not in ctl("checkout", "P-3", code=1)
+    unplug(sim, d, "a", 2)
+    d.wait(lambda: heard, "the signal")
+    [(serial, officer, name, due)] = heard
+    assert (serial, officer, name) == ("SN-a", "P-1", "Jane Doe")
+    d.wait(lambda: d.events("overdue"), "the event")
+    c = listed("SN-a")
+    assert (c["issued_to"], c["overdue"], c["due_usec"], c["bay"], c["officer_id"]) == ("P-1", True, due, 0, "P-1"), c
+    assert "overdue" in ctl("camera", "list")
+    assert "not yet" in ctl("roster", "issues")
+
+    sim("plug", camera="a", port=PORTS[0] if d.state_of(1) == "empty" else PORTS[1])
+    d.wait_state(2, "ready")
+    d.wait(lambda: d.events("brought-back"), "the return")
+    [back] = d.events("brought-back")
+    assert back["officer_id"] == "P-1" and back["late_usec"] > 0, back
+    [issue] = issues()
+    assert issue["overdue"] and issue["due_usec"] < issue["ended_usec"] and issue["ordered_usec"] <= issue["taken_usec"], issue
+    assert listed("SN-a")["issued_to"] is None
+    told = [e["event"] for e in d.events() if e.get("serial") == "SN-a" and e["event"] in (
+        "checked", "clock-set", "checked-out", "taken", "overdue", "brought-back", "undocked", "owner-set")]
+    # Checked at the docking and for the checkout: what the clock showed, then set, then given.
+    assert told[:5] == ["checked", "clock-set", "checked", "clock-set", "checked-out"], told
+    assert told[5:8] == ["undocked", "taken", "overdue"] and "brought-back" in told, told
+    [out] = d.events("checked-out")
+    assert out["operator_uid"] == 0 and out["officer_name"] == "Jane Doe" and "owner" in out["reason"], out
+    ctl("custody", "verify", f"--state-dir={d.state}")
+    d.check_chain()
+
+
+def test_own_camera_and_no_other(sim, dock):
+    d = rostered(dock)
+    assert "no camera of the pool is in a bay" in ctl("checkout", "P-1", code=1)
+    camera(sim, "own")
+    sim("plug", camera="own", port=PORTS[0])
+    d.wait_state(1, "ready")
+    assert "no camera of the pool is in a bay" in ctl("checkout", "P-1", code=1)
+    assert "no officer" in ctl("checkout", "nobody", code=1)
+    assert json.loads(ctl("checkout", "P-2", "--json"))["serial"] == "SN-own"
+    ctl("roster", "cancel", "SN-own")
+    d.wait(lambda: d.bay(1)["Light"] == "ready", "the light to end")
+    assert "No camera" in ctl("roster", "cancel", "SN-own", code=1)
+    # Taken without a checkout it is its officer's all the same.
+    unplug(sim, d, "own", 1)
+    d.wait(lambda: d.events("taken"), "who took it")
+    [taken] = d.events("taken")
+    assert taken["officer_id"] == "P-2" and "without a checkout" in taken["reason"], taken
+    assert "own camera is in no bay" in ctl("checkout", "P-2", code=1)
+    ctl("assign", "P-2", "pool")
+    assert "no camera of the pool is in a bay" in ctl("checkout", "P-2", code=1)
+    ctl("assign", "P-1", "SN-own")
+    assert "no officer" in ctl("assign", "P-9", "SN-own", code=1)
+    officers = {o["id"]: o["serial"] for o in json.loads(ctl("roster", "--json"))["officers"]}
+    assert officers == {"P-1": "SN-own", "P-2": None}, officers
+    assert "Jane Doe" in ctl("roster")
+
+
+def test_checkout_that_nobody_takes_ends(sim, dock):
+    d = rostered(dock, "[roster]\ntake_within = 1s\n")
+    camera(sim, "a")
+    sim("plug", camera="a", port=PORTS[0])
+    d.wait_state(1, "ready")
+    ctl("checkout", "P-1")
+    d.wait(lambda: d.events("checkout-ended"), "the end of the checkout", deadline=120)
+    assert d.events("checkout-ended")[0]["reason"] == "nobody took it in time"
+    assert d.events("taken") == []
+    assert json.loads(ctl("checkout", "P-1", "--json"))["serial"] == "SN-a"
+
+
+def test_checkout_stands_over_a_restart(sim, dock):
+    d = rostered(dock)
+    camera(sim, "a")
+    sim("plug", camera="a", port=PORTS[0])
+    d.wait_state(1, "ready")
+    ctl("checkout", "P-1")
+    d.daemon.end()
+    d.start_daemon()
+    d.wait_state(1, "ready")
+    d.wait(lambda: d.bay(1)["Light"] == "take", "the light again")
+    unplug(sim, d, "a", 1)
+    d.wait(lambda: d.events("taken"), "who took it")
+    assert d.events("taken")[0]["officer_id"] == "P-1"
+    d.daemon.end()
+    d.start_daemon()
+    sim("plug", camera="a", port=PORTS[1])
+    d.wait_state(2, "ready")
+    d.wait(lambda: d.events("brought-back"), "the return")
+    assert d.events("brought-back")[0]["late_usec"] == 0
+
+
+def test_sick_and_busy_cameras_are_not_given(sim, dock):
+    d = rostered(dock)
+    camera(sim, "sick", storages=[{"label": "A", "total": 512 * MIB, "read_only": True, "clips": []}])
+    sim("plug", camera="sick", port=PORTS[0])
+    d.wait_state(1, "quarantined")
+    assert "not to be issued" in ctl("checkout", "P-1", code=1)
+    ctl("camera", "release", "SN-sick")
+    d.wait_state(1, "ready")
+    assert json.loads(ctl("checkout", "P-1", "--json"))["serial"] == "SN-sick"
+
+
+def test_bad_table_changes_nothing(_sim, dock):
+    d = rostered(dock)
+    with open(d.path("bad.csv"), "w", encoding="utf-8") as f:
+        f.write("id,badge\nP-5,1\nP-6,1\n")
+    assert "the badge '1' is there twice" in ctl("roster", "import", d.path("bad.csv"), code=1)
+    try:
+        d.conn.call_sync(rack.NAME, rack.ROOT, f"{rack.NAME}.Manager", "ImportRoster",
+                         GLib.Variant("(sa(ssssss))", ("x", [("", "", "", "", "", "")])), None, 0, 10000, None)
+        raise AssertionError("an officer without an id was taken")
+    except GLib.Error as e:
+        assert "has no id" in str(e), e
+    assert [o["id"] for o in json.loads(ctl("roster", "--json"))["officers"]] == ["P-1", "P-2"]
+    [event] = d.events("roster")
+    assert event["officers"] == 2 and event["reason"] == "roster.csv" and len(event["roster_sha256"]) == 64, event
+
+
+if __name__ == "__main__":
+    rack.run([value for key, value in list(globals().items()) if key.startswith("test_")])
