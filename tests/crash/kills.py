@@ -2,16 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGKILL of berthd, berth-bay and berth-uplink at random moments while cameras are pulled, stored and erased.
 
-usage: kills.py [KILLS [SEED]]
+usage: kills.py [--lanes N] [KILLS [SEED]]
 
 After each round everything must have come to its end all the same: each clip once in the store, with the bytes that the
 camera had, every camera erased, the custody chain whole. While it goes on, whatever is gone from a camera must be in the store.
-TAP. The seed is printed; the same seed gives the same choices (not the same interleaving).
+TAP. The seed is printed; the same seed gives the same choices (not the same interleaving). Several docks go at a time, each in a simulator
+of its own; each lane's seed follows from the first. The docks' folders are in memory where there is enough: SIGKILL takes nothing that was
+written, synced or not (that is tests/vm/test_power.py's), so that a disk would only make each cycle longer.
 """
 
+import argparse
+import concurrent.futures
 import os
 import random
+import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +28,10 @@ import rack  # noqa: E402
 MIB = 1 << 20
 PORTS = ["1-1.1", "1-1.2", "1-1.3"]
 DEADLINE = 120
+MEMORY = "/dev/shm"
+# Each dock's clips, in the spool and in the store, take up to 400 MiB by then.
+ROUNDS_A_DOCK = 8
+NAMES = ("berth-bay", "berth-uplink", "berthd")
 
 
 def new_clips(sim, rng, number):
@@ -100,31 +110,133 @@ def play_round(sim, dock, rng, number, kills_left, counts):
     return len(wanted)
 
 
-def main():
-    rack.enter("1-1:7")
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 32)
-    rng = random.Random(seed)
-    print(f"1..1\n# {kills} kills, seed {seed}", flush=True)
-    sim = rack.Sim()
-    counts, clips, number = {}, 0, 0
-    with tempfile.TemporaryDirectory(prefix="berth-kills-") as folder:
-        dock = rack.Dock(folder, PORTS, timeouts={"backoff_min": "100ms", "backoff_max": "300ms"})
+def play_dock(sim, rng, number, kills, counts):
+    """A new dock for some rounds, which are numbered from `number` on: what it has stored goes with it. How many rounds and clips."""
+    clips = rounds = 0
+    with tempfile.TemporaryDirectory(prefix="berth-kills-", dir=scratch()) as folder:
+        dock = rack.Dock(folder, PORTS, timeouts={"backoff_min": "100ms", "backoff_max": "100ms", "reconcile": "500ms"})
         try:
-            for n, _ in enumerate(PORTS):
-                sim("camera", name=f"c{n}", type="ptp", serial=f"SN-c{n}", model="BC-1", clips=[])
             dock.start()
-            while sum(counts.values()) < kills:
-                number += 1
-                clips += play_round(sim, dock, rng, number, kills - sum(counts.values()), counts)
+            while rounds < ROUNDS_A_DOCK and sum(counts.values()) < kills:
+                rounds += 1
+                clips += play_round(sim, dock, rng, number + rounds, kills - sum(counts.values()), counts)
             assert len(dock.objects()) == clips, f"{len(dock.objects())} objects in the store for {clips} clips"
             dock.close()
-        except Exception as e:  # noqa: BLE001
-            print(f"not ok 1 - everything comes to its end after {sum(counts.values())} kills")
-            print("\n".join(f"# {line}" for line in f"{type(e).__name__}: {e}\n{dock.logs()}".splitlines()))
-            sys.exit(1)
-    print(f"# {sum(counts.values())} kills ({counts}) in {number} rounds, {clips} clips")
-    print(f"ok 1 - everything comes to its end after {kills} random kills", flush=True)
+        except BaseException as e:
+            print(f"after {sum(counts.values())} kills, in round {number + rounds}: {type(e).__name__}: {e}\n{dock.logs()}", flush=True)
+            keep_evidence(dock)
+            end_badly(dock)
+            raise
+    return rounds, clips
+
+
+def play_lane(kills, seed):
+    """One dock after the other, until they were disturbed often enough. Raises for what is not as it must be."""
+    rng = random.Random(seed)
+    sim = rack.Sim()
+    counts, clips, rounds = {}, 0, 0
+    for n, _ in enumerate(PORTS):
+        sim("camera", name=f"c{n}", type="ptp", serial=f"SN-c{n}", model="BC-1", clips=[])
+    while sum(counts.values()) < kills:
+        more = play_dock(sim, rng, rounds, kills, counts)
+        rounds, clips = rounds + more[0], clips + more[1]
+        told = ", ".join(f"{name} {counts.get(name, 0)}" for name in NAMES)
+        print(f"lane: {sum(counts.values())} kills ({told}) in {rounds} rounds, {clips} clips", flush=True)
+
+
+def scratch():
+    """In memory, when a lane's share of it is there; else where temporary files are."""
+    if not os.path.isdir(MEMORY):
+        return None
+    place = os.statvfs(MEMORY)
+    with open("/proc/meminfo", encoding="ascii") as f:
+        available = int(re.search(r"MemAvailable:\s+(\d+) kB", f.read()).group(1)) << 10
+    return MEMORY if min(place.f_bavail * place.f_frsize, available) > 4 << 30 else None
+
+
+def end_badly(dock):
+    for process in (dock.daemon, dock.uplink, dock.timedated):
+        if process and process.running():
+            process.child.kill()
+            process.child.wait()
+    dock.bus_process.kill()
+    dock.bus_process.wait()
+
+
+def keep_evidence(dock):
+    """What the dock's folder held when a lane failed, where $BERTH_KILLS_KEEP says."""
+    if "BERTH_KILLS_KEEP" in os.environ:
+        subprocess.run(["cp", "-a", dock.folder, os.environ["BERTH_KILLS_KEEP"]], check=False)
+
+
+class Lane:
+    """A program like this one, in a simulator of its own."""
+
+    def __init__(self, kills, seed):
+        self.seed = seed
+        command = [sys.executable, os.path.abspath(__file__), "--lane", str(kills), str(seed)]
+        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                      errors="replace")
+        self.told, self.output = [], []
+
+    def read(self, total):
+        """Until it ends; total: of all lanes, for those who watch."""
+        for line in self.child.stdout:
+            if line.startswith("lane: "):
+                self.told = [int(n) for n in re.findall(r"\d+", line)]
+                total()
+            else:
+                self.output.append(line.rstrip())
+        return self.child.wait()
+
+
+def sum_up(lanes):
+    """{"kills": …, "berthd": …} of all lanes so far."""
+    names = ["kills", *NAMES, "rounds", "clips"]
+    return {name: sum(lane.told[n] for lane in lanes if len(lane.told) == len(names)) for n, name in enumerate(names)}
+
+
+def in_words(sums):
+    return (f"{sums['kills']} kills (berthd {sums['berthd']}, berth-bay {sums['berth-bay']}, berth-uplink {sums['berth-uplink']})"
+            f" in {sums['rounds']} rounds, {sums['clips']} clips")
+
+
+def play_lanes(kills, seed, n_lanes):
+    rng = random.Random(seed)
+    share = [kills // n_lanes + (n < kills % n_lanes) for n in range(n_lanes)]
+    lanes = [Lane(k, rng.randrange(1 << 32)) for k in share if k > 0]
+    started, said = time.monotonic(), [0]
+
+    def total():
+        sums = sum_up(lanes)
+        if sums["kills"] >= said[0] + 500 or not said[0]:
+            said[0] = sums["kills"]
+            print(f"# {in_words(sums)}, {time.monotonic() - started:.0f} s", flush=True)
+
+    with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
+        statuses = list(pool.map(lambda lane: lane.read(total), lanes))
+    print(f"# {in_words(sum_up(lanes))}, {time.monotonic() - started:.0f} s", flush=True)
+    for lane, status in zip(lanes, statuses):
+        if status != 0:
+            print(f"# the lane of seed {lane.seed} ended with {status}:\n" + "\n".join(f"# {line}" for line in lane.output), flush=True)
+    return not any(statuses)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lanes", type=int, default=(os.cpu_count() or 2) + 1)
+    parser.add_argument("--lane", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("kills", type=int, nargs="?", default=200)
+    parser.add_argument("seed", type=int, nargs="?", default=random.randrange(1 << 32))
+    arguments = parser.parse_args()
+    if arguments.lane:
+        rack.enter("1-1:7")
+        play_lane(arguments.kills, arguments.seed)
+        return
+    print(f"1..1\n# {arguments.kills} kills, seed {arguments.seed}", flush=True)
+    good = play_lanes(arguments.kills, arguments.seed, arguments.lanes)
+    print(f"{'ok' if good else 'not ok'} 1 - everything comes to its end after {arguments.kills} random kills", flush=True)
+    sys.exit(0 if good else 1)
 
 
 main()
