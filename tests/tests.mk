@@ -86,7 +86,7 @@ mutants: export BERTH_COMPILE = $(CC) $(CFLAGS_ALL)
 mutants: export BERTH_LINK = $(CC) $(LDFLAGS_ALL) $(PROPERTY_WRAPS:%=-Wl$(comma)--wrap=%) $(filter %.o,$(PROPERTY_OBJECTS))
 mutants: export BERTH_LIBS = $(DAEMON_LIBS) $(call pkg-libs,$(DAEMON_PKGS))
 mutants: $(PROPERTY) ## bugs made on purpose, each of which the random sequences must find
-	@$(RUN) --deadline 1200 tests/property/mutants.py
+	@PROPERTY_SEED=$(PROPERTY_SEED) PROPERTY_SEQUENCES=$(PROPERTY_SEQUENCES) $(RUN) --deadline 1200 tests/property/mutants.py
 
 .PHONY: sim tests
 sim: $(SIM) ## build the simulated rack

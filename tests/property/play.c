@@ -23,6 +23,7 @@ static const char *const kind_names[_EVENT_MAX] = {
         [EVENT_RECORD] = "record", [EVENT_CHANGE] = "change",     [EVENT_STORE] = "store", [EVENT_TIME] = "time", [EVENT_CLOCK] = "clock",
         [EVENT_CRASH] = "crash",   [EVENT_CRASH_IN] = "crash-in", [EVENT_STOP] = "stop", [EVENT_PAUSE] = "pause", [EVENT_NOW] = "now",
         [EVENT_HOLD] = "hold",     [EVENT_LOSE] = "lose",         [EVENT_ROT] = "rot", [EVENT_ROOM] = "room",
+        [EVENT_HOLD_LATE] = "hold-late", [EVENT_CHANGE_AWAY] = "change-away",
 };
 
 const char *event_to_text(const Event *e, char ret[static EVENT_TEXT_SIZE]) {
@@ -162,6 +163,28 @@ static void order_hold(Dock *d, uint32_t camera) {
         world->cameras[camera].held = true;
 }
 
+static bool erase_waits(const Docking *d) {
+        for (size_t i = 0; i < d->n_clips; i++)
+                if (d->clips[i]->erase_licensed && d->current != d->clips[i])
+                        return true;
+        return false;
+}
+
+/* The time between the license and the request is short: an operator at random would hardly ever meet it. */
+static void hold_when_licensed(Dock *d) {
+        if (!world->hold_waits)
+                return;
+        for (Bay *b = d->manager->bays; b; b = bay_next_in_order(b)) {
+                const Docking *docking = bay_docking(b);
+                int camera = world_camera_at(bay_port_path(b));
+
+                if (!docking || camera < 0 || world->cameras[camera].held || !erase_waits(docking))
+                        continue;
+                world->hold_waits = false;
+                return order_hold(d, (uint32_t) camera);
+        }
+}
+
 /* ---- Misfortunes ------------------------------------------------------------------------------------------------------ */
 
 static Content *stored_and_on_camera(uint32_t n) {
@@ -175,17 +198,17 @@ static Content *stored_and_on_camera(uint32_t n) {
 }
 
 /* The camera writes over a recording that is not stored yet: what was there before is the camera's own doing. */
+static bool is_part(const Content *c) {
+        return c->on_camera && c->read_blocks != 0 && c->read_blocks + 1 < 1u << c->n_blocks;
+}
+
 static void change(uint32_t n) {
         Content *c = world->n_contents > 0 ? &world->contents[n % world->n_contents] : NULL;
 
         /* Rather one of which the dock has a part. */
-        for (uint32_t i = 0; i < world->n_contents; i++) {
-                Content *part = &world->contents[i];
-
-                if (part->on_camera && part->read_blocks != 0 && part->read_blocks + 1 < 1u << part->n_blocks &&
-                    world->cameras[part->camera].bay < 0)
-                        c = part;
-        }
+        for (uint32_t i = 0; i < world->n_contents; i++)
+                if (is_part(&world->contents[i]) && world->cameras[world->contents[i].camera].bay < 0)
+                        c = &world->contents[i];
         /* Not under the hands of the dock: a camera that lies in a bay records nothing. */
         if (!c || !c->on_camera || world->cameras[c->camera].bay >= 0 || c->size_bytes < 100)
                 return;
@@ -193,6 +216,23 @@ static void change(uint32_t n) {
                 return;
         c->on_camera = false;
         c->used = c->stored;
+}
+
+/* An officer takes the camera while a clip is half pulled, records over it, and brings it back: the part fits no more. */
+static void change_while_away(Dock *d) {
+        for (uint32_t i = 0; i < world->n_contents && world->change_waits; i++) {
+                const Content *c = &world->contents[i];
+                uint32_t camera = c->camera;
+                int bay = world->cameras[camera].bay;
+
+                if (!is_part(c) || bay < 0 || c->read_generation != world->cameras[camera].generation)
+                        continue;
+                world->change_waits = false;
+                fake_usb_unplug(camera);
+                run_until_quiet(d);
+                change(i);
+                fake_usb_plug(camera, (unsigned) bay);
+        }
 }
 
 static void rot(const Dock *d, uint32_t n) {
@@ -315,6 +355,12 @@ static void happen(Dock *d, const Event *e) {
                         if (world->cameras[i].bay >= 0)
                                 return order_hold(d, i);
                 return order_hold(d, e->a % CAMERAS);
+        case EVENT_CHANGE_AWAY:
+                world->change_waits = true;
+                return;
+        case EVENT_HOLD_LATE:
+                world->hold_waits = true;
+                return;
         default:
                 return misfortune(d, e);
         }
@@ -341,8 +387,19 @@ static void settle_store(Dock *d) {
                 world_fail("%llu clips do not get to the store although all is well", (unsigned long long) d->manager->unstored_clips);
 }
 
+/* Of one kind, for all that are under way at the end: whoever is not asked again then is stuck, and no restart helps it out. */
+static void last_trouble(Dock *d) {
+        unsigned how = 1 + world->n_contents % (UPLINK_TROUBLES - 1);
+
+        for (size_t n = fake_uplink_pending(); n > 0; n--) {
+                fake_uplink_answer(0, how);
+                run_until_quiet(d);
+        }
+}
+
 static void end_trouble(Dock *d) {
         world->crash_in = 0;
+        world->hold_waits = world->change_waits = false;
         /* An order may still be on its way to the database. */
         run_until_quiet(d);
         world->scarce = false;
@@ -351,6 +408,7 @@ static void end_trouble(Dock *d) {
         if (manager_uploads_are_paused(d->manager))
                 order_pause(d);
         run_until_quiet(d);
+        last_trouble(d);
         settle_store(d);
         for (uint32_t i = 0; i < CAMERAS; i++) {
                 /* Its order may be on record although its answer never came. */
@@ -361,7 +419,13 @@ static void end_trouble(Dock *d) {
         run_until_quiet(d);
 }
 
-/* Or somebody must look: the store has lost a clip that it had given a receipt for. */
+static bool is_held_back(const Bay *b) {
+        const Docking *docking = bay_docking(b);
+
+        return bay_state(b) == BAY_QUARANTINED && docking && docking->camera && camera_held_back(docking->camera);
+}
+
+/* Or somebody must look: the store has lost a clip that it had given a receipt for, or the camera is held back. */
 static bool camera_is_ready(Dock *d, uint32_t camera, unsigned bay) {
         const Bay *b = manager_bay_by_number(d->manager, bay + 1);
         uint32_t listed[LISTED_MAX];
@@ -369,7 +433,7 @@ static bool camera_is_ready(Dock *d, uint32_t camera, unsigned bay) {
 
         for (size_t i = 0; i < n; i++)
                 lost += world->contents[listed[i]].lost_by_store;
-        return lost == n && bay_state(b) == (n == 0 ? BAY_READY : BAY_QUARANTINED);
+        return lost == n && (bay_state(b) == (n == 0 ? BAY_READY : BAY_QUARANTINED) || (n == 0 && is_held_back(b)));
 }
 
 /* All goes well, and time passes when there is nothing else to wait for. */
@@ -421,11 +485,13 @@ void play_dock(const Event *events, size_t n, const char *folder) {
 
                 time_pass(1000);
                 happen(&d, e);
+                hold_when_licensed(&d);
                 if (e->hurry) {
                         (void) sd_event_run(d.event, 0);
                         continue;
                 }
                 run_until_quiet(&d);
+                change_while_away(&d);
                 judge(d.manager, d.state_dir, world->next_event % 8 == 0);
         }
         settle(&d);

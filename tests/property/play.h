@@ -15,6 +15,7 @@ typedef enum EventKind {
         EVENT_UNPLUG,
         EVENT_RECORD,   /* a camera makes a recording */
         EVENT_CHANGE,   /* … under the name and date of an older one */
+        EVENT_CHANGE_AWAY, /* … one of which the dock has a part by then, while its camera is away for a moment */
         EVENT_STORE,    /* it goes away, or is there again */
         EVENT_TIME,
         EVENT_CLOCK,    /* the wall clock is stepped, or is not known right any more */
@@ -24,6 +25,7 @@ typedef enum EventKind {
         EVENT_PAUSE,    /* operators: uploads pause, or go on */
         EVENT_NOW,
         EVENT_HOLD,     /* a camera is held, or released */
+        EVENT_HOLD_LATE, /* one is held as soon as an erase is licensed there and not asked for yet */
         EVENT_ROOM,     /* the spool's disk is full, or has room again */
         EVENT_LOSE,     /* the store loses an object whose recording is on its camera */
         EVENT_ROT,      /* the spool's disk changes a byte of a copy whose recording is on its camera */

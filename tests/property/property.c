@@ -60,7 +60,7 @@ static Event make_event(void) {
                 { EVENT_RECORD, 40 },  { EVENT_CHANGE, 12 },   { EVENT_STORE, 8 }, { EVENT_TIME, 70 },   { EVENT_CRASH, 8 },
                 { EVENT_CRASH_IN, 12 }, { EVENT_STOP, 4 },    { EVENT_PAUSE, 4 }, { EVENT_NOW, 8 },     { EVENT_HOLD, 20 },
                 { EVENT_LOSE, 3 },     { EVENT_ROT, 3 },      { EVENT_CLOCK, 3 },
-                { EVENT_ROOM, 5 },
+                { EVENT_ROOM, 5 },     { EVENT_HOLD_LATE, 8 }, { EVENT_CHANGE_AWAY, 8 },
         };
         Event e = { .a = chance(1000), .b = chance(100), .hurry = chance(4) == 0 };
         uint32_t sum = 0, at;

@@ -52,6 +52,8 @@ typedef struct World {
         uint32_t n_contents;
         bool store_up;
         bool scarce; /* room in the spool */
+        bool change_waits; /* for a recording in a bay of which the dock has a part */
+        bool hold_waits;   /* for a camera with an erase that is licensed and not asked for yet */
         uint64_t boottime_usec;
         int64_t wall_offset_usec;
         bool synchronised;
