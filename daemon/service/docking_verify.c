@@ -37,8 +37,7 @@ static void other_content(Docking *d, Clip *c) {
                 fact = docking_fact(d, FACT_CONFLICT, c);
                 fact.text = "the copy was continued from an earlier docking, and the camera now shows other content for that part";
                 r = store_batch_add(batch, &fact);
-                upload_forget(c);
-                clip_set_state(c, CLIP_CONFLICT, fact.text);
+                upload_conflict(c, fact.text);
                 log_error(&about, "Conflict: %s", fact.text);
         } else
                 log_warning(&about, "The camera shows other content under the same name, size and time; it is pulled as a new clip");

@@ -97,6 +97,8 @@ void upload_queue_init(UploadQueue *q, unsigned most);
 void upload_queue_done(UploadQueue *q);
 void upload_enqueue(Clip *clip);
 void upload_forget(Clip *clip);
+/* Nobody vouches for its copy: it waits for the store no longer, and an answer about it that is still to come changes nothing. */
+void upload_conflict(Clip *clip, const char *text);
 /* Starts what may be started. */
 void upload_pump(Manager *m);
 /* An upload is under way from here on; it has ended. */

@@ -50,6 +50,15 @@ static void count_stored(Clip *c) {
         manager_tell(m);
 }
 
+void upload_conflict(Clip *c, const char *text) {
+        bool waited = c->state == CLIP_COPIED || c->state == CLIP_UPLOADING;
+
+        upload_forget(c);
+        clip_set_state(c, CLIP_CONFLICT, text);
+        if (waited)
+                count_stored(c);
+}
+
 static Fact clip_fact(const Clip *c, FactKind kind, const char *text) {
         Fact fact = {
                 .kind = kind,
@@ -86,6 +95,9 @@ static void receipt_recorded(Docking *d, Clip *c, int result) {
         ClockFacts now;
 
         (void) d;
+        /* Meanwhile the camera has shown that nobody can vouch for this copy. */
+        if (c->state == CLIP_CONFLICT)
+                return;
         if (result < 0) {
                 /* The store has it; the next Put finds it there and gives the receipt again. */
                 c->receipted = c->receipt_accepted = false;
@@ -175,6 +187,8 @@ void upload_answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
         Clip *c = cookie;
 
         upload_queue_ended(c, answer);
+        if (c->state == CLIP_CONFLICT)
+                return docking_kick(c->docking);
         switch (answer->result) {
         case UPLINK_OK:
                 if (take_receipt(c, answer->receipt) < 0)
@@ -185,8 +199,7 @@ void upload_answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
                 break;
         case UPLINK_CONFLICT:
                 record_refusal(c, FACT_CONFLICT, answer->text);
-                clip_set_state(c, CLIP_CONFLICT, answer->text);
-                count_stored(c);
+                upload_conflict(c, answer->text);
                 break;
         case UPLINK_INVALID:
                 record_refusal(c, FACT_STORE_REFUSED, answer->text);
