@@ -11,6 +11,7 @@
 #include "bus/bus_private.h"
 #include "bus/caller.h"
 #include "bus/manager_methods.h"
+#include "core/bay_health.h"
 
 #define CAMERAS_DEFAULT 100u
 #define CAMERAS_MAX 500u
@@ -166,6 +167,39 @@ int manager_bus_list_findings(sd_bus_message *m, void *userdata, sd_bus_error *r
         r = reply_findings(m, findings);
         json_decref(findings);
         return r;
+}
+
+static int append_bay(sd_bus_message *reply, Manager *manager, const Bay *b) {
+        BayFinding findings[_BAY_HEALTH_MAX];
+        BayRow row = { 0 };
+        size_t n;
+        int r;
+
+        r = store_bay(manager_store(manager), bay_port_path(b), BAY_HEALTH_DOCKINGS, &row);
+        if (r < 0)
+                return r;
+        n = bay_judge(&(BayRecord){ .cameras = row.cameras, .cameras_faulted = row.cameras_faulted, .faulted_here = row.faulted_here,
+                                    .rests = row.rests }, bay_number(b), findings);
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = sd_bus_message_append(reply, "(ussss)", (uint32_t) bay_number(b), health_severity_to_string(findings[i].severity),
+                                          bay_code_to_string(findings[i].code), findings[i].text, findings[i].next_step);
+        return r;
+}
+
+int manager_bus_list_bay_findings(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Manager *manager = manager_of(userdata);
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(ussss)");
+        for (Bay *b = manager_first_bay(manager); b && r >= 0; b = bay_next_in_order(b))
+                r = append_bay(reply, manager, b);
+        if (r < 0)
+                return unreadable(ret_error, r);
+        r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_message_send(reply);
 }
 
 /* ---- Release ------------------------------------------------------------------------------------------------------- */

@@ -55,6 +55,8 @@ static const sd_bus_vtable vtable[] = {
                                        manager_bus_list_cameras, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListFindings", SD_BUS_ARGS("s", serial), SD_BUS_RESULT("a(ssss)", findings),
                                        manager_bus_list_findings, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListBayFindings", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ussss)", findings),
+                                       manager_bus_list_bay_findings, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListOfficers", SD_BUS_ARGS("s", after_id, "u", max),
                                        SD_BUS_RESULT("t", number, "aa{sv}", officers), manager_bus_list_officers,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),

@@ -23,6 +23,7 @@ int manager_bus_list_holds(sd_bus_message *m, void *userdata, sd_bus_error *ret_
 /* health_methods.c */
 int manager_bus_list_cameras(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_list_findings(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_list_bay_findings(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_release_camera(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
 /* roster_methods.c */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* `berthctl bay locate NUMBER [SECONDS]`: which bay is it? */
+/* `berthctl bay locate NUMBER [SECONDS]`: which bay is it? `bay health`: is it well? */
 
 #include <errno.h>
 
 #include "base/text.h"
 #include "ctl/bus_client.h"
+#include "ctl/cameras.h"
 #include "ctl/number.h"
 
 #define LOCATE_SEC 30u
@@ -35,8 +36,10 @@ static int locate(const Options *options, uint64_t number, uint64_t seconds) {
 
 int verb_bay(const Options *options) {
         uint64_t number, seconds = LOCATE_SEC;
+        if (options->n_args == 1 && text_equal(options->args[0], "health"))
+                return bays_health(options);
         if (options->n_args < 2 || options->n_args > 3 || !text_equal(options->args[0], "locate"))
-                return ctl_fail(CTL_USAGE, "'bay' is followed by 'locate', a bay's number, and perhaps for how many seconds");
+                return ctl_fail(CTL_USAGE, "'bay' is followed by 'health', or by 'locate', a bay's number, and perhaps seconds");
         if (number_parse(options->args[1], 1, 9999, &number) < 0)
                 return ctl_fail(CTL_USAGE, "'%s' is not the number of a bay", options->args[1]);
         if (options->n_args == 3 && number_parse(options->args[2], 0, LOCATE_MAX_SEC, &seconds) < 0)

@@ -199,6 +199,35 @@ int cameras_health(const Options *options, const char *serial) {
         return CTL_OK;
 }
 
+static int take_bay_findings(sd_bus_message *reply, json_t *array) {
+        const char *severity, *code, *text, *next;
+        uint32_t bay;
+        int r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "(ussss)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(ussss)", &bay, &severity, &code, &text, &next)) > 0)
+                if (json_array_append_new(array, json_pack("{s:i, s:s, s:s, s:s, s:s}", "bay", (int) bay, "severity", severity, "code",
+                                                           code, "text", text, "next", next)) < 0)
+                        return -ENOMEM;
+        return r;
+}
+
+int bays_health(const Options *options) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(json_decrefp) json_t *findings = json_array();
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code == CTL_OK)
+                exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListBayFindings", &reply, "");
+        if (exit_code != CTL_OK)
+                return exit_code;
+        int r = findings ? take_bay_findings(reply, findings) : -ENOMEM;
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        if (options->json)
+                return json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("bay-health"), "findings", findings), false);
+        print_findings(findings, "Nothing was found.");
+        return CTL_OK;
+}
+
 int cameras_release(const Options *options, const char *serial, const char *reason) {
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;

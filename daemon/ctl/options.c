@@ -141,6 +141,7 @@ static void print_help(void) {
               "  transfer  what is on its way to the store (list, the default); pause and resume uploads;\n"
               "            now CLIP: this one before all others\n"
               "  hold      what is deleted nowhere (list, the default); set [REASON], release [REASON]\n"
+              "  bay health              bays in which cameras fault that are well elsewhere\n"
               "  bay locate NUMBER [SECONDS]   its lamps say \"this one\"\n"
               "  camera list             all cameras: how they are, and what of their footage is not stored\n"
               "  camera health SERIAL    what was found out about it, and what to do\n"

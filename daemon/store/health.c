@@ -133,9 +133,9 @@ int store_health(Store *s, uint64_t camera_id, const char *storage_id, unsigned 
         h.clock_set_usec = set;
         if ((r = count(s, "SELECT count(DISTINCT clip_id) FROM unreadable WHERE docking_id IN " LAST_DOCKINGS, camera_id, dockings,
                        &h.medium_errors)) < 0 ||
-            (r = count(s, "SELECT count(DISTINCT docking_id) FROM faults WHERE camera_id = ?1 AND docking_id IN " LAST_DOCKINGS, camera_id,
+            (r = count(s, "SELECT count(DISTINCT docking_id) FROM faults WHERE docking_id IN " LAST_DOCKINGS, camera_id,
                        dockings, &h.faulted_dockings)) < 0 ||
-            (r = count(s, "SELECT count(DISTINCT bay) FROM faults WHERE camera_id = ?1 AND docking_id IN " LAST_DOCKINGS, camera_id,
+            (r = count(s, "SELECT count(DISTINCT bay) FROM faults WHERE docking_id IN " LAST_DOCKINGS, camera_id,
                        dockings, &h.faulted_bays)) < 0)
                 return r;
         r = count_weak(s, camera_id, dockings, weak_percent, &h.weak_dockings);
@@ -158,5 +158,33 @@ int store_unstored(Store *s, uint64_t camera_id, UnstoredRow *ret) {
         if (r < 0)
                 return r;
         *ret = (UnstoredRow){ .clips = db_column_uint(row, 0), .oldest_usec = sqlite3_column_int64(row, 1) };
+        return 0;
+}
+
+#define DOCKINGS_OF_BAY "(SELECT id FROM dockings WHERE bay = ?1 ORDER BY id DESC LIMIT ?2)"
+/* A camera that faults before it says who it is, is known by what its docking came to. */
+#define FAULTED_IN_BAY                                                                                                        \
+        "(SELECT d.camera_id FROM faults f JOIN dockings d ON d.id = f.docking_id WHERE f.bay = ?1 AND d.camera_id IS NOT NULL" \
+        " AND d.id IN " DOCKINGS_OF_BAY ")"
+
+int store_bay(Store *s, const char *bay, unsigned dockings, BayRow *ret) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        int r;
+
+        r = db_query(s->reader,
+                     "SELECT (SELECT count(DISTINCT camera_id) FROM dockings WHERE camera_id IS NOT NULL AND id IN " DOCKINGS_OF_BAY "),"
+                     " (SELECT count(*) FROM cameras WHERE id IN " FAULTED_IN_BAY "),"
+                     /* Those that were in other bays, and never faulted there. */
+                     " (SELECT count(*) FROM cameras k WHERE k.id IN " FAULTED_IN_BAY
+                     "  AND EXISTS (SELECT 1 FROM dockings d WHERE d.camera_id = k.id AND d.bay NOT IN (?1, 'import'))"
+                     "  AND NOT EXISTS (SELECT 1 FROM faults f JOIN dockings d ON d.id = f.docking_id"
+                     "   WHERE d.camera_id = k.id AND f.bay <> ?1)),"
+                     " (SELECT count(*) FROM faults WHERE bay = ?1 AND docking_id = 0 AND wall_usec >="
+                     "  ifnull((SELECT min(docked_usec) FROM dockings WHERE id IN " DOCKINGS_OF_BAY "), 0))",
+                     DB_ARGS(DB_TEXT(bay), DB_INT(dockings)), &row);
+        if (r <= 0)
+                return r;
+        *ret = (BayRow){ .cameras = (unsigned) db_column_uint(row, 0), .cameras_faulted = (unsigned) db_column_uint(row, 1),
+                         .faulted_here = (unsigned) db_column_uint(row, 2), .rests = (unsigned) db_column_uint(row, 3) };
         return 0;
 }

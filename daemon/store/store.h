@@ -130,6 +130,13 @@ typedef struct UnstoredRow {
 } UnstoredRow;
 int store_unstored(Store *s, uint64_t camera_id, UnstoredRow *ret);
 
+/* What happened in a bay in its last dockings, as far as core/bay_health.h asks. */
+typedef struct BayRow {
+        unsigned cameras, cameras_faulted, faulted_here;
+        unsigned rests; /* faults of the bay itself, since the first of those dockings */
+} BayRow;
+int store_bay(Store *s, const char *bay, unsigned dockings, BayRow *ret);
+
 /* An officer of the roster. */
 typedef struct OfficerRow {
         char *id, *name, *unit_id, *unit_name, *badge;

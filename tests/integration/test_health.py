@@ -127,5 +127,28 @@ def test_lost_clock_and_other_firmware_are_warnings(sim, dock):
     d.wait(lambda: set(findings("SN-c")) == {"firmware-other"}, "the clock's finding to be gone")
 
 
+def test_bay_in_which_cameras_fault_is_told_from_sick_cameras(sim, dock):
+    d = dock([PORT, "1-1.2"]).start()
+    assert "Nothing was found" in ctl("bay", "health")
+    for name in ("a", "b"):
+        camera(sim, name, clips=[make_clip("a.MP4", MIB, 1)])
+        # Well in bay 2.
+        sim("plug", camera=name, port="1-1.2")
+        d.wait_state(2, "ready")
+        sim("unplug", camera=name)
+        d.wait_state(2, "empty")
+        # In bay 1 its first answers fail.
+        sim("fault", camera=name, name="response", operation="GetDeviceInfo", count=1)
+        before = len(d.events("fault"))
+        sim("plug", camera=name, port=PORT)
+        d.wait(lambda n=before: len(d.events("fault")) > n, "the fault")
+        d.wait_state(1, "ready")
+        sim("unplug", camera=name)
+        d.wait_state(1, "empty")
+    [found] = json.loads(ctl("bay", "health", "--json"))["findings"]
+    assert (found["bay"], found["code"], found["severity"]) == (1, "bay-faults", "serious"), found
+    assert "2 of 2 cameras faulted in bay 1 and not in other bays" in ctl("bay", "health")
+
+
 if __name__ == "__main__":
     rack.run([value for key, value in list(globals().items()) if key.startswith("test_")])
