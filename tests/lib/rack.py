@@ -159,10 +159,17 @@ class TusPlace:
         return body
 
 
+# What a dock of a test may be told; another name would be believed and do nothing.
+KNOWN = {"store", "place", "dock", "reserve", "priority_reserve", "keep", "policy", "timeouts", "lights", "led", "models_dir", "plugin_dir",
+         "uplink", "worker"}
+
+
 class Dock:
     """berthd with its surroundings, in a scratch folder of its own."""
 
     def __init__(self, folder, bays, synchronised=True, **config):
+        unknown = set(config) - KNOWN
+        assert not unknown, f"a dock has no {', '.join(sorted(unknown))}"
         self.folder = folder
         self.bays = bays  # port paths; bay numbers count from 1
         self.state = os.path.join(folder, "state")
