@@ -4,10 +4,10 @@
 
 usage: bench_dock.py [MIB [CAMERAS [ROUNDS]]]      (default 256, 8 and 3: one clip of MIB MiB on each simulated camera)
 
-It runs twice. With cables without a limit, pulling and uploading want the same processors, and time together is their sum at best where one
-of them alone fills the machine: the figure beside it is what the processors were busy in both alone, divided among them. With cables as they
-are, four cameras share the bulk bandwidth of a high-speed bus (13 packets of 512 bytes a microframe, USB 2.0, 5.8.4), as four behind a hub do,
-and what counts is whether uploading hides behind pulling.
+It runs twice. With cables without a limit, pulling and uploading want the same processors, and where one of them alone fills the
+machine, time together is their sum at best: the figure beside it is what the processors were busy in both alone, divided among
+them. With cables as they are, four cameras share the bulk bandwidth of a high-speed bus (13 packets of 512 bytes a microframe,
+USB 2.0, 5.8.4), as four behind a hub do, and what counts is whether uploading hides behind pulling.
 
 In each round, with all cameras plugged in at once: the dock as it comes; the dock with its uploads paused until all is pulled, which
 gives pulling alone and then uploading alone; and camera by camera gphoto2, sha256sum and rclone. Ours does at each step what a dock

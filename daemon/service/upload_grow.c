@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Clips that go to the store while they are pulled, in the places that whole clips leave over. The uplink gets the part as it grows, and
- * is told how many of its bytes are durable, which the block facts say: a resume begins behind them, so they stay as they are. When
- * the copy is on record it is told the digest, and from there on it is an upload like any other (upload.c). A pull that ends
- * early ends the upload, which goes on with the pull.
+ * Clips that go to the store while they are pulled. All of them may: mostly they wait for their cameras, and the uplink sends of
+ * them only in the places that whole clips leave over. Only when the store has asked for less does each count as an upload. The
+ * uplink gets the part as it grows, and is told how many of its bytes are durable, which the block facts say: a resume begins behind
+ * them, so they stay as they are. When the copy is on record it is told the digest, and from there on it is an upload like any
+ * other (upload.c). A pull that ends early ends the upload, which goes on with the pull.
  */
 
 #include <errno.h>
@@ -168,8 +169,9 @@ static void stop(Clip *c, bool now) {
 
 void upload_grow_pump(Manager *m, unsigned allowed, bool others_wait, uint64_t now, uint64_t *ret_wake) {
         UploadQueue *q = &m->uploads;
+        bool counted = q->pace.limit < q->pace.most;
 
-        while (!others_wait && q->under_way + q->growing < allowed) {
+        while (allowed > 0 && (!counted || (!others_wait && q->under_way + q->growing < allowed))) {
                 Clip *c = choose(m, now, ret_wake);
                 int r;
 
@@ -183,7 +185,7 @@ void upload_grow_pump(Manager *m, unsigned allowed, bool others_wait, uint64_t n
                 c->grow.whole_only = true;
         }
         /* Whole clips do not wait for them: they give way as soon as their part is through. */
-        while (q->under_way + q->growing - q->stopping > allowed) {
+        while (counted && q->under_way + q->growing - q->stopping > allowed) {
                 Clip *c = choose_to_stop(m);
 
                 if (!c)

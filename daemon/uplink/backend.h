@@ -118,6 +118,13 @@ struct Task {
         bool already_there;   /* of a keep without error */
         char *text;           /* of a fetch without error */
 
+        /*
+         * For the backend's loop, before it sends a piece of a put that grows or grew: may it? When not, it is told (ops->told) once a
+         * place is free. A place is kept until it is given back. NULL where nobody counts.
+         */
+        bool (*take_place)(Task *task);
+        void (*give_place)(Task *task);
+
         void (*done)(Task *task);
         void *userdata;
         void *backend_data; /* the backend's own, while the task is under way */

@@ -26,6 +26,19 @@ bool s3_grow_has_part(const S3Put *p, unsigned number) {
         return !request->growing || s3_part_offset(p, number) + s3_part_size(p, number) <= request->durable_bytes;
 }
 
+bool s3_grow_has_place(const S3Put *p) {
+        Task *task = p->op.task;
+
+        return !task->take_place || task->take_place(task);
+}
+
+void s3_grow_give_place(const S3Put *p) {
+        Task *task = p->op.task;
+
+        if (task->give_place)
+                task->give_place(task);
+}
+
 /* ---- What was sent is something else ------------------------------------------------------------------------------- */
 
 static void on_record_removed(S3Op *op, int result) {

@@ -376,13 +376,15 @@ void s3_parts_pump(S3Put *p) {
         while (!p->op.base.ended && p->current <= n && p->hashed >= p->current) {
                 if (is_stored(p))
                         pass_part(p);
-                else if (p->n_flights < p->flights_max)
+                else if (p->n_flights < p->flights_max && s3_grow_has_place(p))
                         send_part(p);
                 else
                         break;
         }
         if (p->op.base.ended)
                 return;
+        if (p->n_flights == 0)
+                s3_grow_give_place(p);
         if (p->hashing == 0 && p->hashed < n && p->hashed <= p->current && s3_grow_has_part(p, p->hashed + 1)) {
                 p->hashing = p->hashed + 1;
                 s3_op_job(&p->op, s3_hash_part, on_hashed);

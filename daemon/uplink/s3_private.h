@@ -251,6 +251,10 @@ void s3_parts_complete(S3Put *p);
 
 /* May that part be sent? */
 bool s3_grow_has_part(const S3Put *p, unsigned number);
+/* A clip that grows or grew sends only while it has one of the places (Task, take_place): asked before each part. */
+bool s3_grow_has_place(const S3Put *p);
+/* Nothing of it is under way now. */
+void s3_grow_give_place(const S3Put *p);
 /* Ends, or is about to: nothing more is to be begun. Asked by s3_parts_pump() before it begins anything. */
 bool s3_grow_ends(S3Put *p);
 /* All parts are sent, and the whole has the digest that was told. */

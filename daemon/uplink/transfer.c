@@ -28,6 +28,7 @@ struct Transfer {
         const char *verdict, *verdict_text; /* an order's, once it is cancelled; else NULL */
         uint64_t told_bytes, told_at_usec;
         uint64_t activity, moved_at_usec; /* the last sign of life */
+        bool has_place, wants_place;      /* of a put that grows or grew */
 };
 TAILQ_HEAD(TransferList, Transfer);
 
@@ -38,7 +39,9 @@ struct Transfers {
         TransferOps ops;
         unsigned puts_at_once, waiting_count;
         unsigned under_way[_TASK_KIND_MAX]; /* of the puts, those of whole clips … */
-        unsigned growing;                   /* … and those that grow, which have what is left over */
+        unsigned growing;                   /* … and those that grow */
+        unsigned sealed;                    /* of those of whole clips, those that grew */
+        unsigned places;                    /* that those that grow or grew have */
         unsigned holds; /* TRANSFER_HOLD_* */
         uint64_t stall_usec;
         Pace *pace;
@@ -73,6 +76,62 @@ static unsigned *counter_of(Transfers *t, const Task *task) {
         return task->kind == TASK_PUT && task->put.growing ? &t->growing : &t->under_way[task->kind];
 }
 
+static bool grew(const Task *task) {
+        return task->kind == TASK_PUT && task->put.grown && !task->put.growing;
+}
+
+/* ---- Places -------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A clip that grows mostly waits for its camera. It has a place only while it sends, so all that are pulled may grow, and
+ * no more of them send at once than whole clips leave over.
+ */
+static bool place_is_free(const Transfers *t) {
+        return t->under_way[TASK_PUT] - t->sealed + t->places < t->puts_at_once;
+}
+
+static bool take_place(Task *task) {
+        Transfer *x = task->userdata;
+        Transfers *t = x->transfers;
+
+        if (!task->put.grown || x->has_place)
+                return true;
+        x->wants_place = !place_is_free(t);
+        if (x->wants_place)
+                return false;
+        x->has_place = true;
+        t->places++;
+        return true;
+}
+
+static void give_place(Task *task) {
+        Transfer *x = task->userdata;
+
+        x->wants_place = false;
+        if (!x->has_place)
+                return;
+        x->has_place = false;
+        x->transfers->places--;
+        wake_pump(x->transfers);
+}
+
+/* What is whole but for its last pieces goes first. */
+static Transfer *first_who_wants(Transfers *t) {
+        Transfer *x, *first = NULL;
+
+        TAILQ_FOREACH(x, &t->running, list)
+                if (x->wants_place && (!first || (grew(x->task) && !grew(first->task))))
+                        first = x;
+        return first;
+}
+
+static void tell_backend(Transfer *x) {
+        const Backend *b = x->transfers->backend;
+
+        if (b->ops->told)
+                b->ops->told(x->transfers->backend, x->task);
+}
+
 /* ---- Ends ---------------------------------------------------------------------------------------------------------- */
 
 static void learn(Transfers *t, const Task *task) {
@@ -88,6 +147,8 @@ static void on_done(Task *task) {
         Transfers *t = x->transfers;
 
         TAILQ_REMOVE(&t->running, x, list);
+        give_place(task);
+        t->sealed -= grew(task);
         (*counter_of(t, task))--;
         /* A cancelled task tells of its own end only. */
         if (!atomic_load(&task->cancelled))
@@ -128,8 +189,8 @@ static void give_up(Transfer *x) {
 static void watch(Transfer *x, uint64_t now_usec) {
         uint64_t activity = atomic_load(&x->task->activity), stored = atomic_load(&x->task->stored_bytes);
         Transfers *t = x->transfers;
-        /* A clip whose camera is slow stands still, and neither the store nor we are at fault. */
-        bool moved = activity != x->activity || atomic_load(&x->task->waits);
+        /* A clip whose camera is slow stands still, or for whose pieces there is no place, and neither the store nor we are at fault. */
+        bool moved = activity != x->activity || atomic_load(&x->task->waits) || x->wants_place;
 
         if (moved) {
                 x->activity = activity;
@@ -167,7 +228,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
 static bool may_begin(const Transfers *t, const Task *task) {
         if (task->kind != TASK_PUT)
                 return t->under_way[task->kind] < (task->kind == TASK_VERIFY ? VERIFICATIONS_AT_ONCE : CONFIRMS_AT_ONCE);
-        return t->under_way[TASK_PUT] + (task->put.growing ? t->growing : 0) < t->puts_at_once;
+        return task->put.growing || t->under_way[TASK_PUT] < t->puts_at_once;
 }
 
 /* -EOPNOTSUPP for a clip that grows, where that is of no use. */
@@ -177,6 +238,8 @@ static int begin(Transfers *t, Transfer *x) {
         if (x->task->kind == TASK_PUT && x->task->put.growing && !t->backend->ops->told)
                 return -EOPNOTSUPP;
         x->task->pace = t->pace;
+        x->task->take_place = take_place;
+        x->task->give_place = give_place;
         r = t->backend->ops->begin(t->backend, x->task);
         if (r < 0)
                 return r;
@@ -227,6 +290,10 @@ static int on_pump(sd_event_source *source, void *userdata) {
                 answer(x, x->task);
                 (void) transfer_free(x);
         }
+        while (place_is_free(t) && (x = first_who_wants(t))) {
+                x->wants_place = false;
+                tell_backend(x);
+        }
         return 0;
 }
 
@@ -257,13 +324,6 @@ static Transfer *find_in(const struct TransferList *list, const void *owner, uin
                 if (x->owner == owner && x->task->kind == TASK_PUT && x->task->put.clip_id == clip_id)
                         return x;
         return NULL;
-}
-
-static void tell_backend(Transfer *x) {
-        const Backend *b = x->transfers->backend;
-
-        if (b->ops->told)
-                b->ops->told(x->transfers->backend, x->task);
 }
 
 void transfers_grown(Transfers *t, const void *owner, uint64_t clip_id, uint64_t durable_bytes) {
@@ -301,6 +361,7 @@ int transfers_seal(Transfers *t, const void *owner, uint64_t clip_id, uint64_t s
         t->growing--;
         put->growing = put->stop_soon = false;
         t->under_way[TASK_PUT]++;
+        t->sealed++;
         atomic_store(&x->task->waits, false);
         tell_backend(x);
         return 0;

@@ -161,7 +161,7 @@ class TusPlace:
 
 # What a dock of a test may be told; another name would be believed and do nothing.
 KNOWN = {"store", "place", "dock", "reserve", "priority_reserve", "keep", "policy", "timeouts", "lights", "led", "models_dir", "plugin_dir",
-         "uplink", "worker"}
+         "uplink", "transfers", "worker"}
 
 
 class Dock:
@@ -236,7 +236,7 @@ class Dock:
                 f.write(f"[bay {port}]\nnumber = {number}\n" + (f"led = {led}\n" if led else "") + "\n")
             f.write(extra)
         with open(self.path("uplink.conf"), "w", encoding="utf-8") as f:
-            f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\n")
+            f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\ntransfers = {self.config.get('transfers', 4)}\n")
             if self.place:
                 f.write(f"state_dir = {self.path('uplink-state')}\n\n" + self.place.settings(self.folder))
             else:

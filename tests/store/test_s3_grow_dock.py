@@ -29,7 +29,6 @@ store.make_bucket("clips")
 proxy = FaultProxy(store.port)
 number = 0
 
-
 def new_dock(dock, bays, **more):
     global number
     number += 1
@@ -50,6 +49,10 @@ def sent():
 def parts():
     """The numbers of the parts that the store took, in the order in which it did."""
     return [int(path.split("partNumber=")[1].split("&")[0]) for phase, _, path, status in proxy.log if phase == "part" and status == 200]
+
+
+def uploads_with_parts():
+    return [path.split("uploadId=")[1].split("&")[0] for phase, _, path, status in proxy.log if phase == "part" and status == 200]
 
 
 def durable(d):
@@ -250,7 +253,7 @@ def test_pause_stops_the_upload_of_a_growing_clip(sim, dock):
 
 
 def test_whole_clips_do_not_wait_for_growing_ones(sim, dock):
-    d = new_dock(dock, ["1-1.1", "1-1.2"], policy={"uploads": 1}).start()
+    d = new_dock(dock, ["1-1.1", "1-1.2"], policy={"uploads": 1}, transfers=1).start()
     digests = camera(sim, [make_clip("a.MP4", 64 * MIB, 1)])
     others = camera(sim, [make_clip(f"{n}.MP4", MIB, 10 + n) for n in range(3)], name="other")
     hold_at(d, sim, 24 * MIB)
@@ -264,8 +267,28 @@ def test_whole_clips_do_not_wait_for_growing_ones(sim, dock):
     assert_stored(d, others, "other")
 
 
+def test_two_that_grow_share_the_one_place(sim, dock):
+    d = new_dock(dock, ["1-1.1", "1-1.2"], transfers=1).start()
+    digests = camera(sim, [make_clip("a.MP4", 64 * MIB, 1)])
+    others = camera(sim, [make_clip("b.MP4", 64 * MIB, 2)], name="other")
+    hold_at(d, sim, 16 * MIB)
+    sim("slow", camera="other", bytes_per_sec=16 * MIB)
+    sim("plug", camera="other", port="1-1.2")
+    d.wait(lambda: durable(d) >= 40 * MIB, "durable bytes of both")
+    sim("slow", camera="other", bytes_per_sec=CRAWL)
+    d.wait(lambda: len(set(uploads_with_parts())) == 2, "parts of both in the store")
+    assert not d.events("copied"), "a pull had ended"
+    sim("slow", camera="other", bytes_per_sec=0)
+    let_go(d, sim)
+    d.wait_state(2, "ready", deadline=180)
+    assert sent() == 128 * MIB, "something was sent again"
+    assert_stored(d, digests)
+    assert_stored(d, others, "other")
+
+
 rack.run([test_parts_are_in_the_store_before_the_pull_has_ended, test_growing_clip_is_shown_as_on_its_way,
           test_unplugged_camera_goes_on_in_another_bay_and_so_does_its_upload, test_content_that_changed_in_between_is_not_mixed,
           test_killed_uplink_costs_a_part_at_most, test_killed_daemon_costs_a_part_at_most, test_killed_worker_costs_a_part_at_most,
           test_pause_stops_the_upload_of_a_whole_clip, test_pause_stops_the_upload_of_a_growing_clip,
-          test_other_bytes_on_the_disk_than_from_the_camera_are_a_conflict, test_whole_clips_do_not_wait_for_growing_ones])
+          test_other_bytes_on_the_disk_than_from_the_camera_are_a_conflict, test_whole_clips_do_not_wait_for_growing_ones,
+          test_two_that_grow_share_the_one_place])
