@@ -40,6 +40,10 @@
  *   Verify      sstay          s
  *                              as Confirm, and the object is read whole and must have this SHA-256
  *   GetState                   ss         WIRE_STORE_*, and a sentence (when ready: "", or what is not as it should be all the same)
+ *   Examine     h              sa(sss)
+ *                              the dock's spool (a folder) -> the strength that receipts will have ("" while nobody knows), and
+ *                              point by point what the looks at the store found out: WIRE_POINT_*, WIRE_VERDICT_*, a sentence
+ *                              that says what to do unless it is "ok"
  *
  * Keys of Keep begin with "checkpoints/" or "keys/" (WIRE_KEEP_*).
  *
@@ -66,6 +70,19 @@
 #define WIRE_STORE_FULL "full"
 #define WIRE_STORE_ERROR "error"
 #define WIRE_STORE_PAUSED "paused" /* ready, but the schedule allows no uploads now; Confirm is served */
+
+#define WIRE_POINT_STORE "store"                     /* it can be reached with these credentials, and is ready */
+#define WIRE_POINT_STORE_CLOCK "store-clock"         /* its clock and the dock's */
+#define WIRE_POINT_STORE_DELETE "store-delete"       /* the dock's credentials cannot delete */
+#define WIRE_POINT_STORE_REPLACE "store-replace"     /* … nor replace */
+#define WIRE_POINT_STORE_CHECKSUMS "store-checksums" /* it checks digests, or what it has is read back */
+#define WIRE_POINT_STORE_LOCK "store-lock"           /* retention and legal hold, where they are asked for */
+#define WIRE_POINTS_MAX 16u
+
+#define WIRE_VERDICT_OK "ok"
+#define WIRE_VERDICT_NOTE "note"       /* as it is by its nature, and good to know */
+#define WIRE_VERDICT_WARNING "warning" /* it works, and had better be otherwise */
+#define WIRE_VERDICT_FAILED "failed"
 
 #define WIRE_UPLINK_E "org.berth.Uplink1.Error."
 #define WIRE_UPLINK_E_UNAVAILABLE WIRE_UPLINK_E "Unavailable" /* try again when the state says ready */

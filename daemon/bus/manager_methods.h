@@ -43,6 +43,9 @@ int manager_bus_pause_uploads(sd_bus_message *m, void *userdata, sd_bus_error *r
 int manager_bus_resume_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
+/* examine_methods.c */
+int manager_bus_examine_store(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
 /* custody_methods.c */
 int manager_bus_make_checkpoint(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_rotate_key(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

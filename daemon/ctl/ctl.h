@@ -14,6 +14,7 @@ typedef enum CtlExit {
         CTL_USAGE = 2,       /* the command line is wrong */
         CTL_UNREACHABLE = 3, /* no bus, or no daemon on it */
         CTL_TIMEOUT = 4,     /* --timeout passed before what --until asks for */
+        CTL_WARNING = 5,     /* doctor: all works, and something had better be otherwise */
 } CtlExit;
 
 typedef struct Options {
@@ -60,6 +61,7 @@ int verb_models(const Options *options);
 int verb_custody(const Options *options);
 int verb_dock(const Options *options);
 int verb_model_check(const Options *options);
+int verb_doctor(const Options *options);
 int verb_recover(const Options *options);
 
 /* "berthctl: …" on stderr, made safe for the terminal; returns `exit_code`. */

@@ -109,6 +109,7 @@ static const Verb verbs[] = {
         { "clips", verb_clips, TAKES_CAMERA | TAKES_CLIPS, 0 },
         { "log", verb_log, TAKES_CAMERA | TAKES_CLIP | TAKES_EVENTS | TAKES_AFTER, 0 },
         { "refused", verb_refused, 0, 0 },
+        { "doctor", verb_doctor, 0, 0 },
         { "transfer", verb_transfer, TAKES_MAX, UINT_MAX },
         { "hold", verb_hold, TAKES_CAMERA | TAKES_CLIP | TAKES_CASE, UINT_MAX },
         { "models", verb_models, 0, 0 },
@@ -142,6 +143,7 @@ static void print_help(void) {
               "            now CLIP: this one before all others\n"
               "  hold      what is deleted nowhere (list, the default); set [REASON], release [REASON]\n"
               "  bay health              bays in which cameras fault that are well elsewhere\n"
+              "  doctor    is the store, as the dock sees it, as it should be? each point with what to do\n"
               "  bay locate NUMBER [SECONDS]   its lamps say \"this one\"\n"
               "  camera list             all cameras: how they are, and what of their footage is not stored\n"
               "  camera health SERIAL    what was found out about it, and what to do\n"
@@ -215,7 +217,8 @@ static void print_help(void) {
               "      --local-models-dir=DIR   the site's models, among which the files will lie\n"
               "      --rules-dir=DIR   udev's rules\n"
               "\n"
-              "Exit code: 0 success, 1 failure, 2 wrong command line, 3 daemon not reachable, 4 --timeout passed.\n",
+              "Exit code: 0 success, 1 failure, 2 wrong command line, 3 daemon not reachable, 4 --timeout passed,\n"
+              "5 doctor has warnings.\n",
               stdout);
 }
 

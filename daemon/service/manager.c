@@ -92,6 +92,10 @@ const char *manager_state(const Manager *m, const char **ret_reason) {
                 *ret_reason = why && *why ? why : "the store cannot be reached; the footage is kept on the dock";
                 return "degraded";
         }
+        if (examine_problem(m->examine)[0]) {
+                *ret_reason = examine_problem(m->examine);
+                return "degraded";
+        }
         *ret_reason = "";
         return "running";
 }
@@ -371,6 +375,8 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
                 r = dock_status_new(m, &m->status);
         if (r >= 0)
                 r = roster_new(m, &m->roster);
+        if (r >= 0)
+                r = examine_new(m, &m->examine);
         if (r < 0)
                 return r;
         m->started = true;
@@ -423,6 +429,7 @@ Manager *manager_free(Manager *m) {
         m->store = store_close(m->store);
         m->import = import_free(m->import);
         m->uplink = uplink_free(m->uplink);
+        m->examine = examine_free(m->examine);
         m->status = dock_status_free(m->status);
         m->roster = roster_free(m->roster);
         m->notary = notary_free(m->notary);

@@ -54,6 +54,14 @@ const char *manager_state(const Manager *m, const char **ret_reason);
 /* WIRE_STORE_* or "disconnected". */
 const char *manager_store_state(const Manager *m, const char **ret_reason);
 
+/* One point of how the store is: WIRE_VERDICT_*, and a sentence that says what to do unless it is "ok". */
+typedef struct ManagerPoint {
+        const char *name, *verdict, *text;
+} ManagerPoint;
+/* Called once; without points when the daemon ends. They end with the call. */
+typedef void (*ManagerExamined)(void *userdata, const ManagerPoint *points, size_t n);
+int manager_examine(Manager *m, ManagerExamined done, void *userdata);
+
 typedef struct SpoolStatus {
         const char *state; /* "ok", "full", "failing" */
         uint64_t used_bytes, free_bytes;

@@ -8,6 +8,7 @@
 #include "service/clocksync.h"
 #include "service/credentials.h"
 #include "service/dock_status.h"
+#include "service/examine.h"
 #include "service/hotplug.h"
 #include "service/hubport.h"
 #include "service/import.h"
@@ -58,6 +59,7 @@ struct Manager {
         Notary *notary;
         DockStatus *status;
         Roster *roster;
+        Examine *examine;
 
         Bay *bays;
         Camera *cameras;

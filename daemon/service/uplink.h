@@ -63,12 +63,23 @@ const char *uplink_state(const Uplink *u, const char **ret_reason);
  * `cookie` is the caller's. Callbacks run once each, never from within the call, and not after uplink_free(). `text` is a
  * sentence unless UPLINK_OK.
  */
+typedef struct UplinkPoint {
+        const char *name, *verdict, *text;
+} UplinkPoint;
+
+typedef struct UplinkReport {
+        const char *strength; /* that receipts will have: WIRE_STRENGTH_*, "" while nobody knows */
+        UplinkPoint points[WIRE_POINTS_MAX];
+        size_t n_points;
+} UplinkReport;
+
 typedef struct UplinkAnswer {
         UplinkResult result;
         const char *text;          /* NULL with UPLINK_OK */
         uint64_t retry_after_usec; /* with UPLINK_BUSY: what the store named, 0 when it named nothing */
         const UplinkReceipt *receipt; /* with UPLINK_OK */
         const char *strength;         /* likewise */
+        const UplinkReport *report;   /* likewise, of uplink_examine() */
 } UplinkAnswer;
 typedef void (*UplinkPutDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_put(Uplink *u, const UplinkPut *put, UplinkPutDone done, void *cookie);
@@ -96,5 +107,8 @@ typedef void (*UplinkKeepDone)(void *userdata, void *cookie, const UplinkAnswer 
 int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie);
 /* A statement takes the place of the one before it; UPLINK_CONFLICT when what lies there is somebody else's. */
 int uplink_replace(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie);
+/* What is known of the store, for receipts of a spool that is this folder. */
+typedef void (*UplinkExamineDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
+int uplink_examine(Uplink *u, int spool_fd, UplinkExamineDone done, void *cookie);
 /* No callback of this cookie will run any more; the transfer itself may go on. */
 void uplink_forget(Uplink *u, void *cookie);

@@ -55,6 +55,8 @@ void uplink_call_finish(UplinkCall *c, const UplinkAnswer *answer) {
                 call.confirm_done(u->userdata, call.cookie, answer);
         else if (call.keep_done)
                 call.keep_done(u->userdata, call.cookie, answer);
+        else if (call.examine_done)
+                call.examine_done(u->userdata, call.cookie, answer);
 }
 
 void uplink_call_fail(UplinkCall *c, UplinkResult result, const char *text) {
@@ -223,5 +225,47 @@ int uplink_on_keep_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 take_error(c, m);
         else
                 uplink_call_finish(c, &(UplinkAnswer){ .result = UPLINK_OK });
+        return 1;
+}
+
+static bool verdict_is_known(const char *verdict) {
+        static const char *const verdicts[] = { WIRE_VERDICT_OK, WIRE_VERDICT_NOTE, WIRE_VERDICT_WARNING, WIRE_VERDICT_FAILED };
+
+        for (size_t i = 0; i < ELEMENTSOF(verdicts); i++)
+                if (text_equal(verdicts[i], verdict))
+                        return true;
+        return false;
+}
+
+static int read_report(sd_bus_message *m, UplinkReport *ret) {
+        UplinkPoint *p = ret->points;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &ret->strength);
+        if (r >= 0 && *ret->strength && !take_strength(ret->strength))
+                return -EBADMSG;
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "(sss)");
+        while (r >= 0 && ret->n_points < WIRE_POINTS_MAX && (r = sd_bus_message_read(m, "(sss)", &p->name, &p->verdict, &p->text)) > 0) {
+                if (!*p->name || !text_is_printable(p->name) || !text_is_printable(p->text) || strlen(p->text) >= UPLINK_TEXT_SIZE ||
+                    !verdict_is_known(p->verdict))
+                        return -EBADMSG;
+                p = &ret->points[++ret->n_points];
+        }
+        return r;
+}
+
+int uplink_on_examine_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        UplinkReport report = {};
+        UplinkCall *c = userdata;
+
+        (void) error;
+        c->uplink->heard_at_usec = clock_boottime_usec();
+        if (sd_bus_message_is_method_error(m, NULL) > 0)
+                take_error(c, m);
+        else if (read_report(m, &report) < 0)
+                uplink_call_fail(c, UPLINK_INVALID, "the uplink answered with something that is no report");
+        else
+                uplink_call_finish(c, &(UplinkAnswer){ .result = UPLINK_OK, .report = &report });
         return 1;
 }

@@ -286,6 +286,38 @@ int uplink_replace(Uplink *u, const char *key, const char *text, UplinkKeepDone 
         return keep(u, "Replace", key, text, done, cookie);
 }
 
+static int send_examine(UplinkCall *c, int spool_fd) {
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Examine");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "h", spool_fd);
+        if (r >= 0)
+                r = send_call(c, m, uplink_on_examine_reply);
+        sd_bus_message_unref(m);
+        return r;
+}
+
+int uplink_examine(Uplink *u, int spool_fd, UplinkExamineDone done, void *cookie) {
+        UplinkCall *c;
+        int r;
+
+        r = call_new(u, cookie, &c);
+        if (r < 0)
+                return r;
+        c->examine_done = done;
+        if (u->speaks) {
+                r = send_examine(c, spool_fd);
+                if (r < 0) {
+                        (void) uplink_call_free(c);
+                        return r;
+                }
+        } else
+                uplink_wake(u);
+        return 0;
+}
+
 void uplink_forget(Uplink *u, void *cookie) {
         UplinkCall *c;
 
@@ -294,5 +326,6 @@ void uplink_forget(Uplink *u, void *cookie) {
                         c->put_done = NULL;
                         c->confirm_done = NULL;
                         c->keep_done = NULL;
+                        c->examine_done = NULL;
                 }
 }

@@ -24,6 +24,7 @@ struct UplinkCall {
         UplinkPutDone put_done; /* one of these, none when it was forgotten */
         UplinkConfirmDone confirm_done;
         UplinkKeepDone keep_done;
+        UplinkExamineDone examine_done;
         uint64_t clip_id, size_bytes; /* of a put: what was promised */
         Digest digest;
         bool growing; /* … nothing is yet */
@@ -57,6 +58,7 @@ void uplink_call_fail(UplinkCall *c, UplinkResult result, const char *text);
 int uplink_on_put_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int uplink_on_confirm_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int uplink_on_keep_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int uplink_on_examine_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* At the next turn of the loop, calls that were not sent fail. */
 void uplink_wake(Uplink *u);

@@ -363,8 +363,10 @@ static void on_uplink_state(void *userdata, const char *state, const char *reaso
         manager_tell(m);
         manager_kick_bays(m);
         upload_pump(m);
-        if (text_equal(state, WIRE_STORE_READY))
+        if (text_equal(state, WIRE_STORE_READY)) {
                 notary_store_ready(m->notary);
+                examine_store_ready(m->examine);
+        }
 }
 
 static void on_uplink_progress(void *userdata, uint64_t clip_id, uint64_t bytes) {

@@ -92,6 +92,27 @@ typedef struct Answer {
 /* `state` may be NULL. Returns -1, for `return answer_fail(…)`. */
 int answer_fail(Answer *answer, const char *error, const char *state, const char *format, ...) _printf_(4, 5);
 
+/* One point of what a look found out: WIRE_POINT_*, WIRE_VERDICT_*, a sentence. */
+typedef struct StorePoint {
+        const char *name, *verdict;
+        char text[384];
+} StorePoint;
+
+/* What a look found out beside whether the store is ready. */
+typedef struct StoreReport {
+        const char *strength;       /* of the receipts: WIRE_STRENGTH_*, NULL when nobody knows */
+        const char *strength_there; /* … of a spool on this device, NULL when that makes no difference */
+        uint64_t device;
+        bool clock_known;
+        int64_t ahead_sec; /* the store's clock minus ours */
+        StorePoint points[WIRE_POINTS_MAX];
+        size_t n_points;
+} StoreReport;
+
+void report_point(StoreReport *report, const char *name, const char *verdict, const char *format, ...) _printf_(4, 5);
+/* How far the store's clock is ahead, by the time that it told just now. */
+void report_clock(StoreReport *report, int64_t theirs_unix_sec);
+
 typedef struct Task Task;
 struct Task {
         TaskKind kind;
@@ -116,6 +137,7 @@ struct Task {
         Receipt receipt;      /* of a put without error */
         const char *strength; /* of a confirm or verification without error */
         bool already_there;   /* of a keep without error */
+        StoreReport report;   /* of a probe without error: its points are those of a thorough one alone */
         char *text;           /* of a fetch without error */
 
         /*

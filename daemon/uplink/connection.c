@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -377,6 +378,76 @@ static int call_get_state(sd_bus_message *m, void *userdata, sd_bus_error *error
         return sd_bus_reply_method_return(m, "ss", state, text);
 }
 
+/* So far apart clocks do no harm; stores that check signatures refuse at a quarter of an hour. */
+#define CLOCK_APART_SEC 60
+
+static int append_point(sd_bus_message *m, const char *name, const char *verdict, const char *text) {
+        return sd_bus_message_append(m, "(sss)", name, verdict, text);
+}
+
+static int append_state(sd_bus_message *m, const Server *s) {
+        const char *text, *state = probe_state(s->probe, &text);
+
+        if (probe_is_ready(s->probe))
+                return append_point(m, WIRE_POINT_STORE, WIRE_VERDICT_OK, "the store answers, takes these credentials, and is ready");
+        return append_point(m, WIRE_POINT_STORE, WIRE_VERDICT_FAILED, *text ? text : state);
+}
+
+static int append_clock(sd_bus_message *m, const StoreReport *report) {
+        int64_t apart = report->ahead_sec < 0 ? -report->ahead_sec : report->ahead_sec;
+        char text[256];
+
+        if (!report->clock_known)
+                return 0;
+        if (apart <= CLOCK_APART_SEC)
+                return append_point(m, WIRE_POINT_STORE_CLOCK, WIRE_VERDICT_OK, "the store's clock and the dock's agree");
+        (void) snprintf(text, sizeof(text),
+                        "the store's clock is %" PRId64 " s %s the dock's: set the one right that is wrong, and keep both synchronised; "
+                        "from 900 s on, stores refuse what is signed",
+                        apart, report->ahead_sec < 0 ? "behind" : "ahead of");
+        return append_point(m, WIRE_POINT_STORE_CLOCK, WIRE_VERDICT_WARNING, text);
+}
+
+static int append_report(sd_bus_message *m, const Server *s, uint64_t spool_device) {
+        const StoreReport *report = probe_report_of(s->probe);
+        const char *strength = report->strength;
+        int r;
+
+        if (report->strength_there && report->device == spool_device)
+                strength = report->strength_there;
+        r = sd_bus_message_append(m, "s", strength ? strength : "");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(sss)");
+        if (r >= 0)
+                r = append_state(m, s);
+        if (r >= 0)
+                r = append_clock(m, report);
+        for (size_t i = 0; i < report->n_points && r >= 0; i++)
+                r = append_point(m, report->points[i].name, report->points[i].verdict, report->points[i].text);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int call_examine(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const Connection *c = userdata;
+        sd_bus_message *reply = NULL;
+        struct stat st;
+        int spool, r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "h", &spool);
+        if (r < 0)
+                return r;
+        if (fstat(spool, &st) < 0 || !S_ISDIR(st.st_mode))
+                return refuse(m, "the spool is a folder");
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = append_report(reply, c->server, st.st_dev);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
 /* Who may connect was decided at the socket. */
 static const sd_bus_vtable uplink_vtable[] = {
         SD_BUS_VTABLE_START(0),
@@ -391,6 +462,7 @@ static const sd_bus_vtable uplink_vtable[] = {
         SD_BUS_METHOD("Replace", "ss", "", call_replace, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Fetch", "s", "s", call_fetch, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Verify", "sstay", "s", call_verify, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Examine", "h", "sa(sss)", call_examine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetState", "", "ss", call_get_state, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("Progress", "tt", 0),
         SD_BUS_SIGNAL("StateChanged", "ss", 0),

@@ -175,6 +175,7 @@ static int write_sample(const DirStore *s, int tmp, const char *name, Task *task
         _cleanup_(fd_closep) int fd = dir_create_tmp(tmp, name);
         uint8_t sample[SAMPLE_SIZE];
         Digest written, there;
+        struct stat st;
         int r;
 
         if (fd < 0)
@@ -189,8 +190,12 @@ static int write_sample(const DirStore *s, int tmp, const char *name, Task *task
                 r = digest_of(sample, sizeof(sample), &written);
         if (r >= 0)
                 r = uncached_digest(fd, sizeof(sample), task, &there);
+        if (r >= 0 && fstat(fd, &st) < 0)
+                r = -errno;
         if (r < 0)
                 return dir_fail(s, r, "writing a sample", &task->answer);
+        /* On a network mount the server says when. */
+        report_clock(&task->report, st.st_mtim.tv_sec);
         if (!digest_equal(&written, &there))
                 return answer_fail(&task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
                                    "the store %s gave other bytes back than were written to it", s->path);
@@ -239,6 +244,28 @@ static int try_out(const DirStore *s, int root, Task *task) {
         return r;
 }
 
+static void report(const DirStore *s, int root, StoreReport *to) {
+        struct stat st;
+
+        to->strength = dir_strength(s, false, s->read_back);
+        if (fstat(root, &st) == 0) {
+                to->device = st.st_dev;
+                to->strength_there = dir_strength(s, true, s->read_back);
+        }
+        if (s->read_back)
+                report_point(to, WIRE_POINT_STORE_CHECKSUMS, WIRE_VERDICT_OK, "each object is read back past the page cache");
+        else
+                report_point(to, WIRE_POINT_STORE_CHECKSUMS, WIRE_VERDICT_WARNING,
+                             "a folder checks no digests, and read_back = no: its receipts say size; set read_back = yes in "
+                             "[store] of uplink.conf");
+        report_point(to, WIRE_POINT_STORE_DELETE, WIRE_VERDICT_NOTE,
+                     "a folder cannot keep its writer from deleting: let another machine make snapshots of it, or store in a bucket");
+        report_point(to, WIRE_POINT_STORE_REPLACE, WIRE_VERDICT_NOTE,
+                     "the dock never replaces a file there, and a folder cannot keep its writer from it");
+        report_point(to, WIRE_POINT_STORE_LOCK, WIRE_VERDICT_NOTE,
+                     "a folder has no retention: the file system's own means alone keep what is stored");
+}
+
 void dir_probe(DirStore *s, Task *task) {
         _cleanup_(fd_closep) int root = dir_open_root(s, task->probe.thorough, &task->answer);
         int r;
@@ -254,5 +281,6 @@ void dir_probe(DirStore *s, Task *task) {
                 (void) dir_fail(s, r, "clearing away unfinished work", &task->answer);
                 return;
         }
-        (void) try_out(s, root, task);
+        if (try_out(s, root, task) >= 0)
+                report(s, root, &task->report);
 }

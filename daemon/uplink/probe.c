@@ -31,6 +31,7 @@ struct Probe {
         unsigned failures;
         uint64_t thorough_at_usec; /* when the last thorough look succeeded */
         uint64_t need_bytes;
+        StoreReport report;
         unsigned reports; /* of trouble, since the look under way was begun */
 };
 
@@ -72,8 +73,25 @@ static uint64_t wait_before_next(const Probe *p) {
         return MIN2(wait, BACKOFF_MAX_USEC);
 }
 
+/* A glance tells of the clock alone; what a thorough look that failed would have found out, nobody knows. */
+static void take_report(Probe *p, const Task *task) {
+        const StoreReport before = p->report;
+
+        if (task->probe.thorough)
+                p->report = task->answer.error ? (StoreReport){} : task->report;
+        if (!task->answer.error && task->report.clock_known) {
+                p->report.clock_known = true;
+                p->report.ahead_sec = task->report.ahead_sec;
+        } else if (task->probe.thorough && !task->answer.error) {
+                p->report.clock_known = before.clock_known;
+                p->report.ahead_sec = before.ahead_sec;
+        }
+}
+
 static void take_answer(Probe *p, const Task *task) {
         bool unsure = p->reports > 0;
+
+        take_report(p, task);
 
         p->reports = 0;
         if (!task->answer.error && unsure && !task->probe.thorough)
@@ -175,6 +193,10 @@ const char *probe_state(const Probe *p, const char **ret_text) {
         if (ret_text)
                 *ret_text = p->text;
         return p->state;
+}
+
+const StoreReport *probe_report_of(const Probe *p) {
+        return &p->report;
 }
 
 bool probe_is_ready(const Probe *p) {

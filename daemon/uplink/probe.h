@@ -24,6 +24,8 @@ const char *probe_state(const Probe *p, const char **ret_text);
 bool probe_is_ready(const Probe *p);
 /* The first look has ended, or outstayed its deadline. */
 bool probe_has_looked(const Probe *p);
+/* What the looks found out; without points, and without a strength, while no thorough one has succeeded. */
+const StoreReport *probe_report_of(const Probe *p);
 /* A transfer found the store in this state; `need_bytes` is what did not fit, or 0. */
 void probe_report(Probe *p, const char *state, const char *text, uint64_t need_bytes);
 /* A transfer succeeded. */

@@ -30,6 +30,7 @@ typedef struct S3Promises {
         bool checks_checksum; /* a wrong x-amz-checksum-sha256 is refused */
         /* What our keys are good for, and should not be. */
         bool may_delete, may_replace;
+        bool lock_unseen; /* Object Lock is asked for, and our keys may not ask whether the bucket has it */
 } S3Promises;
 
 typedef struct S3Store {

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "uplink/http_time.h"
 #include "uplink/s3_private.h"
 
 #define FIRST_TEXT "the first\n"
@@ -117,11 +118,59 @@ static void say_powers(S3Op *op) {
                                 !promises->may_delete ? "replace" : promises->may_replace ? "delete and replace" : "delete");
 }
 
+static void report_powers(const S3Promises *promises, StoreReport *report) {
+        if (promises->may_delete)
+                report_point(report, WIRE_POINT_STORE_DELETE, WIRE_VERDICT_WARNING,
+                             "the dock's keys may delete what is stored: take s3:DeleteObject and s3:DeleteObjectVersion from them, see "
+                             "Permissions in store-layout.md");
+        else
+                report_point(report, WIRE_POINT_STORE_DELETE, WIRE_VERDICT_OK, "the dock's keys cannot delete");
+        if (promises->may_replace)
+                report_point(report, WIRE_POINT_STORE_REPLACE, WIRE_VERDICT_WARNING,
+                             "the dock's keys may replace what is stored: give the bucket versions or Object Lock, or a policy that "
+                             "asks for If-None-Match, see Permissions in store-layout.md");
+        else
+                report_point(report, WIRE_POINT_STORE_REPLACE, WIRE_VERDICT_OK, "the dock's keys cannot replace");
+}
+
+static void report_lock(const S3Store *store, const S3Promises *promises, StoreReport *report) {
+        if (!store->lock_mode && !store->legal_hold)
+                report_point(report, WIRE_POINT_STORE_LOCK, WIRE_VERDICT_NOTE,
+                             "neither retention_mode nor legal_hold is set in [store]: the bucket's own settings alone keep what "
+                             "is stored");
+        else if (promises->lock_unseen)
+                report_point(report, WIRE_POINT_STORE_LOCK, WIRE_VERDICT_WARNING,
+                             "whether the bucket has Object Lock cannot be asked: allow s3:GetBucketObjectLockConfiguration to "
+                             "the dock's keys");
+        else
+                report_point(report, WIRE_POINT_STORE_LOCK, WIRE_VERDICT_OK,
+                             "the bucket has Object Lock, and it is read back of each object");
+}
+
+static void report(S3Op *op) {
+        const S3Promises *promises = &op->store->promises;
+        StoreReport *to = &op->task->report;
+        const char *check = promises->checks_sha256 ? WIRE_STRENGTH_DIGEST : WIRE_STRENGTH_SIZE;
+
+        to->strength = op->store->read_back ? WIRE_STRENGTH_DIGEST : check;
+        if (promises->checks_sha256)
+                report_point(to, WIRE_POINT_STORE_CHECKSUMS, WIRE_VERDICT_OK,
+                             "the store refuses content that is not what its SHA-256 says");
+        else if (op->store->read_back)
+                report_point(to, WIRE_POINT_STORE_CHECKSUMS, WIRE_VERDICT_OK, "the store checks no SHA-256; each object is read back");
+        else
+                report_point(to, WIRE_POINT_STORE_CHECKSUMS, WIRE_VERDICT_WARNING,
+                             "the store checks no SHA-256, so its receipts say size: set read_back = yes in [store] of uplink.conf");
+        report_powers(promises, to);
+        report_lock(op->store, promises, to);
+}
+
 static void learned(S3Op *op) {
         S3Look *l = look_of(op);
 
         l->promises.known = true;
         op->store->promises = l->promises;
+        report(op);
         say_powers(op);
         sweep(op);
 }
@@ -208,6 +257,7 @@ static void on_lock(S3Op *op, const S3Result *result) {
         /* Who may not ask finds out with the first clip. */
         if (result->outcome != S3_OK && result->outcome != S3_NOT_ALLOWED)
                 return s3_op_fail(op, result, "asking for its Object Lock");
+        look_of(op)->promises.lock_unseen = result->outcome == S3_NOT_ALLOWED;
         try_powers(op);
 }
 
@@ -309,10 +359,14 @@ static void on_first(S3Op *op, const S3Result *result) {
 /* ---- The look ------------------------------------------------------------------------------------------------------ */
 
 static void on_glance(S3Op *op, const S3Result *result) {
+        char date[64];
+        int64_t theirs;
         S3Call *call;
 
         if (result->outcome != S3_OK && result->outcome != S3_ABSENT)
                 return s3_op_fail(op, result, "looking at it");
+        if (http_header(result->answer, "date", date, sizeof(date)) && http_parse_date(date, &theirs) >= 0)
+                report_clock(&op->task->report, theirs);
         if (!op->task->probe.thorough && op->store->promises.known) {
                 say_powers(op);
                 return s3_op_end(op);

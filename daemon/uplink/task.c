@@ -11,6 +11,22 @@
 #include "base/fd.h"
 #include "base/text.h"
 
+void report_point(StoreReport *report, const char *name, const char *verdict, const char *format, ...) {
+        StorePoint *point = &report->points[MIN2(report->n_points, WIRE_POINTS_MAX - 1)];
+        va_list ap;
+
+        *point = (StorePoint){ .name = name, .verdict = verdict };
+        va_start(ap, format);
+        (void) vsnprintf(point->text, sizeof(point->text), format, ap);
+        va_end(ap);
+        report->n_points = MIN2(report->n_points + 1, (size_t) WIRE_POINTS_MAX);
+}
+
+void report_clock(StoreReport *report, int64_t theirs_unix_sec) {
+        report->clock_known = true;
+        report->ahead_sec = theirs_unix_sec - clock_wall_usec() / (int64_t) USEC_PER_SEC;
+}
+
 int answer_fail(Answer *answer, const char *error, const char *state, const char *format, ...) {
         char raw[sizeof(answer->text)];
         va_list arguments;

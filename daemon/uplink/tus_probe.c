@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "uplink/http_time.h"
 #include "uplink/tus_private.h"
 
 #define SAMPLE "a sample, to see whether this store keeps what it is given\n"
@@ -147,10 +148,32 @@ static void tell_weakness(const TusOp *op) {
                                 op->store->name);
 }
 
+static void report(TusOp *op) {
+        StoreReport *to = &op->task->report;
+
+        to->strength = op->store->promises.checks || op->store->read_back ? WIRE_STRENGTH_DIGEST : WIRE_STRENGTH_SIZE;
+        if (op->store->promises.checks)
+                report_point(to, WIRE_POINT_STORE_CHECKSUMS, WIRE_VERDICT_OK,
+                             "the server refuses pieces that are not what their SHA-256 says");
+        else if (op->store->read_back)
+                report_point(to, WIRE_POINT_STORE_CHECKSUMS, WIRE_VERDICT_OK, "the server checks no SHA-256; each upload is read back");
+        else
+                report_point(to, WIRE_POINT_STORE_CHECKSUMS, WIRE_VERDICT_WARNING,
+                             "the server checks no SHA-256, so its receipts say size: set read_back = yes in [store] of uplink.conf");
+        report_point(to, WIRE_POINT_STORE_DELETE, WIRE_VERDICT_NOTE,
+                     "tus does not tell whether the dock's token may terminate uploads that are whole: see to it that the "
+                     "server refuses that");
+        report_point(to, WIRE_POINT_STORE_REPLACE, WIRE_VERDICT_OK,
+                     "tus gives each upload a name of its own, and nothing replaces another");
+        report_point(to, WIRE_POINT_STORE_LOCK, WIRE_VERDICT_NOTE,
+                     "tus has no retention: how long uploads are kept is the server's setting");
+}
+
 static void on_saved(TusOp *op, int result) {
         (void) result;
         look_of(op)->promises.known = true;
         op->store->promises = look_of(op)->promises;
+        report(op);
         tell_weakness(op);
         sweep(op);
 }
@@ -303,11 +326,14 @@ static void on_sample_loaded(TusOp *op, int result) {
 /* ---- What it offers ------------------------------------------------------------------------------------------------ */
 
 static void on_options(TusOp *op, const TusResult *result) {
-        char versions[256] = "", extensions[512] = "", algorithms[256] = "", max[24] = "";
+        char versions[256] = "", extensions[512] = "", algorithms[256] = "", max[24] = "", date[64];
         TusLook *l = look_of(op);
+        int64_t theirs;
 
         if (result->outcome != TUS_OK)
                 return tus_op_fail(op, result, "looking at it");
+        if (http_header(result->answer, "date", date, sizeof(date)) && http_parse_date(date, &theirs) >= 0)
+                report_clock(&op->task->report, theirs);
         (void) http_header(result->answer, "tus-version", versions, sizeof(versions));
         (void) http_header(result->answer, "tus-extension", extensions, sizeof(extensions));
         (void) http_header(result->answer, "tus-checksum-algorithm", algorithms, sizeof(algorithms));

@@ -43,6 +43,8 @@ typedef struct Lies {
         const char *error;     /* NULL: an answer */
         const char *object, *manifest, *version, *strength; /* NULL: good ones */
         int64_t size_off, time;
+        const char *verdict, *point_text; /* of Examine; NULL: good ones */
+        unsigned points;                  /* how many; 0: one */
         bool wrong_digest, short_digest, wrong_signature, silent, hang_up;
         bool early; /* answers Grow before Seal */
         size_t error_text_size; /* 0: a short one */
@@ -57,6 +59,8 @@ typedef struct Rig {
         int listen_fd;
         sd_bus *bus; /* the false uplink's */
         sd_bus_message *grow; /* not answered yet */
+        bool examined;
+        unsigned points; /* of the last report */
         uint64_t grown_bytes;
         bool held, stopped_now;
         Lies lies;
@@ -186,6 +190,30 @@ static int on_confirm(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return sd_bus_reply_method_return(m, "s", r->lies.strength ? r->lies.strength : WIRE_STRENGTH_DIGEST);
 }
 
+static int on_examine(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        sd_bus_message *reply = NULL;
+        const Rig *r = userdata;
+        const Lies *lies = &r->lies;
+        int spool;
+
+        (void) error;
+        assert_true(sd_bus_message_read(m, "h", &spool) >= 0);
+        if (lies->error)
+                return reply_error(m, lies);
+        if (lies->wrong_signature)
+                return sd_bus_reply_method_return(m, "t", UINT64_C(1));
+        assert_true(sd_bus_message_new_method_return(m, &reply) >= 0);
+        assert_true(sd_bus_message_append(reply, "s", lies->strength ? lies->strength : WIRE_STRENGTH_DIGEST) >= 0);
+        assert_true(sd_bus_message_open_container(reply, 'a', "(sss)") >= 0);
+        for (unsigned i = 0; i < MAX2(lies->points, 1u); i++)
+                assert_true(sd_bus_message_append(reply, "(sss)", "store", lies->verdict ? lies->verdict : "ok",
+                                                  lies->point_text ? lies->point_text : "it is well") >= 0);
+        assert_true(sd_bus_message_close_container(reply) >= 0);
+        assert_true(sd_bus_send(NULL, reply, NULL) >= 0);
+        sd_bus_message_unref(reply);
+        return 1;
+}
+
 static int on_get_state(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const Rig *r = userdata;
 
@@ -202,6 +230,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("Stop", "tb", "", on_stop, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Hold", "b", "", on_hold, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Confirm", "sstay", "s", on_confirm, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Examine", "h", "sa(sss)", on_examine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetState", "", "ss", on_get_state, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
@@ -367,6 +396,48 @@ static void test_right_receipt_is_taken(void **state) {
         assert_string_equal(r->strength, WIRE_STRENGTH_DIGEST);
         /* What goes to a log or a terminal holds no control character. */
         assert_true(text_is_printable(r->reason));
+        rig_free(r);
+}
+
+static void examined(void *userdata, void *cookie, const UplinkAnswer *answer) {
+        Rig *r = userdata;
+
+        assert_ptr_equal(cookie, &r->lies);
+        r->result = answer->result;
+        assert_true((answer->result == UPLINK_OK) == (answer->report != NULL));
+        r->points = answer->report ? (unsigned) answer->report->n_points : 0;
+        r->examined = true;
+}
+
+static UplinkResult examine_and_wait(Rig *r) {
+        int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_true(folder >= 0);
+        r->examined = false;
+        assert_int_equal(uplink_examine(r->client, folder, examined, &r->lies), 0);
+        fd_close(folder);
+        wait_for(r, r->examined);
+        return r->result;
+}
+
+static void test_report_of_the_store_is_what_it_can_be_or_none(void **state) {
+        static const Lies lies[] = {
+                { .strength = "strong" }, { .verdict = "splendid" }, { .point_text = "\x1b[2J" }, { .wrong_signature = true },
+                { .error = WIRE_UPLINK_E_GONE },
+        };
+        Rig *r = connected();
+
+        (void) state;
+        assert_int_equal(examine_and_wait(r), UPLINK_OK);
+        assert_int_equal(r->points, 1);
+        /* Nobody knows yet. */
+        r->lies = (Lies){ .strength = "", .points = WIRE_POINTS_MAX + 1 };
+        assert_int_equal(examine_and_wait(r), UPLINK_OK);
+        assert_int_equal(r->points, WIRE_POINTS_MAX);
+        for (size_t i = 0; i < ELEMENTSOF(lies); i++) {
+                r->lies = lies[i];
+                assert_int_equal(examine_and_wait(r), UPLINK_INVALID);
+        }
         rig_free(r);
 }
 
@@ -659,6 +730,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_right_receipt_is_taken),
                 cmocka_unit_test(test_receipt_for_anything_else_is_no_receipt),
+                cmocka_unit_test(test_report_of_the_store_is_what_it_can_be_or_none),
                 cmocka_unit_test(test_busy_store_names_a_time_or_none),
                 cmocka_unit_test(test_errors_keep_their_meaning_and_their_texts_are_cut),
                 cmocka_unit_test(test_lost_connection_answers_all_calls_and_is_made_anew),

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/examine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "service/manager_private.h"
+
+typedef struct Waiter Waiter;
+struct Waiter {
+        Waiter *next;
+        ManagerExamined done;
+        void *userdata;
+};
+
+struct Examine {
+        Manager *manager;
+        Waiter *waiters; /* of the look that is under way */
+        bool looking;
+        char problem[640];
+};
+
+/* ---- Can anything be erased? --------------------------------------------------------------------------------------- */
+
+static const char *advice(const char *strength) {
+        if (text_equal(strength, WIRE_STRENGTH_LOCAL))
+                return "let [store] path in uplink.conf name a folder on another disk or machine, or say there same_disk_is_store = yes";
+        if (text_equal(strength, WIRE_STRENGTH_SIZE))
+                return "set read_back = yes in [store] of uplink.conf, which reads each object again";
+        return "add digest to accept";
+}
+
+static void judge(const Examine *e, const char *strength, char problem[static sizeof(((Examine *) NULL)->problem)]) {
+        const Settings *s = e->manager->settings;
+
+        problem[0] = 0;
+        if (!*strength || s->erase.mode == ERASE_NEVER || manager_accepts(e->manager, strength))
+                return;
+        (void) snprintf(problem, sizeof(e->problem),
+                        "nothing can ever be erased from a camera: this store gives '%s' receipts, and [policy] accept in berthd.conf asks "
+                        "for %s; %s, or add %s to accept", strength, s->accept, advice(strength), strength);
+}
+
+static void take_strength(Examine *e, const char *strength) {
+        char problem[sizeof(e->problem)];
+
+        judge(e, strength, problem);
+        if (text_equal(problem, e->problem))
+                return;
+        memcpy(e->problem, problem, sizeof(problem));
+        if (problem[0])
+                log_error(NULL, "With these settings %s", problem);
+        else
+                log_notice(NULL, "The store's receipts allow erasing again");
+        manager_tell(e->manager);
+}
+
+/* ---- The look ------------------------------------------------------------------------------------------------------ */
+
+static void tell_all(Examine *e, const ManagerPoint *points, size_t n) {
+        Waiter *w = e->waiters;
+
+        e->waiters = NULL;
+        while (w) {
+                Waiter *next = w->next;
+
+                w->done(w->userdata, points, n);
+                free(w);
+                w = next;
+        }
+}
+
+/* The last point: it is ours. */
+static void add_policy(const Examine *e, bool known, ManagerPoint *ret) {
+        ret->name = "erase-policy";
+        if (e->manager->settings->erase.mode == ERASE_NEVER) {
+                ret->verdict = WIRE_VERDICT_NOTE;
+                ret->text = "[policy] erase is never: cameras are not emptied by this dock";
+        } else if (e->problem[0]) {
+                ret->verdict = WIRE_VERDICT_FAILED;
+                ret->text = e->problem;
+        } else if (known) {
+                ret->verdict = WIRE_VERDICT_OK;
+                ret->text = "the store's receipts allow erasing";
+        } else {
+                ret->verdict = WIRE_VERDICT_NOTE;
+                ret->text = "whether the store's receipts allow erasing is known when the store has been looked at";
+        }
+}
+
+static void on_examined(void *userdata, void *cookie, const UplinkAnswer *answer) {
+        const UplinkReport *report = answer->report;
+        ManagerPoint points[WIRE_POINTS_MAX + 1];
+        Examine *e = cookie;
+        size_t n = 0;
+
+        (void) userdata;
+        e->looking = false;
+        if (answer->result == UPLINK_OK) {
+                take_strength(e, report->strength);
+                for (; n < report->n_points; n++)
+                        points[n] = (ManagerPoint){ report->points[n].name, report->points[n].verdict, report->points[n].text };
+        } else
+                points[n++] = (ManagerPoint){ WIRE_POINT_STORE, WIRE_VERDICT_FAILED, answer->text };
+        add_policy(e, answer->result == UPLINK_OK && *report->strength, &points[n++]);
+        tell_all(e, points, n);
+}
+
+static int look(Examine *e) {
+        _cleanup_(freep) char *path = text_format("%s/spool", e->manager->settings->state_dir);
+        _cleanup_(fd_closep) int fd = -EBADF;
+        int r;
+
+        if (e->looking)
+                return 0;
+        if (!path)
+                return -ENOMEM;
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        r = uplink_examine(e->manager->uplink, fd, on_examined, e);
+        e->looking = r >= 0;
+        return r;
+}
+
+void examine_store_ready(Examine *e) {
+        int r = e ? look(e) : 0;
+
+        if (r < 0)
+                log_debug(NULL, "The store cannot be examined: %s", strerror(-r));
+}
+
+const char *examine_problem(const Examine *e) {
+        return e ? e->problem : "";
+}
+
+int manager_examine(Manager *m, ManagerExamined done, void *userdata) {
+        Waiter *w = calloc(1, sizeof(*w));
+        int r;
+
+        if (!w)
+                return -ENOMEM;
+        r = look(m->examine);
+        if (r < 0) {
+                free(w);
+                return r;
+        }
+        *w = (Waiter){ .next = m->examine->waiters, .done = done, .userdata = userdata };
+        m->examine->waiters = w;
+        return 0;
+}
+
+int examine_new(Manager *m, Examine **ret) {
+        Examine *e = calloc(1, sizeof(*e));
+
+        if (!e)
+                return -ENOMEM;
+        e->manager = m;
+        *ret = e;
+        return 0;
+}
+
+Examine *examine_free(Examine *e) {
+        if (!e)
+                return NULL;
+        tell_all(e, NULL, 0);
+        free(e);
+        return NULL;
+}
