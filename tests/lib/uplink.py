@@ -177,6 +177,15 @@ class Uplink:
     def state(self):
         return self.finish(self.begin("GetState", None))
 
+    def examine(self, spool="/"):
+        """(strength of the receipts, {point: (verdict, text)})"""
+        folder = os.open(spool, os.O_RDONLY | os.O_DIRECTORY)
+        fds = Gio.UnixFDList.new()
+        handle = fds.append(folder)
+        os.close(folder)
+        strength, points = self.finish(self.begin("Examine", GLib.Variant("(h)", (handle,)), fds))
+        return strength, {name: (verdict, text) for name, verdict, text in points}
+
     def end(self, sig=signal.SIGTERM, deadline=30):
         if self.conn and not self.conn.is_closed():
             self.conn.close_sync(None)

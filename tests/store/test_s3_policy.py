@@ -85,6 +85,11 @@ def test_keys_that_may_do_more_are_told_of():
     owner = world.dock().start()
     state, text = owner.state()
     assert state == "ready" and "may delete and replace" in text, (state, text)
+    strength, points = owner.examine()
+    assert strength == "digest" and {name: verdict for name, (verdict, _) in points.items()} == {
+        "store": "ok", "store-clock": "ok", "store-checksums": "ok", "store-delete": "warning", "store-replace": "warning",
+        "store-lock": "note"}, points
+    assert "s3:DeleteObject" in points["store-delete"][1] and "store-layout.md" in points["store-replace"][1], points
     clip = owner.clip(MIB)
     owner.judge(clip, owner.put(clip))
     owner.end()
@@ -97,6 +102,8 @@ def test_keys_that_may_do_more_are_told_of():
 def test_keys_that_can_neither_delete_nor_replace_are_as_they_should_be():
     versions = bucket_with_policy("versions", "north", versions=True).start()
     assert versions.state() == ("ready", ""), versions.state()
+    points = versions.examine()[1]
+    assert points["store-delete"][0] == points["store-replace"][0] == "ok", points
     assert versions.states == [] or versions.states[-1] == ("ready", "")
     versions.end()
     # Who may put delete markers, and not delete versions, deletes nothing.
