@@ -29,6 +29,7 @@
 
 #define STATEMENT_CHECKPOINT "checkpoint"
 #define STATEMENT_KEY_ROTATION "key-rotation"
+#define STATEMENT_MANIFEST "manifest"
 #define STATEMENT_DOCK_STATUS "dock-status"
 #define STATEMENT_FLEET_LIST "fleet-list"
 

@@ -20,7 +20,7 @@ typedef struct ChainProof {
         Hasher *segment; /* of the events since the last checkpoint */
         uint64_t segment_from;
         Statement before; /* the last checkpoint; its text is NULL before the first */
-        uint64_t statements, total;
+        uint64_t statements, receipts, total;
 } ChainProof;
 
 static const char *event_name(uint64_t seq, char ret[static 48]) {
@@ -187,6 +187,36 @@ static int take_checkpoint(ChainProof *c, const CustodyEvent *e, const char *whe
         return 0;
 }
 
+/* A receipt is signed since the dock's software does so; one that once was cannot lose that, for its event is in the chain. */
+static int take_receipt(ChainProof *c, const CustodyEvent *e, const char *where) {
+        static const char *const alike[][2] = { { "manifest", "manifest_key" }, { "object", "object_key" }, { "strength", "strength" },
+                                                { "sha256", "digest" } };
+        _cleanup_(statement_done) Statement s = { 0 };
+        Proof *p = c->proof;
+        bool same;
+        int r;
+
+        if (!json_object_get(e->object, "statement"))
+                return 0;
+        if (!p->has_key) {
+                proof_found(p, where, "a signed receipt before the dock had a key");
+                return 0;
+        }
+        r = take_statement(c, e, where, STATEMENT_MANIFEST, "receipts", c->receipts + 1, &s);
+        c->receipts++;
+        c->statements++;
+        if (r <= 0)
+                return r;
+        same = counts(&s, "clip_id", e->clip_id) &&
+               json_equal(json_object_get(s.object, "size"), json_object_get(e->object, "size_bytes"));
+        for (size_t i = 0; i < ELEMENTSOF(alike) && same; i++)
+                same = text_equal(text_of(&s, alike[i][0]), json_string_value(json_object_get(e->object, alike[i][1])));
+        if (!same)
+                proof_found(p, where, "the dock signed another receipt than the event tells of");
+        compare_statement_row(c, e, &s, e->seq - 1);
+        return 0;
+}
+
 static int take_key(ChainProof *c, const CustodyEvent *e, const char *where) {
         const char *dock = json_string_value(json_object_get(e->object, "dock_id"));
         _cleanup_(statement_done) Statement s = { 0 };
@@ -232,6 +262,8 @@ static int visit(void *userdata, const CustodyEvent *e, const void *bytes, size_
         (void) event_name(e->seq, where);
         if (text_equal(e->kind, "checkpoint"))
                 r = take_checkpoint(c, e, where);
+        else if (text_equal(e->kind, "receipted"))
+                r = take_receipt(c, e, where);
         else if (text_equal(e->kind, "key-made") || text_equal(e->kind, "key-rotated") || text_equal(e->kind, "key-replaced"))
                 r = take_key(c, e, where);
         if (r < 0)

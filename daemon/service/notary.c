@@ -150,6 +150,12 @@ void notary_store_ready(Notary *n) {
         send_next(n);
 }
 
+void notary_signed(Notary *n) {
+        /* While the store does not take what was signed before, its turn comes with that. */
+        if (n && n->failures == 0)
+                send_next(n);
+}
+
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
         (void) source;
         (void) usec;

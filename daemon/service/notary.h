@@ -19,6 +19,9 @@ void notary_stop(Notary *n);
 /* The store became ready: what waits for it goes now. */
 void notary_store_ready(Notary *n);
 
+/* Something was signed that the store is to have. */
+void notary_signed(Notary *n);
+
 /* Signs what is no part of the custody log, in the dock's name: the statement's three lines, which the caller frees. Takes `members`. */
 int notary_sign(const Notary *n, const char *type, const char *key, uint64_t seq, json_t *members, char **ret);
 

@@ -105,6 +105,7 @@ static void receipt_recorded(Docking *d, Clip *c, int result) {
                 return;
         }
         c->receipted = true;
+        notary_signed(c->manager->notary);
         c->receipt_accepted = manager_accepts(c->manager, c->strength);
         if (manager_clock_facts(c->manager, &now) >= 0) {
                 c->receipted_usec = now.wall_usec;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What the dock signs: checkpoints of the chain, and which key follows which. A statement is made here, on the store's thread, so that it
- * covers exactly what the transaction holds before it; text and signature are members of its own custody event.
+ * What the dock signs: checkpoints of the chain, which key follows which, and which object a manifest names. A statement is made here, on
+ * the store's thread, so that it covers exactly what the transaction holds before it; text and signature are members of its own custody
+ * event.
  */
 
 #include <errno.h>
@@ -227,6 +228,42 @@ static int make_checkpoint(Writer *w, const Fact *f) {
                 return writer_refuse(w, r, "the custody events since checkpoint %" PRIu64 " cannot be read", before.seq);
         members = checkpoint_members(w, f, &before, &segment);
         r = make_statement(w, signer, &dock, STATEMENT_CHECKPOINT, "checkpoints", before.seq + 1, members, &s);
+        return r < 0 ? r : keep_statement(w, f, &s, w->head.seq);
+}
+
+static json_t *receipt_members(const Fact *f) {
+        char digest[DIGEST_HEX_SIZE], time[UTC_TEXT_SIZE];
+
+        return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:I, s:s}", "manifest", f->receipt.manifest_key, "object", f->receipt.object_key,
+                         "object_version", f->receipt.version ? f->receipt.version : "", "size", (json_int_t) f->receipt.size_bytes,
+                         "sha256", digest_to_hex(&f->receipt.digest, digest), "strength", f->receipt.strength, "clip_id",
+                         (json_int_t) f->clip_id, "time", utc_text(f->at.wall_usec, time));
+}
+
+int notary_sign_receipt(Writer *w, const Fact *f) {
+        _cleanup_(json_decrefp) json_t *members = NULL;
+        _cleanup_(statement_done) Statement s = { 0 };
+        const SignKey *signer = NULL;
+        int64_t last = 0;
+        DockKey dock;
+        int r;
+
+        /* A manifest is what others go by: a receipt that names none says nothing about the store to them. */
+        if (!f->receipt.manifest_key || !f->receipt.manifest_key[0])
+                return 0;
+        r = read_key(w->db, &dock);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return writer_check(w, r);
+        r = find_signer(w, &dock, &signer);
+        if (r >= 0)
+                r = writer_check(w, db_number(w->db, "SELECT coalesce(max(seq), 0) FROM statements WHERE type = ?1",
+                                              DB_ARGS(DB_TEXT(STATEMENT_MANIFEST)), &last));
+        if (r < 0)
+                return r;
+        members = receipt_members(f);
+        r = make_statement(w, signer, &dock, STATEMENT_MANIFEST, "receipts", (uint64_t) last + 1, members, &s);
         return r < 0 ? r : keep_statement(w, f, &s, w->head.seq);
 }
 

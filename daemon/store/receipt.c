@@ -26,5 +26,5 @@ int receipt_apply(Writer *w, const Fact *f) {
                            DB_TEXT(f->receipt.version), DB_TEXT(f->receipt.strength), DB_INT(f->receipt.size_bytes),
                            DB_DIGEST(&f->receipt.digest), DB_INT(f->receipt.time_unix_sec),
                            DB_INT(f->receipt.already_there)));
-        return writer_check(w, r);
+        return r < 0 ? writer_check(w, r) : notary_sign_receipt(w, f);
 }

@@ -58,6 +58,8 @@ int running_advance(Writer *w, const Fact *f);
 /* The running time as of the last fact. */
 int running_total(Writer *w, uint64_t *ret_usec);
 int notary_apply(Writer *w, const Fact *f);
+/* The dock's signature under what a receipt says, as a statement in the event of that receipt. Nothing before the dock has a key. */
+int notary_sign_receipt(Writer *w, const Fact *f);
 int recovery_apply(Writer *w, const Fact *f);
 /* FACT_ERASE_BEGUN's gate: see store.h. */
 int license_check(Writer *w, const Fact *f);

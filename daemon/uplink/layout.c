@@ -182,20 +182,27 @@ int layout_parse_key(const char *key, const char *top, LayoutKey *ret) {
         return 0;
 }
 
-static int parse_small(const char *key, const char *top, const char *other_top, LayoutSmallKey *ret) {
+static int parse_small(const char *key, const char *const *tops, size_t n, LayoutSmallKey *ret) {
         LayoutSmallKey k = { 0 };
 
-        if (split(key, k.parts[0], ELEMENTSOF(k.parts), sizeof(k.parts[0])) < 0 ||
-            (!text_equal(k.parts[0], top) && !text_equal(k.parts[0], other_top)))
+        if (split(key, k.parts[0], ELEMENTSOF(k.parts), sizeof(k.parts[0])) < 0)
                 return -EINVAL;
-        *ret = k;
-        return 0;
+        for (size_t i = 0; i < n; i++)
+                if (text_equal(k.parts[0], tops[i])) {
+                        *ret = k;
+                        return 0;
+                }
+        return -EINVAL;
 }
 
 int layout_parse_small_key(const char *key, LayoutSmallKey *ret) {
-        return parse_small(key, WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, ret);
+        static const char *const kept[] = { WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, WIRE_KEEP_RECEIPTS };
+
+        return parse_small(key, kept, ELEMENTSOF(kept), ret);
 }
 
 int layout_parse_replaced_key(const char *key, LayoutSmallKey *ret) {
-        return parse_small(key, WIRE_REPLACE_DOCKS, WIRE_REPLACE_DOCKS, ret);
+        static const char *const replaced[] = { WIRE_REPLACE_DOCKS };
+
+        return parse_small(key, replaced, ELEMENTSOF(replaced), ret);
 }

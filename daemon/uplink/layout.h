@@ -6,7 +6,7 @@
  *
  *   objects/<camera>/<day>/<name>.<16 random hex digits>
  *   manifests/<camera>/<day>/<name>.<first 16 hex digits of the SHA-256>.json
- *   checkpoints/<dock>/<number>, keys/<dock>/<number>     what docks signed
+ *   checkpoints/, keys/, receipts/, each <dock>/<number>   what docks signed
  *
  * <camera> is the serial and <name> the clip's whole path on the camera, each as one component: letters, digits, '_', '-' and '.'
  * stand for themselves, "~~" for '/', "~" and two upper-case hex digits for any other byte and for a '.' that would begin or end

@@ -47,7 +47,7 @@ def openssl_verifies(folder, text, signature, key_hex):
 
 def stored(d):
     """Keys of what the dock kept in the store."""
-    return d.objects("checkpoints") + d.objects("keys")
+    return d.objects("checkpoints") + d.objects("keys") + d.objects("receipts")
 
 
 def start(dock, **config):
@@ -84,6 +84,30 @@ def test_each_checkpoint_is_signed_follows_the_one_before_and_lies_in_the_store(
         d.wait(there, f"{s['key']} in the store")
         with open(os.path.join(d.store, s["key"]), encoding="utf-8") as f:
             assert f.read() == f"berth-statement 1\n{event['statement']}\n{event['signature']}\n"
+    d.check_chain()
+
+
+def test_what_a_manifest_names_is_signed_by_the_dock_and_a_stranger_verifies_it(sim, dock):
+    d = dock(["1-1.1"]).start()
+    sim("camera", name="A", type="ptp", serial="SN-A", clips=[rack.make_clip(f"DCIM/{n}.MP4", 1000 + n, n) for n in range(3)])
+    sim("plug", camera="A", port="1-1.1")
+    d.wait(lambda: len(d.objects("receipts")) == 3 and len(d.events("erased")) == 3, "three signed receipts in the store")
+    key, manifests = d.manager()["DockKey"], set()
+    for number, path in enumerate(sorted(d.objects("receipts")), 1):
+        with open(os.path.join(d.store, path), encoding="utf-8") as f:
+            magic, text, signature = f.read().splitlines()
+        s = json.loads(text)
+        assert magic == "berth-statement 1" and openssl_verifies(d.folder, text, signature, key), path
+        assert not openssl_verifies(d.folder, text.replace('"size":1', '"size":2'), signature, key), path
+        assert (s["type"], s["key"], s["dock"], s["seq"]) == ("manifest", path, d.manager()["DockId"], number), s
+        with open(os.path.join(d.store, s["manifest"]), encoding="utf-8") as f:
+            manifest = json.load(f)
+        assert [s[name] for name in ("manifest", "object", "size", "sha256")] == \
+            [manifest[name] for name in ("manifest", "object", "size", "sha256")], (s, manifest)
+        with open(os.path.join(d.store, s["object"]), "rb") as f:
+            assert hashlib.sha256(f.read()).hexdigest() == s["sha256"], s
+        manifests.add(s["manifest"])
+    assert manifests == set(d.objects("manifests")), manifests
     d.check_chain()
 
 
@@ -226,6 +250,7 @@ def test_dock_that_was_set_back_is_found_out_by_the_store(sim, dock):
 
 
 rack.run([test_each_checkpoint_is_signed_follows_the_one_before_and_lies_in_the_store,
+          test_what_a_manifest_names_is_signed_by_the_dock_and_a_stranger_verifies_it,
           test_last_checkpoint_is_made_at_the_end_and_stored_at_the_next_start, test_checkpoints_wait_out_an_outage,
           test_order_for_a_checkpoint_names_who_gave_it_and_is_for_root, test_another_key_is_signed_by_the_one_before,
           test_lost_key_is_not_replaced_in_silence, test_key_comes_from_the_service_manager_and_changes_with_it,

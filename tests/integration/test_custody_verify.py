@@ -311,6 +311,7 @@ def test_each_file_of_the_store_that_is_changed_or_gone_is_told(sim, dock):
     target = d.manifests()[0]["object"]
     checkpoint = sorted(d.objects("checkpoints"))[0]
     rotation = d.objects("keys")[0]
+    receipt = sorted(d.objects("receipts"))[0]
     spoil(target, flip, f"store: {target}", "digest")
     spoil(target, gone, f"store: {target}", "no more")
     spoil(manifest, flip, "store: objects/", "manifest")
@@ -318,6 +319,8 @@ def test_each_file_of_the_store_that_is_changed_or_gone_is_told(sim, dock):
     spoil(checkpoint, flip, f"store: {checkpoint}", "another text")
     spoil(checkpoint, gone, f"store: {checkpoint}", "gone")
     spoil(rotation, flip, f"store: {rotation}", "another text")
+    spoil(receipt, flip, f"store: {receipt}", "another text")
+    spoil(receipt, gone, f"store: {receipt}", "gone")
     # The dock's disk is set back to before its newest checkpoint: only the store knows.
     copy = Copy(d, "back")
     d.start_daemon()
@@ -335,7 +338,8 @@ def test_show_gives_the_record_of_one_clip(sim, dock):
     kinds = [e["event"]["event"] for e in answer["events"]]
     assert kinds[0] == "clip-seen" and "copied" in kinds and "receipted" in kinds and kinds[-1] == "erased", kinds
     text = ctl("custody", "show", "1", code=0).stdout
-    assert "SN-A" in text and "DCIM/" in text and d.events("receipted")[0]["object_key"] in text, text
+    of_it, = [e for e in d.events("receipted") if e["clip_id"] == 1]
+    assert "SN-A" in text and "DCIM/" in text and of_it["object_key"] in text, text
     assert "no clip 99" in ctl("custody", "show", "99", code=1).stderr
     ctl("custody", "show", code=2)
     ctl("custody", "show", "x", code=2)

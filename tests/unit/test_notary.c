@@ -205,6 +205,76 @@ static void test_statements_take_no_change(void **state) {
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+static uint64_t newest(Rig *rig) {
+        StoreTotals totals;
+
+        assert_int_equal(store_totals(rig->store, &totals), 0);
+        return totals.events;
+}
+
+static void refused(const Statement *s, const char *type, const char *key, const char *fleet, const char *dock, uint64_t last) {
+        assert_non_null(statement_mismatch(s, &(StatementAbout){ type, key, fleet, dock, last }, NULL));
+}
+
+static void test_receipt_is_signed_with_all_that_its_manifest_names(void **state) {
+        _cleanup_(signers_done) Signers signers = { 0 };
+        _cleanup_(statement_done) Statement one = { 0 }, two = { 0 };
+        char hex[DIGEST_HEX_SIZE];
+        Fact f = rig_receipted(1, RIG_SIZE);
+        Rig *rig = *state;
+
+        begin(rig, &signers);
+        rig_dock(rig, 1);
+        rig_store_clip(rig, 1, 1);
+        one = statement_at(rig, newest(rig));
+        assert_string_equal(text_of(&one, "manifest"), f.receipt.manifest_key);
+        assert_string_equal(text_of(&one, "object"), f.receipt.object_key);
+        assert_string_equal(text_of(&one, "object_version"), f.receipt.version ? f.receipt.version : "");
+        assert_string_equal(text_of(&one, "sha256"), digest_to_hex(&f.receipt.digest, hex));
+        assert_int_equal(json_integer_value(json_object_get(one.object, "size")), RIG_SIZE);
+        assert_null(statement_mismatch(&one, &(StatementAbout){ "manifest", "receipts/" DOCK "/0000000001", "north", DOCK, 0 },
+                                       sign_key_public(signers.first)));
+        rig_must(rig, &f);
+        two = statement_at(rig, newest(rig));
+        assert_null(statement_mismatch(&two, &(StatementAbout){ "manifest", "receipts/" DOCK "/0000000002", "north", DOCK, 1 },
+                                       sign_key_public(signers.first)));
+
+        /* Copied to another name, or dock, or fleet, taken for something else, or played again. */
+        refused(&two, "checkpoint", NULL, NULL, NULL, 0);
+        refused(&two, NULL, "receipts/" DOCK "/0000000003", NULL, NULL, 0);
+        refused(&two, NULL, NULL, "south", NULL, 0);
+        refused(&two, NULL, NULL, NULL, "fedcba9876543210fedcba9876543210", 0);
+        refused(&one, NULL, NULL, NULL, NULL, 1);
+        assert_non_null(statement_mismatch(&two, &(StatementAbout){ 0 }, sign_key_public(signers.second)));
+}
+
+static void test_receipt_is_forged_neither_in_size_nor_digest_nor_manifest(void **state) {
+        static const char *const parts[] = { "\"size\":", "\"sha256\":\"", "\"manifest\":\"", "\"object\":\"", "\"object_version\":\"",
+                                             "\"seq\":", "\"dock\":\"", "\"fleet\":\"", "\"key\":\"", "\"signer\":\"" };
+        _cleanup_(signers_done) Signers signers = { 0 };
+        _cleanup_(statement_done) Statement s = { 0 };
+        char signature[SIGNATURE_TEXT_SIZE];
+        Rig *rig = *state;
+
+        begin(rig, &signers);
+        rig_dock(rig, 1);
+        rig_store_clip(rig, 1, 1);
+        s = statement_at(rig, newest(rig));
+        (void) signature_to_text(&s.signature, signature);
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
+                _cleanup_(statement_done) Statement forged = { 0 };
+                _cleanup_(freep) char *text = strdup(s.text);
+                char *at = strstr(text, parts[i]);
+
+                assert_non_null(at);
+                at += strlen(parts[i]);
+                if (*at == '"')
+                        continue;
+                *at = *at == '1' ? '2' : '1';
+                assert_true(statement_from_parts(text, signature, &forged) < 0);
+        }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void) {
@@ -215,6 +285,8 @@ int main(void) {
                 TEST(test_second_first_key_is_refused),
                 TEST(test_statements_wait_for_the_store_in_order),
                 TEST(test_statements_take_no_change),
+                TEST(test_receipt_is_signed_with_all_that_its_manifest_names),
+                TEST(test_receipt_is_forged_neither_in_size_nor_digest_nor_manifest),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
