@@ -10,6 +10,7 @@
 #include "bus/bus_private.h"
 #include "bus/caller.h"
 #include "bus/view.h"
+#include "service/calibrate.h"
 
 #define LOCATE_MAX_SEC 3600u
 
@@ -23,6 +24,11 @@ typedef struct BayView {
         uint32_t faults;
         uint64_t retry_at_usec;
         char *identity;
+        int power;
+        char *charge;
+        int32_t charge_percent, minutes_to_full;
+        int64_t ready_at_usec;
+        int ready_in_time;
 } BayView;
 
 struct BusBay {
@@ -56,6 +62,34 @@ static int locate(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
 }
 
+/* The sentence of what was found, or why not. */
+static void calibrated(void *userdata, int result, const char *text) {
+        sd_bus_message *m = userdata;
+
+        if (result < 0)
+                return caller_answer(m, result, text);
+        (void) sd_bus_reply_method_return(m, "s", text);
+        sd_bus_message_unref(m);
+}
+
+static int calibrate(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const BusBay *o = userdata;
+        const char *why = NULL;
+        Caller caller;
+        Operator by;
+        int r;
+
+        r = caller_admin(m, &caller, ret_error);
+        if (r < 0)
+                return r;
+        by = caller_operator(&caller);
+        r = calibrate_bay(o->bay, &by, calibrated, sd_bus_message_ref(m), &why);
+        if (r >= 0)
+                return 1;
+        sd_bus_message_unref(m);
+        return sd_bus_error_setf(ret_error, r == -EBUSY ? BUS_E_BUSY : BUS_E_FAILED, "%s.", why ? why : strerror(-r));
+}
+
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         BAY("Number", "u", CONST, number),
@@ -78,6 +112,13 @@ static const sd_bus_vtable vtable[] = {
         BAY("Faults", "u", EMITS_CHANGE, faults),
         BAY("RetryAtUsec", "t", EMITS_CHANGE, retry_at_usec),
         BAY("Identity", "s", EMITS_CHANGE, identity),
+        BAY("Power", "b", EMITS_CHANGE, power),
+        BAY("Charge", "s", EMITS_CHANGE, charge),
+        BAY("ChargePercent", "i", EMITS_CHANGE, charge_percent),
+        BAY("MinutesToFull", "i", EMITS_CHANGE, minutes_to_full),
+        BAY("ReadyAtUsec", "x", EMITS_CHANGE, ready_at_usec),
+        BAY("ReadyInTime", "b", EMITS_CHANGE, ready_in_time),
+        SD_BUS_METHOD_WITH_ARGS("Calibrate", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", found), calibrate, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Locate", SD_BUS_ARGS("u", seconds), SD_BUS_NO_RESULT, locate, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
@@ -103,6 +144,12 @@ static const ViewMember members[] = {
         { "Faults", VIEW_U32, offsetof(BayView, faults) },
         { "RetryAtUsec", VIEW_U64, offsetof(BayView, retry_at_usec) },
         { "Identity", VIEW_TEXT, offsetof(BayView, identity) },
+        { "Power", VIEW_BOOL, offsetof(BayView, power) },
+        { "Charge", VIEW_TEXT, offsetof(BayView, charge) },
+        { "ChargePercent", VIEW_I32, offsetof(BayView, charge_percent) },
+        { "MinutesToFull", VIEW_I32, offsetof(BayView, minutes_to_full) },
+        { "ReadyAtUsec", VIEW_I64, offsetof(BayView, ready_at_usec) },
+        { "ReadyInTime", VIEW_BOOL, offsetof(BayView, ready_in_time) },
 };
 
 const char *bay_bus_path(const Bay *bay, char ret[static BAY_PATH_SIZE]) {
@@ -111,6 +158,18 @@ const char *bay_bus_path(const Bay *bay, char ret[static BAY_PATH_SIZE]) {
         else
                 snprintf(ret, BAY_PATH_SIZE, "/");
         return ret;
+}
+
+static int view_charge(const Bay *bay, BayView *v) {
+        ChargeStatus c;
+
+        bay_charge(bay, &c);
+        v->power = c.power;
+        v->charge_percent = c.percent;
+        v->minutes_to_full = c.minutes_to_full;
+        v->ready_at_usec = c.ready_at_usec;
+        v->ready_in_time = c.in_time;
+        return view_text(&v->charge, c.why);
 }
 
 /* All but the progress. */
@@ -122,6 +181,9 @@ static int view_standing(const Bay *bay, BayView *v) {
         v->battery_percent = camera ? camera_battery_percent(camera) : -1;
         v->faults = bay_faults(bay);
         v->retry_at_usec = bay_retry_at_usec(bay);
+        r = view_charge(bay, v);
+        if (r < 0)
+                return r;
         r = camera_bus_path(camera, &v->camera);
         if (r < 0)
                 return r;

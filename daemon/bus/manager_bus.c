@@ -15,7 +15,7 @@
 typedef struct ManagerView {
         char *version, *dock_name, *dock_id, *dock_key, *fleet, *state, *reason, *store_state, *store_reason, *spool_state, *chain_state;
         uint64_t spool_used_bytes, spool_free_bytes, unstored_clips, unstored_bytes;
-        int64_t spool_holds_sec;
+        int64_t spool_holds_sec, next_shift_usec;
         int clock_synchronised, uploads_paused;
 } ManagerView;
 
@@ -89,6 +89,8 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD_WITH_ARGS_OFFSET("EraseClip", SD_BUS_ARGS("t", clip_id, "b", not_stored),
                                        SD_BUS_RESULT("u", ordered, "u", held, "u", unsafe), manager_bus_erase_clip,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("CallShift", SD_BUS_ARGS("x", at_usec), SD_BUS_NO_RESULT, manager_bus_call_shift,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("MakeCheckpoint", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_make_checkpoint,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("RotateKey", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_rotate_key,
@@ -114,6 +116,7 @@ static const sd_bus_vtable vtable[] = {
         MANAGER("UploadsPaused", "b", EMITS_CHANGE, uploads_paused),
         MANAGER("ClockSynchronised", "b", EMITS_CHANGE, clock_synchronised),
         MANAGER("ChainState", "s", EMITS_CHANGE, chain_state),
+        MANAGER("NextShiftUsec", "x", EMITS_CHANGE, next_shift_usec),
         SD_BUS_VTABLE_END,
 };
 
@@ -136,6 +139,7 @@ static const ViewMember members[] = {
         { "UploadsPaused", VIEW_BOOL, offsetof(ManagerView, uploads_paused) },
         { "ClockSynchronised", VIEW_BOOL, offsetof(ManagerView, clock_synchronised) },
         { "ChainState", VIEW_TEXT, offsetof(ManagerView, chain_state) },
+        { "NextShiftUsec", VIEW_I64, offsetof(ManagerView, next_shift_usec) },
 };
 
 static int view_dock(const Manager *m, ManagerView *v) {
@@ -157,6 +161,7 @@ static int view_manager(const Manager *m, const ManagerView *shown, bool progres
         state = manager_state(m, &reason);
         store_state = manager_store_state(m, &store_reason);
         manager_spool_status(m, &spool);
+        v->next_shift_usec = manager_next_shift(m);
         v->uploads_paused = manager_uploads_are_paused(m);
         v->clock_synchronised = manager_clock_synchronised(m);
         v->spool_used_bytes = progress ? spool.used_bytes : shown->spool_used_bytes;

@@ -39,6 +39,7 @@ int manager_bus_import(sd_bus_message *m, void *userdata, sd_bus_error *ret_erro
 
 /* transfer_methods.c */
 int manager_bus_list_transfers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_call_shift(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_pause_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_resume_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

@@ -57,6 +57,26 @@ int manager_bus_resume_uploads(sd_bus_message *m, void *userdata, sd_bus_error *
         return pause_uploads(m, userdata, false, ret_error);
 }
 
+int manager_bus_call_shift(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        int64_t at_usec;
+        Operator by;
+        Caller caller;
+        int r;
+
+        r = sd_bus_message_read(m, "x", &at_usec);
+        if (r < 0)
+                return r;
+        r = caller_admin(m, &caller, ret_error);
+        if (r < 0)
+                return r;
+        by = caller_operator(&caller);
+        r = manager_call_shift(manager_of(userdata), at_usec, &by, caller_answer, sd_bus_message_ref(m));
+        if (r != -EINVAL)
+                return given(m, r, ret_error);
+        sd_bus_message_unref(m);
+        return sd_bus_error_set(ret_error, BUS_E_INVALID_ARGUMENT, "at_usec: a shift begins within a week from now.");
+}
+
 int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         uint64_t clip_id;
         Operator by;

@@ -27,7 +27,7 @@ typedef struct ViewMember {
         size_t offset;
 } ViewMember;
 
-#define VIEW_MEMBERS_MAX 24u
+#define VIEW_MEMBERS_MAX 48u
 
 /* Progress is announced at most this often for each object. */
 #define VIEW_PROGRESS_USEC UINT64_C(250000)

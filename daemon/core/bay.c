@@ -93,6 +93,18 @@ static BayDecision next_behind(const BayFacts *f, uint64_t now_usec) {
         return (BayDecision){ BAY_READY, BAY_STEP_CLOSE, 0 };
 }
 
+/*
+ * Its port is off: whether it still is in the bay shows when the power comes back. It had nothing left to do when it was switched off, and
+ * whoever takes it takes a camera that is ready.
+ */
+static BayDecision next_resting(const BayFacts *f, uint64_t now_usec) {
+        if (!f->waking)
+                return (BayDecision){ BAY_READY, BAY_STEP_WAIT, 0 };
+        if (now_usec < f->back_by_usec)
+                return (BayDecision){ BAY_READY, BAY_STEP_WAIT, f->back_by_usec };
+        return (BayDecision){ BAY_READY, BAY_STEP_LOST, 0 };
+}
+
 static BayDecision next_in_command_mode(const BayFacts *f) {
         if (!f->emptied)
                 return (BayDecision){ BAY_SWITCHING, BAY_STEP_SWITCH, 0 };
@@ -111,7 +123,9 @@ BayDecision bay_next(const BayFacts *f, uint64_t now_usec) {
         if (f->retry_at_usec > now_usec)
                 return (BayDecision){ BAY_FAULT, BAY_STEP_WAIT, f->retry_at_usec };
 
-        if (f->away)
+        if (f->resting)
+                d = next_resting(f, now_usec);
+        else if (f->away)
                 d = next_away(f, now_usec);
         /* Let go of: a new session would take it up again for nothing. */
         else if (f->behind && f->ejected)

@@ -59,6 +59,10 @@ typedef struct BayFacts {
         uint64_t back_by_usec; /* … or might leave by itself after the eject: not after this */
         bool lost;      /* it did not come back in time */
         bool cycled;    /* and its port was switched off and on for that */
+
+        /* Bays whose port is switched off while nothing is to be done with their camera: service/charging.c. */
+        bool resting;   /* its port is off, and so it is off the bus; it is docked all the same */
+        bool waking;    /* the port has its power again: it is back on the bus until back_by_usec, or it was taken meanwhile */
 } BayFacts;
 
 typedef enum BayStep {

@@ -51,6 +51,7 @@ int verb_refused(const Options *options);
 int verb_import(const Options *options);
 int verb_clip(const Options *options);
 int verb_bay(const Options *options);
+int verb_charge(const Options *options);
 int verb_camera(const Options *options);
 int verb_roster(const Options *options);
 int verb_assign(const Options *options);

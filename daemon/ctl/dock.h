@@ -27,6 +27,7 @@ typedef struct DockManager {
         char *version, *dock_name, *dock_id, *dock_key, *fleet, *state, *reason, *store_state, *store_reason, *spool_state, *chain_state;
         uint64_t spool_used_bytes, spool_free_bytes, unstored_clips, unstored_bytes;
         int64_t spool_holds_sec; /* -1: unknown */
+        int64_t next_shift_usec; /* 0: nobody said */
         bool clock_synchronised, uploads_paused;
 } DockManager;
 
@@ -35,6 +36,10 @@ typedef struct DockBay {
         uint32_t number;
         char *port_path, *state, *light, *reason, *camera_path, *serial, *model;
         int32_t battery_percent; /* -1 unknown */
+        bool power, ready_in_time;
+        char *charge;
+        int32_t charge_percent, minutes_to_full; /* -1 unknown */
+        int64_t ready_at_usec; /* 0 unknown */
         uint32_t clips_total, clips_copied, clips_stored, clips_erased, faults;
         uint64_t bytes_total, bytes_copied, bytes_stored, retry_at_usec;
         char *current_clip, *identity;

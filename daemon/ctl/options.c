@@ -116,6 +116,7 @@ static const Verb verbs[] = {
         { "model-check", verb_model_check, TAKES_FILES | TAKES_MODELS, UINT_MAX },
         { "import", verb_import, TAKES_IMPORT | TAKES_MODELS, UINT_MAX },
         { "bay", verb_bay, 0, UINT_MAX },
+        { "charge", verb_charge, 0, UINT_MAX },
         { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
         { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
         { "roster", verb_roster, TAKES_CLIPS, UINT_MAX },
@@ -148,6 +149,9 @@ static void print_help(void) {
               "  camera list             all cameras: how they are, and what of their footage is not stored\n"
               "  camera health SERIAL    what was found out about it, and what to do\n"
               "  camera release SERIAL [REASON]   it may be issued in spite of that\n"
+              "  bay calibrate NUMBER    switch its port off and on, to see what its hub does\n"
+              "  charge    which cameras will be ready when (list, the default); by HH:MM: they are wanted\n"
+              "            then; cancel: not any more\n"
               "  camera confirm SERIAL   what came back from its change of mode is this camera\n"
               "  camera owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME   whom it is issued to\n"
               "  camera erase SERIAL     erase its clips by hand, whatever the policy but never says\n"

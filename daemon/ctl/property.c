@@ -28,6 +28,7 @@ const Property manager_properties[] = {
         PROPERTY(DockManager, "UploadsPaused", "uploads_paused", BOOL, uploads_paused),
         PROPERTY(DockManager, "ClockSynchronised", "clock_synchronised", BOOL, clock_synchronised),
         PROPERTY(DockManager, "ChainState", "chain_state", STRING, chain_state),
+        PROPERTY(DockManager, "NextShiftUsec", "next_shift_usec", INT64, next_shift_usec),
 };
 const size_t n_manager_properties = ELEMENTSOF(manager_properties);
 
@@ -52,6 +53,12 @@ const Property bay_properties[] = {
         PROPERTY(DockBay, "Faults", "faults", UINT32, faults),
         PROPERTY(DockBay, "RetryAtUsec", "retry_at_usec", UINT64, retry_at_usec),
         PROPERTY(DockBay, "Identity", "identity", STRING, identity),
+        PROPERTY(DockBay, "Power", "power", BOOL, power),
+        PROPERTY(DockBay, "Charge", "charge", STRING, charge),
+        PROPERTY(DockBay, "ChargePercent", "charge_percent", PERCENT, charge_percent),
+        PROPERTY(DockBay, "MinutesToFull", "minutes_to_full", PERCENT, minutes_to_full),
+        PROPERTY(DockBay, "ReadyAtUsec", "ready_at_usec", INT64, ready_at_usec),
+        PROPERTY(DockBay, "ReadyInTime", "ready_in_time", BOOL, ready_in_time),
 };
 const size_t n_bay_properties = ELEMENTSOF(bay_properties);
 

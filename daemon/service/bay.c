@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/backoff.h"
 #include "core/flap.h"
 #include "service/docking.h"
 #include "service/hubport.h"
@@ -23,6 +24,9 @@ struct Bay {
         char *reason;
         Docking *docking;
         bool said_no_power;
+        bool currents_known;
+        uint64_t over_currents; /* as counted by the kernel when last looked at */
+        unsigned over_rests;    /* in a row, for that reason */
         Flap flap;
         HotplugDevice *resting; /* what lies in it while it rests */
         sd_event_source *rest;
@@ -133,6 +137,7 @@ void bay_set_state(Bay *b, BayState state, const char *reason) {
         }
         b->state = state;
         bay_changed(b);
+        charging_kick(b->manager->charging);
 }
 
 unsigned bay_battery_floor(const Bay *b) {
@@ -180,8 +185,11 @@ const char *bay_identity(const Bay *b) {
 }
 
 bool bay_has_port_power(Bay *b) {
-        int r = hubport_usable(b->port_path);
+        int measured = charging_switches(b->manager->charging, b), r = hubport_usable(b->port_path);
 
+        /* What was measured counts for more than what the hub says of itself. */
+        if (measured >= 0)
+                return measured;
         if (r < 0 && !b->said_no_power) {
                 log_notice(&(LogAbout){ .bay = b->name }, "The power of port %s cannot be switched (%s): cameras that change their mode "
                            "stay in their storage mode here", b->port_path,
@@ -223,21 +231,64 @@ static int on_rest_over(sd_event_source *source, uint64_t usec, void *userdata) 
 }
 
 /* One fact for each rest: what comes and goes in it leaves no trace. */
-static void begin_rest(Bay *b) {
-        _cleanup_(freep) char *text = text_format("a device came and went %u times within %u s; the bay rests for %u s: take it "
-                                                  "out, and look at the contacts", FLAP_DOCKINGS,
-                                                  (unsigned) (FLAP_WITHIN_USEC / USEC_PER_SEC),
-                                                  (unsigned) ((b->flap.rest_until_usec - clock_boottime_usec()) / USEC_PER_SEC + 1));
+static void begin_rest(Bay *b, uint64_t until_usec, const char *text) {
         Fact fact = { .kind = FACT_FAULT, .bay = b->port_path, .text = text };
 
-        if (sd_event_add_time(b->manager->event, &b->rest, CLOCK_BOOTTIME, b->flap.rest_until_usec, USEC_PER_SEC, on_rest_over, b) < 0)
+        if (sd_event_add_time(b->manager->event, &b->rest, CLOCK_BOOTTIME, until_usec, USEC_PER_SEC, on_rest_over, b) < 0)
                 return;
         manager_moment(b->manager, &fact.at);
         (void) store_put(b->manager->store, &fact, NULL, NULL);
         bay_set_state(b, BAY_FAULT, text);
 }
 
+static void rest_of_flapping(Bay *b) {
+        _cleanup_(freep) char *text = text_format("a device came and went %u times within %u s; the bay rests for %u s: take it "
+                                                  "out, and look at the contacts", FLAP_DOCKINGS,
+                                                  (unsigned) (FLAP_WITHIN_USEC / USEC_PER_SEC),
+                                                  (unsigned) ((b->flap.rest_until_usec - clock_boottime_usec()) / USEC_PER_SEC + 1));
+
+        begin_rest(b, b->flap.rest_until_usec, text);
+}
+
+/* What is still there when the rest is over is looked at again. */
+static void vacate_for_a_rest(Bay *b) {
+        Docking *d = b->docking;
+
+        hotplug_device_free(b->resting);
+        b->resting = TAKE_PTR(d->device);
+        d->resting = true;
+        bay_vacated(b, "its port drew too much current");
+}
+
+/* The hub has cut the power by itself, or the kernel did; what is in the bay is not charged, and nobody would know why. */
+static void rest_of_over_current(Bay *b) {
+        uint64_t rest = backoff_usec(++b->over_rests, FLAP_REST_MIN_USEC, FLAP_REST_MAX_USEC), now = clock_boottime_usec();
+        _cleanup_(freep) char *text = text_format("too much current at port %s: the hub cut its power; the bay rests for %u s: take the "
+                                                  "camera out, and look at the contacts and at what lies in the bay", b->port_path,
+                                                  (unsigned) (rest / USEC_PER_SEC));
+
+        if (b->rest)
+                return;
+        if (b->docking)
+                vacate_for_a_rest(b);
+        begin_rest(b, now + rest, text);
+}
+
+void bay_watch_current(Bay *b) {
+        bool known = b->currents_known;
+        uint64_t n;
+
+        if (hubport_over_currents(b->port_path, &n) < 0)
+                return;
+        b->currents_known = true;
+        /* Less: the hub came anew. */
+        if (known && n > b->over_currents)
+                rest_of_over_current(b);
+        b->over_currents = n;
+}
+
 void bay_plugged(Bay *b, HotplugDevice *device) {
+        charging_port_is_on(b->manager->charging, b);
         if (b->docking && docking_device_came(b->docking, device))
                 return;
         if (b->docking)
@@ -247,7 +298,7 @@ void bay_plugged(Bay *b, HotplugDevice *device) {
         hotplug_device_free(b->resting);
         b->resting = device;
         if (!b->rest)
-                begin_rest(b);
+                rest_of_flapping(b);
 }
 
 void bay_unplugged(Bay *b) {
@@ -256,6 +307,10 @@ void bay_unplugged(Bay *b) {
                 return;
         if (!b->docking || !docking_device_left(b->docking))
                 bay_vacated(b, "taken out");
+}
+
+void bay_charge(const Bay *b, ChargeStatus *ret) {
+        charging_status(b->manager->charging, b, ret);
 }
 
 void bay_progress(const Bay *b, BayProgress *ret) {

@@ -32,6 +32,16 @@ typedef struct BayProgress {
         uint64_t bytes_total, bytes_copied, bytes_stored;
         const char *current_clip; /* path, "" when none */
 } BayProgress;
+/* How its camera's charging goes. */
+typedef struct ChargeStatus {
+        bool power;
+        const char *why;       /* charge_why_to_string() */
+        int percent;           /* as estimated; -1: not known */
+        int minutes_to_full;   /* at uninterrupted power; -1: not known */
+        int64_t ready_at_usec; /* wall, by the plan, to the minute; 0: not known, or there is no camera */
+        bool in_time;          /* by when it is wanted */
+} ChargeStatus;
+void bay_charge(const Bay *b, ChargeStatus *ret);
 void bay_progress(const Bay *b, BayProgress *ret);
 /* Its lamps say "this one" for so long; 0 ends it. */
 int bay_point_at(Bay *b, uint64_t usec);
@@ -57,6 +67,8 @@ void bay_unplugged(Bay *b);
 void bay_vacated(Bay *b, const char *reason);
 /* Can its port be switched off and on? Says once why not. */
 bool bay_has_port_power(Bay *b);
+/* Looks whether its port drew too much since the last look: then it is a fault of the bay, which rests. */
+void bay_watch_current(Bay *b);
 Docking *bay_docking(const Bay *b);
 /* The one place that changes the state: logs and tells the observer. */
 void bay_set_state(Bay *b, BayState state, const char *reason);

@@ -149,6 +149,8 @@ void docking_facts(const Docking *d, uint64_t now, BayFacts *ret) {
                 .back_by_usec = d->back_by_usec,
                 .lost = d->lost,
                 .cycled = d->cycled,
+                .resting = d->resting,
+                .waking = d->waking,
         };
 
         for (size_t i = 0; i < d->n_clips; i++) {
@@ -315,6 +317,15 @@ static bool step_reads(BayStep step) {
                step == BAY_STEP_SALVAGE || step == BAY_STEP_SWITCH;
 }
 
+/* Whether its port may be switched is for charging to know when it changes, and not at each step. */
+static void tell_charging(Docking *d) {
+        bool idle = docking_may_rest(d);
+
+        if (idle != d->idle)
+                charging_kick(d->manager->charging);
+        d->idle = idle;
+}
+
 static int on_decide(sd_event_source *source, void *userdata) {
         Docking *d = userdata;
         uint64_t now = clock_boottime_usec();
@@ -340,6 +351,7 @@ static int on_decide(sd_event_source *source, void *userdata) {
                 docking_kick(d);
                 return 0;
         }
+        tell_charging(d);
         switch (decision.step) {
         case BAY_STEP_IDENTIFY:
                 docking_identify(d);
@@ -668,7 +680,7 @@ Docking *docking_end(Docking *d, const char *reason) {
                 return NULL;
         docking_order_abort(d, reason ? reason : "the docking ended");
         docking_salvage_abort(d, reason ? reason : "the docking ended");
-        if (reason && (d->device || d->away)) {
+        if (reason && (d->device || d->away || d->resting)) {
                 Fact fact = docking_fact(d, FACT_UNDOCKED, NULL);
                 LogAbout about = docking_about(d);
                 bool early = d->camera && bay_state(d->bay) != BAY_READY && bay_state(d->bay) != BAY_SETTLED;

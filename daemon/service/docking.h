@@ -75,6 +75,11 @@ struct Docking {
         bool home;    /* … to come back in its command mode */
         bool cycling; /* its port is off, or about to be on again */
         bool unchanged; /* it came back as it was: it, or another one of its model that somebody put in meanwhile */
+        bool resting; /* its port is off: docking_rest.c */
+        bool waking;  /* … and has its power again */
+        bool idle;    /* as charging was told last: docking_may_rest() */
+        bool rested;  /* it came back after that, and has not yet said who it is */
+        bool gauging; /* its battery alone is being asked for */
         bool behind, emptied, ejected, lost, cycled, port_power; /* as in BayFacts */
         uint64_t away_since_usec, back_by_usec;
         DockingIdentity identity;
@@ -179,6 +184,18 @@ void docking_cycle(Docking *d);
 bool docking_device_left(Docking *d);
 /* A device is at the bay of a docking without one: true when it was taken over as the camera that was away. */
 bool docking_device_came(Docking *d, HotplugDevice *device);
+/* docking_rest.c: may its port be switched off: nothing is under way, and nothing is left to do? */
+bool docking_may_rest(const Docking *d);
+/* It is about to be, and its camera will leave the bus; it was not; it has its power again, and the camera comes back. */
+void docking_rest(Docking *d);
+void docking_stays(Docking *d);
+void docking_wake(Docking *d);
+/* The device left the bus, or came to it: true when that is because of its port's power. */
+bool docking_rest_left(Docking *d);
+bool docking_rest_came(Docking *d, HotplugDevice *device);
+/* Asks for the battery's charge, and nothing else. -EBUSY. */
+int docking_gauge(Docking *d);
+
 /* How a docking ended whose camera was away. */
 const char *docking_away_reason(const Docking *d);
 /* The device that came is another camera: ends this docking and begins one of its own. Frees `d`. */

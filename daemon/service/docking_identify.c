@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "core/serial.h"
 #include "service/authorise.h"
+#include "service/charging.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
 
@@ -226,7 +227,7 @@ static void identity_known(void *userdata, WorkerResult result, const char *text
                 return docking_trouble(d, r, "the camera cannot be looked up in the database");
         if (d->camera && d->camera != camera && d->unchanged)
                 return docking_anew(d);
-        d->unchanged = false;
+        d->unchanged = d->rested = false;
         if (d->camera && d->camera != camera)
                 return docking_quarantine(d, "it now says that its serial is %s, before it said %s, %s; take it out and put it in "
                                           "again", serial, camera_serial(d->camera),
@@ -235,6 +236,11 @@ static void identity_known(void *userdata, WorkerResult result, const char *text
                 return docking_quarantine(d, "the serial %s is known of a camera of the model %s, and this is a %s; the two cannot be "
                                              "told apart", serial, known_as, d->model->id);
         other = docking_twin(d, serial);
+        /* It was last seen in another bay, whose port is off: it was taken from there and put in here. */
+        if (other && other->resting && !other->device) {
+                bay_vacated(other->bay, "taken out while its port was off");
+                other = docking_twin(d, serial);
+        }
         d->camera = camera;
         if (other)
                 return docking_twins(d, other, camera);
@@ -390,8 +396,10 @@ static void record_check(Docking *d, const WorkerOwner *owner) {
                 d->drift_usec = fact.check.drift_usec;
                 camera_set_drift(d->camera, fact.check.drift_usec);
         }
-        if (!d->behind)
+        if (!d->behind) {
                 camera_set_battery(d->camera, d->health.battery_percent);
+                charging_battery_told(d->manager->charging, d->bay);
+        }
         r = owner ? camera_set_owner(d->camera, owner) : 0;
         if (r >= 0)
                 r = docking_commit_fact(d, &fact, NULL, check_recorded);

@@ -82,6 +82,8 @@ bool docking_device_left(Docking *d) {
 
         if (d->quarantined || d->refused || !d->device)
                 return false;
+        if (docking_rest_left(d))
+                return true;
         if (!d->sending && !d->away) {
                 /* After the eject it may go back to its command mode by itself. */
                 if (!d->behind || !d->ejected || now >= d->back_by_usec)
@@ -124,7 +126,7 @@ static int take_back(Docking *d, HotplugDevice *device, const Model *model, cons
         return docking_commit_fact(d, &fact, NULL, NULL);
 }
 
-bool docking_device_came(Docking *d, HotplugDevice *device) {
+static bool came_back(Docking *d, HotplugDevice *device) {
         UsbShape shape;
         const Model *model = docking_match(d, device, &shape);
         const ReturnTiming timing = {
@@ -136,8 +138,6 @@ bool docking_device_came(Docking *d, HotplugDevice *device) {
         };
         LogAbout about = docking_about(d);
 
-        if (d->device || !d->away)
-                return false;
         if (!return_is_in_time(&timing)) {
                 log_warning(&about, "%s", timing.model_expected ? "A device of the awaited model came too late to be taken for the camera" :
                                                                   "Another device came than the camera can return as");
@@ -150,6 +150,12 @@ bool docking_device_came(Docking *d, HotplugDevice *device) {
         return true;
 }
 
+bool docking_device_came(Docking *d, HotplugDevice *device) {
+        if (docking_rest_came(d, device))
+                return true;
+        return !d->device && d->away && came_back(d, device);
+}
+
 void docking_anew(Docking *d) {
         HotplugDevice *device = TAKE_PTR(d->device);
         Bay *bay = d->bay;
@@ -160,6 +166,8 @@ void docking_anew(Docking *d) {
 }
 
 const char *docking_away_reason(const Docking *d) {
+        if (d->resting || d->rested)
+                return "taken out while its port was off";
         if (d->device)
                 return "taken out";
         return d->home ? "did not come back in its command mode" : "did not come back in its storage mode";
@@ -167,9 +175,12 @@ const char *docking_away_reason(const Docking *d) {
 
 /* Its time is over. Where its footage is settled nothing is at stake, and somebody may well have taken it. */
 void docking_lost(Docking *d) {
-        uint64_t within = model_returns_within_usec(d->command_model) / USEC_PER_SEC;
+        uint64_t within;
         _cleanup_(freep) char *text = NULL;
 
+        if (d->resting)
+                return bay_vacated(d->bay, docking_away_reason(d));
+        within = model_returns_within_usec(d->command_model) / USEC_PER_SEC;
         if (d->emptied && !d->device)
                 return bay_vacated(d->bay, docking_away_reason(d));
         if (d->emptied) {

@@ -207,6 +207,7 @@ static const HotplugOps hotplug_ops = {
 
 static void on_clock_changed(void *userdata) {
         age_watch_clock(userdata);
+        charging_kick(((Manager *) userdata)->charging);
         manager_tell(userdata);
         manager_kick_bays(userdata);
 }
@@ -261,16 +262,6 @@ static int record_start(Manager *m) {
         return r < 0 ? r : record_settings(m);
 }
 
-/* A daemon that was killed may have left a port without power: nobody else would give it back. */
-static void restore_power(const BaySetting *bay) {
-        int r = hubport_restore(bay->port_path);
-
-        if (r > 0)
-                log_notice(NULL, "Port %s was switched off; it has its power again", bay->port_path);
-        else if (r < 0 && r != -ENOENT && r != -EACCES)
-                log_warning(NULL, "It cannot be seen whether port %s has power: %s", bay->port_path, strerror(-r));
-}
-
 static int make_bays(Manager *m) {
         for (size_t i = 0; i < m->settings->n_bays; i++) {
                 Bay *b;
@@ -279,7 +270,6 @@ static int make_bays(Manager *m) {
                 r = bay_new(m, &m->settings->bays[i], &b);
                 if (r < 0)
                         return r;
-                restore_power(&m->settings->bays[i]);
                 if (m->settings->bays[i].led && (r = lamps_add(m->lamps, bay_number(b), bay_name(b), m->settings->bays[i].led)) < 0)
                         return r;
         }
@@ -368,7 +358,8 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         if (r < 0)
                 return r;
         if ((r = clocksync_new(event, on_clock_changed, m, &m->clock)) < 0 || (r = start_timers(m)) < 0 ||
-            (r = uplink_new(event, settings->uplink_socket, &upload_uplink_ops, m, &m->uplink)) < 0 || (r = make_bays(m)) < 0)
+            (r = uplink_new(event, settings->uplink_socket, &upload_uplink_ops, m, &m->uplink)) < 0 || (r = make_bays(m)) < 0 ||
+            (r = charging_new(m, &m->charging)) < 0)
                 return r;
         r = notary_new(m, &m->notary, error);
         if (r >= 0)
@@ -417,6 +408,7 @@ Manager *manager_free(Manager *m) {
         m->stopping = true;
         hotplug_free(m->hotplug);
         m->hubports = hubports_free(m->hubports);
+        m->charging = charging_free(m->charging);
         while (m->bays)
                 bay_free(m->bays);
         import_stop(m->import);

@@ -114,6 +114,10 @@ int manager_order_erase(Manager *m, uint64_t clip_id, bool not_stored, const Ope
  * not held back.
  */
 int manager_release_camera(Manager *m, const char *serial, const char *reason, const Operator *by, ManagerDone done, void *userdata);
+/* Cameras are wanted then (wall), beside what the schedule says; 0: no longer. -EINVAL: it is over, or more than a week away. */
+int manager_call_shift(Manager *m, int64_t at_usec, const Operator *by, ManagerDone done, void *userdata);
+/* When they are wanted next; 0: nobody said. */
+int64_t manager_next_shift(const Manager *m);
 bool manager_uploads_are_paused(const Manager *m);
 /* What is on its way to the store, then what waits, in the order in which it will go. The caller frees the array alone. */
 int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n);

@@ -5,6 +5,7 @@
 
 #include "core/retention.h"
 #include "core/upload.h"
+#include "service/charging.h"
 #include "service/clocksync.h"
 #include "service/credentials.h"
 #include "service/dock_status.h"
@@ -52,6 +53,7 @@ struct Manager {
         Hotplug *hotplug;
         Hubports *hubports;
         Lamps *lamps;
+        Charging *charging;
         ClockSync *clock;
         ChainCheck *chain_check; /* NULL once it is done */
         ChainState chain_state;

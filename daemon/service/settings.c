@@ -10,6 +10,8 @@
 #include "base/statement.h"
 #include "base/text.h"
 
+/* Room on both sides for those that are wanted first, and last. */
+#define CHARGE_RANK_DEFAULT 100u
 #define KEEP_MAX_USEC (10 * 365 * 24 * 3600 * USEC_PER_SEC)
 
 static const char *const erase_mode_table[_ERASE_MODE_MAX] = {
@@ -49,6 +51,7 @@ Settings *settings_free(Settings *s) {
         for (size_t i = 0; i < s->n_bays; i++)
                 bay_setting_clear(&s->bays[i]);
         free(s->bays);
+        charge_settings_done(&s->charge);
         free(s->accept);
         free(s->firmware);
         free(s);
@@ -63,7 +66,7 @@ static int set_default(char **field, const char *value) {
 }
 
 /* A USB port path: bus, dash, port numbers joined by dots ("1-1.4.2"). The kernel goes seven tiers deep. */
-static bool port_path_is_valid(const char *s) {
+bool port_path_is_valid(const char *s) {
         size_t bus = strspn(s, "0123456789");
 
         if (bus < 1 || bus > 3 || s[bus] != '-')
@@ -102,7 +105,7 @@ static int bay_by_port(Settings *s, const ConfLine *line, BaySetting **ret, Conf
         if (!bays)
                 return -ENOMEM;
         s->bays = bays;
-        bays[s->n_bays] = (BaySetting){ .port_path = strdup(line->name) };
+        bays[s->n_bays] = (BaySetting){ .port_path = strdup(line->name), .charge_rank = CHARGE_RANK_DEFAULT };
         if (!bays[s->n_bays].port_path)
                 return -ENOMEM;
         *ret = &bays[s->n_bays++];
@@ -151,6 +154,11 @@ static int parse_bay(Settings *s, const ConfLine *line, ConfError *error) {
                 return 0;
         if (text_equal(line->key, "led"))
                 return parse_led(bay, line, error);
+        if (text_equal(line->key, "charge_rank")) {
+                r = conf_uint(line, 0, 9999, &number, error);
+                bay->charge_rank = r < 0 ? bay->charge_rank : (unsigned) number;
+                return r;
+        }
         if (!text_equal(line->key, "number"))
                 return conf_error(line, error, "unknown key");
         r = conf_uint(line, 1, 9999, &number, error);
@@ -335,6 +343,8 @@ static int parse_roster(Settings *s, const ConfLine *line, ConfError *error) {
 static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
         Settings *s = userdata;
 
+        if (text_equal(line->section, "hub") || text_equal(line->section, "shift"))
+                return charge_settings_line(&s->charge, line, error);
         if (text_equal(line->section, "bay"))
                 return parse_bay(s, line, error);
         if (line->name[0])
@@ -351,6 +361,8 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
                 return line->key ? parse_health(s, line, error) : 0;
         if (text_equal(line->section, "timeouts"))
                 return line->key ? parse_timeouts(s, line, error) : 0;
+        if (text_equal(line->section, "charging"))
+                return charge_settings_line(&s->charge, line, error);
         if (text_equal(line->section, "lights"))
                 return line->key ? parse_light(s, line, error) : 0;
         if (text_equal(line->section, "rack")) {
@@ -358,6 +370,8 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
                         return 0;
                 if (text_equal(line->key, "authorise"))
                         return conf_bool(line, &s->authorise, error);
+                if (text_equal(line->key, "budget"))
+                        return charge_settings_line(&s->charge, line, error);
                 return conf_error(line, error, "unknown key");
         }
         if (text_equal(line->section, "spool")) {
@@ -441,6 +455,8 @@ static int check_whole(const Settings *s, const char *path, ConfError *error) {
                                          s->bays[k].port_path, s->bays[i].port_path);
                                 return -EINVAL;
                         }
+        if (charge_settings_check(&s->charge, path, error) < 0)
+                return -EINVAL;
         if (s->backoff_min_usec > s->backoff_max_usec) {
                 snprintf(error->text, sizeof(error->text), "%s: [timeouts] backoff_min is longer than backoff_max", path);
                 return -EINVAL;
@@ -488,6 +504,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         if (!s)
                 return -ENOMEM;
         memcpy(s->lights, default_lights, sizeof(s->lights));
+        charge_settings_default(&s->charge);
         s->reserve_bytes = GIB;
         s->priority_reserve_bytes = 4 * GIB;
         s->erase = (ErasePolicy){ .mode = ERASE_AFTER_RECEIPT };

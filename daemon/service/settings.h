@@ -9,6 +9,7 @@
 
 #include "base/conf.h"
 #include "base/macro.h"
+#include "base/week.h"
 #include "core/health.h"
 #include "core/policy.h"
 #include "service/lamp.h"
@@ -17,9 +18,36 @@ typedef struct BaySetting {
         char *port_path;
         unsigned number;
         char *led; /* names of its lamps, joined by spaces, or NULL */
+        unsigned charge_rank; /* the smaller, the sooner its camera is charged */
 } BaySetting;
 
 #define BAYS_MAX 256u
+#define SHIFTS_MAX 64u
+
+typedef struct HubSetting {
+        char *port_path;
+        uint32_t budget_ma;
+} HubSetting;
+
+typedef struct ShiftSetting {
+        char *name;
+        bool when_given;
+        WeekSpan when;
+} ShiftSetting;
+
+/* service/settings_charge.c */
+typedef struct ChargeSettings {
+        /* [rack], [hub PORT] */
+        uint32_t budget_ma; /* 0: no limit */
+        HubSetting *hubs;
+        size_t n_hubs;
+        /* [shift NAME] */
+        ShiftSetting *shifts;
+        size_t n_shifts;
+        /* [charging] */
+        unsigned ready_percent, hold_percent; /* hold 100: charged at once */
+        uint64_t look_usec, gauge_usec; /* so often a camera whose port is off is looked for; its battery is asked for while it charges */
+} ChargeSettings;
 /* The database must be able to commit when the spool is full, or no receipt could be recorded and no room be made. */
 #define RESERVE_MIN_BYTES (16 * MIB)
 
@@ -44,6 +72,7 @@ typedef struct Settings {
         bool authorise; /* interfaces are unauthorised until berthd says otherwise */
         /* [lights] */
         LampLook lights[_LIGHT_MAX];
+        ChargeSettings charge;
         /* [spool] */
         uint64_t reserve_bytes; /* pulling pauses below this much free space */
         uint64_t keep_usec; /* copies that the store holds stay so long at least, counted from the receipt */
@@ -71,3 +100,12 @@ typedef struct Settings {
 int settings_load(const char *path, Settings **ret, ConfError *error);
 Settings *settings_free(Settings *s);
 DEFINE_CLEANUP(Settings, settings_free);
+/* Is any port to be switched at all: for a budget, or for the batteries' sake? */
+bool settings_switches_ports(const Settings *s);
+
+/* settings_charge.c: lines of [rack], [hub], [shift], [charging]; -ENOENT for a key that is not about charging. */
+int charge_settings_line(ChargeSettings *c, const ConfLine *line, ConfError *error);
+int charge_settings_check(const ChargeSettings *c, const char *path, ConfError *error);
+void charge_settings_default(ChargeSettings *c);
+void charge_settings_done(ChargeSettings *c);
+bool port_path_is_valid(const char *s);

@@ -65,8 +65,19 @@ static int camera_checked(Writer *w, const Fact *f) {
         return f->check.owner_known ? camera_owned(w, camera_id, &f->check.owner) : 0;
 }
 
+static int camera_charged(Writer *w, const Fact *f) {
+        int r = db_run(w->db, "UPDATE cameras SET charge_permille = ?2 WHERE id = ?1",
+                       DB_ARGS(DB_INT(f->camera_id), DB_INT(f->charge.permille)));
+
+        if (r == 0)
+                return writer_refuse(w, -ENOENT, "camera %" PRIu64 " is not known", f->camera_id);
+        return writer_check(w, r);
+}
+
 int camera_apply(Writer *w, const Fact *f) {
         if (f->kind == FACT_OWNER_SET)
                 return camera_owned(w, f->camera_id, &f->owner);
+        if (f->kind == FACT_CHARGED)
+                return camera_charged(w, f);
         return f->kind == FACT_CAMERA_SEEN ? camera_seen(w, f) : camera_checked(w, f);
 }

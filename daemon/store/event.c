@@ -252,6 +252,24 @@ static void put_issue(Builder *b, const Fact *f) {
                 put_int(b, "late_usec", f->issue.late_usec);
 }
 
+static void put_power(Builder *b, const Fact *f) {
+        char time[UTC_TEXT_SIZE];
+
+        if (f->kind == FACT_PORT_CALIBRATED) {
+                put_text(b, "hub", f->port.hub);
+                put_text(b, "way", f->port.way);
+                put_bool(b, "switches", f->port.switches);
+                put_bool(b, "returns", f->port.returns);
+                put_uint(b, "back_usec", f->port.back_usec);
+        } else if (f->kind == FACT_CHARGED) {
+                put_int(b, "from_percent", f->charge.from_percent);
+                put_int(b, "to_percent", f->charge.to_percent);
+                put_uint(b, "took_usec", f->charge.took_usec);
+                put_uint(b, "permille_of_model", f->charge.permille);
+        } else if (f->shift.at_usec != 0)
+                put_text(b, "at", utc_text(f->shift.at_usec, time));
+}
+
 static void put_own_members(Builder *b, const Fact *f) {
         switch (f->kind) {
         case FACT_ROSTER:
@@ -325,6 +343,11 @@ static void put_own_members(Builder *b, const Fact *f) {
         case FACT_IMPORT_RECOGNISED:
         case FACT_IMPORT_FAILED:
                 put_import(b, f);
+                break;
+        case FACT_PORT_CALIBRATED:
+        case FACT_CHARGED:
+        case FACT_SHIFT_CALLED:
+                put_power(b, f);
                 break;
         case FACT_CLOCK_STEPPED:
                 put_int(b, "step_usec", f->step.step_usec);

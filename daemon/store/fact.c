@@ -76,6 +76,9 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_TAKEN] = "taken",
         [FACT_OVERDUE] = "overdue",
         [FACT_BROUGHT_BACK] = "brought-back",
+        [FACT_PORT_CALIBRATED] = "port-calibrated",
+        [FACT_CHARGED] = "charged",
+        [FACT_SHIFT_CALLED] = "shift-called",
 };
 
 const char *fact_kind_to_string(FactKind kind) {
@@ -197,6 +200,10 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
         case FACT_KEY_REPLACED:
                 ret[n++] = &f->key.dock_id;
                 break;
+        case FACT_PORT_CALIBRATED:
+                ret[n++] = &f->port.hub;
+                ret[n++] = &f->port.way;
+                break;
         case FACT_STATEMENT_STORED:
         case FACT_STATEMENT_REFUSED:
                 ret[n++] = &f->statement.key;
@@ -262,6 +269,10 @@ static bool fact_numbers_fit(const Fact *f) {
                 return fits(f->receipt.size_bytes);
         case FACT_CLIP_RECOVERED:
                 return fits(f->recovered.size_bytes) && f->recovered.n_blocks <= WIRE_BLOCKS_MAX;
+        case FACT_PORT_CALIBRATED:
+                return fits(f->port.back_usec);
+        case FACT_CHARGED:
+                return fits(f->charge.took_usec);
         case FACT_RECOVERY_BEGUN:
                 return fits(f->old.head_seq);
         default:

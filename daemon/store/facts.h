@@ -88,6 +88,9 @@ typedef enum FactKind {
         FACT_TAKEN,             /* it left its bay, issued to this officer; text: when that is not certain */
         FACT_OVERDUE,           /* it should be back by now */
         FACT_BROUGHT_BACK,      /* it is in a bay again */
+        FACT_PORT_CALIBRATED,   /* an operator had a bay's port switched off and on, to see what its hub does; text: in words */
+        FACT_CHARGED,           /* a camera's battery was watched while it charged: how fast, compared with its model */
+        FACT_SHIFT_CALLED,      /* by an operator: cameras are wanted then, beside what the schedule says */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
 } FactKind;
@@ -244,6 +247,19 @@ typedef struct Fact {
                         const char *folder_id; /* what its file system says that it is */
                         uint64_t imported, recognised, failed; /* IMPORT_ENDED: files */
                 } import; /* IMPORT_* */
+                struct {
+                        const char *hub, *way;
+                        bool switches, returns; /* its camera was gone without power; and came back with it … */
+                        uint64_t back_usec;     /* … after so long */
+                } port; /* PORT_CALIBRATED */
+                struct {
+                        int from_percent, to_percent;
+                        uint64_t took_usec;
+                        unsigned permille; /* of the time that its model's curve says */
+                } charge; /* CHARGED */
+                struct {
+                        int64_t at_usec; /* wall; 0: no longer */
+                } shift; /* SHIFT_CALLED */
                 struct {
                         int64_t step_usec; /* forward, beyond what passed; negative: back */
                 } step; /* CLOCK_STEPPED */

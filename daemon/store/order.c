@@ -7,9 +7,19 @@
 #include "store/store.h"
 #include "store/writer.h"
 
+/* The last call counts. */
+static int shift_called(Writer *w, const Fact *f) {
+        if (f->shift.at_usec == 0)
+                return writer_check(w, db_run(w->db, "DELETE FROM orders WHERE what = ?1", DB_ARGS(DB_TEXT(STORE_ORDER_SHIFT))));
+        return writer_check(w, db_run(w->db, "INSERT OR REPLACE INTO orders (what, since_usec) VALUES (?1, ?2)",
+                                      DB_ARGS(DB_TEXT(STORE_ORDER_SHIFT), DB_INT(f->shift.at_usec))));
+}
+
 int order_apply(Writer *w, const Fact *f) {
         if (!f->by_operator)
                 return writer_refuse(w, -EINVAL, "a %s fact needs whoever ordered it", fact_kind_to_string(f->kind));
+        if (f->kind == FACT_SHIFT_CALLED)
+                return shift_called(w, f);
         if (f->kind == FACT_UPLOADS_PAUSED)
                 return writer_check(w, db_run(w->db, "INSERT OR REPLACE INTO orders (what, since_usec) VALUES (?1, ?2)",
                                               DB_ARGS(DB_TEXT(STORE_ORDER_PAUSE), DB_INT(f->at.wall_usec))));

@@ -757,6 +757,10 @@ int store_order(Store *s, const char *what) {
         return r < 0 ? r : n > 0;
 }
 
+int store_shift_called(Store *s, int64_t *ret_usec) {
+        return db_number(s->reader, "SELECT since_usec FROM orders WHERE what = ?1", DB_ARGS(DB_TEXT(STORE_ORDER_SHIFT)), ret_usec);
+}
+
 /* ---- Flow ---- */
 
 int store_flow(Store *s, int64_t since_wall_usec, StoreFlow *ret) {

@@ -308,6 +308,12 @@ static const char step_13[] =
         "DROP INDEX faults_of_camera;"
         "CREATE INDEX faults_of_docking ON faults (docking_id);";
 
+/* What was measured: whether a bay's port can be switched, how fast a camera charges. And the shift that was called. */
+static const char step_14[] =
+        "CREATE TABLE ports (bay TEXT PRIMARY KEY, hub TEXT NOT NULL, way TEXT NOT NULL, switches INTEGER NOT NULL,"
+        " returns INTEGER NOT NULL, back_usec INTEGER NOT NULL, at_usec INTEGER NOT NULL) WITHOUT ROWID;"
+        "ALTER TABLE cameras ADD COLUMN charge_permille INTEGER NOT NULL DEFAULT 1000;";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -322,6 +328,7 @@ static const SchemaStep schema_steps[] = {
         { 11, step_11 },
         { 12, step_12 },
         { 13, step_13 },
+        { 14, step_14 },
 };
 
 int schema_version(void) {

@@ -343,6 +343,24 @@ int store_cameras_by_docking(Store *s, size_t max, CameraRow ***ret, size_t *ret
 /* Does this order of an operator stand? 1, 0, or negative. */
 #define STORE_ORDER_PAUSE "uploads-paused"
 int store_order(Store *s, const char *what);
+/* When the shift begins that was called, wall; -ENOENT. */
+#define STORE_ORDER_SHIFT "shift"
+int store_shift_called(Store *s, int64_t *ret_usec);
+
+/* What was measured of a bay's port. */
+typedef struct PortRow {
+        char *hub; /* which it was on */
+        char *way; /* by which its power was switched */
+        bool switches, returns;
+        uint64_t back_usec;
+        int64_t at_usec; /* wall */
+} PortRow;
+/* How long the camera charges, in thousandths of what its model says; 1000 when that was not measured. */
+int store_charge_permille(Store *s, uint64_t camera_id, unsigned *ret);
+PortRow *port_row_free(PortRow *p);
+DEFINE_CLEANUP(PortRow, port_row_free);
+/* 0, or -ENOENT. */
+int store_port(Store *s, const char *bay, PortRow **ret);
 
 /* How long the dock has run in all, over every boot; its clock may be put anywhere meanwhile. */
 typedef struct StoreRunning {

@@ -110,6 +110,7 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
 
         switch (f->kind) {
         case FACT_CAMERA_SEEN:
+        case FACT_CHARGED:
         case FACT_OWNER_SET:
                 return camera_apply(w, f);
         case FACT_CHECKED:
@@ -155,7 +156,10 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
                 return recovery_apply(w, f);
         case FACT_UPLOADS_PAUSED:
         case FACT_UPLOADS_RESUMED:
+        case FACT_SHIFT_CALLED:
                 return order_apply(w, f);
+        case FACT_PORT_CALIBRATED:
+                return port_apply(w, f);
         case FACT_HOLD_SET:
         case FACT_HOLD_RELEASED:
                 return hold_apply(w, f);

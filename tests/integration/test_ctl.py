@@ -94,12 +94,14 @@ def test_status_json_has_what_the_manual_promises():
             "name": "north", "dock_id": "", "dock_key": "", "fleet": "", "version": "0.1", "state": "running",
             "reason": "", "store_state": "ready", "store_reason": "",
             "spool_state": "ok", "spool_used_bytes": 3 * GIB, "spool_free_bytes": 90 * GIB, "spool_holds_sec": 7200,
-            "unstored_clips": 0, "unstored_bytes": 0, "uploads_paused": False, "clock_synchronised": True, "chain_state": ""}, d["dock"]
+            "unstored_clips": 0, "unstored_bytes": 0, "uploads_paused": False, "clock_synchronised": True, "chain_state": "",
+            "next_shift_usec": 0}, d["dock"]
         assert d["bays"][2] == {
             "number": 3, "port_path": "1-1.3", "state": "pulling", "light": "", "reason": "", "serial": "BC-0003", "model": "Guard 4",
             "battery_percent": 87, "clips_total": 12, "clips_copied": 3, "clips_stored": 2, "clips_erased": 1,
             "bytes_total": 8 * GIB, "bytes_copied": 4 * GIB, "bytes_stored": 2 * GIB, "current_clip": "DCIM/100/A.MP4",
-            "faults": 0, "retry_at_usec": 0, "identity": ""}, d["bays"][2]
+            "faults": 0, "retry_at_usec": 0, "identity": "", "power": False, "charge": "",
+            "charge_percent": None, "minutes_to_full": None, "ready_at_usec": 0, "ready_in_time": False}, d["bays"][2]
         assert d["bays"][0]["battery_percent"] is None
         away, docked = d["cameras"]
         assert docked == {"serial": "BC-0003", "manufacturer": "", "model": "Guard 4", "firmware": "", "model_id": "",

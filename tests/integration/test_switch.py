@@ -84,13 +84,15 @@ def become(sim, name, other, away=50):
 
 @contextlib.contextmanager
 def no_port_power():
-    """As where the hub, or the kernel, has no file for it."""
-    folder = "/sys/bus/usb/devices/1-1:1.0/1-1-port1"
+    """As where the kernel has no file for it, and the hub cannot be asked."""
+    folder, hub = "/sys/bus/usb/devices/1-1:1.0/1-1-port1", "/sys/bus/usb/devices/1-1/speed"
     os.rename(folder, folder + "-away")
+    os.rename(hub, hub + "-away")
     try:
         yield
     finally:
         os.rename(folder + "-away", folder)
+        os.rename(hub + "-away", hub)
 
 
 def call(d, serial, method, signature=None, *args):

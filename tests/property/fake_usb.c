@@ -131,6 +131,25 @@ int hubport_cycle(Hubports *h, const char *port_path, HubportDone done, void *us
         return -ENOENT;
 }
 
+int hubport_set(Hubports *h, const char *port_path, bool on, HubportDone done, void *userdata) {
+        (void) on;
+        return hubport_cycle(h, port_path, done, userdata);
+}
+
+int hubport_is_on(const char *port_path) {
+        return hubport_usable(port_path);
+}
+
+int hubport_over_currents(const char *port_path, uint64_t *ret) {
+        (void) ret;
+        return hubport_usable(port_path);
+}
+
+int hubport_hub(const char *port_path, char ret[static HUBPORT_HUB_SIZE]) {
+        (void) ret;
+        return hubport_usable(port_path);
+}
+
 int hubport_restore(const char *port_path) {
         (void) port_path;
         return -ENOENT;

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "service/calibrate.h"
 #include "service/notary.h"
 #include "base/text.h"
 #include "bus/bus.h"
@@ -224,6 +225,34 @@ uint64_t bay_retry_at_usec(const Bay *b) {
         (void) b;
         return 0;
 }
+void bay_charge(const Bay *b, ChargeStatus *ret) {
+        (void) b;
+        *ret = (ChargeStatus) { .power = true, .why = "empty", .percent = -1, .minutes_to_full = -1 };
+}
+
+int calibrate_bay(Bay *bay, const Operator *by, ManagerDone done, void *userdata, const char **ret_why) {
+        (void) bay;
+        (void) by;
+        (void) done;
+        (void) userdata;
+        *ret_why = "nothing is measured here";
+        return -ENODEV;
+}
+
+int64_t manager_next_shift(const Manager *m) {
+        (void) m;
+        return 0;
+}
+
+int manager_call_shift(Manager *m, int64_t at_usec, const Operator *by, ManagerDone done, void *userdata) {
+        (void) m;
+        (void) at_usec;
+        (void) by;
+        (void) done;
+        (void) userdata;
+        return -EINVAL;
+}
+
 void bay_progress(const Bay *b, BayProgress *ret) {
         ((Bay *) b)->counted++;
         *ret = b->progress;

@@ -1,0 +1,189 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The power of the bays' ports: measured, planned, switched; and cameras that rest without it are docked all the same."""
+
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import rack  # noqa: E402
+from rack import make_clip  # noqa: E402
+
+MODEL = """[model acme]
+match = 1209:be01
+interface = 06/01/01
+plugin = mtp
+charge_ma = 500
+battery_mah = 3000
+"""
+BOTH = ["1-1.1", "1-1.2"]
+NEVER = "[charging]\nlook_every = 24h\ngauge_every = 24h\n"
+
+
+def camera(sim, name, battery, clips=()):
+    sim("camera", name=name, type="ptp", vid=0x1209, pid=0xBE01, serial=f"SN-{name}", manufacturer="Acme", model="Cam", firmware="1",
+        battery=battery, clips=list(clips))
+
+
+def ctl(*args, code=0):
+    done = subprocess.run([f"{rack.BUILD}/berthctl", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                          timeout=200)
+    assert done.returncode == code, (args, done)
+    return done
+
+
+def charging_dock(dock, bays, extra=""):
+    d = dock(bays)
+    os.makedirs(d.path("cameras.d"))
+    with open(d.path("cameras.d", "acme.conf"), "w", encoding="utf-8") as f:
+        f.write(MODEL)
+    d.write_config(extra)
+    return d.start()
+
+
+def put_in(sim, d, name, number):
+    sim("plug", camera=name, port=d.bays[number - 1])
+    d.wait_state(number, "ready")
+
+
+def port(sim, path):
+    return next(p["power"] for hub in sim("list")["hubs"] for p in hub["ports"] if p["port"] == path)
+
+
+def measured(sim, d, *cameras):
+    """Each of the first bays with its camera, its port measured."""
+    for number, name in enumerate(cameras, 1):
+        put_in(sim, d, name, number)
+        assert "it switches" in ctl("bay", "calibrate", str(number)).stdout
+
+
+def wait_off(d, number, why):
+    d.wait(lambda: not d.bay(number)["Power"] and d.bay(number)["Charge"] == why, f"bay {number} to be without power, {why}")
+
+
+def test_port_is_measured_and_remembered(sim, dock):
+    d = charging_dock(dock, BOTH)
+    camera(sim, "a", 50)
+    assert "there must be a camera" in ctl("bay", "calibrate", "1", code=1).stderr
+    put_in(sim, d, "a", 1)
+    said = ctl("bay", "calibrate", "1").stdout
+    assert "it switches, by the kernel's 'disable' file: the camera was gone, and back after" in said, said
+    event = d.events("port-calibrated")[0]
+    assert (event["bay"], event["switches"], event["returns"], event["way"], event["operator_uid"]) == ("1-1.1", True, True, "disable", 0)
+    assert d.rows("SELECT bay, switches, returns FROM ports") == [("1-1.1", 1, 1)]
+    # It was docked all the time.
+    d.wait_state(1, "ready")
+    assert len(d.events("docked")) == 1 and not d.events("undocked")
+    assert [e["event"] for e in d.events() if e["event"] in ("left", "returned")] == ["left", "returned"]
+    assert "no bay 9" in ctl("bay", "calibrate", "9", code=1).stderr
+
+
+def test_charged_camera_rests_without_power_and_stays_docked(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n" + NEVER)
+    camera(sim, "a", 97)
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    assert port(sim, "1-1.1") == "off"
+    bay = d.bay(1)
+    assert (bay["State"], bay["Serial"], bay["ChargePercent"]) == ("ready", "SN-a", 97), bay
+    assert not d.events("undocked")
+    said = ctl("charge").stdout
+    assert "SN-a" in said and "97%" in said and "off" in said, said
+    # Nothing of an empty bay is switched: it must see a camera come.
+    assert port(sim, "1-1.2") == "on" and d.bay(2)["Charge"] == "empty"
+
+
+def test_ports_that_were_not_measured_are_not_switched(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n" + NEVER)
+    camera(sim, "a", 97)
+    put_in(sim, d, "a", 1)
+    d.wait(lambda: d.bay(1)["Charge"] == "fixed", "the plan to leave the port alone")
+    assert port(sim, "1-1.1") == "on"
+
+
+def test_budget_powers_one_after_the_other(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 600\n" + NEVER)
+    camera(sim, "a", 30)
+    camera(sim, "b", 60)
+    measured(sim, d, "a", "b")
+    d.wait(lambda: sorted((d.bay(n)["Power"], d.bay(n)["Charge"]) for n in (1, 2)) == [(False, "waiting"), (True, "charging")],
+           "one of the two to wait")
+    # A shift that is called goes into the plan.
+    assert d.manager()["NextShiftUsec"] == 0
+    ctl("charge", "by", "23:59")
+    d.wait(lambda: d.manager()["NextShiftUsec"] > 0, "the shift to be known")
+    assert "The next shift begins" in ctl("charge").stdout
+    d.daemon.end()
+    d.start_daemon()
+    assert d.manager()["NextShiftUsec"] > 0, "a shift that was called is forgotten over a restart"
+    ctl("charge", "cancel")
+    d.wait(lambda: d.manager()["NextShiftUsec"] == 0, "no shift to be called any more")
+
+
+def test_camera_that_was_taken_while_it_rested_is_missed(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n[charging]\nlook_every = 3s\n")
+    camera(sim, "a", 97)
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    sim("unplug", camera="a")
+    d.wait_state(1, "empty", deadline=120)
+    d.wait(lambda: d.events("undocked"), "the undocking to be on record")
+    assert "while its port was off" in d.events("undocked")[0]["reason"]
+    d.wait(lambda: port(sim, "1-1.1") == "on" and d.bay(1)["Power"], "the empty bay to have power")
+
+
+def test_footage_of_a_camera_that_was_out_while_its_bay_rested_is_pulled(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n[charging]\nlook_every = 3s\n")
+    camera(sim, "a", 97)
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    sim("unplug", camera="a")
+    sim("add_clip", camera="a", **make_clip("new.MP4", 100000, 7))
+    sim("plug", camera="a", port="1-1.1")
+    d.wait(lambda: [key for key in d.stored() if key == ("SN-a", "new.MP4")], "the new clip to be stored", deadline=120)
+    assert len(d.events("docked")) == 1
+
+
+def test_another_camera_after_a_rest_has_a_docking_of_its_own(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n[charging]\nlook_every = 3s\n")
+    camera(sim, "a", 97)
+    camera(sim, "b", 98, [make_clip("b.MP4", 50000, 8)])
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    sim("unplug", camera="a")
+    sim("plug", camera="b", port="1-1.1")
+    d.wait(lambda: d.bay(1)["Serial"] == "SN-b" and d.state_of(1) == "ready", "the other camera to be known", deadline=120)
+    assert [key[0] for key in d.stored()] == ["SN-b"]
+    assert [e["serial"] for e in d.events("identified") if "serial" in e][-1] == "SN-b"
+    assert len(d.events("docked")) == 2 and "while its port was off" in d.events("undocked")[0]["reason"]
+
+
+def test_camera_that_moved_from_a_bay_that_rests_is_no_twin(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n" + NEVER)
+    camera(sim, "a", 97)
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    sim("unplug", camera="a")
+    sim("plug", camera="a", port="1-1.2")
+    d.wait_state(2, "ready")
+    d.wait_state(1, "empty")
+    assert not d.events("quarantined")
+    d.wait(lambda: port(sim, "1-1.1") == "on", "the bay that it left to have power")
+
+
+def test_hub_that_was_reset_has_its_ports_switched_again(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n" + NEVER)
+    camera(sim, "a", 97)
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    returned = len(d.events("returned"))
+    sim("port", port="1-1.1", power="on")
+    d.wait(lambda: len(d.events("returned")) > returned, "the camera to be seen again")
+    wait_off(d, 1, "ready")
+    d.wait(lambda: port(sim, "1-1.1") == "off", "the port to be off again")
+    assert len(d.events("docked")) == 1
+
+
+if __name__ == "__main__":
+    rack.run([value for name, value in list(globals().items()) if name.startswith("test_")])
