@@ -85,8 +85,12 @@ void docking_receipt_is_void(Docking *d, Clip *c) {
                 upload_count_waiting(c);
                 upload_enqueue(c);
         } else {
-                c->failures = CLIP_FAILURES_MAX;
-                clip_set_state(c, c->state, fact.text);
+                /* The dock has none any more: the camera is asked again, as the fact has it. */
+                clip_drop_blocks(c);
+                c->part_docking_id = 0;
+                c->part_here = c->sampled = c->copied_here = c->verified_here = false;
+                upload_pull_begins_afresh(c);
+                clip_set_state(c, CLIP_SEEN, fact.text);
         }
 }
 

@@ -149,6 +149,33 @@ def test_copies_are_kept_for_their_time_though_the_spool_is_full(sim, dock):
         assert released(d)
 
 
+def test_clip_that_the_store_lost_and_the_dock_released_is_pulled_again(sim, dock):
+    d = dock(["1-1.1"], reserve="16M", keep="0s", policy={"erase": "by-hand"})
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80M", "none", d.state], check=True)
+    try:
+        d.start()
+        camera(sim, "c", [make_clip(f"{n}.MP4", 20 * MIB, n) for n in range(4)])
+        digests = rack.sha256_of(sim("state", camera="c", sha256=True))
+        sim("plug", camera="c", port="1-1.1")
+        d.wait(lambda: len(d.events("receipted")) == 4 and released(d), "all to be stored, and a copy to be released")
+        d.wait_state(1, "ready")
+        gone = released(d)[0]
+        [key] = [key for key in d.objects("manifests") if json.loads(b"".join(d.content(key)))["path"] == gone]
+        os.unlink(os.path.join(d.store, json.loads(b"".join(d.content(key)))["object"]))
+        os.unlink(os.path.join(d.store, key))
+        ctl("camera", "erase", "SN-c")
+        d.wait(lambda: len(d.events("erased")) == 4, "all to be erased")
+        d.wait_state(1, "ready")
+        refused = [e for e in d.events("store-refused") if e["path"] == gone]
+        assert len(refused) == 1 and refused[0]["receipt_void"], refused
+        assert len([e for e in d.events("copied") if e["path"] == gone]) == 2, "it was not pulled again"
+        assert d.stored()["SN-c", gone] == [digests[gone]] and not sim("state", camera="c")["clips"]
+        d.check_chain()
+        d.close()
+    finally:
+        subprocess.run(["umount", "-l", d.state], check=True)
+
+
 def test_nothing_is_old_enough_while_the_clock_is_not_known(sim, dock):
     d = dock(["1-1.1"], keep="1s", synchronised=False)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64M", "none", d.state], check=True)
@@ -180,4 +207,5 @@ def test_words_that_hold_does_not_take_are_named(sim, dock):
 
 rack.run([test_held_clip_stays_on_its_camera_until_released, test_held_camera_keeps_clips_that_come_later,
           test_copies_go_oldest_receipt_first_but_for_held_ones, test_copies_are_kept_for_their_time_though_the_spool_is_full,
+          test_clip_that_the_store_lost_and_the_dock_released_is_pulled_again,
           test_nothing_is_old_enough_while_the_clock_is_not_known, test_words_that_hold_does_not_take_are_named])
