@@ -672,7 +672,7 @@ static int read_switch(Store *s, uint64_t docking_id, uint64_t *ret) {
 }
 
 static int read_dockings(Store *s, uint64_t camera_id, uint64_t docking_id, CopyEvidence *e) {
-        uint64_t before;
+        uint64_t before = 0;
         int r;
 
         r = read_checks(s, camera_id, docking_id, e->seq, e);
