@@ -23,19 +23,36 @@ def left_on(sim, name):
     return len(sim("state", camera=name)["clips"])
 
 
+PRELOAD = f"{rack.BUILD}/tests/preload/fail_disk.so"
+
+
 class Disk:
-    """The disk of berthd and the uploader. A worker gets no environment: what it says of its disk, test_worker_pull.c looks at."""
+    """The disk of berthd and the uploader."""
 
     def __init__(self, d):
         self.path = d.path("disk")
         self.set()
-        d.preload = f"{rack.BUILD}/tests/preload/fail_disk.so"
+        self.use(d)
+
+    def use(self, d):
+        d.preload = PRELOAD
         os.environ["BERTH_DISK_FILE"] = self.path
 
-    def set(self, write=0, sync=0):
+    def set(self, write=0, sync=0, read=0, data_sync=0):
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        os.pwrite(fd, bytes([write, sync]), 0)
+        os.pwrite(fd, bytes([write, sync, read, data_sync]), 0)
         os.close(fd)
+
+
+class WorkerDisk(Disk):
+    """The disk as workers alone see it. They are given no environment: a script in the place of berth-bay makes one."""
+
+    def use(self, d):
+        script = d.path("worker")
+        with open(script, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o755)) as f:
+            f.write(f'#!/bin/sh\nLD_PRELOAD={PRELOAD} BERTH_DISK_FILE={self.path} exec {rack.BUILD}/berth-bay "$@"\n')
+        d.config["worker"] = script
+        d.write_config()
 
 
 def is_told(d):
@@ -77,6 +94,71 @@ def test_syncs_that_fail(sim, dock):
     fails_and_recovers(sim, dock, sync=errno.EIO)
 
 
+# ---- Of the worker, which writes the parts
+
+
+def ends_well(sim, d, digests):
+    d.wait_state(1, "ready", deadline=120)
+    assert d.stored() == digests and len(d.objects()) == len(digests), (d.stored(), d.objects())
+    assert left_on(sim, "c") == 0
+    d.check_chain()
+
+
+def worker_fails_and_recovers(sim, dock, word, **fault):
+    """Neither is a byte called durable that may not be, nor anything erased; the next pull begins where the last durable byte was."""
+    d = dock(["1-1.1"])
+    disk = WorkerDisk(d)
+    d.start()
+    digests = camera(sim, "c", [make_clip("a.MP4", 20 * MIB, 1), make_clip("b.MP4", 3, 2)])
+    disk.set(**fault)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: word in d.bay(1).get("Reason", ""), "the trouble to be told")
+    assert not d.rows("SELECT 1 FROM blocks") and not d.events("copied"), "what the disk refused was taken for durable"
+    assert all(e["offset_bytes"] == 0 for e in d.events("pull-begun")), d.events("pull-begun")
+    assert left_on(sim, "c") == 2 and not d.stored()
+    disk.set()
+    ends_well(sim, d, digests)
+
+
+def test_worker_whose_disk_is_full(sim, dock):
+    worker_fails_and_recovers(sim, dock, "spool is full", write=errno.ENOSPC)
+
+
+def test_worker_whose_writes_fail(sim, dock):
+    worker_fails_and_recovers(sim, dock, "Input/output error", write=errno.EIO)
+
+
+def test_worker_whose_syncs_fail_calls_nothing_durable(sim, dock):
+    worker_fails_and_recovers(sim, dock, "Input/output error", data_sync=errno.EIO)
+
+
+def test_worker_whose_folder_cannot_be_synced(sim, dock):
+    worker_fails_and_recovers(sim, dock, "Input/output error", sync=errno.EIO)
+
+
+def test_worker_whose_disk_became_read_only(sim, dock):
+    worker_fails_and_recovers(sim, dock, "Read-only", write=errno.EROFS, sync=errno.EROFS)
+
+
+def test_worker_that_cannot_read_a_part_back_does_not_go_on_with_it(sim, dock):
+    d = dock(["1-1.1"])
+    disk = WorkerDisk(d)
+    d.start()
+    digests = camera(sim, "c", [make_clip("a.MP4", 40 * MIB, 1)])
+    sim("slow", camera="c", bytes_per_sec=60 * MIB)
+    sim("unplug_after", camera="c", bytes=30 * MIB)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: d.rows("SELECT 1 FROM blocks"), "a block's fact")
+    d.wait_state(1, "empty")
+    sim("slow", camera="c", bytes_per_sec=0)
+    disk.set(read=errno.EIO)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: is_told(d), "the trouble to be told")
+    assert left_on(sim, "c") == 1 and not d.events("copied") and not d.stored(), "a part that cannot be read was gone on with"
+    disk.set()
+    ends_well(sim, d, digests)
+
+
 def test_digest_that_lost_a_bit_is_found_and_nothing_erased(sim, dock):
     d = dock(["1-1.1"]).start()
     camera(sim, "c", [make_clip("a.MP4", 300_000, 1)])
@@ -95,5 +177,8 @@ def test_digest_that_lost_a_bit_is_found_and_nothing_erased(sim, dock):
     assert "clip 1" in reason and "restore" in reason and "nothing is erased" in reason, reason
 
 
-rack.run([test_full_disk, test_writes_that_fail, test_disk_that_became_read_only, test_syncs_that_fail,
+rack.run([test_full_disk, test_writes_that_fail, test_disk_that_became_read_only, test_syncs_that_fail, test_worker_whose_disk_is_full,
+          test_worker_whose_writes_fail, test_worker_whose_syncs_fail_calls_nothing_durable,
+          test_worker_whose_folder_cannot_be_synced, test_worker_whose_disk_became_read_only,
+          test_worker_that_cannot_read_a_part_back_does_not_go_on_with_it,
           test_digest_that_lost_a_bit_is_found_and_nothing_erased])

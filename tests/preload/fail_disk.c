@@ -2,7 +2,7 @@
 
 /*
  * Preloaded: a disk that fails. $BERTH_DISK_FILE is mapped before anybody is locked in, and says with which errno writes at an offset
- * (its first byte) and syncs (its second) fail; 0: they work.
+ * (its first byte), syncs (its second), reads at an offset (its third) and syncs of data alone (its fourth) fail; 0: they work.
  */
 
 #include <dlfcn.h>
@@ -22,7 +22,7 @@ __attribute__((constructor)) static void map_faults(void) {
 
         if (fd < 0)
                 return;
-        map = mmap(NULL, 2, PROT_READ, MAP_SHARED, fd, 0);
+        map = mmap(NULL, 4, PROT_READ, MAP_SHARED, fd, 0);
         if (map != MAP_FAILED)
                 faults = map;
         (void) close(fd);
@@ -50,6 +50,21 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
         return write_at("pwrite64", fd, data, size, (off_t) offset);
 }
 
+static ssize_t read_at(const char *name, int fd, void *data, size_t size, off_t offset) {
+        ssize_t (*real)(int, void *, size_t, off_t) = NULL;
+
+        *(void **) &real = dlsym(RTLD_NEXT, name);
+        return fails(2) ? -1 : real(fd, data, size, offset);
+}
+
+ssize_t pread(int fd, void *data, size_t size, off_t offset) {
+        return read_at("pread", fd, data, size, offset);
+}
+
+ssize_t pread64(int fd, void *data, size_t size, off64_t offset) {
+        return read_at("pread64", fd, data, size, (off_t) offset);
+}
+
 static int sync_by(const char *name, int fd) {
         int (*real)(int) = NULL;
 
@@ -62,5 +77,5 @@ int fsync(int fd) {
 }
 
 int fdatasync(int fd) {
-        return sync_by("fdatasync", fd);
+        return fails(3) ? -1 : sync_by("fdatasync", fd);
 }
