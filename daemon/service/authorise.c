@@ -109,6 +109,10 @@ static int each_interface(const HotplugDevice *device, const Model *model, bool 
         return worst;
 }
 
+int authorise_node(const HotplugDevice *device) {
+        return faccessat(AT_FDCWD, device->node_path, R_OK | W_OK, AT_EACCESS) < 0 && errno == EACCES ? AUTHORISE_WAIT : 0;
+}
+
 int authorise_interfaces(const HotplugDevice *device, const Model *model) {
         return each_interface(device, model, false);
 }

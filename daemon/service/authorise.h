@@ -12,6 +12,8 @@
 #define AUTHORISE_WAIT 1 /* udev has not given the file to the group yet */
 #define AUTHORISE_MISSING 2 /* it is not authorised, and was only to be looked at */
 
+/* May the device's node be opened for a worker? 0, or AUTHORISE_WAIT. Whatever else is the matter with it, the worker's start tells. */
+int authorise_node(const HotplugDevice *device);
 /* 0, AUTHORISE_WAIT, or -errno: -ENODEV when the device is gone. */
 int authorise_interfaces(const HotplugDevice *device, const Model *model);
 /*

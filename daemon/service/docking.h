@@ -60,7 +60,7 @@ struct Docking {
         unsigned faults, faults_in_row; /* since a clip was last copied or erased */
         unsigned unreadable; /* readings of all clips that ended at bytes which the medium does not give */
         uint64_t retry_at_usec;
-        uint64_t authorise_until_usec; /* how long udev may take to open the interfaces; 0: not asked yet */
+        uint64_t authorise_until_usec; /* how long udev may take to open the node and the interfaces; 0: not asked yet */
         bool identified, checked, listed, busy;
 
         WorkerHealth health;

@@ -49,6 +49,14 @@ static int open_camera(Docking *d, WorkerDone opened) {
         return worker_open(d->worker, d->model->id, (const char *const *) d->model->options.items, secrets_list(secrets), opened);
 }
 
+static void worker_trouble(Docking *d, int error) {
+        _cleanup_(freep) char *what = NULL;
+
+        what = text_format("the worker %s cannot be started with the node %s of bay %s", d->manager->settings->worker, d->device->node_path,
+                           bay_name(d->bay));
+        docking_trouble(d, error, what ?: "the worker cannot be started");
+}
+
 int docking_spawn(Docking *d, WorkerDone opened) {
         const Settings *s = d->manager->settings;
         _cleanup_(freep) char *plugin = NULL;
@@ -88,7 +96,7 @@ int docking_spawn(Docking *d, WorkerDone opened) {
                         docking_fault(d, WORKER_CAMERA, "its descriptors are not those that its model was chosen by; take it out and put "
                                       "it back");
                 else
-                        docking_trouble(d, r, "the worker cannot be started");
+                        worker_trouble(d, r);
                 return r;
         }
         d->worker_erases = false;
@@ -276,19 +284,44 @@ static void opened(void *userdata, WorkerResult result, const char *text) {
                 docking_trouble(d, r, "the worker cannot be called");
 }
 
+/* Udev tells nobody when it has given a file to the group. */
+#define LOOK_AGAIN_USEC (250 * USEC_PER_MSEC)
+
+/* Whether udev is given more time; the next decision looks again. */
+static bool waits_for_udev(Docking *d) {
+        uint64_t now = clock_boottime_usec();
+
+        if (d->authorise_until_usec == 0)
+                d->authorise_until_usec = now + d->manager->settings->call_usec;
+        if (now >= d->authorise_until_usec)
+                return false;
+        (void) sd_event_source_set_time(d->wake, MIN2(d->authorise_until_usec, now + LOOK_AGAIN_USEC));
+        (void) sd_event_source_set_enabled(d->wake, SD_EVENT_ONESHOT);
+        return true;
+}
+
+static bool node_is_open_to_us(Docking *d) {
+        _cleanup_(freep) char *what = NULL;
+
+        if (authorise_node(d->device) == 0)
+                return true;
+        if (waits_for_udev(d))
+                return false;
+        d->authorise_until_usec = 0;
+        what = text_format("its USB node %s at bay %s cannot be opened by berthd; is 68-berth.rules of udev installed, does it name this "
+                           "camera, and does 'ls -l' show the group berth? Then take the camera out and put it back",
+                           d->device->node_path, bay_name(d->bay));
+        docking_trouble(d, -EACCES, what ?: "its USB node cannot be opened");
+        return false;
+}
+
 /* On a rack of unauthorised interfaces: can the worker claim what it needs? Else it is decided again when udev went on. */
 static bool interfaces_are_authorised(Docking *d) {
-        uint64_t now = clock_boottime_usec();
         int r;
 
         r = authorise_interfaces(d->device, d->model);
-        if (r == AUTHORISE_WAIT && d->authorise_until_usec == 0)
-                d->authorise_until_usec = now + d->manager->settings->call_usec;
-        if (r == AUTHORISE_WAIT && now < d->authorise_until_usec) {
-                (void) sd_event_source_set_time(d->wake, d->authorise_until_usec);
-                (void) sd_event_source_set_enabled(d->wake, SD_EVENT_ONESHOT);
+        if (r == AUTHORISE_WAIT && waits_for_udev(d))
                 return false;
-        }
         d->authorise_until_usec = 0;
         if (r == -ENODEV)
                 docking_fault(d, WORKER_UNPLUGGED, "it left the bus before its interfaces were authorised");
@@ -299,6 +332,8 @@ static bool interfaces_are_authorised(Docking *d) {
 }
 
 void docking_identify(Docking *d) {
+        if (!node_is_open_to_us(d))
+                return;
         if (d->manager->settings->authorise) {
                 if (!interfaces_are_authorised(d))
                         return;

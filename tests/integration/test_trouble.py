@@ -236,8 +236,42 @@ def test_database_behind_its_head_file_is_refused(sim, dock):
     assert "chain" in text, text
 
 
+def deny_nodes(d):
+    """From now on no node may be opened, until the file that is returned is gone."""
+    path = d.path("denied")
+    open(path, "w", encoding="ascii").close()
+    d.daemon_env = {"BERTH_DENY_NODE": path, "LD_PRELOAD": f"{rack.BUILD}/tests/preload/deny_node.so"}
+    return path
+
+
+def test_node_that_udev_gives_a_little_later_is_no_trouble(sim, dock):
+    d = dock(["1-1.1"])
+    denied = deny_nodes(d)
+    d.start()
+    sim("camera", name="late", type="ptp", serial="SN-late", model="BC-1", clips=[rack.make_clip("a.MP4", 1000, 1)])
+    sim("plug", camera="late", port="1-1.1")
+    d.wait(lambda: d.events("docked"), "the docking to be on record")
+    os.unlink(denied)
+    d.wait_state(1, "ready")
+    assert not d.bay(1)["Reason"] and d.bay(1)["Faults"] == 0, d.bay(1)
+
+
+def test_node_that_stays_closed_is_named_with_what_to_do(sim, dock):
+    d = dock(["1-1.1"], timeouts={"call": "1s"})
+    denied = deny_nodes(d)
+    d.start()
+    sim("camera", name="shut", type="ptp", serial="SN-shut", model="BC-1", clips=[rack.make_clip("a.MP4", 1000, 1)])
+    sim("plug", camera="shut", port="1-1.1")
+    d.wait(lambda: "cannot be opened" in d.bay(1).get("Reason", ""), "the trouble to be told")
+    reason = d.bay(1)["Reason"]
+    assert "/dev/bus/usb/" in reason and "bay 1" in reason and "68-berth.rules" in reason, reason
+    os.unlink(denied)
+    d.wait_state(1, "ready")
+
+
 rack.run([test_full_spool_pauses_pulling_and_goes_on, test_spool_copies_that_the_store_holds_make_room,
           test_missing_store_folder_keeps_the_footage_and_recovers, test_broken_cameras_cost_their_bay_only,
+          test_node_that_udev_gives_a_little_later_is_no_trouble, test_node_that_stays_closed_is_named_with_what_to_do,
           test_camera_that_lies_about_a_size_is_not_erased, test_camera_that_only_says_that_it_erased_is_not_believed,
           test_why_a_clip_could_not_be_erased_is_told,
           test_plugin_that_crashes_costs_its_bay_a_fault, test_daemon_answers_while_every_fsync_takes_two_seconds,

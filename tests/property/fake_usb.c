@@ -61,7 +61,7 @@ static void announce(uint32_t camera) {
         *d = (HotplugDevice){
                 .port_path = strdup(port),
                 .sys_path = strdup("/sys/devices/none"),
-                .node_path = strdup("/dev/bus/usb/001/002"),
+                .node_path = strdup("/nowhere/001/002"),
                 .busnum = 1,
                 .devnum = camera + 2,
                 .appeared_usec = world->boottime_usec,
