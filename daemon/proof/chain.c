@@ -224,9 +224,13 @@ static int take_key(ChainProof *c, const CustodyEvent *e, const char *where) {
         PublicKey key;
         int r;
 
+        /* A database that was made anew goes on above all that the dock signed before. */
+        if (!p->has_key && text_equal(e->kind, "key-made"))
+                p->key_number = p->last_checkpoint = c->receipts =
+                        (uint64_t) json_integer_value(json_object_get(e->object, "numbers_from"));
         if (public_key_from_hex(json_string_value(json_object_get(e->object, "public_key")), &key) < 0 || !dock ||
             strlen(dock) != DOCK_ID_SIZE - 1 ||
-            json_integer_value(json_object_get(e->object, "key_number")) != (json_int_t) p->counts.keys + 1) {
+            json_integer_value(json_object_get(e->object, "key_number")) != (json_int_t) p->key_number + 1) {
                 proof_found(p, where, "it tells of no key of the dock, or not of the next one");
                 return 0;
         }
@@ -235,9 +239,10 @@ static int take_key(ChainProof *c, const CustodyEvent *e, const char *where) {
         else if (!text_equal(dock, p->dock_id))
                 proof_found(p, where, "it is of the dock %s, and this is %s", dock, p->dock_id);
         p->counts.keys++;
+        p->key_number++;
         if (text_equal(e->kind, "key-rotated")) {
                 c->statements++;
-                r = take_statement(c, e, where, STATEMENT_KEY_ROTATION, "keys", p->counts.keys, &s);
+                r = take_statement(c, e, where, STATEMENT_KEY_ROTATION, "keys", p->key_number, &s);
                 if (r < 0)
                         return r;
                 if (r > 0 && !text_equal(text_of(&s, "new_key"), json_string_value(json_object_get(e->object, "public_key"))))
@@ -350,6 +355,17 @@ static void compare_key_file(Proof *p) {
                 proof_found(p, "dock.key", "it is another key than the one that the custody log tells of");
 }
 
+static void compare_id_file(Proof *p) {
+        _cleanup_(freep) char *text = NULL;
+        size_t size = 0;
+        int r = fd_read_file(p->dir, "dock.id", DOCK_ID_SIZE, &text, &size);
+
+        /* What an older Berth left has none before its next start. */
+        if (r != -ENOENT && p->has_key &&
+            (r < 0 || size != DOCK_ID_SIZE || text[size - 1] != '\n' || memcmp(text, p->dock_id, DOCK_ID_SIZE - 1) != 0))
+                proof_found(p, "dock.id", "it does not hold the dock's id of which the custody log tells");
+}
+
 static void check_database(Proof *p) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
         ConfError error = { 0 };
@@ -388,6 +404,7 @@ int proof_chain(Proof *p) {
         r = walk_all(&c, &newest);
         compare_head(p, &newest);
         compare_key_file(p);
+        compare_id_file(p);
         if (r >= 0)
                 count_statements(&c);
         p->counts.uncovered = newest.seq >= c.segment_from ? newest.seq - c.segment_from + 1 : 0;

@@ -41,7 +41,7 @@ typedef struct Proof {
         char dock_id[DOCK_ID_SIZE];
         PublicKey key; /* that the chain tells of last */
         bool has_key;
-        uint64_t last_checkpoint; /* its number */
+        uint64_t last_checkpoint, key_number; /* their numbers */
 } Proof;
 
 /* Opens for reading: -errno with a sentence when nothing can be verified at all. */

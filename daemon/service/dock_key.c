@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 
 #define KEY_FILE "dock.key"
 #define NEW_FILE "dock.key.new"
+#define ID_FILE "dock.id"
 #define CREDENTIAL "dock-key"
 #define OLD_CREDENTIAL "dock-key-old"
 #define PEM_MAX 4096u
@@ -256,6 +258,35 @@ int dock_keys_give_up(DockKeys *k) {
         sign_key_free(k->retired);
         k->retired = TAKE_PTR(k->next);
         return k->credential ? 0 : remove_file(k, NEW_FILE);
+}
+
+/* ---- Whose it is -------------------------------------------------------------------------------------------------- */
+
+int dock_keys_recall_id(const DockKeys *k, char ret[static DOCK_ID_SIZE]) {
+        _cleanup_(freep) char *text = NULL;
+        size_t size = 0;
+        int r;
+
+        r = fd_read_file(k->dir, ID_FILE, DOCK_ID_SIZE, &text, &size);
+        if (r == -EFBIG)
+                return -EBADMSG;
+        if (r < 0)
+                return r;
+        if (size != DOCK_ID_SIZE || text[DOCK_ID_SIZE - 1] != '\n' || strspn(text, "0123456789abcdef") != DOCK_ID_SIZE - 1)
+                return -EBADMSG;
+        memcpy(ret, text, DOCK_ID_SIZE - 1);
+        ret[DOCK_ID_SIZE - 1] = 0;
+        return 0;
+}
+
+int dock_keys_remember_id(const DockKeys *k, const char *dock_id) {
+        char line[DOCK_ID_SIZE + 1], there[DOCK_ID_SIZE];
+        int n;
+
+        if (dock_keys_recall_id(k, there) >= 0 && text_equal(there, dock_id))
+                return 0;
+        n = snprintf(line, sizeof(line), "%s\n", dock_id);
+        return fd_replace_file(k->dir, ID_FILE, line, (size_t) n, 0600);
 }
 
 int dock_keys_find(const char *state_dir, bool make, SignKey **ret, ConfError *error) {

@@ -33,6 +33,13 @@ int dock_keys_taken_over(DockKeys *k);
 int dock_keys_give_up(DockKeys *k);
 
 /*
+ * The dock's id, in `dock.id`: what its custody log cannot tell once it is lost. Remembering writes it when it is not there already;
+ * recalling says -ENOENT, or -EBADMSG when the file holds something else.
+ */
+int dock_keys_remember_id(const DockKeys *k, const char *dock_id);
+int dock_keys_recall_id(const DockKeys *k, char ret[static DOCK_ID_SIZE]);
+
+/*
  * The key that is there, whatever the log says, for a dock whose old key is lost. -ENOENT when there is none; then, with `make`, a new one.
  */
 int dock_keys_find(const char *state_dir, bool make, SignKey **ret, ConfError *error);

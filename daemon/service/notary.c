@@ -306,11 +306,23 @@ static int make_dock_id(char ret[static DOCK_ID_SIZE]) {
         return 0;
 }
 
-static int record_first_key(Notary *n) {
+/* A log that knows of no key yet is a new dock's, or that of one whose database was made anew, and which stays the dock that it was. */
+static int record_first_key(Notary *n, ConfError *error) {
         Fact f = fact_now(n, FACT_KEY_MADE, NULL);
         int r;
 
-        r = make_dock_id(n->dock_id);
+        r = dock_keys_recall_id(n->keys, n->dock_id);
+        if (r == -ENOENT)
+                r = make_dock_id(n->dock_id);
+        else if (r >= 0) {
+                /* How many things it signed nobody knows any more, but for that they were fewer than one a second. */
+                f.text = "the dock had this id before its database was made anew";
+                f.key.numbers_from = (uint64_t) MAX2(f.at.wall_usec, (int64_t) 0) / USEC_PER_SEC;
+        }
+        if (r == -EBADMSG)
+                return conf_fail(error, "%s/dock.id does not hold a dock's id, and the custody log knows of none: restore it (the fleet's "
+                                 "list and the names below docks/ in the store tell), or remove it, and the dock gets another one",
+                                 n->manager->settings->state_dir), r;
         if (r < 0)
                 return r;
         f.key.dock_id = n->dock_id;
@@ -332,7 +344,14 @@ static int open_keys(Notary *n, ConfError *error) {
                 return r;
         use_keys(n);
         if (!n->dock_id[0])
-                return record_first_key(n);
+                r = record_first_key(n, error);
+        else
+                r = 0;
+        if (r < 0)
+                return r;
+        r = dock_keys_remember_id(n->keys, n->dock_id);
+        if (r < 0)
+                return conf_fail(error, "%s/dock.id cannot be written: %s", n->manager->settings->state_dir, strerror(-r)), r;
         return dock_keys_next(n->keys) ? begin_rotation(n, NULL, NULL, NULL) : 0;
 }
 

@@ -172,6 +172,8 @@ static void put_key(Builder *b, const Fact *f) {
 
         put_text(b, "dock_id", f->key.dock_id);
         put_text(b, "public_key", public_key_to_hex(&f->key.public, hex));
+        if (f->kind == FACT_KEY_MADE && f->key.numbers_from > 0)
+                put_uint(b, "numbers_from", f->key.numbers_from);
 }
 
 static void put_import(Builder *b, const Fact *f) {

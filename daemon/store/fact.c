@@ -275,6 +275,8 @@ static bool fact_numbers_fit(const Fact *f) {
                 return fits(f->charge.took_usec);
         case FACT_RECOVERY_BEGUN:
                 return fits(f->old.head_seq);
+        case FACT_KEY_MADE:
+                return f->key.numbers_from < INT64_MAX;
         default:
                 return true;
         }

@@ -266,6 +266,7 @@ typedef struct Fact {
                 struct {
                         const char *dock_id; /* KEY_MADE: 32 hex digits, for good */
                         PublicKey public;
+                        uint64_t numbers_from; /* KEY_MADE: what the dock signs has higher numbers; 0 but for one that signed before */
                 } key; /* KEY_MADE, KEY_ROTATED, KEY_REPLACED */
                 struct {
                         const char *key; /* in the store */

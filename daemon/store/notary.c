@@ -32,6 +32,25 @@ int custody_last_key(Db *db, CustodyEvent *ret) {
         return bytes ? custody_parse(bytes, (size_t) sqlite3_column_bytes(row, 0), ret) : -EBADE;
 }
 
+/* What the dock signed before its database was made anew had no higher numbers: the log's first key event tells. 0: nothing. */
+static int numbers_from(Db *db, uint64_t *ret) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        CustodyEvent e = { 0 };
+        const void *bytes;
+        int r;
+
+        r = db_query(db, "SELECT bytes FROM custody WHERE kind IN " KEY_KINDS " ORDER BY seq LIMIT 1", DB_NO_ARGS, &row);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        bytes = sqlite3_column_blob(row, 0);
+        r = bytes ? custody_parse(bytes, (size_t) sqlite3_column_bytes(row, 0), &e) : -EBADE;
+        if (r < 0)
+                return r;
+        *ret = (uint64_t) json_integer_value(json_object_get(e.object, "numbers_from"));
+        custody_event_done(&e);
+        return 0;
+}
+
 int custody_statement(const CustodyEvent *e, Statement *ret) {
         return statement_from_parts(json_string_value(json_object_get(e->object, "statement")),
                                     json_string_value(json_object_get(e->object, "signature")), ret);
@@ -114,7 +133,7 @@ static int first_key(Writer *w, const Fact *f) {
                 return writer_check(w, r);
         if (!f->key.dock_id || strlen(f->key.dock_id) != DOCK_ID_SIZE - 1)
                 return writer_refuse(w, -EINVAL, "a dock's id has %d digits", DOCK_ID_SIZE - 1);
-        return writer_extra(w, "key_number", json_integer(1));
+        return writer_extra(w, "key_number", json_integer((json_int_t) f->key.numbers_from + 1));
 }
 
 /* ---- Statements ---------------------------------------------------------------------------------------------------- */
@@ -192,9 +211,10 @@ static int last_checkpoint(Writer *w, Before *ret) {
                 b.seq = db_column_uint(row, 0);
                 b.head_seq = db_column_uint(row, 1);
                 r = db_column_digest(row, 2, &b.hash);
-                if (r < 0)
-                        return r;
-        }
+        } else
+                r = numbers_from(w->db, &b.seq);
+        if (r < 0)
+                return writer_check(w, r);
         *ret = b;
         return 0;
 }
@@ -244,6 +264,7 @@ int notary_sign_receipt(Writer *w, const Fact *f) {
         _cleanup_(json_decrefp) json_t *members = NULL;
         _cleanup_(statement_done) Statement s = { 0 };
         const SignKey *signer = NULL;
+        uint64_t from = 0;
         int64_t last = 0;
         DockKey dock;
         int r;
@@ -260,10 +281,12 @@ int notary_sign_receipt(Writer *w, const Fact *f) {
         if (r >= 0)
                 r = writer_check(w, db_number(w->db, "SELECT coalesce(max(seq), 0) FROM statements WHERE type = ?1",
                                               DB_ARGS(DB_TEXT(STATEMENT_MANIFEST)), &last));
+        if (r >= 0)
+                r = writer_check(w, numbers_from(w->db, &from));
         if (r < 0)
                 return r;
         members = receipt_members(f);
-        r = make_statement(w, signer, &dock, STATEMENT_MANIFEST, "receipts", (uint64_t) last + 1, members, &s);
+        r = make_statement(w, signer, &dock, STATEMENT_MANIFEST, "receipts", MAX2((uint64_t) last, from) + 1, members, &s);
         return r < 0 ? r : keep_statement(w, f, &s, w->head.seq);
 }
 

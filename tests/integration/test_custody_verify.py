@@ -241,6 +241,12 @@ def test_each_signature_statement_and_key_that_is_changed_is_told(sim, dock):
     with open(copy.file("dock.key"), "w", encoding="ascii") as f:
         f.write("nothing\n")
     expect(copy.path, "dock.key", "no Ed25519 key")
+    copy = Copy(d, "id")
+    with open(copy.file("dock.id"), "r+b") as f:
+        first = f.read(1)
+        f.seek(0)
+        f.write(b"1" if first != b"1" else b"2")
+    expect(copy.path, "dock.id", "does not hold")
 
 
 def test_each_file_that_is_changed_or_gone_is_told(sim, dock):

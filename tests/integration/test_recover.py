@@ -119,6 +119,57 @@ def test_everything_goes_on_after_the_database_is_destroyed(sim, dock):
     assert {e["path"] for e in d.events("verified")} == {"DCIM/b.MP4", "DCIM/c.MP4", "DCIM/c2.MP4"}, d.events("verified")
 
 
+def test_recovered_dock_keeps_its_id_and_key_and_signs_with_higher_numbers(sim, dock):
+    d = dock(["1-1.1", "1-1.2"]).start()
+    digests = camera(sim, "c", [make_clip("a.MP4", 1000, 1), make_clip("b.MP4", 2000, 2)])
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: len(d.events("erased")) == 2 and not d.rows("SELECT 1 FROM statements WHERE state = 'waiting'"), "the main job")
+    before = d.manager()
+    rotated = subprocess.run([f"{rack.BUILD}/berthctl", "dock", "rotate-key"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             timeout=300, check=False)
+    assert rotated.returncode == 0, rotated.stdout
+    key = d.manager()["DockKey"]
+    d.wait(lambda: d.objects("keys"), "the rotation in the store")
+    d.daemon.end(signal.SIGKILL)
+    old = {top: d.objects(top) for top in ("checkpoints", "keys", "receipts")}
+    destroy(d)
+    recover(d)
+    d.start_daemon()
+    assert key != before["DockKey"] and (d.manager()["DockId"], d.manager()["DockKey"]) == (before["DockId"], key), d.manager()
+    digests |= camera(sim, "new", [make_clip("n.MP4", 3000, 3)])
+    sim("plug", camera="new", port="1-1.2")
+    d.wait_state(2, "ready", deadline=120)
+    for order in (["dock", "rotate-key"], ["custody", "checkpoint"]):
+        done = subprocess.run([f"{rack.BUILD}/berthctl", *order], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+                              check=False)
+        assert done.returncode == 0, done.stdout
+    d.wait(lambda: not d.rows("SELECT 1 FROM statements WHERE state = 'waiting'"), "all that was signed in the store")
+    assert len(d.events("receipted")) >= 1 and d.events("key-made")[0]["numbers_from"] > 1000, d.events("key-made")
+    assert not d.events("statement-refused"), d.events("statement-refused")
+    for top, keys in old.items():
+        new = sorted(set(d.objects(top)) - set(keys))
+        assert new and all(k > max(keys, default="") for k in new) and set(keys) <= set(d.objects(top)), (top, keys, new)
+    judge(sim, d, digests, ("c", "new"))
+    done = subprocess.run([f"{rack.BUILD}/berthctl", "custody", "verify", "--store", f"--state-dir={d.state}",
+                           f"--uplink={d.path('uplink.sock')}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+                          check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_damaged_id_is_not_replaced_in_silence(sim, dock):
+    d, digests = copied_and_not_stored(sim, dock, [make_clip("a.MP4", 1000, 1)])
+    with open(state(d, "dock.id"), encoding="utf-8") as f:
+        good = f.read()
+    destroy(d)
+    recover(d)
+    overwrite(state(d, "dock.id"), 3, b"?")
+    text = refused_start(d)
+    assert "dock.id" in text and "restore it" in text, text
+    overwrite(state(d, "dock.id"), 0, good.encode())
+    finish(sim, d, digests)
+    assert d.manager()["DockId"] + "\n" == good
+
+
 def copied_and_not_stored(sim, dock, clips):
     """A dock whose store is away and whose spool holds these clips; the daemon is ended, the camera gone."""
     d = dock(["1-1.1"])
@@ -198,6 +249,7 @@ def test_clip_without_a_note_is_stored_as_nobodys(sim, dock):
     assert d.stored() == {("unidentified", "1.clip"): list(digests.values())}, d.stored()
 
 
-rack.run([test_everything_goes_on_after_the_database_is_destroyed, test_whole_database_is_left_alone,
+rack.run([test_recovered_dock_keeps_its_id_and_key_and_signs_with_higher_numbers, test_damaged_id_is_not_replaced_in_silence,
+          test_everything_goes_on_after_the_database_is_destroyed, test_whole_database_is_left_alone,
           test_lost_database_is_not_begun_anew_while_the_spool_holds_clips, test_spool_file_with_other_bytes_is_kept_and_pulled_again,
           test_recovery_that_was_interrupted_is_begun_again, test_clip_without_a_note_is_stored_as_nobodys])
