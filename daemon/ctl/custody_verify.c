@@ -72,11 +72,12 @@ static int verify_all(const Options *o, Proof *p, const Fleet *fleet) {
 }
 
 static json_t *counts_json(const ProofCounts *c) {
-        return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "events", (json_int_t) c->events, "checkpoints",
+        return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "events", (json_int_t) c->events, "checkpoints",
                          (json_int_t) c->checkpoints, "keys", (json_int_t) c->keys, "uncovered_events", (json_int_t) c->uncovered, "rows",
                          (json_int_t) c->rows, "spool_files", (json_int_t) c->spool_files, "spool_bytes", (json_int_t) c->spool_bytes,
                          "stored_statements", (json_int_t) c->stored_statements, "stored_clips", (json_int_t) c->stored_clips, "findings",
-                         (json_int_t) c->findings);
+                         (json_int_t) c->findings, "recoveries", (json_int_t) c->recoveries, "recovered_clips",
+                         (json_int_t) c->recovered_clips);
 }
 
 static int report(const Options *o, const Proof *p, json_t *findings) {
@@ -88,6 +89,8 @@ static int report(const Options *o, const Proof *p, json_t *findings) {
                " rows, %" PRIu64 " files of the spool", c->events, c->checkpoints, c->keys, c->uncovered, c->rows, c->spool_files);
         if (o->with_store)
                 printf(", %" PRIu64 " statements and %" PRIu64 " clips in the store", c->stored_statements, c->stored_clips);
+        if (c->recoveries > 0)
+                printf("; the database was made anew before, and %" PRIu64 " clips were found in the spool then", c->recovered_clips);
         if (c->findings == 0)
                 puts(": all as it was.");
         else

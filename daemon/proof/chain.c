@@ -275,6 +275,8 @@ static int visit(void *userdata, const CustodyEvent *e, const void *bytes, size_
                 return r;
         n = snprintf(line, sizeof(line), "%s  " CUSTODY_EVENT_FILE "\n", digest_to_hex(&e->hash, hex), e->seq);
         c->proof->counts.events++;
+        c->proof->counts.recoveries += text_equal(e->kind, "recovery-begun");
+        c->proof->counts.recovered_clips += text_equal(e->kind, "clip-recovered");
         return hasher_update(c->segment, line, (size_t) n);
 }
 

@@ -29,6 +29,7 @@ typedef struct ProofOps {
 typedef struct ProofCounts {
         uint64_t events, checkpoints, keys, rows, spool_files, spool_bytes, stored_statements, stored_clips;
         uint64_t uncovered; /* events after the last checkpoint */
+        uint64_t recoveries, recovered_clips; /* the database was made anew, and so many clips are known by that alone */
         uint64_t findings;
 } ProofCounts;
 

@@ -30,12 +30,16 @@ typedef struct Mirror {
 } Mirror;
 
 #define OF_CLIP(kind) "SELECT bytes FROM custody WHERE clip_id = ?1 AND kind = '" kind "' ORDER BY seq DESC LIMIT 1"
-#define OF_CAMERA(kind) "SELECT bytes FROM custody WHERE camera_id = ?1 AND kind = '" kind "' ORDER BY seq DESC LIMIT 1"
+/* A recovered clip's one event tells of its listing, its copy and its camera. */
+#define OF_CLIP_OR_RECOVERED(kind) \
+        "SELECT bytes FROM custody WHERE clip_id = ?1 AND kind IN ('" kind "', 'clip-recovered') ORDER BY seq DESC LIMIT 1"
+#define OF_CAMERA \
+        "SELECT bytes FROM custody WHERE camera_id = ?1 AND kind IN ('camera-seen', 'clip-recovered') ORDER BY seq DESC LIMIT 1"
 #define OF_SEQ "SELECT bytes FROM custody WHERE seq = ?1"
 
 static const Mirror mirrors[] = {
         { "clips", "SELECT id, camera_id, path, size_bytes, mtime_unix_sec, ordinal, flags, first_docking_id, partial_of FROM clips",
-          OF_CLIP("clip-seen"),
+          OF_CLIP_OR_RECOVERED("clip-seen"),
           { { "camera_id", "camera_id", COLUMN_NUMBER, 0 },
             { "path", "path", COLUMN_TEXT, 0 },
             { "size_bytes", "size_bytes", COLUMN_NUMBER, 0 },
@@ -45,13 +49,13 @@ static const Mirror mirrors[] = {
             { "first_docking_id", "docking_id", COLUMN_NUMBER, 0 },
             { "partial_of", "partial_of", COLUMN_NUMBER, 0 } } },
         { "clips", "SELECT id, digest, head, tail, size_bytes, ifnull(container, '') FROM clips WHERE digest IS NOT NULL",
-          OF_CLIP("copied"),
+          OF_CLIP_OR_RECOVERED("copied"),
           { { "digest", "digest", COLUMN_DIGEST, 0 },
             { "head", "head", COLUMN_DIGEST, 0 },
             { "tail", "tail", COLUMN_DIGEST, 0 },
             { "size_bytes", "size_bytes", COLUMN_NUMBER, 0 },
             { "container", "container", COLUMN_TEXT, 0 } } },
-        { "clips", "SELECT id, blocks_digest FROM clips WHERE blocks_digest IS NOT NULL", OF_CLIP("copied"),
+        { "clips", "SELECT id, blocks_digest FROM clips WHERE blocks_digest IS NOT NULL", OF_CLIP_OR_RECOVERED("copied"),
           { { "blocks_digest", "blocks_digest", COLUMN_DIGEST, 0 } } },
         { "holds",
           "SELECT id, ifnull(clip_id, 0), ifnull(camera_id, (SELECT camera_id FROM clips WHERE clips.id = clip_id)), case_name, reason,"
@@ -63,7 +67,7 @@ static const Mirror mirrors[] = {
             { "reason", "reason", COLUMN_TEXT, 0 },
             { "operator_uid", "operator_uid", COLUMN_NUMBER, 0 },
             { "operator", "operator", COLUMN_TEXT, 0 } } },
-        { "clips", "SELECT id, spool_name FROM clips WHERE spool_name IS NOT NULL", OF_CLIP("copied"),
+        { "clips", "SELECT id, spool_name FROM clips WHERE spool_name IS NOT NULL", OF_CLIP_OR_RECOVERED("copied"),
           { { "spool_name", "spool_name", COLUMN_TEXT, 0 } } },
         { "receipts",
           "SELECT clip_id, object_key, manifest_key, version, strength, size_bytes, digest, time_unix_sec, already_there FROM receipts",
@@ -77,7 +81,7 @@ static const Mirror mirrors[] = {
             { "time_unix_sec", "stored_unix_sec", COLUMN_NUMBER, 0 },
             { "already_there", "already_there", COLUMN_BOOL, 0 } } },
         { "cameras",
-          "SELECT id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous FROM cameras", OF_CAMERA("camera-seen"),
+          "SELECT id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous FROM cameras", OF_CAMERA,
           { { "serial", "serial", COLUMN_TEXT, 0 },
             { "manufacturer", "manufacturer", COLUMN_TEXT, 0 },
             { "model", "model", COLUMN_TEXT, 0 },
@@ -199,6 +203,7 @@ static int expect_none(Proof *p, const char *table, const char *sql, const char 
 
 #define HAS(kind) "EXISTS (SELECT 1 FROM custody WHERE clip_id = clips.id AND kind = '" kind "')"
 #define LAST(kind) "ifnull((SELECT max(seq) FROM custody WHERE clip_id = clips.id AND kind = '" kind "'), 0)"
+#define LAST_COPY "ifnull((SELECT max(seq) FROM custody WHERE clip_id = clips.id AND kind IN ('copied', 'clip-recovered')), 0)"
 
 static const struct {
         const char *table, *sql, *what;
@@ -227,14 +232,14 @@ static const struct {
           "the row is missing, and a custody event tells of the hold" },
         { "clips", "SELECT id FROM clips WHERE (conflict <> 0) <> " HAS("conflict"),
           "the column conflict says something else than the custody events" },
-        { "clips", "SELECT id FROM clips WHERE digest IS NULL AND " LAST("copied") " > " LAST("part-set-aside") " AND " HAS("copied"),
+        { "clips", "SELECT id FROM clips WHERE digest IS NULL AND " LAST_COPY " > " LAST("part-set-aside"),
           "the column digest is empty, and a custody event tells of the copy" },
         { "clips", "SELECT id FROM clips WHERE state IN ('receipted', 'erasing') AND id NOT IN (SELECT clip_id FROM receipts)",
           "the column state tells of a receipt, and there is none" },
         { "receipts",
           "SELECT id FROM clips WHERE " LAST("receipted") " > " LAST("store-refused") " AND id NOT IN (SELECT clip_id FROM receipts)",
           "the row is missing, and a custody event tells of the receipt" },
-        { "clips", "SELECT id FROM clips WHERE spool_name IS NULL AND " LAST("copied") " > max(" LAST("spool-released") ", "
+        { "clips", "SELECT id FROM clips WHERE spool_name IS NULL AND " LAST_COPY " > max(" LAST("spool-released") ", "
                    LAST("part-set-aside") ")",
           "the column spool_name is empty, and no custody event tells that the spool's copy went" },
 };

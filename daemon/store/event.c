@@ -192,6 +192,11 @@ static void put_recovered(Builder *b, const FactRecovered *c) {
         put_digest(b, "head", &c->head);
         put_digest(b, "tail", &c->tail);
         put_text(b, "spool_name", c->spool_name);
+        put_text(b, "manufacturer", c->manufacturer);
+        put_text(b, "model", c->model);
+        put_text(b, "firmware", c->firmware);
+        put_text(b, "storage_id", c->storage_id);
+        put_text(b, "model_id", c->model_id);
         if (c->mtime_unix_sec != FACT_UNKNOWN_TIME)
                 put_int(b, "mtime_unix_sec", c->mtime_unix_sec);
         put_uint(b, "ordinal", c->ordinal);

@@ -12,6 +12,15 @@
 #include "base/wire_bay.h"
 #include "store/writer.h"
 
+/* What all of the camera's notes come to so far. */
+static int note_ambiguity(Writer *w, uint64_t camera_id) {
+        int64_t ambiguous = 0;
+        int r;
+
+        r = db_number(w->db, "SELECT ambiguous FROM cameras WHERE id = ?1", DB_ARGS(DB_INT(camera_id)), &ambiguous);
+        return r < 0 ? writer_check(w, r) : writer_extra(w, "ambiguous", json_boolean(ambiguous != 0));
+}
+
 static int add_camera(Writer *w, const Fact *f) {
         const FactRecovered *c = &f->recovered;
         int r;
@@ -19,13 +28,14 @@ static int add_camera(Writer *w, const Fact *f) {
         r = db_run(w->db,
                    "INSERT INTO cameras (id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous, first_seen_usec)"
                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
-                   " ON CONFLICT (id) DO UPDATE SET ambiguous = max(ambiguous, ?8) WHERE serial = ?2",
+                   " ON CONFLICT (id) DO UPDATE SET manufacturer = ?3, model = ?4, firmware = ?5, storage_id = ?6, model_id = ?7,"
+                   " ambiguous = max(ambiguous, ?8) WHERE serial = ?2",
                    DB_ARGS(DB_INT(f->camera_id), DB_TEXT(c->serial), DB_TEXT(c->manufacturer), DB_TEXT(c->model),
                            DB_TEXT(c->firmware), DB_TEXT(c->storage_id), DB_TEXT(c->model_id), DB_INT(c->ambiguous),
                            DB_INT(c->seen_usec)));
         if (r == 0)
                 return writer_refuse(w, -EEXIST, "camera %" PRIu64 " has another serial than %s", f->camera_id, c->serial);
-        return writer_check(w, r);
+        return r < 0 ? writer_check(w, r) : note_ambiguity(w, f->camera_id);
 }
 
 static int add_clip(Writer *w, const Fact *f) {

@@ -119,6 +119,13 @@ def test_everything_goes_on_after_the_database_is_destroyed(sim, dock):
     assert {e["path"] for e in d.events("verified")} == {"DCIM/b.MP4", "DCIM/c.MP4", "DCIM/c2.MP4"}, d.events("verified")
 
 
+def proven_whole(d):
+    done = subprocess.run([f"{rack.BUILD}/berthctl", "custody", "verify", "--store", f"--state-dir={d.state}",
+                           f"--uplink={d.path('uplink.sock')}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+                          check=False)
+    assert done.returncode == 0 and "made anew before, and 2 clips were found in the spool" in done.stdout, done.stdout
+
+
 def test_recovered_dock_keeps_its_id_and_key_and_signs_with_higher_numbers(sim, dock):
     d = dock(["1-1.1", "1-1.2"]).start()
     digests = camera(sim, "c", [make_clip("a.MP4", 1000, 1), make_clip("b.MP4", 2000, 2)])
@@ -134,6 +141,7 @@ def test_recovered_dock_keeps_its_id_and_key_and_signs_with_higher_numbers(sim, 
     old = {top: d.objects(top) for top in ("checkpoints", "keys", "receipts")}
     destroy(d)
     recover(d)
+    proven_whole(d)
     d.start_daemon()
     assert key != before["DockKey"] and (d.manager()["DockId"], d.manager()["DockKey"]) == (before["DockId"], key), d.manager()
     digests |= camera(sim, "new", [make_clip("n.MP4", 3000, 3)])
@@ -150,10 +158,7 @@ def test_recovered_dock_keeps_its_id_and_key_and_signs_with_higher_numbers(sim, 
         new = sorted(set(d.objects(top)) - set(keys))
         assert new and all(k > max(keys, default="") for k in new) and set(keys) <= set(d.objects(top)), (top, keys, new)
     judge(sim, d, digests, ("c", "new"))
-    done = subprocess.run([f"{rack.BUILD}/berthctl", "custody", "verify", "--store", f"--state-dir={d.state}",
-                           f"--uplink={d.path('uplink.sock')}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
-                          check=False)
-    assert done.returncode == 0, done.stdout
+    proven_whole(d)
 
 
 def test_damaged_id_is_not_replaced_in_silence(sim, dock):
