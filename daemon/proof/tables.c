@@ -205,9 +205,36 @@ static int expect_none(Proof *p, const char *table, const char *sql, const char 
 #define LAST(kind) "ifnull((SELECT max(seq) FROM custody WHERE clip_id = clips.id AND kind = '" kind "'), 0)"
 #define LAST_COPY "ifnull((SELECT max(seq) FROM custody WHERE clip_id = clips.id AND kind IN ('copied', 'clip-recovered')), 0)"
 
+/* An event's bytes as JSON; of one that is damaged, which is told of with the chain, nothing. */
+#define JSON "CASE WHEN json_valid(CAST(c.bytes AS TEXT)) THEN CAST(c.bytes AS TEXT) ELSE '{}' END"
+
+/* A docking's row against the event by which it began: there is no index of dockings' events, so all are looked at once. */
+#define DOCKING(column, is)                                                                                        \
+        { "dockings", "SELECT d.id FROM custody c JOIN dockings d ON d.id = c.docking_id WHERE c.kind = 'docked'"  \
+                      " AND json_valid(CAST(c.bytes AS TEXT)) AND " is " IS NOT ifnull(json_extract(" JSON         \
+                      ", '$." column "'), '')",                                                                    \
+          "the column " column " says something else than the custody event of the docking" }
+
+#define RANGES "custody c, json_each(" JSON ", '$.ranges') j WHERE c.kind = 'pull-unreadable'"
+#define SAME_RANGE                                                                                         \
+        "u.event_seq = c.seq AND u.clip_id = c.clip_id AND u.docking_id = ifnull(c.docking_id, 0)"         \
+        " AND u.start_bytes = json_extract(j.value, '$[0]') AND u.length_bytes = json_extract(j.value, '$[1]')"
+
 static const struct {
         const char *table, *sql, *what;
 } impossible[] = {
+        DOCKING("bay", "d.bay"),
+        DOCKING("vid", "printf('%04x', d.vid)"),
+        DOCKING("pid", "printf('%04x', d.pid)"),
+        DOCKING("bcd_device", "printf('%04x', d.bcd_device)"),
+        DOCKING("usb_serial", "d.usb_serial"),
+        DOCKING("usb_manufacturer", "d.usb_manufacturer"),
+        DOCKING("usb_product", "d.usb_product"),
+        { "unreadable", "SELECT c.seq FROM " RANGES " AND NOT EXISTS (SELECT 1 FROM unreadable u WHERE " SAME_RANGE ")",
+          "a range is missing or was changed, of which the custody event of this number tells" },
+        { "unreadable", "SELECT u.event_seq FROM unreadable u WHERE NOT EXISTS (SELECT 1 FROM " RANGES " AND c.seq = u.event_seq AND "
+                        SAME_RANGE ")",
+          "the custody event of this number does not tell of such a range" },
         { "clips", "SELECT DISTINCT clip_id FROM custody WHERE clip_id IS NOT NULL AND clip_id NOT IN (SELECT id FROM clips)",
           "the row is missing, and custody events tell of the clip" },
         { "cameras", "SELECT DISTINCT camera_id FROM custody WHERE camera_id IS NOT NULL AND camera_id NOT IN (SELECT id FROM cameras)",
@@ -244,6 +271,64 @@ static const struct {
           "the column spool_name is empty, and no custody event tells that the spool's copy went" },
 };
 
+/* ---- Blocks ----------------------------------------------------------------------------------------------------------- */
+
+/* The copy's event names how many blocks there were, and the SHA-256 over their digests. */
+static int compare_blocks(Proof *p, uint64_t clip_id, uint64_t n, const Digest *digest) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        CustodyEvent e = { 0 };
+        char where[64], hex[DIGEST_HEX_SIZE];
+        const void *bytes;
+        int r;
+
+        (void) snprintf(where, sizeof(where), "blocks, clip_id %" PRIu64, clip_id);
+        p->counts.rows += n;
+        r = db_query(p->db, OF_CLIP_OR_RECOVERED("copied"), DB_ARGS(DB_INT(clip_id)), &row);
+        if (r <= 0)
+                return r;
+        bytes = sqlite3_column_blob(row, 0);
+        if (!bytes || custody_parse(bytes, (size_t) sqlite3_column_bytes(row, 0), &e) < 0)
+                return 0; /* said of the event itself */
+        if (json_integer_value(json_object_get(e.object, "blocks")) != (json_int_t) n)
+                proof_found(p, where, "there are %" PRIu64 " blocks, and custody event %" PRIu64 " of the copy says %" JSON_INTEGER_FORMAT,
+                            n, e.seq, json_integer_value(json_object_get(e.object, "blocks")));
+        else if (!text_equal(json_string_value(json_object_get(e.object, "blocks_digest")), digest_to_hex(digest, hex)))
+                proof_found(p, where, "number or digest of a block is not what custody event %" PRIu64 " of the copy says", e.seq);
+        custody_event_done(&e);
+        return 0;
+}
+
+/* Of clips that are copied, and still on their camera: what was read of others is judged when they are, and is of no use after. */
+static int proof_blocks(Proof *p) {
+        uint64_t clip_id = 0;
+
+        for (;;) {
+                _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+                _cleanup_(hasher_freep) Hasher *hasher = NULL;
+                Digest sum, block;
+                uint64_t n = 0;
+                int64_t next = 0;
+                int r;
+
+                r = db_number(p->db, "SELECT id FROM clips WHERE id > ?1 AND digest IS NOT NULL AND state NOT IN ('seen', 'copying')"
+                                     " AND " LAST_COPY " > " LAST("part-set-aside") " AND NOT " HAS("erased") " ORDER BY id LIMIT 1",
+                              DB_ARGS(DB_INT(clip_id)), &next);
+                if (r < 0)
+                        return r == -ENOENT ? 0 : r;
+                clip_id = (uint64_t) next;
+                if ((r = hasher_new(&hasher)) < 0 ||
+                    (r = db_query(p->db, "SELECT number, digest FROM blocks WHERE clip_id = ?1 ORDER BY number", DB_ARGS(DB_INT(clip_id)),
+                                  &row)) < 0)
+                        return r;
+                for (; r > 0; r = db_next(row), n++)
+                        /* A gap makes another sum. */
+                        if (db_column_uint(row, 0) == n && db_column_digest(row, 1, &block) >= 0)
+                                (void) hasher_update(hasher, block.bytes, DIGEST_SIZE);
+                if (r < 0 || (r = hasher_finish(hasher, &sum)) < 0 || (r = compare_blocks(p, clip_id, n, &sum)) < 0)
+                        return r;
+        }
+}
+
 int proof_tables(Proof *p) {
         int r = 0;
 
@@ -251,6 +336,8 @@ int proof_tables(Proof *p) {
                 r = compare_table(p, &mirrors[i]);
         for (size_t i = 0; i < ELEMENTSOF(impossible) && r >= 0; i++)
                 r = expect_none(p, impossible[i].table, impossible[i].sql, impossible[i].what);
+        if (r >= 0)
+                r = proof_blocks(p);
         if (r < 0)
                 proof_found(p, "berth.db", "its tables cannot be read: %s", db_message(p->db));
         return r;

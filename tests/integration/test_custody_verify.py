@@ -102,7 +102,8 @@ COLUMNS = {
     "receipts": ["clip_id", "object_key", "manifest_key", "version", "strength", "size_bytes", "digest", "time_unix_sec", "already_there"],
     "cameras": ["id", "serial", "manufacturer", "model", "firmware", "storage_id", "model_id", "ambiguous"],
     "refused": ["id", "bay", "vid", "pid", "bcd_device", "usb_serial", "usb_manufacturer", "usb_product", "descriptors_hex", "reason"],
-    "dockings": ["id"],
+    "dockings": ["id", "bay", "vid", "pid", "bcd_device", "usb_serial", "usb_manufacturer", "usb_product"],
+    "blocks": ["clip_id", "number", "digest"],
 }
 
 
@@ -110,7 +111,7 @@ def found(findings, table, column):
     """Is it told with the table's (the event's) name and, but for keys of rows, the column's?"""
     names = {"custody": "custody event"}.get(table, table)
     here = [(where, what) for where, what in findings if where.startswith(names)]
-    return bool(here) and (column in ("id", "clip_id", "seq", "event_seq", "hash", "type", "key", "head_seq") or
+    return bool(here) and (column in ("id", "clip_id", "seq", "number", "event_seq", "hash", "type", "key", "head_seq") or
                            any(column in what for _, what in here))
 
 
@@ -133,7 +134,7 @@ def test_each_column_that_is_changed_is_told(sim, dock):
     assert verify(d.state)[0] == 0
     missed = []
     for table, columns in COLUMNS.items():
-        key = {"receipts": "clip_id", "custody": "seq", "statements": "event_seq"}.get(table, "id")
+        key = {"receipts": "clip_id", "custody": "seq", "statements": "event_seq", "blocks": "clip_id"}.get(table, "id")
         for column in columns:
             which = "kind = 'copied'" if table == "custody" else "1"
             value, row = d.rows(f"SELECT {column}, {key} FROM {table} WHERE {which} ORDER BY ({column} IS NULL), {key} LIMIT 1")[0]
@@ -155,7 +156,7 @@ def test_each_row_that_is_gone_is_told(sim, dock):
     d.daemon.end()
     missed = []
     for table in COLUMNS:
-        key = {"receipts": "clip_id", "custody": "seq", "statements": "event_seq"}.get(table, "id")
+        key = {"receipts": "clip_id", "custody": "seq", "statements": "event_seq", "blocks": "clip_id"}.get(table, "id")
         for order in ("", "DESC"):
             row, = d.rows(f"SELECT {key} FROM {table} ORDER BY {key} {order} LIMIT 1")[0]
             copy = Copy(d, "row")

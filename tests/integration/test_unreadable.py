@@ -5,6 +5,7 @@
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,29 @@ def test_sector_that_recovers_on_the_third_try(sim, dock):
     d.check_chain()
 
 
+def verify(folder):
+    done = subprocess.run([f"{rack.BUILD}/berthctl", "custody", "verify", f"--state-dir={folder}", "--json"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+    return [f["where"] for f in json.loads(done.stdout)["findings"]]
+
+
+def changed_ranges_are_found(d):
+    """Whatever is changed in the table of what could not be read, custody verify tells."""
+    whole = verify(d.state)
+    assert whole == [], whole
+    for change in ("SET start_bytes = start_bytes + 1", "SET length_bytes = length_bytes + 1", "SET docking_id = 99", "SET clip_id = 99",
+                   "SET event_seq = event_seq + 1", None):
+        with tempfile.TemporaryDirectory() as folder:
+            with sqlite3.connect(f"file:{d.state}/berth.db?mode=ro", uri=True) as source, sqlite3.connect(f"{folder}/berth.db") as copy:
+                source.backup(copy)
+                copy.execute("PRAGMA foreign_keys = OFF")
+                where = "WHERE event_seq = (SELECT min(event_seq) FROM unreadable)"
+                copy.execute(f"UPDATE unreadable {change} {where}" if change else f"DELETE FROM unreadable {where}")
+            copy.close()
+            source.close()
+            assert any(where.startswith("unreadable") for where in verify(folder)), change
+
+
 def test_sector_that_stays_bad_costs_its_clip_alone(sim, dock):
     d = memory_dock(dock, f"{BAD}:{OFFSET}:{LENGTH}:0").start()
     define(sim)
@@ -89,6 +113,7 @@ def test_sector_that_stays_bad_costs_its_clip_alone(sim, dock):
     assert row["unreadable"] == [[OFFSET, LENGTH]], row
     assert f"bytes {OFFSET} to {OFFSET + LENGTH - 1}" in berthctl("clips")
     assert f"ranges={OFFSET}+{LENGTH}" in berthctl("log")
+    changed_ranges_are_found(d)
 
     # The next docking tries again, from what is durable.
     sim("unplug", camera="c")
