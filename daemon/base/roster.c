@@ -2,10 +2,13 @@
 #include "base/roster.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/statement.h"
 #include "base/text.h"
 
 #define COLUMNS_MAX 64u
@@ -212,5 +215,68 @@ int roster_from_csv(const char *file, const char *text, size_t size, json_t **re
                 return r;
         }
         *ret = roster;
+        return 0;
+}
+
+/* ---- The fleet's ---------------------------------------------------------------------------------------------------- */
+
+char *roster_key(const char *fleet, uint64_t number) {
+        return text_format("roster/%s/%010" PRIu64, fleet, number);
+}
+
+int roster_sign(const SignKey *admin, const char *fleet, uint64_t number, int64_t now_usec, const json_t *roster, char **ret) {
+        _cleanup_(freep) char *key = roster_key(fleet, number), *file = NULL;
+        const StatementAbout about = { STATEMENT_ROSTER, key, fleet, "", number };
+        _cleanup_(statement_done) Statement s = { 0 };
+        char time[UTC_TEXT_SIZE];
+        json_t *said;
+        int r;
+
+        if (!fleet_id_is_valid(fleet))
+                return -EINVAL;
+        said = json_pack("{s:s, s:O}", "time", utc_text(now_usec, time), "officers", roster);
+        r = key && said ? statement_make(admin, &about, said, &s) : -ENOMEM;
+        json_decref(said);
+        if (r < 0)
+                return r;
+        file = statement_file(&s);
+        if (!file)
+                return -ENOMEM;
+        if (strlen(file) > ROSTER_FILE_MAX)
+                return -E2BIG;
+        *ret = TAKE_PTR(file);
+        return 0;
+}
+
+static int reject(ConfError *error, int r, const char *why) {
+        (void) refuse(error, "%s", why);
+        return r;
+}
+
+int roster_parse(const char *file, size_t size, const PublicKey *admin, const char *fleet, uint64_t number, uint64_t last_number,
+                 json_t **ret, uint64_t *ret_number, ConfError *error) {
+        StatementAbout expected = { .type = STATEMENT_ROSTER, .fleet = fleet, .dock = "", .seq = last_number };
+        _cleanup_(statement_done) Statement s = { 0 };
+        _cleanup_(freep) char *key = NULL, *own = NULL;
+        ConfError what = { 0 };
+        const char *why;
+        int r;
+
+        r = statement_parse(file, size, &s);
+        if (r < 0)
+                return reject(error, r == -EKEYREJECTED ? r : -EBADE, r == -EKEYREJECTED ?
+                              "the roster's signature is not that of the key that it names" : "this is no signed roster");
+        own = roster_key(s.about.fleet, s.about.seq);
+        key = number > 0 ? roster_key(fleet, number) : own ? strdup(own) : NULL;
+        if (!key || !own)
+                return -ENOMEM;
+        expected.key = key;
+        why = statement_mismatch(&s, &expected, admin);
+        if (why || !text_equal(s.about.key, own))
+                return refuse(error, "the roster does not count: %s", why ? why : "its name does not have its number"), -EKEYREJECTED;
+        if (roster_check(json_object_get(s.object, "officers"), &what) < 0)
+                return refuse(error, "the roster is signed, and %.400s", what.text), -EBADE;
+        *ret = json_incref(json_object_get(s.object, "officers"));
+        *ret_number = s.about.seq;
         return 0;
 }

@@ -7,10 +7,12 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
 #include "base/conf.h"
+#include "base/sign.h"
 
 #define ROSTER_OFFICERS_MAX 1000u
 #define ROSTER_WORD_MAX 100u /* bytes of each */
@@ -29,3 +31,22 @@ int roster_check(const json_t *roster, ConfError *error);
  * sentence that names file and line.
  */
 int roster_from_csv(const char *file, const char *text, size_t size, json_t **ret, ConfError *error);
+
+/* ---- The fleet's ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * A statement (base/statement.h) of the type "roster", signed by the fleet's administrator, of a rising number. It lies in the store under
+ * "roster/FLEET/NUMBER", so that docks find the one that follows theirs.
+ */
+#define ROSTER_FILE_MAX (60u * 1024u)
+
+/* The caller frees; NULL when out of memory. */
+char *roster_key(const char *fleet, uint64_t number);
+/* Signs; the caller frees. -E2BIG when it is larger than ROSTER_FILE_MAX, -EINVAL for what is no id of a fleet. */
+int roster_sign(const SignKey *admin, const char *fleet, uint64_t number, int64_t now_usec, const json_t *roster, char **ret);
+/*
+ * Reads one: -EBADE when it is none, -EKEYREJECTED when it is not signed by `admin`, of another fleet, of another number than its name
+ * tells (`number`, 0: any), or not newer than `last_number`; each with a sentence.
+ */
+int roster_parse(const char *file, size_t size, const PublicKey *admin, const char *fleet, uint64_t number, uint64_t last_number,
+                 json_t **ret, uint64_t *ret_number, ConfError *error);

@@ -32,6 +32,7 @@
 #define STATEMENT_MANIFEST "manifest"
 #define STATEMENT_DOCK_STATUS "dock-status"
 #define STATEMENT_FLEET_LIST "fleet-list"
+#define STATEMENT_ROSTER "roster"
 
 /* 1 to FLEET_ID_SIZE - 1 of A-Z a-z 0-9 . _ - */
 bool fleet_id_is_valid(const char *s);

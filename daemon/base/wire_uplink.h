@@ -45,7 +45,7 @@
  *                              point by point what the looks at the store found out: WIRE_POINT_*, WIRE_VERDICT_*, a sentence
  *                              that says what to do unless it is "ok"
  *
- * Keys of Keep begin with "checkpoints/", "keys/" or "receipts/" (WIRE_KEEP_*).
+ * Keys of Keep begin with "checkpoints/", "keys/", "receipts/" or "roster/" (WIRE_KEEP_*).
  *
  * Signal
  *   Progress      tt           clip id, bytes of it that the store has
@@ -58,6 +58,7 @@
 #define WIRE_KEEP_CHECKPOINTS "checkpoints"
 #define WIRE_KEEP_KEYS "keys"
 #define WIRE_KEEP_RECEIPTS "receipts"
+#define WIRE_KEEP_ROSTER "roster"
 #define WIRE_REPLACE_DOCKS "docks"
 #define WIRE_KEEP_MAX (64u * 1024u) /* bytes of a text to be kept */
 

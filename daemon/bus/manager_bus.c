@@ -67,6 +67,8 @@ static const sd_bus_vtable vtable[] = {
         /* Each asks who calls by itself. */
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ImportRoster", SD_BUS_ARGS("s", source, "a(ssssss)", officers), SD_BUS_NO_RESULT,
                                        manager_bus_import_roster, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("PublishRoster", SD_BUS_ARGS("s", statement), SD_BUS_NO_RESULT, manager_bus_publish_roster,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("Assign", SD_BUS_ARGS("s", officer, "s", serial), SD_BUS_NO_RESULT, manager_bus_assign,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("Checkout", SD_BUS_ARGS("s", officer), SD_BUS_RESULT("s", serial, "u", bay), manager_bus_checkout,

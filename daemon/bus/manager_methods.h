@@ -28,6 +28,7 @@ int manager_bus_release_camera(sd_bus_message *m, void *userdata, sd_bus_error *
 
 /* roster_methods.c */
 int manager_bus_import_roster(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_publish_roster(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_assign(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_list_officers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

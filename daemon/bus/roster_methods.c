@@ -14,6 +14,7 @@
 #include "bus/caller.h"
 #include "bus/manager_methods.h"
 #include "service/roster.h"
+#include "service/roster_follow.h"
 
 #define ROWS_DEFAULT 100u
 #define ROWS_MAX 500u
@@ -104,6 +105,27 @@ int manager_bus_import_roster(sd_bus_message *m, void *userdata, sd_bus_error *r
         }
         json_decref(roster);
         return r;
+}
+
+int manager_bus_publish_roster(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        ConfError error = { 0 };
+        const char *statement;
+        Caller caller;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &statement);
+        if (r < 0)
+                return r;
+        if (strlen(statement) > ROSTER_FILE_MAX)
+                return sd_bus_error_setf(ret_error, BUS_E_INVALID_ARGUMENT, "statement: it has %u bytes at most.", ROSTER_FILE_MAX);
+        r = caller_admin(m, &caller, ret_error);
+        if (r < 0)
+                return r;
+        r = roster_publish(manager_roster_follow(manager_of(userdata)), statement, caller_answer, sd_bus_message_ref(m), &error);
+        if (r != -EPERM)
+                return given(m, r, ret_error);
+        sd_bus_message_unref(m);
+        return sd_bus_error_setf(ret_error, BUS_E_FAILED, "It is not published: %s.", error.text);
 }
 
 int manager_bus_assign(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {

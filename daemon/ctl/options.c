@@ -119,7 +119,7 @@ static const Verb verbs[] = {
         { "charge", verb_charge, 0, UINT_MAX },
         { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
         { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
-        { "roster", verb_roster, TAKES_CLIPS, UINT_MAX },
+        { "roster", verb_roster, TAKES_CLIPS | TAKES_FLEET | TAKES_AFTER, UINT_MAX },
         { "assign", verb_assign, 0, UINT_MAX },
         { "checkout", verb_checkout, 0, UINT_MAX },
         { "custody", verb_custody, TAKES_STATE | TAKES_CAMERA | TAKES_FLEET, UINT_MAX },
@@ -156,6 +156,7 @@ static void print_help(void) {
               "  camera owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME   whom it is issued to\n"
               "  camera erase SERIAL     erase its clips by hand, whatever the policy but never says\n"
               "  roster                  the officers (list, the default); issues: who had which camera;\n"
+              "                          sign FILE.csv FILE, publish FILE: for all docks of the fleet\n"
               "                          import FILE.csv; cancel SERIAL: what was checked out is for anybody again\n"
               "  assign OFFICER SERIAL|pool   a camera of their own, or the pool's\n"
               "  checkout OFFICER        the best ready camera is this officer's: its bay says \"take me\"\n"

@@ -262,6 +262,73 @@ static int import(const Options *options, const char *path) {
         return send_roster(options, slash ? slash + 1 : path, roster);
 }
 
+/* ---- The fleet's --------------------------------------------------------------------------------------------------- */
+
+static int read_admin(const char *path, SignKey **ret) {
+        char *pem = NULL;
+        size_t size = 0;
+        if (!path)
+                return ctl_fail(CTL_USAGE, "--admin-key=FILE is missing: the administrator's Ed25519 key in PEM");
+        int r = fd_read_file(AT_FDCWD, path, FILE_MAX, &pem, &size);
+        if (r < 0)
+                return ctl_fail(CTL_FAILURE, "%s cannot be read: %s", path, strerror(-r));
+        r = sign_key_from_pem(pem, size, ret);
+        explicit_bzero(pem, size);
+        free(pem);
+        return r < 0 ? ctl_fail(CTL_FAILURE, "%s is no Ed25519 key in PEM that can sign", path) : CTL_OK;
+}
+
+static int write_file(const char *path, const char *text) {
+        const char *slash = strrchr(path, '/');
+        _cleanup_(freep) char *folder = slash ? strndup(path, (size_t) (slash - path + 1)) : strdup(".");
+        _cleanup_(fd_closep) int dir = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        return dir < 0 ? -errno : fd_replace_file(dir, slash ? slash + 1 : path, text, strlen(text), 0644);
+}
+
+static int sign(const Options *options, const char *table, const char *path) {
+        _cleanup_(sign_key_freep) SignKey *admin = NULL;
+        _cleanup_(json_decrefp) json_t *roster = NULL;
+        _cleanup_(freep) char *text = NULL, *file = NULL;
+        char hex[PUBLIC_KEY_HEX_SIZE];
+        ConfError error = { 0 };
+        size_t size = 0;
+        int exit_code = read_admin(options->admin_key, &admin);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        if (!options->fleet || !options->after_given)
+                return ctl_fail(CTL_USAGE, "'roster sign' needs --fleet=ID, and --after=NUMBER of the roster before, 0 for the first");
+        int r = fd_read_file(AT_FDCWD, table, FILE_MAX, &text, &size);
+        if (r < 0)
+                return ctl_fail(CTL_FAILURE, "%s cannot be read: %s", table, strerror(-r));
+        r = roster_from_csv(table, text, size, &roster, &error);
+        if (r < 0)
+                return ctl_fail(CTL_FAILURE, "%s", error.text[0] ? error.text : strerror(-r));
+        r = roster_sign(admin, options->fleet, options->after + 1, clock_wall_usec(), roster, &file);
+        if (r < 0)
+                return ctl_fail(CTL_FAILURE, "%s cannot be signed: %s", table, r == -E2BIG ? "it has too many officers for one roster" :
+                                r == -EINVAL ? "--fleet is no id of a fleet" : strerror(-r));
+        r = write_file(path, file);
+        if (r < 0)
+                return ctl_fail(CTL_FAILURE, "%s cannot be written: %s", path, strerror(-r));
+        printf("%s: roster %llu of the fleet %s, %zu officers; docks believe it by fleet_key = %s\n", path,
+               (unsigned long long) options->after + 1, options->fleet, json_array_size(roster),
+               public_key_to_hex(sign_key_public(admin), hex));
+        return CTL_OK;
+}
+
+static int order(const Options *options, const char *method, const char *first, const char *second);
+
+static int publish(const Options *options, const char *path) {
+        _cleanup_(freep) char *text = NULL;
+        size_t size = 0;
+        int r = fd_read_file(AT_FDCWD, path, ROSTER_FILE_MAX, &text, &size);
+        if (r < 0)
+                return ctl_fail(CTL_FAILURE, "%s cannot be read: %s", path, strerror(-r));
+        if (!text_is_utf8(text, size) || memchr(text, 0, size))
+                return ctl_fail(CTL_FAILURE, "%s is no signed roster", path);
+        return order(options, "PublishRoster", text, NULL);
+}
+
 static int order(const Options *options, const char *method, const char *first, const char *second) {
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -278,11 +345,17 @@ int verb_roster(const Options *options) {
         if (text_equal(what, "import"))
                 return options->n_args == 2 ? import(options, options->args[1]) :
                                               ctl_fail(CTL_USAGE, "'roster import' takes one FILE.csv");
+        if (text_equal(what, "sign"))
+                return options->n_args == 3 ? sign(options, options->args[1], options->args[2]) :
+                                              ctl_fail(CTL_USAGE, "'roster sign' takes FILE.csv and the file that is to be written");
+        if (text_equal(what, "publish"))
+                return options->n_args == 2 ? publish(options, options->args[1]) :
+                                              ctl_fail(CTL_USAGE, "'roster publish' takes one file that 'roster sign' wrote");
         if (text_equal(what, "cancel"))
                 return options->n_args == 2 ? order(options, "CancelCheckout", options->args[1], NULL) :
                                               ctl_fail(CTL_USAGE, "'roster cancel' takes the SERIAL of a camera that waits in its bay");
         if (options->n_args > 1 || (!text_equal(what, "list") && !text_equal(what, "issues")))
-                return ctl_fail(CTL_USAGE, "'roster' is followed by 'list', 'issues', 'import FILE.csv' or 'cancel SERIAL'");
+                return ctl_fail(CTL_USAGE, "'roster' is followed by 'list', 'issues', 'import', 'sign', 'publish' or 'cancel'");
         int exit_code = bus_client_open(options, &bus);
         if (exit_code != CTL_OK)
                 return exit_code;

@@ -121,6 +121,10 @@ Roster *manager_roster(Manager *m) {
         return m->roster;
 }
 
+RosterFollow *manager_roster_follow(Manager *m) {
+        return m->roster_follow;
+}
+
 Bay *manager_first_bay(Manager *m) {
         return m->bays;
 }
@@ -367,6 +371,8 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         if (r >= 0)
                 r = roster_new(m, &m->roster);
         if (r >= 0)
+                r = roster_follow_new(m, &m->roster_follow);
+        if (r >= 0)
                 r = examine_new(m, &m->examine);
         if (r < 0)
                 return r;
@@ -424,6 +430,7 @@ Manager *manager_free(Manager *m) {
         m->examine = examine_free(m->examine);
         m->status = dock_status_free(m->status);
         m->roster = roster_free(m->roster);
+        m->roster_follow = roster_follow_free(m->roster_follow);
         m->notary = notary_free(m->notary);
         for (size_t i = 0; i < CLIP_BUCKETS; i++)
                 while (m->clips[i])

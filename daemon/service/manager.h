@@ -77,6 +77,8 @@ Notary *manager_notary(const Manager *m);
 /* Who has which camera. */
 typedef struct Roster Roster;
 Roster *manager_roster(Manager *m);
+typedef struct RosterFollow RosterFollow;
+RosterFollow *manager_roster_follow(Manager *m);
 
 /* Bays in order of their number. */
 Bay *manager_first_bay(Manager *m);

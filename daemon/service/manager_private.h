@@ -16,6 +16,7 @@
 #include "service/manager.h"
 #include "service/notary.h"
 #include "service/roster.h"
+#include "service/roster_follow.h"
 #include "service/spool.h"
 #include "service/uplink.h"
 #include "store/chain_check.h"
@@ -61,6 +62,7 @@ struct Manager {
         Notary *notary;
         DockStatus *status;
         Roster *roster;
+        RosterFollow *roster_follow;
         Examine *examine;
 
         Bay *bays;

@@ -193,6 +193,12 @@ static int parse_dock(Settings *s, const ConfLine *line, ConfError *error) {
                 return conf_path(line, &s->credentials, error);
         if (text_equal(line->key, "status_every"))
                 return conf_span(line, 0, 24 * 3600 * USEC_PER_SEC, &s->status_usec, error);
+        if (text_equal(line->key, "fleet_key")) {
+                if (public_key_from_hex(line->value, &s->fleet_key) < 0)
+                        return conf_error(line, error, "the administrator's public key is 64 hex digits: 'berthctl roster sign' tells it");
+                s->fleet_key_known = true;
+                return 0;
+        }
         if (text_equal(line->key, "fleet")) {
                 if (!fleet_id_is_valid(line->value))
                         return conf_error(line, error, "a fleet's id has 1 to %d letters, digits, '.', '_' and '-'", FLEET_ID_SIZE - 1);
@@ -335,6 +341,8 @@ static int parse_health(Settings *s, const ConfLine *line, ConfError *error) {
 static int parse_roster(Settings *s, const ConfLine *line, ConfError *error) {
         if (text_equal(line->key, "due_after"))
                 return conf_span(line, 0, 365 * 24 * 3600 * USEC_PER_SEC, &s->due_after_usec, error);
+        if (text_equal(line->key, "follow_every"))
+                return conf_span(line, 0, 24 * 3600 * USEC_PER_SEC, &s->follow_usec, error);
         if (text_equal(line->key, "take_within"))
                 return conf_span(line, USEC_PER_SEC, 24 * 3600 * USEC_PER_SEC, &s->take_within_usec, error);
         return conf_error(line, error, "unknown key");
@@ -523,6 +531,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         };
         s->due_after_usec = 14 * 3600 * USEC_PER_SEC;
         s->take_within_usec = 600 * USEC_PER_SEC;
+        s->follow_usec = 300 * USEC_PER_SEC;
         s->call_usec = 60 * USEC_PER_SEC;
         s->stall_usec = 15 * USEC_PER_SEC;
         s->min_rate = 16 * KIB;

@@ -9,6 +9,7 @@
 
 #include "base/conf.h"
 #include "base/macro.h"
+#include "base/sign.h"
 #include "base/week.h"
 #include "core/health.h"
 #include "core/policy.h"
@@ -63,6 +64,8 @@ typedef struct Settings {
         char *uplink_socket;
         uint64_t status_usec; /* so often the dock's status goes to the store; 0: never */
         char *fleet;                    /* whose statements are the dock's: NULL for none */
+        bool fleet_key_known;
+        PublicKey fleet_key;            /* of its administrator */
         char *credentials;              /* NULL: none */
         bool credentials_from_systemd;  /* it is systemd's copy */
         /* [bay PORT] */
@@ -87,6 +90,7 @@ typedef struct Settings {
         uint64_t store_within_usec; /* footage that waits longer goes to the store before other */
         /* [roster] */
         uint64_t due_after_usec;   /* a camera should be back so long after it was taken; 0: nobody waits for it */
+        uint64_t follow_usec;      /* so often the store is asked for the fleet's next roster; 0: never */
         uint64_t take_within_usec; /* a camera that was checked out is kept for its officer so long */
         /* [health] */
         HealthLimits health;

@@ -75,7 +75,7 @@ typedef struct UplinkReport {
 
 typedef struct UplinkAnswer {
         UplinkResult result;
-        const char *text;          /* NULL with UPLINK_OK */
+        const char *text;          /* NULL with UPLINK_OK, but for what was fetched */
         uint64_t retry_after_usec; /* with UPLINK_BUSY: what the store named, 0 when it named nothing */
         const UplinkReceipt *receipt; /* with UPLINK_OK */
         const char *strength;         /* likewise */
@@ -110,5 +110,7 @@ int uplink_replace(Uplink *u, const char *key, const char *text, UplinkKeepDone 
 /* What is known of the store, for receipts of a spool that is this folder. */
 typedef void (*UplinkExamineDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_examine(Uplink *u, int spool_fd, UplinkExamineDone done, void *cookie);
+/* What was kept under this key, as `text` of the answer: UPLINK_GONE when nothing lies there. */
+int uplink_fetch(Uplink *u, const char *key, UplinkKeepDone done, void *cookie);
 /* No callback of this cookie will run any more; the transfer itself may go on. */
 void uplink_forget(Uplink *u, void *cookie);

@@ -269,3 +269,18 @@ int uplink_on_examine_reply(sd_bus_message *m, void *userdata, sd_bus_error *err
                 uplink_call_finish(c, &(UplinkAnswer){ .result = UPLINK_OK, .report = &report });
         return 1;
 }
+
+int uplink_on_fetch_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        UplinkCall *c = userdata;
+        const char *text;
+
+        (void) error;
+        c->uplink->heard_at_usec = clock_boottime_usec();
+        if (sd_bus_message_is_method_error(m, NULL) > 0)
+                take_error(c, m);
+        else if (sd_bus_message_read(m, "s", &text) < 0)
+                uplink_call_fail(c, UPLINK_INVALID, "the uplink answered with something that is no text");
+        else
+                uplink_call_finish(c, &(UplinkAnswer){ .result = UPLINK_OK, .text = text });
+        return 1;
+}

@@ -246,15 +246,16 @@ int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, 
         return 0;
 }
 
+/* `text` is NULL for what is fetched. */
 static int send_keep(UplinkCall *c, const char *method, const char *key, const char *text) {
         sd_bus_message *m = NULL;
         int r;
 
         r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, method);
         if (r >= 0)
-                r = sd_bus_message_append(m, "ss", key, text);
+                r = text ? sd_bus_message_append(m, "ss", key, text) : sd_bus_message_append(m, "s", key);
         if (r >= 0)
-                r = send_call(c, m, uplink_on_keep_reply);
+                r = send_call(c, m, text ? uplink_on_keep_reply : uplink_on_fetch_reply);
         sd_bus_message_unref(m);
         return r;
 }
@@ -284,6 +285,10 @@ int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone don
 
 int uplink_replace(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
         return keep(u, "Replace", key, text, done, cookie);
+}
+
+int uplink_fetch(Uplink *u, const char *key, UplinkKeepDone done, void *cookie) {
+        return keep(u, "Fetch", key, NULL, done, cookie);
 }
 
 static int send_examine(UplinkCall *c, int spool_fd) {

@@ -58,6 +58,7 @@ void uplink_call_fail(UplinkCall *c, UplinkResult result, const char *text);
 int uplink_on_put_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int uplink_on_confirm_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int uplink_on_keep_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int uplink_on_fetch_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int uplink_on_examine_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* At the next turn of the loop, calls that were not sent fail. */

@@ -196,7 +196,7 @@ static int parse_small(const char *key, const char *const *tops, size_t n, Layou
 }
 
 int layout_parse_small_key(const char *key, LayoutSmallKey *ret) {
-        static const char *const kept[] = { WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, WIRE_KEEP_RECEIPTS };
+        static const char *const kept[] = { WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, WIRE_KEEP_RECEIPTS, WIRE_KEEP_ROSTER };
 
         return parse_small(key, kept, ELEMENTSOF(kept), ret);
 }

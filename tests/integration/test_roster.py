@@ -198,5 +198,46 @@ def test_bad_table_changes_nothing(_sim, dock):
     assert event["officers"] == 2 and event["reason"] == "roster.csv" and len(event["roster_sha256"]) == 64, event
 
 
+def test_docks_follow_the_fleets_signed_roster(_sim, dock):
+    d = dock(PORTS)
+    keys = {name: d.path(f"{name}.pem") for name in ("admin", "other")}
+    for path in keys.values():
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", path], check=True, capture_output=True)
+    with open(d.path("roster.csv"), "w", encoding="utf-8") as f:
+        f.write(TABLE)
+
+    def sign(key, number, name, table="roster.csv"):
+        return ctl("roster", "sign", d.path(table), d.path(name), f"--admin-key={keys[key]}", "--fleet=north", f"--after={number - 1}")
+
+    public = sign("admin", 1, "1").split("fleet_key = ")[1].strip()
+    d.config["dock"] = {"fleet": "north", "fleet_key": public}
+    d.write_config("[roster]\nfollow_every = 1s\n")
+    d.start()
+    d.wait(lambda: d.manager().get("StoreState") == "ready", "the store")
+    sign("other", 1, "forged")
+    assert "does not count" in ctl("roster", "publish", d.path("forged"), code=1)
+    ctl("roster", "publish", d.path("1"))
+    d.wait(lambda: d.events("roster"), "the roster to be taken")
+    listed_now = json.loads(ctl("roster", "--json"))
+    assert listed_now["number"] == 1 and [o["id"] for o in listed_now["officers"]] == ["P-1", "P-2"], listed_now
+    assert "does not count" in ctl("roster", "publish", d.path("1"), code=1), "played again"
+    # It is the fleet's now: one dock alone does not change it.
+    assert "is the fleet's" in ctl("roster", "import", d.path("roster.csv"), code=1)
+    assert "is the fleet's" in ctl("assign", "P-1", "SN-x", code=1)
+    # What is put there by somebody else is not taken; what another dock put there for the administrator is.
+    with open(d.path("next.csv"), "w", encoding="utf-8") as f:
+        f.write("id\nP-9\n")
+    sign("other", 2, "forged", "next.csv")
+    place = os.path.join(d.store, "roster", "north", "0000000002")
+    with open(d.path("forged"), "rb") as f, open(place, "wb") as to:
+        to.write(f.read())
+    d.wait(lambda: "roster number 2 is not taken: the roster does not count" in d.daemon.output(), "the forged one to be refused")
+    sign("admin", 2, "2", "next.csv")
+    os.rename(d.path("2"), place)
+    d.wait(lambda: len(d.events("roster")) == 2, "the next one to be taken")
+    assert [o["id"] for o in json.loads(ctl("roster", "--json"))["officers"]] == ["P-9"]
+    assert [e["roster_number"] for e in d.events("roster")] == [1, 2]
+
+
 if __name__ == "__main__":
     rack.run([value for key, value in list(globals().items()) if key.startswith("test_")])

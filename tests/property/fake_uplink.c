@@ -155,6 +155,11 @@ int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone don
         return 0;
 }
 
+/* Docks of no fleet follow no roster. */
+int uplink_fetch(Uplink *u, const char *key, UplinkKeepDone done, void *cookie) {
+        return uplink_replace(u, key, NULL, done, cookie);
+}
+
 /* Nor on the store's report, where its receipts are what the policy asks for. */
 int uplink_examine(Uplink *u, int spool_fd, UplinkExamineDone done, void *cookie) {
         (void) u;

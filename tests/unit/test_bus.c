@@ -23,6 +23,7 @@
 #include "bus/bus.h"
 #include "service/import.h"
 #include "service/roster.h"
+#include "service/roster_follow.h"
 
 #define BAY_PATH "/org/berth/Dock1/bay/7"
 #define CAMERA_PATH "/org/berth/Dock1/camera/SN1"
@@ -310,6 +311,18 @@ bool camera_clock_drift(const Camera *c, int64_t *ret_usec) {
         (void) c;
         (void) ret_usec;
         return false;
+}
+RosterFollow *manager_roster_follow(Manager *m) {
+        (void) m;
+        return NULL;
+}
+int roster_publish(RosterFollow *f, const char *file, ManagerDone done, void *userdata, ConfError *error) {
+        (void) f;
+        (void) file;
+        (void) done;
+        (void) userdata;
+        (void) error;
+        return -ENOSYS;
 }
 Roster *manager_roster(Manager *m) {
         (void) m;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/roster.h"
@@ -88,11 +89,66 @@ static void test_json_of_another_form_is_refused(void **state) {
         }
 }
 
+#define NOW INT64_C(1790000000000000)
+
+static char *signed_by(const SignKey *admin, const char *fleet, uint64_t number) {
+        json_t *roster = json_loads("[{\"id\": \"P-1\", \"camera\": \"SN-7\"}]", 0, NULL);
+        char *file = NULL;
+
+        assert_int_equal(roster_sign(admin, fleet, number, NOW, roster, &file), 0);
+        json_decref(roster);
+        return file;
+}
+
+static void expect_refusal(const char *file, const PublicKey *admin, uint64_t number, uint64_t last, int r, const char *why) {
+        ConfError error = { 0 };
+        json_t *roster = NULL;
+        uint64_t is = 0;
+
+        assert_int_equal(roster_parse(file, strlen(file), admin, "north", number, last, &roster, &is, &error), r);
+        assert_null(roster);
+        if (!strstr(error.text, why))
+                fail_msg("%s", error.text);
+}
+
+static void test_signed_roster_counts_only_as_what_it_is(void **state) {
+        SignKey *admin = NULL, *other = NULL;
+        ConfError error = { 0 };
+        json_t *roster = NULL;
+        uint64_t number = 0;
+        char *file, *elsewhere, *forged;
+        (void) state;
+
+        assert_int_equal(sign_key_new(&admin), 0);
+        assert_int_equal(sign_key_new(&other), 0);
+        file = signed_by(admin, "north", 5);
+        assert_int_equal(roster_parse(file, strlen(file), sign_key_public(admin), "north", 5, 4, &roster, &number, &error), 0);
+        assert_int_equal(number, 5);
+        assert_string_equal(roster_officer(roster, 0).serial, "SN-7");
+        json_decref(roster);
+
+        expect_refusal(file, sign_key_public(other), 5, 4, -EKEYREJECTED, "does not count");
+        expect_refusal(file, sign_key_public(admin), 6, 4, -EKEYREJECTED, "does not count"); /* copied under another name */
+        expect_refusal(file, sign_key_public(admin), 0, 5, -EKEYREJECTED, "does not count"); /* played again */
+        elsewhere = signed_by(admin, "south", 5);
+        expect_refusal(elsewhere, sign_key_public(admin), 5, 4, -EKEYREJECTED, "does not count");
+        forged = strdup(file);
+        strstr(forged, "SN-7")[3] = '8';
+        expect_refusal(forged, sign_key_public(admin), 5, 4, -EKEYREJECTED, "signature");
+        expect_refusal("hello", sign_key_public(admin), 5, 4, -EBADE, "no signed roster");
+        free(file);
+        free(elsewhere);
+        free(forged);
+        sign_key_free(admin);
+        sign_key_free(other);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_table_is_read),
                 cmocka_unit_test(test_what_is_wrong_is_named),
                 cmocka_unit_test(test_json_of_another_form_is_refused),
+                cmocka_unit_test(test_signed_roster_counts_only_as_what_it_is),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
