@@ -353,7 +353,7 @@ static void describe(const Charging *c, const Seat *seat, uint64_t now_usec, Cha
 
         *ret = (ChargeBay){
                 .occupied = d != NULL || seat->unknown,
-                .in_use = seat->looking || (!resting && !(d && docking_may_rest(d))),
+                .in_use = seat->looking || (d && docking_is_ordered(d)) || (!resting && !(d && docking_may_rest(d))),
                 .switchable = may_be_switched(c, seat, now_usec),
                 .on = !seat->off,
                 .battery = &seat->battery,

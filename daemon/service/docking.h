@@ -215,6 +215,8 @@ int docking_set_owner(Docking *d, const WorkerOwner *owner, const Operator *by, 
 /* The camera is for this officer: checks it once more, sets its clock and its owner as far as it can hold them, and points at it. */
 int docking_checkout(Docking *d, const WorkerOwner *officer, const Operator *by, DockingOrderDone done, void *userdata,
                      const char **ret_why);
+/* Somebody asked for something that needs the camera: it gets its power for that. */
+bool docking_is_ordered(const Docking *d);
 /* The camera was checked: true when that was for an order, which goes on with it. */
 bool docking_order_checked(Docking *d);
 int docking_confirm(Docking *d, const Operator *by, DockingOrderDone done, void *userdata, const char **ret_why);

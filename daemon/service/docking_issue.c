@@ -154,6 +154,9 @@ void docking_camera_left(Docking *d) {
         LogAbout about = docking_about(d);
         int r;
 
+        /* Its port drew too much, and lost its power: it is still there. */
+        if (d->resting && !d->waking)
+                return;
         if (!d->camera || d->manager->stopping || d->quarantined || camera_is_ambiguous(d->camera) || (issue && issue->taken_usec > 0))
                 return;
         (void) bay_point_at(d->bay, 0);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "service/charging.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
 
@@ -208,14 +209,23 @@ int docking_checkout(Docking *d, const WorkerOwner *officer, const Operator *by,
         if (d->behind) {
                 d->order.begun = true;
                 record_checkout(d, false, "in its storage mode a camera holds neither clock nor owner");
-        } else
+        } else {
                 docking_order_begin(d);
+                charging_kick(d->manager->charging);
+        }
         return 0;
+}
+
+bool docking_is_ordered(const Docking *d) {
+        return d->order.kind == DOCKING_ORDER_OWNER || d->order.kind == DOCKING_ORDER_CHECKOUT;
 }
 
 /* A camera that has just become ready is still being let go. Failing to spawn ends the order by docking_order_abort(). */
 void docking_order_begin(Docking *d) {
-        if ((d->order.kind != DOCKING_ORDER_OWNER && d->order.kind != DOCKING_ORDER_CHECKOUT) || d->order.begun || d->busy || d->worker)
+        if (!docking_is_ordered(d) || d->order.begun || d->busy || d->worker)
+                return;
+        /* It rested without power: it is recognised first, and read to its end. Another camera ends the docking, and the order. */
+        if (!d->device || d->away || !d->identified || !d->checked || !(d->listed || d->emptied || d->ejected))
                 return;
         d->order.begun = true;
         (void) docking_spawn(d, opened);

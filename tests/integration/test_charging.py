@@ -121,6 +121,20 @@ def test_budget_powers_one_after_the_other(sim, dock):
     d.wait(lambda: d.manager()["NextShiftUsec"] == 0, "no shift to be called any more")
 
 
+def test_checkout_wakes_a_camera_that_rests(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n" + NEVER)
+    camera(sim, "a", 97)
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    with open(d.path("roster.csv"), "w", encoding="utf-8") as f:
+        f.write("id,name\nP-1,Jane\n")
+    ctl("roster", "import", d.path("roster.csv"))
+    assert "camera SN-a" in ctl("checkout", "P-1").stdout
+    [out] = d.events("checked-out")
+    assert out["serial"] == "SN-a", out
+    assert [e["event"] for e in d.events() if e["event"] in ("returned", "checked-out", "undocked")][-2:] == ["returned", "checked-out"]
+
+
 def test_camera_that_was_taken_while_it_rested_is_missed(sim, dock):
     d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n[charging]\nlook_every = 3s\n")
     camera(sim, "a", 97)
