@@ -75,8 +75,7 @@ const char *issue_why_to_text(IssueWhy why, bool fixed) {
         };
         static const char *const own[_ISSUE_WHY_MAX] = {
                 [ISSUE_NONE_HERE] = "the officer's own camera is in no bay of this dock",
-                [ISSUE_HELD_BACK] = "the officer's own camera is not to be issued; 'berthctl camera health' tells why; "
-                                    "'berthctl assign' gives the officer another one",
+                [ISSUE_HELD_BACK] = "the officer's own camera may not be issued, see 'berthctl camera health'; 'berthctl assign' can help",
                 [ISSUE_BUSY] = "the officer's own camera is not ready yet: its footage is on its way; try again soon",
                 [ISSUE_LOW] = "the officer's own camera is not charged enough yet; try again later",
                 [ISSUE_RESERVED] = "the officer's own camera is checked out already",
