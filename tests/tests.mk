@@ -76,12 +76,23 @@ $(PROPERTY): $(PROPERTY_OBJECTS) $(DAEMON_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) $(PROPERTY_WRAPS:%=-Wl$(comma)--wrap=%) -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS))
 
+# A night of a whole rack in the same virtual time, with the same stand-ins, which are compiled for as many bays.
+NIGHT := $(BUILD)/tests/whole_night
+NIGHT_OBJECTS := $(BUILD)/tests/night/night.o $(patsubst %,$(BUILD)/tests/night/%.o,fake_uplink fake_usb fake_worker virtual_time world)
+$(BUILD)/tests/night/%.o: CPPFLAGS += -DCAMERAS=40u -DBAYS=40u
+$(filter-out %/night.o,$(NIGHT_OBJECTS)): $(BUILD)/tests/night/%.o: tests/property/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+$(NIGHT): $(NIGHT_OBJECTS) $(DAEMON_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) $(PROPERTY_WRAPS:%=-Wl$(comma)--wrap=%) -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS))
+
 .PHONY: check-property mutants
 # The same sequences each time, so that a change is judged by itself; `make soak` has others each time.
 PROPERTY_SEED ?= 1
 PROPERTY_SEQUENCES ?= 40
-check-property: $(PROPERTY) ## random sequences of events, PROPERTY_SEQUENCES from PROPERTY_SEED on; each one's seed makes it again
-	@PROPERTY_SEED=$(PROPERTY_SEED) PROPERTY_SEQUENCES=$(PROPERTY_SEQUENCES) $(RUN) --deadline 900 $(PROPERTY)
+check-property: $(PROPERTY) $(NIGHT) ## random sequences of events, PROPERTY_SEQUENCES from PROPERTY_SEED on; each one's seed makes it again
+	@PROPERTY_SEED=$(PROPERTY_SEED) PROPERTY_SEQUENCES=$(PROPERTY_SEQUENCES) $(RUN) --deadline 900 $(PROPERTY) $(NIGHT)
 mutants: export BERTH_COMPILE = $(CC) $(CFLAGS_ALL)
 mutants: export BERTH_LINK = $(CC) $(LDFLAGS_ALL) $(PROPERTY_WRAPS:%=-Wl$(comma)--wrap=%) $(filter %.o,$(PROPERTY_OBJECTS))
 mutants: export BERTH_LIBS = $(DAEMON_LIBS) $(call pkg-libs,$(DAEMON_PKGS))
@@ -90,7 +101,7 @@ mutants: $(PROPERTY) ## bugs made on purpose, each of which the random sequences
 
 .PHONY: sim tests
 sim: $(SIM) ## build the simulated rack
-tests: $(PROPERTY) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(TEST_PLUGINS) $(TEST_TOOLS) $(PRELOADS) $(SIM) ## build all tests
+tests: $(PROPERTY) $(NIGHT) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(TEST_PLUGINS) $(TEST_TOOLS) $(PRELOADS) $(SIM) ## build all tests
 
 # What tests of the mtp plugin are linked with: its own objects, a host that plays a script, a writer of datasets.
 MTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/mtp/*.c))

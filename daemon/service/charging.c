@@ -388,8 +388,15 @@ static uint64_t plan(Charging *c, uint64_t now_usec, ChargeOrder *orders, bool *
 static bool choose_looks(Charging *c, uint64_t now_usec) {
         unsigned n = 0, begun = 0;
 
-        for (size_t i = 0; i < c->n; i++)
-                n += c->seats[i].looking;
+        for (size_t i = 0; i < c->n; i++) {
+                Seat *seat = &c->seats[i];
+                const Docking *d = bay_docking(seat->bay);
+
+                /* It has its power, and its camera is back, or was not there. */
+                if (seat->looking && !seat->off && !seat->writing && !(d && d->resting))
+                        seat->looking = false;
+                n += seat->looking;
+        }
         for (size_t i = 0; i < c->n && n < LOOKS_AT_ONCE && now_usec >= c->looks_not_before_usec; i++) {
                 Seat *seat = &c->seats[i];
 

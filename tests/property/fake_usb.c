@@ -102,13 +102,25 @@ void fake_usb_unplug(uint32_t camera) {
                 return;
         world_port((unsigned) world->cameras[camera].bay, port);
         world->cameras[camera].bay = -1;
-        ops->removed(ops_userdata, port);
+        /* Nobody sees it leave a port without power. */
+        if (!world->cameras[camera].off)
+                ops->removed(ops_userdata, port);
+        world->cameras[camera].off = false;
 }
 
-/* ---- Ports: none can be switched ------------------------------------------------------------------------------------- */
+/* ---- Ports: where the world's can be switched, its camera leaves the bus at once, and comes back at once ------------------- */
+
+typedef struct Switching {
+        char *port_path;
+        bool on;
+        HubportDone done;
+        void *userdata;
+} Switching;
+
+static sd_event *loop;
 
 int hubports_new(sd_event *event, Hubports **ret) {
-        (void) event;
+        loop = event;
         *ret = NULL;
         return 0;
 }
@@ -120,7 +132,36 @@ Hubports *hubports_free(Hubports *h) {
 
 int hubport_usable(const char *port_path) {
         (void) port_path;
-        return -ENOENT;
+        return world->switches ? 0 : -ENOENT;
+}
+
+static int on_switching(sd_event_source *source, void *userdata) {
+        Switching *s = userdata;
+        int camera = world_camera_at(s->port_path);
+
+        sd_event_source_unref(source);
+        if (camera >= 0 && world->cameras[camera].off == s->on) {
+                world->cameras[camera].off = !s->on;
+                if (s->on)
+                        announce((uint32_t) camera);
+                else
+                        ops->removed(ops_userdata, s->port_path);
+        }
+        s->done(s->userdata, s->port_path, 0);
+        free(s->port_path);
+        free(s);
+        return 0;
+}
+
+int hubport_set(Hubports *h, const char *port_path, bool on, HubportDone done, void *userdata) {
+        Switching *s = world->switches ? calloc(1, sizeof(*s)) : NULL;
+        sd_event_source *source;
+
+        (void) h;
+        if (!s)
+                return -ENOENT;
+        *s = (Switching){ .port_path = strdup(port_path), .on = on, .done = done, .userdata = userdata };
+        return sd_event_add_defer(loop, &source, on_switching, s);
 }
 
 int hubport_cycle(Hubports *h, const char *port_path, HubportDone done, void *userdata) {
@@ -131,23 +172,21 @@ int hubport_cycle(Hubports *h, const char *port_path, HubportDone done, void *us
         return -ENOENT;
 }
 
-int hubport_set(Hubports *h, const char *port_path, bool on, HubportDone done, void *userdata) {
-        (void) on;
-        return hubport_cycle(h, port_path, done, userdata);
-}
-
 int hubport_is_on(const char *port_path) {
-        return hubport_usable(port_path);
+        (void) port_path;
+        return world->switches ? 1 : -ENOENT;
 }
 
 int hubport_over_currents(const char *port_path, uint64_t *ret) {
+        (void) port_path;
         (void) ret;
-        return hubport_usable(port_path);
+        return -ENOENT;
 }
 
 int hubport_hub(const char *port_path, char ret[static HUBPORT_HUB_SIZE]) {
+        (void) port_path;
         (void) ret;
-        return hubport_usable(port_path);
+        return -ENOENT;
 }
 
 int hubport_restore(const char *port_path) {

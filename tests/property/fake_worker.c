@@ -363,7 +363,8 @@ static void answer_identity(Worker *w, WorkerResult result) {
 }
 
 static void answer_health(Worker *w, WorkerResult result) {
-        const WorkerHealth health = { .battery_percent = 80, .charging = -1, .storage_known = true, .storage_total_bytes = 1 << 30,
+        const WorkerHealth health = { .battery_percent = (int) (world->cameras[w->camera].level / 1000),
+                                      .charging = -1, .storage_known = true, .storage_total_bytes = 1 << 30,
                                       .storage_free_bytes = 1 << 29 };
 
         w->done.health(w->userdata, result, result == WORKER_OK ? NULL : "trouble", &health);
@@ -422,7 +423,7 @@ static void answer(Worker *w, unsigned how) {
         WorkerResult result = trouble(how);
         Kind kind = w->kind;
 
-        if (world->cameras[w->camera].bay < 0 || world->cameras[w->camera].generation != w->generation)
+        if (world->cameras[w->camera].bay < 0 || world->cameras[w->camera].off || world->cameras[w->camera].generation != w->generation)
                 result = WORKER_UNPLUGGED;
         w->kind = CALL_NONE;
         world_step();

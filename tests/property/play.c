@@ -49,7 +49,7 @@ bool event_from_text(const char *text, Event *ret) {
 void world_begin(void) {
         memset(world, 0, sizeof(*world));
         for (unsigned i = 0; i < CAMERAS; i++)
-                world->cameras[i].bay = -1;
+                world->cameras[i] = (SimCamera){ .bay = -1, .level = 80000 };
         world->store_up = world->synchronised = true;
         world->boottime_usec = 1000 * USEC_PER_SEC;
         world->wall_offset_usec = INT64_C(1750000000) * (int64_t) USEC_PER_SEC;

@@ -14,7 +14,7 @@
 #include "base/jobs.h"
 #include "property/world.h"
 
-#define TIMERS_MAX 64u
+#define TIMERS_MAX (64u + 8u * BAYS)
 
 typedef struct Timer {
         sd_event_source *source;

@@ -16,8 +16,10 @@
 #include "base/digest.h"
 #include "service/manager_private.h"
 
+#ifndef CAMERAS /* a whole rack in tests/night */
 #define CAMERAS 3u
 #define BAYS 2u
+#endif
 #define CONTENTS_MAX 2048u
 #define LISTED_MAX 48u /* recordings on one camera at once */
 #define BLOCKS_MAX 3u
@@ -43,10 +45,13 @@ typedef struct Content {
 typedef struct SimCamera {
         int bay; /* -1: in nobody's */
         uint32_t generation;
+        uint32_t level; /* of its battery, thousandths of a percent */
+        bool off;       /* its port has no power */
         bool held;
 } SimCamera;
 
 typedef struct World {
+        bool switches; /* the bays' ports can be switched */
         SimCamera cameras[CAMERAS];
         Content contents[CONTENTS_MAX];
         uint32_t n_contents;
