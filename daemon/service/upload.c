@@ -232,12 +232,12 @@ static json_t *clock_facts(const CopyEvidence *e) {
                          (int) e->dock_synchronised);
 }
 
-/* Whose camera it was when it was docked; null when the camera did not say. */
+/* Whose camera it was when it was docked; null when nobody is known. */
 static json_t *officer_facts(const CopyEvidence *e) {
-        if (!e->officer_id || (!e->officer_id[0] && !e->officer_name[0] && !e->unit_id[0] && !e->unit_name[0]))
+        if (!e->officer_id)
                 return json_null();
-        return json_pack("{s:s, s:s, s:s, s:s}", "id", e->officer_id, "name", e->officer_name, "unit_id", e->unit_id, "unit_name",
-                         e->unit_name);
+        return json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", e->officer_id, "name", e->officer_name, "unit_id", e->unit_id, "unit_name",
+                         e->unit_name, "by", e->officer_by_roster ? "roster" : "camera");
 }
 
 static json_t *custody_facts(const CopyEvidence *e) {

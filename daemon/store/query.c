@@ -604,6 +604,22 @@ static int take_owner(const json_t *check, CopyEvidence *e) {
         return 0;
 }
 
+/* What the camera tells counts before what the roster has. */
+static int take_officer(const json_t *event, bool by_roster, CopyEvidence *e) {
+        static const char *const keys[] = { "officer_id", "officer_name", "unit_id", "unit_name" };
+        bool told = false;
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const char *text = json_string_value(json_object_get(event, keys[i]));
+
+                told |= text && *text;
+        }
+        if (!told || (by_roster && e->officer_id))
+                return 0;
+        e->officer_by_roster = by_roster;
+        return take_owner(event, e);
+}
+
 static int take_check(const json_t *check, CopyEvidence *e) {
         const json_t *drift = json_object_get(check, "drift_usec");
 
@@ -613,35 +629,38 @@ static int take_check(const json_t *check, CopyEvidence *e) {
                 e->drift_known = true;
                 e->drift_usec = (int64_t) json_integer_value(drift);
         }
-        return json_object_get(check, "officer_id") ? take_owner(check, e) : 0;
+        return take_officer(check, false, e);
 }
 
 /*
  * The checks of that docking before an event, from the last back to the first, which counts: after it the clock is set, and a camera
- * that was sent into its storage mode tells neither time nor owner. None is no error: not every camera can be checked.
+ * that was sent into its storage mode tells neither time nor owner. None is no error: not every camera can be checked. Who brought the
+ * camera back is on record in the same docking.
  */
 static int read_checks(Store *s, uint64_t camera_id, uint64_t docking_id, uint64_t before_seq, CopyEvidence *e) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
         int r;
 
         r = db_query(s->reader,
-                     "SELECT docking_id, kind, bytes FROM custody WHERE camera_id = ?1 AND seq < ?2 AND kind IN (?3, ?4) ORDER BY seq DESC",
+                     "SELECT docking_id, kind, bytes FROM custody WHERE camera_id = ?1 AND seq < ?2 AND kind IN (?3, ?4, ?5)"
+                     " ORDER BY seq DESC",
                      DB_ARGS(DB_INT(camera_id), DB_INT(before_seq), DB_TEXT(fact_kind_to_string(FACT_CHECKED)),
-                             DB_TEXT(fact_kind_to_string(FACT_IDENTIFIED))), &row);
+                             DB_TEXT(fact_kind_to_string(FACT_IDENTIFIED)), DB_TEXT(fact_kind_to_string(FACT_BROUGHT_BACK))), &row);
         for (; r > 0; r = db_next(row)) {
-                CustodyEvent check = { 0 };
+                const char *kind = (const char *) sqlite3_column_text(row, 1);
+                CustodyEvent event = { 0 };
 
                 /* Whatever is older belongs to dockings before. */
                 if (db_column_uint(row, 0) < docking_id)
                         return 0;
-                if (db_column_uint(row, 0) != docking_id ||
-                    !text_equal((const char *) sqlite3_column_text(row, 1), fact_kind_to_string(FACT_CHECKED)))
+                if (db_column_uint(row, 0) != docking_id || text_equal(kind, fact_kind_to_string(FACT_IDENTIFIED)))
                         continue;
-                r = custody_parse(sqlite3_column_blob(row, 2), (size_t) sqlite3_column_bytes(row, 2), &check);
+                r = custody_parse(sqlite3_column_blob(row, 2), (size_t) sqlite3_column_bytes(row, 2), &event);
                 if (r < 0)
                         return r;
-                r = take_check(check.object, e);
-                custody_event_done(&check);
+                r = text_equal(kind, fact_kind_to_string(FACT_CHECKED)) ? take_check(event.object, e) :
+                                                                          take_officer(event.object, true, e);
+                custody_event_done(&event);
                 if (r < 0)
                         return r;
         }

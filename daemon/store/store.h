@@ -292,7 +292,8 @@ typedef struct CopyEvidence {
         bool drift_known;
         int64_t drift_usec;     /* camera minus dock, as measured in the docking of the copy */
         bool dock_synchronised; /* was the dock's clock known right then? */
-        char *officer_id, *officer_name, *unit_id, *unit_name; /* as the camera told in that docking; NULL when it told none */
+        char *officer_id, *officer_name, *unit_id, *unit_name; /* as the camera told in that docking … */
+        bool officer_by_roster; /* … or, when it told none, who brought it back; NULL when nobody is known */
 } CopyEvidence;
 void copy_evidence_done(CopyEvidence *e);
 /* -ENOENT for a clip that was not copied. */

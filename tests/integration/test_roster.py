@@ -92,11 +92,16 @@ def test_checkout_take_and_late_return(sim, dock):
     assert "overdue" in ctl("camera", "list")
     assert "not yet" in ctl("roster", "issues")
 
+    sim("add_clip", camera="a", **make_clip("b.MP4", MIB, 2))
     sim("plug", camera="a", port=PORTS[0] if d.state_of(1) == "empty" else PORTS[1])
     d.wait_state(2, "ready")
     d.wait(lambda: d.events("brought-back"), "the return")
     [back] = d.events("brought-back")
     assert back["officer_id"] == "P-1" and back["late_usec"] > 0, back
+    # The camera tells no owner: whose footage it is, the manifest has from there.
+    officers = {m["path"]: m["facts"]["officer"] for m in d.manifests()}
+    assert officers["a.MP4"] is None and officers["b.MP4"] and officers["b.MP4"]["by"] == "roster", officers
+    assert (officers["b.MP4"]["id"], officers["b.MP4"]["name"]) == ("P-1", "Jane Doe"), officers
     [issue] = issues()
     assert issue["overdue"] and issue["due_usec"] < issue["ended_usec"] and issue["ordered_usec"] <= issue["taken_usec"], issue
     assert listed("SN-a")["issued_to"] is None
