@@ -159,6 +159,24 @@ def test_worker_that_cannot_read_a_part_back_does_not_go_on_with_it(sim, dock):
     ends_well(sim, d, digests)
 
 
+# ---- Of the uploader: the store's disk
+
+
+def test_store_whose_syncs_fail_gives_no_receipt(sim, dock):
+    d = dock(["1-1.1"])
+    disk = Disk(d)
+    d.start_uplink()
+    d.preload = None
+    d.start_daemon()
+    digests = camera(sim, "c", [make_clip("a.MP4", 9 * MIB, 1), make_clip("b.MP4", 3, 2)])
+    disk.set(sync=errno.EIO)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: len(d.events("copied")) == 2 and "Input/output error" in d.uplink.output(), "copies in the spool, and the trouble told")
+    assert left_on(sim, "c") == 2 and not d.events("receipted"), "the store's disk refused it, and a receipt was given"
+    disk.set()
+    ends_well(sim, d, digests)
+
+
 def test_digest_that_lost_a_bit_is_found_and_nothing_erased(sim, dock):
     d = dock(["1-1.1"]).start()
     camera(sim, "c", [make_clip("a.MP4", 300_000, 1)])
@@ -181,4 +199,5 @@ rack.run([test_full_disk, test_writes_that_fail, test_disk_that_became_read_only
           test_worker_whose_writes_fail, test_worker_whose_syncs_fail_calls_nothing_durable,
           test_worker_whose_folder_cannot_be_synced, test_worker_whose_disk_became_read_only,
           test_worker_that_cannot_read_a_part_back_does_not_go_on_with_it,
+          test_store_whose_syncs_fail_gives_no_receipt,
           test_digest_that_lost_a_bit_is_found_and_nothing_erased])
