@@ -172,7 +172,7 @@ static void judge_rest(const HealthFacts *h, const HealthLimits *l, Findings *f)
 }
 
 size_t health_judge(const HealthFacts *facts, const HealthLimits *limits, HealthFinding ret[static _HEALTH_CODE_MAX]) {
-        HealthFinding all[_HEALTH_CODE_MAX];
+        HealthFinding all[_HEALTH_CODE_MAX] = { 0 };
         Findings f = { .items = all };
         size_t n = 0;
 
