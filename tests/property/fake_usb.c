@@ -71,6 +71,8 @@ static void announce(uint32_t camera) {
                 .descriptors = malloc(sizeof(descriptors)),
                 .n_descriptors = sizeof(descriptors),
         };
+        if (!d->descriptors)
+                abort();
         memcpy(d->descriptors, descriptors, sizeof(descriptors));
         ops->added(ops_userdata, d);
 }
