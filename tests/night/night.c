@@ -52,7 +52,7 @@ static void write_settings(const char *path, const char *folder) {
                        folder, getenv("BERTH_SRC") ?: ".", folder, folder, BUDGET_MA, READY_PERCENT);
         /* Those of the first shift are wanted first. */
         for (unsigned i = 0; i < BAYS; i++)
-                (void) fprintf(f, "[bay 1-1.%u]\nnumber = %u\ncharge_rank = %u\n", i + 1, i + 1, i < BAYS / 2 ? 1 : 2);
+                (void) fprintf(f, "[bay 1-1.%u]\nnumber = %u\ncharge_rank = %u\n", i + 1, i + 1, i < BAYS / 2 ? 1u : 2u);
         (void) fclose(f);
 }
 
