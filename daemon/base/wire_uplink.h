@@ -37,6 +37,14 @@
  *                                         there last; else Conflict, for somebody else writes there, too. Keys begin with "docks/"
  *   Fetch       s              s
  *                              key of what was kept, or of a manifest -> its text; Gone when there is none
+ *   List        ssu            asb
+ *                              prefix "folder/folder/…" of small texts, key to begin after ("": with the first), how many at most ->
+ *                              keys in the order of their bytes, are there more? What was put before the call began is in it.
+ *   PutImage    htay           b
+ *                              file (read-only), size, SHA-256 -> did it lie there already? A firmware image is put under its
+ *                              SHA-256, which is looked at before and, of what the store then has, after. Source, Conflict
+ *   GetImage    htay                      file (writable, empty), size, SHA-256: is filled with that image; Gone when there is none,
+ *                                         Conflict when the store has something else under its name
  *   Verify      sstay          s
  *                              as Confirm, and the object is read whole and must have this SHA-256
  *   GetState                   ss         WIRE_STORE_*, and a sentence (when ready: "", or what is not as it should be all the same)
@@ -45,7 +53,7 @@
  *                              point by point what the looks at the store found out: WIRE_POINT_*, WIRE_VERDICT_*, a sentence
  *                              that says what to do unless it is "ok"
  *
- * Keys of Keep begin with "checkpoints/", "keys/", "receipts/" or "roster/" (WIRE_KEEP_*).
+ * Keys of Keep begin with "checkpoints/", "keys/", "receipts/", "roster/" or "firmware/catalog/" (WIRE_KEEP_*).
  *
  * Signal
  *   Progress      tt           clip id, bytes of it that the store has
@@ -59,8 +67,13 @@
 #define WIRE_KEEP_KEYS "keys"
 #define WIRE_KEEP_RECEIPTS "receipts"
 #define WIRE_KEEP_ROSTER "roster"
+#define WIRE_KEEP_FIRMWARE "firmware"
+#define WIRE_FIRMWARE_CATALOG "catalog"
 #define WIRE_REPLACE_DOCKS "docks"
 #define WIRE_KEEP_MAX (64u * 1024u) /* bytes of a text to be kept */
+
+#define WIRE_LIST_MAX 1000u                    /* keys of one answer */
+#define WIRE_IMAGE_MAX (1024u * 1024u * 1024u) /* bytes of a firmware image */
 
 #define WIRE_STRENGTH_DIGEST "digest" /* the store checked the digest, or the object was read back and hashed */
 #define WIRE_STRENGTH_SIZE "size"     /* the store only counts bytes */

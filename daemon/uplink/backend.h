@@ -24,6 +24,9 @@ typedef enum TaskKind {
         TASK_KEEP,
         TASK_REPLACE,
         TASK_FETCH,
+        TASK_LIST,
+        TASK_PUT_IMAGE,
+        TASK_GET_IMAGE,
         TASK_PROBE,
         _TASK_KIND_MAX,
 } TaskKind;
@@ -65,6 +68,19 @@ typedef struct KeepRequest {
 typedef struct FetchRequest {
         char *key;
 } FetchRequest;
+
+/* Keys of small texts that begin with `prefix`, in the order of their bytes, after that key. */
+typedef struct ListRequest {
+        char *prefix, *after;
+        unsigned max;
+} ListRequest;
+
+/* A firmware image, under its digest: to be read from the descriptor, or written to it. */
+typedef struct ImageRequest {
+        int fd;
+        uint64_t size_bytes;
+        Digest digest;
+} ImageRequest;
 
 /* How deep to look: whether it is there, or whether it keeps every promise that receipts rest on. */
 typedef struct ProbeRequest {
@@ -121,6 +137,8 @@ struct Task {
                 ConfirmRequest confirm; /* of a verification, too */
                 KeepRequest keep;
                 FetchRequest fetch;
+                ListRequest list;
+                ImageRequest image;
                 ProbeRequest probe;
         };
 
@@ -136,8 +154,11 @@ struct Task {
         Answer answer;
         Receipt receipt;      /* of a put without error */
         const char *strength; /* of a confirm or verification without error */
-        bool already_there;   /* of a keep without error */
         StoreReport report;   /* of a probe without error: its points are those of a thorough one alone */
+        bool already_there;   /* of a keep, or an image that was put, without error */
+        char **keys;          /* of a list without error: NULL at its end, or NULL for none */
+        size_t n_keys;
+        bool more; /* … and there are more */
         char *text;           /* of a fetch without error */
 
         /*
@@ -154,6 +175,8 @@ struct Task {
 
 /* Takes a copy of what was fetched: -EBADMSG when it is no UTF-8 text. */
 int task_take_text(Task *task, const char *text, size_t size);
+/* Adds a key to those of a list: -ENOMEM, or 1 when there were enough before. Keys come in order. */
+int task_take_key(Task *task, const char *key);
 /*
  * For a backend's thread: waits until at least one of `want` bytes may be sent, showing signs of life, and returns how many; 0 when
  * the task was cancelled meanwhile.

@@ -349,6 +349,74 @@ static int call_fetch(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return enqueue(userdata, m, TAKE_PTR(task));
 }
 
+static int call_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(task_freep) Task *task = task_new(TASK_LIST, NULL, NULL);
+        const char *prefix, *after;
+        int r;
+
+        (void) error;
+        if (!task)
+                return -ENOMEM;
+        r = sd_bus_message_read(m, "ssu", &prefix, &after, &task->list.max);
+        if (r < 0)
+                return r;
+        if (strlen(prefix) > KEY_MAX || strlen(after) > KEY_MAX)
+                return refuse(m, "a key has %u bytes at most", KEY_MAX);
+        if (task->list.max < 1 || task->list.max > WIRE_LIST_MAX)
+                return refuse(m, "a list has 1 to %u keys", WIRE_LIST_MAX);
+        task->list.prefix = strdup(prefix);
+        task->list.after = strdup(after);
+        if (!task->list.prefix || !task->list.after)
+                return -ENOMEM;
+        return enqueue(userdata, m, TAKE_PTR(task));
+}
+
+static int take_image_file(ImageRequest *image, int fd, bool put) {
+        struct stat st;
+        int flags;
+
+        image->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (image->fd < 0) {
+                image->fd = -EBADF;
+                return -errno;
+        }
+        flags = fcntl(image->fd, F_GETFL);
+        if (flags < 0 || (flags & O_PATH) || (flags & O_ACCMODE) == (put ? O_WRONLY : O_RDONLY) || fstat(image->fd, &st) < 0 ||
+            !S_ISREG(st.st_mode))
+                return -EINVAL;
+        return (put ? (uint64_t) st.st_size == image->size_bytes : st.st_size == 0) ? 0 : -EINVAL;
+}
+
+static int move_image(sd_bus_message *m, Connection *c, TaskKind kind) {
+        _cleanup_(task_freep) Task *task = task_new(kind, NULL, NULL);
+        bool put = kind == TASK_PUT_IMAGE;
+        int fd, r;
+
+        if (!task)
+                return -ENOMEM;
+        r = sd_bus_message_read(m, "ht", &fd, &task->image.size_bytes);
+        if (r < 0)
+                return r;
+        if (read_digest(m, &task->image.digest) < 0)
+                return refuse(m, "a SHA-256 has %u bytes", DIGEST_SIZE);
+        if (task->image.size_bytes < 1 || task->image.size_bytes > WIRE_IMAGE_MAX)
+                return refuse(m, "a firmware image has 1 to %u bytes", WIRE_IMAGE_MAX);
+        if (take_image_file(&task->image, fd, put) < 0)
+                return refuse(m, "the image's descriptor is not %s",
+                              put ? "a regular file of that size that may be read" : "an empty regular file that may be written");
+        return enqueue(c, m, TAKE_PTR(task));
+}
+
+static int call_put_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        (void) error;
+        return move_image(m, userdata, TASK_PUT_IMAGE);
+}
+
+static int call_get_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        (void) error;
+        return move_image(m, userdata, TASK_GET_IMAGE);
+}
+
 static int call_hold(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         int held, r;
 
@@ -461,6 +529,9 @@ static const sd_bus_vtable uplink_vtable[] = {
         SD_BUS_METHOD("Keep", "ss", "b", call_keep, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Replace", "ss", "", call_replace, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Fetch", "s", "s", call_fetch, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("List", "ssu", "asb", call_list, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("PutImage", "htay", "b", call_put_image, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("GetImage", "htay", "", call_get_image, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Verify", "sstay", "s", call_verify, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Examine", "h", "sa(sss)", call_examine, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetState", "", "ss", call_get_state, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -485,6 +556,21 @@ static int reply_receipt(sd_bus_message *m, const Task *task) {
                 r = sd_bus_message_append_array(reply, 'y', task->put.digest.bytes, DIGEST_SIZE);
         if (r >= 0)
                 r = sd_bus_message_append(reply, "sxb", receipt->strength, receipt->time_unix_sec, (int) receipt->already_there);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+static int reply_keys(sd_bus_message *m, const Task *task) {
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append_strv(reply, task->keys);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "b", (int) task->more);
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);
@@ -533,9 +619,11 @@ static void on_transfer_done(void *owner, void *cookie, Task *task) {
                 r = reply_error(m, &task->answer);
         else if (task->kind == TASK_PUT)
                 r = reply_receipt(m, task);
-        else if (task->kind == TASK_REPLACE)
+        else if (task->kind == TASK_LIST)
+                r = reply_keys(m, task);
+        else if (task->kind == TASK_REPLACE || task->kind == TASK_GET_IMAGE)
                 r = sd_bus_reply_method_return(m, "");
-        else if (task->kind == TASK_KEEP)
+        else if (task->kind == TASK_KEEP || task->kind == TASK_PUT_IMAGE)
                 r = sd_bus_reply_method_return(m, "b", (int) task->already_there);
         else
                 r = sd_bus_reply_method_return(m, "s", task->kind == TASK_FETCH ? task->text : task->strength);

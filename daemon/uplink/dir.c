@@ -46,6 +46,15 @@ static int run(void *userdata) {
         case TASK_FETCH:
                 dir_fetch(job->store, job->task);
                 break;
+        case TASK_LIST:
+                dir_list(job->store, job->task);
+                break;
+        case TASK_PUT_IMAGE:
+                dir_put_image(job->store, job->task);
+                break;
+        case TASK_GET_IMAGE:
+                dir_get_image(job->store, job->task);
+                break;
         default:
                 dir_probe(job->store, job->task);
                 break;

@@ -81,5 +81,9 @@ void dir_probe(DirStore *s, Task *task);
 void dir_keep(DirStore *s, Task *task);
 void dir_replace(DirStore *s, Task *task);
 void dir_fetch(DirStore *s, Task *task);
+/* dir_list.c, dir_image.c */
+void dir_list(DirStore *s, Task *task);
+void dir_put_image(DirStore *s, Task *task);
+void dir_get_image(DirStore *s, Task *task);
 /* Removes what killed processes of this machine left behind; -errno when it could not look. */
 int dir_sweep(const DirStore *s, int root);

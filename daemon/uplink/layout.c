@@ -197,7 +197,13 @@ static int parse_small(const char *key, const char *const *tops, size_t n, Layou
 
 int layout_parse_small_key(const char *key, LayoutSmallKey *ret) {
         static const char *const kept[] = { WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, WIRE_KEEP_RECEIPTS, WIRE_KEEP_ROSTER };
+        static const char *const firmware[] = { WIRE_KEEP_FIRMWARE };
+        LayoutSmallKey k;
 
+        if (parse_small(key, firmware, ELEMENTSOF(firmware), &k) >= 0 && text_equal(k.parts[1], WIRE_FIRMWARE_CATALOG)) {
+                *ret = k;
+                return 0;
+        }
         return parse_small(key, kept, ELEMENTSOF(kept), ret);
 }
 
@@ -205,4 +211,23 @@ int layout_parse_replaced_key(const char *key, LayoutSmallKey *ret) {
         static const char *const replaced[] = { WIRE_REPLACE_DOCKS };
 
         return parse_small(key, replaced, ELEMENTSOF(replaced), ret);
+}
+
+int layout_parse_prefix(const char *prefix, LayoutSmallKey *ret) {
+        static const char *const tops[] = {
+                WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, WIRE_KEEP_RECEIPTS, WIRE_KEEP_ROSTER, WIRE_KEEP_FIRMWARE, WIRE_REPLACE_DOCKS
+        };
+        size_t length = strlen(prefix);
+        char whole[LAYOUT_KEY_MAX];
+        LayoutSmallKey k;
+        int n;
+
+        /* A name that begins with nothing is none: one is put there, and taken off again. */
+        n = snprintf(whole, sizeof(whole), "%s%s", prefix, length > 0 && prefix[length - 1] == '/' ? "x" : "");
+        if (n < 0 || (size_t) n >= sizeof(whole) || parse_small(whole, tops, ELEMENTSOF(tops), &k) < 0)
+                return -EINVAL;
+        if ((size_t) n != length)
+                k.parts[2][0] = 0;
+        *ret = k;
+        return 0;
 }

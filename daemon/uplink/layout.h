@@ -7,6 +7,7 @@
  *   objects/<camera>/<day>/<name>.<16 random hex digits>
  *   manifests/<camera>/<day>/<name>.<first 16 hex digits of the SHA-256>.json
  *   checkpoints/, keys/, receipts/, each <dock>/<number>   what docks signed
+ *   firmware/catalog/<version>, firmware/images/<SHA-256>  base/catalog.h
  *
  * <camera> is the serial and <name> the clip's whole path on the camera, each as one component: letters, digits, '_', '-' and '.'
  * stand for themselves, "~~" for '/', "~" and two upper-case hex digits for any other byte and for a '.' that would begin or end
@@ -44,5 +45,7 @@ typedef struct LayoutSmallKey {
 } LayoutSmallKey;
 /* -EINVAL for anything that is no key beneath WIRE_KEEP_*. */
 int layout_parse_small_key(const char *key, LayoutSmallKey *ret);
+/* The folders of a prefix that is listed, beneath either; parts[2] is how the names begin and may be "": -EINVAL. */
+int layout_parse_prefix(const char *prefix, LayoutSmallKey *ret);
 /* The same for keys of what is replaced, beneath WIRE_REPLACE_*. */
 int layout_parse_replaced_key(const char *key, LayoutSmallKey *ret);

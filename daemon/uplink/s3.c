@@ -35,6 +35,12 @@ static int s3_begin(Backend *b, Task *task) {
                 return s3_replace_begin(store_of(b), task);
         case TASK_FETCH:
                 return s3_fetch_begin(store_of(b), task);
+        case TASK_LIST:
+                return s3_list_begin(store_of(b), task);
+        case TASK_PUT_IMAGE:
+                return s3_put_image_begin(store_of(b), task);
+        case TASK_GET_IMAGE:
+                return s3_get_image_begin(store_of(b), task);
         default:
                 return s3_probe_begin(store_of(b), task);
         }

@@ -272,3 +272,6 @@ int s3_probe_begin(S3Store *store, Task *task);
 int s3_keep_begin(S3Store *store, Task *task);
 int s3_replace_begin(S3Store *store, Task *task);
 int s3_fetch_begin(S3Store *store, Task *task);
+int s3_list_begin(S3Store *store, Task *task);
+int s3_put_image_begin(S3Store *store, Task *task);
+int s3_get_image_begin(S3Store *store, Task *task);

@@ -357,6 +357,50 @@ int s3_xml_uploads(const char *text, size_t size, int (*each)(void *userdata, co
         return r == -EREMOTEIO ? -EBADMSG : r;
 }
 
+/* ---- Lists of keys -------------------------------------------------------------------------------------------------- */
+
+typedef struct KeysWalk {
+        char key[S3_KEY_SIZE];
+        bool truncated;
+        int (*each)(void *userdata, const char *key);
+        void *userdata;
+} KeysWalk;
+
+static int keys_leaf(void *userdata, const char *parent, const char *name, const char *text) {
+        KeysWalk *k = userdata;
+
+        if (text_equal(parent, "Contents") && text_equal(name, "Key"))
+                return take_text(text, k->key, sizeof(k->key));
+        if (text_equal(parent, "ListBucketResult") && text_equal(name, "IsTruncated"))
+                k->truncated = text_equal(text, "true");
+        return 0;
+}
+
+static int keys_close(void *userdata, const char *name) {
+        KeysWalk *k = userdata;
+        int r;
+
+        if (!text_equal(name, "Contents"))
+                return 0;
+        if (k->key[0] == 0)
+                return -EBADMSG;
+        r = k->each(k->userdata, k->key);
+        k->key[0] = 0;
+        return r;
+}
+
+int s3_xml_keys(const char *text, size_t size, int (*each)(void *userdata, const char *key), void *userdata, bool *ret_truncated) {
+        KeysWalk k = { .each = each, .userdata = userdata };
+        Walk w = { .root = "ListBucketResult", .leaf = keys_leaf, .close = keys_close, .userdata = &k };
+        int r;
+
+        r = walk(&w, text, size);
+        if (r < 0)
+                return r == -EREMOTEIO ? -EBADMSG : r;
+        *ret_truncated = k.truncated;
+        return 0;
+}
+
 /* ---- Object Lock --------------------------------------------------------------------------------------------------- */
 
 typedef struct RetentionWalk {

@@ -57,6 +57,8 @@ int s3_xml_parts(const char *text, size_t size, int (*each)(void *userdata, cons
 /* The etag is "" when the document has none. An <Error>, which may come with status 200: -EREMOTEIO. */
 int s3_xml_completed(const char *text, size_t size, char ret_etag[static S3_ETAG_SIZE]);
 int s3_xml_uploads(const char *text, size_t size, int (*each)(void *userdata, const S3Upload *upload), void *userdata);
+/* The keys of a <ListBucketResult>; *ret_truncated: there are more. */
+int s3_xml_keys(const char *text, size_t size, int (*each)(void *userdata, const char *key), void *userdata, bool *ret_truncated);
 int s3_xml_retention(const char *text, size_t size, S3Retention *ret);
 int s3_xml_legal_hold(const char *text, size_t size, bool *ret_on);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -50,6 +51,8 @@ Task *task_new(TaskKind kind, void (*done)(Task *task), void *userdata) {
         task->userdata = userdata;
         if (kind == TASK_PUT)
                 task->put.source_fd = -EBADF;
+        else if (kind == TASK_PUT_IMAGE || kind == TASK_GET_IMAGE)
+                task->image.fd = -EBADF;
         return task;
 }
 
@@ -66,6 +69,11 @@ Task *task_free(Task *task) {
                 free(task->keep.text);
         } else if (task->kind == TASK_FETCH)
                 free(task->fetch.key);
+        else if (task->kind == TASK_LIST) {
+                free(task->list.prefix);
+                free(task->list.after);
+        } else if (task->kind == TASK_PUT_IMAGE || task->kind == TASK_GET_IMAGE)
+                fd_close(task->image.fd);
         else if (task->kind == TASK_CONFIRM || task->kind == TASK_VERIFY) {
                 free(task->confirm.object_key);
                 free(task->confirm.manifest_key);
@@ -74,6 +82,9 @@ Task *task_free(Task *task) {
         free(task->receipt.manifest_key);
         free(task->receipt.version);
         free(task->text);
+        for (size_t i = 0; i < task->n_keys; i++)
+                free(task->keys[i]);
+        free(task->keys);
         free(task);
         return NULL;
 }
@@ -105,5 +116,23 @@ size_t task_wait_pace(Task *task, size_t want) {
                 (void) nanosleep(&pause, NULL);
                 atomic_fetch_add(&task->activity, 1);
         }
+        return 0;
+}
+
+int task_take_key(Task *task, const char *key) {
+        char **keys;
+
+        if (task->n_keys >= task->list.max) {
+                task->more = true;
+                return 1;
+        }
+        keys = reallocarray(task->keys, task->n_keys + 2, sizeof(*keys));
+        if (!keys)
+                return -ENOMEM;
+        task->keys = keys;
+        keys[task->n_keys] = strdup(key);
+        if (!keys[task->n_keys])
+                return -ENOMEM;
+        keys[++task->n_keys] = NULL;
         return 0;
 }

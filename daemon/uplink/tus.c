@@ -31,6 +31,10 @@ static int tus_begin(Backend *b, Task *task) {
                 return tus_confirm_begin(store_of(b), task);
         case TASK_REPLACE:
                 return tus_replace_begin(store_of(b), task);
+        case TASK_LIST:
+        case TASK_PUT_IMAGE:
+        case TASK_GET_IMAGE:
+                return tus_nameless_begin(store_of(b), task);
         case TASK_KEEP:
                 return tus_keep_begin(store_of(b), task);
         case TASK_FETCH:

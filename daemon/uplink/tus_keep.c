@@ -241,6 +241,20 @@ int tus_replace_begin(TusStore *store, Task *task) {
         return 0;
 }
 
+/* What docks share is found by its name. */
+int tus_nameless_begin(TusStore *store, Task *task) {
+        TusKeep *k = NULL;
+        int r;
+
+        r = begin(store, task, &k);
+        if (r < 0)
+                return r;
+        (void) answer_fail(&task->answer, WIRE_UPLINK_E_INVALID, NULL,
+                           "a tus server names what it stores, and lists nothing: there can be no firmware in it, and no rollout");
+        tus_op_end(&k->op);
+        return 0;
+}
+
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
 
 /* It gives nothing: because it has nothing, or since it lets nothing be read? */

@@ -214,4 +214,5 @@ int tus_confirm_begin(TusStore *store, Task *task);
 int tus_probe_begin(TusStore *store, Task *task);
 int tus_keep_begin(TusStore *store, Task *task);
 int tus_replace_begin(TusStore *store, Task *task);
+int tus_nameless_begin(TusStore *store, Task *task);
 int tus_fetch_begin(TusStore *store, Task *task);

@@ -26,6 +26,12 @@ static int see_upload(void *userdata, const S3Upload *upload) {
         return 0;
 }
 
+static int see_key(void *userdata, const char *key) {
+        (void) userdata;
+        assert(key[0] && strlen(key) < S3_KEY_SIZE && text_is_printable(key));
+        return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         char id[S3_UPLOAD_ID_SIZE] = "", etag[S3_ETAG_SIZE] = "";
         const char *text = (const char *) data;
@@ -46,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (s3_xml_completed(text, size, etag) == 0)
                 assert(text_is_printable(etag) && !strpbrk(etag, "<>&\""));
         (void) s3_xml_uploads(text, size, see_upload, NULL);
+        (void) s3_xml_keys(text, size, see_key, NULL, &on);
         (void) s3_xml_retention(text, size, &retention);
         (void) s3_xml_legal_hold(text, size, &on);
         return 0;

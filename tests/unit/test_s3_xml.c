@@ -191,6 +191,36 @@ static void test_list_of_uploads_is_read(void **state) {
         assert_int_equal(s3_xml_uploads(half, strlen(half), see_upload, &last), -EBADMSG);
 }
 
+static int see_key(void *userdata, const char *key) {
+        (void) snprintf(userdata, S3_KEY_SIZE, "%s", key);
+        return strcmp(key, "stop") == 0 ? -ECANCELED : 0;
+}
+
+static void test_list_of_keys_is_read(void **state) {
+        static const char text[] = HEAD "<ListBucketResult" NS "><Prefix>a/</Prefix><KeyCount>2</KeyCount><IsTruncated>true</IsTruncated>"
+                                        "<Contents><Key>a/1</Key><Size>3</Size></Contents><Contents><Key>a/2</Key></Contents>"
+                                        "</ListBucketResult>",
+                          none[] = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>",
+                          nameless[] = "<ListBucketResult><Contents><Size>3</Size></Contents></ListBucketResult>",
+                          stop[] = "<ListBucketResult><Contents><Key>stop</Key></Contents><Contents><Key>b</Key></Contents>"
+                                   "</ListBucketResult>",
+                          error[] = "<Error><Code>SlowDown</Code></Error>";
+        char last[S3_KEY_SIZE] = "";
+        bool truncated = false;
+
+        (void) state;
+        assert_int_equal(s3_xml_keys(text, strlen(text), see_key, last, &truncated), 0);
+        assert_string_equal(last, "a/2");
+        assert_true(truncated);
+        assert_int_equal(s3_xml_keys(none, strlen(none), see_key, last, &truncated), 0);
+        assert_false(truncated);
+        assert_int_equal(s3_xml_keys(nameless, strlen(nameless), see_key, last, &truncated), -EBADMSG);
+        assert_int_equal(s3_xml_keys(stop, strlen(stop), see_key, last, &truncated), -ECANCELED);
+        assert_string_equal(last, "stop");
+        assert_int_equal(s3_xml_keys(text, strlen(text) - 3, see_key, last, &truncated), -EBADMSG);
+        assert_int_equal(s3_xml_keys(error, strlen(error), see_key, last, &truncated), -EBADMSG);
+}
+
 static void test_object_lock_is_read(void **state) {
         static const char text[] =
                 HEAD "<Retention" NS "><Mode>COMPLIANCE</Mode><RetainUntilDate>2026-11-23T09:15:00.123Z</RetainUntilDate>"
@@ -227,6 +257,7 @@ int main(void) {
                 cmocka_unit_test(test_parts_that_make_no_sense_are_refused),
                 cmocka_unit_test(test_completion_may_lack_an_etag_and_may_be_an_error),
                 cmocka_unit_test(test_list_of_uploads_is_read),
+                cmocka_unit_test(test_list_of_keys_is_read),
                 cmocka_unit_test(test_object_lock_is_read),
         };
 
