@@ -239,9 +239,9 @@ static int measure(const Catalog *c, const CatalogTrust *trust, ConfError *error
                           " somebody plays an old one again", c->version, trust->last_version);
                 return -ESTALE;
         }
-        if (c->fleet[0] && !text_equal(c->fleet, trust->fleet)) {
+        if (c->fleet[0] && trust->fleet && !text_equal(c->fleet, trust->fleet)) {
                 conf_fail(error, "version %" PRIu64 " of the firmware catalog is for the fleet %s, and this dock is of %s", c->version,
-                          c->fleet, trust->fleet && trust->fleet[0] ? trust->fleet : "none");
+                          c->fleet, trust->fleet[0] ? trust->fleet : "none");
                 return -EXDEV;
         }
         return 0;
@@ -270,6 +270,29 @@ int catalog_open(const char *text, size_t size, const char *signature, size_t si
                 return r;
         *ret = TAKE_PTR(c);
         return 0;
+}
+
+int catalog_chain_add(CatalogChain *chain, uint64_t version, const char *text, size_t size, const char *signature, size_t signature_size,
+                      ConfError *error) {
+        const CatalogTrust trust = {
+                .keys = &chain->keys, .fleet = chain->fleet, .last_version = chain->last_version, .key_version = version
+        };
+        Catalog *c;
+        int r;
+
+        r = catalog_open(text, size, signature, signature_size, &trust, &c, error);
+        if (r < 0)
+                return r;
+        chain->newest = catalog_free(chain->newest);
+        chain->newest = c;
+        chain->last_version = c->version;
+        if (c->keys.n > 0)
+                chain->keys = c->keys;
+        return 0;
+}
+
+void catalog_chain_done(CatalogChain *chain) {
+        chain->newest = catalog_free(chain->newest);
 }
 
 bool catalog_expired(const Catalog *c, int64_t now_usec, ConfError *error) {

@@ -3,7 +3,7 @@
 
 /*
  * The firmware that a fleet has: a small JSON document in the store, signed with minisign (base/minisign.h), which names each image by its
- * model, version, size and SHA-256. docs/rollout.md describes it. In the store it is
+ * model, version, size and SHA-256. docs/firmware.md describes it. In the store it is
  *
  *   firmware/catalog/<version, ten digits>.json  and  firmware/catalog/<the same>.json.minisig
  *   firmware/images/<SHA-256>
@@ -58,7 +58,7 @@ DEFINE_CLEANUP(Catalog, catalog_free);
 /* What a catalog is measured by. */
 typedef struct CatalogTrust {
         const MinisignKeys *keys;
-        const char *fleet;     /* this dock's, or "" */
+        const char *fleet;     /* this dock's, or ""; NULL: whichever */
         uint64_t last_version; /* the last that was believed; 0: none */
         uint64_t key_version;  /* by the name that it has in the store; 0: any */
 } CatalogTrust;
@@ -72,6 +72,22 @@ int catalog_open(const char *text, size_t size, const char *signature, size_t si
                  ConfError *error);
 /* With a sentence when it has: whoever keeps newer ones back, or forgets to sign, is noticed. */
 bool catalog_expired(const Catalog *c, int64_t now_usec, ConfError *error);
+
+/*
+ * One catalog after the other, from the first to the newest: each is measured by the one before it, and by the keys that were the last to
+ * be listed. Whoever begins where it ended before fills in what it remembers.
+ */
+typedef struct CatalogChain {
+        MinisignKeys keys;
+        const char *fleet; /* this dock's; NULL: whichever */
+        uint64_t last_version;
+        Catalog *newest; /* the last that was believed */
+} CatalogChain;
+
+/* Adds the one of that version's name: as catalog_open(). What is refused changes nothing. */
+int catalog_chain_add(CatalogChain *chain, uint64_t version, const char *text, size_t size, const char *signature, size_t signature_size,
+                      ConfError *error);
+void catalog_chain_done(CatalogChain *chain);
 
 /* The image of that model and version; NULL with a sentence, which says so when another model has that version. */
 const CatalogImage *catalog_find(const Catalog *c, const char *model, const char *version, ConfError *error);

@@ -35,6 +35,7 @@ typedef struct Options {
         /* custody */
         const char *state_dir, *uplink_socket; /* NULL: where they are by default */
         const char *admin_key, *fleet, *fleet_list, *expires; /* NULL when not given */
+        const char *firmware_key; /* NULL: where it is by default */
         bool with_store, no_store;
         Until until;
         uint64_t timeout_usec; /* 0: none */
@@ -63,6 +64,7 @@ int verb_custody(const Options *options);
 int verb_dock(const Options *options);
 int verb_model_check(const Options *options);
 int verb_doctor(const Options *options);
+int verb_firmware(const Options *options);
 int verb_recover(const Options *options);
 
 /* "berthctl: …" on stderr, made safe for the terminal; returns `exit_code`. */

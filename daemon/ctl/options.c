@@ -41,6 +41,7 @@ enum {
         OPTION_FLEET_LIST,
         OPTION_EXPIRES,
         OPTION_UPLINK,
+        OPTION_FIRMWARE_KEY,
 };
 
 static const struct option long_options[] = {
@@ -73,6 +74,7 @@ static const struct option long_options[] = {
         { "expires", required_argument, NULL, OPTION_EXPIRES },
         { "no-store", no_argument, NULL, OPTION_NO_STORE },
         { "uplink", required_argument, NULL, OPTION_UPLINK },
+        { "firmware-key", required_argument, NULL, OPTION_FIRMWARE_KEY },
         { "lines", required_argument, NULL, 'n' },
         { "follow", no_argument, NULL, 'f' },
         { 0 },
@@ -94,6 +96,8 @@ typedef enum VerbOptions {
         TAKES_FLEET = 1 << 12, /* --admin-key, --fleet */
         TAKES_DOCKS = 1 << 13, /* --expires */
         TAKES_AFTER = 1 << 14, /* --after */
+        TAKES_UPLINK = 1 << 15,
+        TAKES_FIRMWARE = 1 << 16 | TAKES_UPLINK, /* --firmware-key */
 } VerbOptions;
 
 typedef struct Verb {
@@ -122,8 +126,9 @@ static const Verb verbs[] = {
         { "roster", verb_roster, TAKES_CLIPS | TAKES_FLEET | TAKES_AFTER, UINT_MAX },
         { "assign", verb_assign, 0, UINT_MAX },
         { "checkout", verb_checkout, 0, UINT_MAX },
-        { "custody", verb_custody, TAKES_STATE | TAKES_CAMERA | TAKES_FLEET, UINT_MAX },
+        { "custody", verb_custody, TAKES_STATE | TAKES_UPLINK | TAKES_CAMERA | TAKES_FLEET, UINT_MAX },
         { "dock", verb_dock, TAKES_FLEET | TAKES_DOCKS | TAKES_AFTER, UINT_MAX },
+        { "firmware", verb_firmware, TAKES_FIRMWARE, UINT_MAX },
         { "recover", verb_recover, 0, 1 },
 };
 
@@ -169,6 +174,8 @@ static void print_help(void) {
               "  dock show               who the dock is, and by which key it signs; dock rotate-key: it gets another one\n"
               "  dock enroll LIST [DOCK.json]   sign the dock into the fleet's list; dock revoke LIST DOCK-ID [KEY]\n"
               "  dock check LIST [FILE...]      the list; is what docks signed to be believed by it?\n"
+              "  firmware list           the firmware catalogs in the store; firmware show [VERSION]: what is in one\n"
+              "  firmware publish CATALOG.json [IMAGE...]   bring a catalog that minisign signed, and its images, there\n"
               "  recover [FILE]   make a lost or damaged database anew; berthd must not run (FILE: its configuration)\n"
               "\n"
               "All verbs:\n"
@@ -347,6 +354,9 @@ static int parse_option(int c, const char *value, Options *o) {
         case OPTION_NO_STORE:
                 o->no_store = true;
                 return -1;
+        case OPTION_FIRMWARE_KEY:
+                o->firmware_key = value;
+                return -1;
         case OPTION_UPLINK:
                 o->uplink_socket = value;
                 return -1;
@@ -390,9 +400,12 @@ static unsigned option_takers(int c) {
         case OPTION_STATE_DIR:
         case OPTION_STORE:
         case OPTION_NO_STORE:
-        case OPTION_UPLINK:
         case OPTION_FLEET_LIST:
                 return TAKES_STATE;
+        case OPTION_UPLINK:
+                return TAKES_UPLINK;
+        case OPTION_FIRMWARE_KEY:
+                return TAKES_FIRMWARE;
         case OPTION_ADMIN_KEY:
         case OPTION_FLEET:
                 return TAKES_FLEET;

@@ -6,8 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <systemd/sd-bus.h>
 
@@ -20,7 +18,6 @@
 
 /* A large object is read whole by the uplink, which watches its store. */
 #define VERIFY_USEC (24 * 3600 * USEC_PER_SEC)
-#define FETCH_USEC (300 * USEC_PER_SEC)
 
 static void bus_errorp(sd_bus_error *e) {
         sd_bus_error_free(e);
@@ -32,57 +29,6 @@ static void messagep(sd_bus_message **m) {
 
 static void busp(sd_bus **bus) {
         sd_bus_close_unref(*bus);
-}
-
-int uplink_socket_connect(const char *path, sd_bus **ret) {
-        _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        _cleanup_(busp) sd_bus *bus = NULL;
-        int r, mine;
-
-        if (fd < 0)
-                return -errno;
-        if (strlen(path) >= sizeof(address.sun_path))
-                return -ENAMETOOLONG;
-        memcpy(address.sun_path, path, strlen(path) + 1);
-        if (connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
-                return -errno;
-        r = sd_bus_new(&bus);
-        if (r < 0)
-                return r;
-        mine = TAKE_FD(fd);
-        r = sd_bus_set_fd(bus, mine, mine);
-        if (r < 0) {
-                fd_close(mine);
-                return r;
-        }
-        if ((r = sd_bus_negotiate_fds(bus, 1)) < 0 || (r = sd_bus_start(bus)) < 0)
-                return r;
-        *ret = TAKE_PTR(bus);
-        return 0;
-}
-
-int uplink_socket_fetch(sd_bus *bus, const char *key, char **ret, ConfError *error) {
-        _cleanup_(bus_errorp) sd_bus_error failure = SD_BUS_ERROR_NULL;
-        _cleanup_(messagep) sd_bus_message *m = NULL, *reply = NULL;
-        const char *text;
-        int r;
-
-        r = sd_bus_message_new_method_call(bus, &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Fetch");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", key);
-        if (r >= 0)
-                r = sd_bus_call(bus, m, FETCH_USEC, &failure, &reply);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "s", &text);
-        if (r < 0) {
-                conf_fail(error, "%s", failure.message ? failure.message : strerror(-r));
-                return sd_bus_error_has_name(&failure, WIRE_UPLINK_E_GONE)     ? -ENOENT :
-                       sd_bus_error_has_name(&failure, WIRE_UPLINK_E_CONFLICT) ? -EBADMSG :
-                                                                                 -EIO;
-        }
-        *ret = strdup(text);
-        return *ret ? 0 : -ENOMEM;
 }
 
 /* ---- Statements ------------------------------------------------------------------------------------------------------ */
