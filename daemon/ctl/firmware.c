@@ -37,7 +37,8 @@ static int read_keys(const Options *o, MinisignKeys *ret) {
 
         r = fd_read_file(AT_FDCWD, path, MINISIGN_FILE_MAX, &text, &size);
         if (r < 0)
-                return ctl_fail(CTL_FAILURE, "the public key of those who sign firmware, %s, cannot be read: %s (--firmware-key=FILE names another)",
+                return ctl_fail(CTL_FAILURE,
+                                "the public key of those who sign firmware, %s, cannot be read: %s (--firmware-key=FILE names another)",
                                 path, strerrordesc_np(-r));
         r = minisign_keys_parse(path, text, size, ret, &error);
         return r < 0 ? ctl_fail(CTL_FAILURE, "%s", error.text) : CTL_OK;
@@ -219,7 +220,8 @@ static int put_catalog(const Catalog *c, sd_bus *bus, const char *text, const ch
         if (r >= 0)
                 r = uplink_socket_keep(bus, catalog_key(c->version, false, key), text, &error);
         if (r == -EEXIST)
-                return ctl_fail(CTL_FAILURE, "another version %" PRIu64 " was published meanwhile: number this one %" PRIu64 " and sign it again",
+                return ctl_fail(CTL_FAILURE,
+                                "another version %" PRIu64 " was published meanwhile: number this one %" PRIu64 " and sign it again",
                                 c->version, c->version + 1);
         if (r < 0)
                 return ctl_fail(CTL_FAILURE, "the catalog cannot be brought to the store: %s", error.text);
@@ -305,8 +307,8 @@ static int show_json(const Catalog *c) {
 
         for (size_t i = 0; i < c->n_images; i++)
                 (void) json_array_append_new(images, json_of_image(&c->images[i]));
-        return json_out(json_pack("{s:s, s:I, s:s, s:s, s:o}", "schema", JSON_SCHEMA("firmware"), "version", (json_int_t) c->version, "fleet",
-                                  c->fleet, "expires", utc_text(c->expires_usec, text), "images", images), false);
+        return json_out(json_pack("{s:s, s:I, s:s, s:s, s:o}", "schema", JSON_SCHEMA("firmware"), "version", (json_int_t) c->version,
+                                  "fleet", c->fleet, "expires", utc_text(c->expires_usec, text), "images", images), false);
 }
 
 static int show(const Options *o, sd_bus *bus) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Which small texts there are (ListObjectsV2): the store lists in the order of the keys' bytes, and all that was put before it was asked. */
+/* Which small texts there are (ListObjectsV2): the store lists in the order of the keys' bytes, all that was put before it was asked. */
 
 #include <errno.h>
 #include <string.h>
