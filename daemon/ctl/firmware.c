@@ -239,7 +239,9 @@ static int publish(const Options *o, sd_bus *bus) {
 
         if (o->n_args < 2)
                 return ctl_fail(CTL_USAGE, "'firmware publish' is followed by the catalog's file and the files of its images");
-        if ((exit_code = read_catalog(o->args[1], &text, &signature)) != CTL_OK || (exit_code = walk(o, &w, bus)) != CTL_OK)
+        exit_code = read_catalog(o->args[1], &text, &signature);
+        /* Both are there once they were read. */
+        if (exit_code != CTL_OK || !text || !signature || (exit_code = walk(o, &w, bus)) != CTL_OK)
                 return exit_code;
         if (catalog_chain_add(&w.chain, 0, text, strlen(text), signature, strlen(signature), &error) < 0)
                 return ctl_fail(CTL_FAILURE, "%s: %s", o->args[1], error.text);

@@ -122,8 +122,8 @@ static int verify_objects(Proof *p, sd_bus *bus) {
         for (;;) {
                 _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
                 _cleanup_(freep) char *object = NULL, *manifest = NULL;
+                Digest digest = { 0 };
                 uint64_t size;
-                Digest digest;
                 int r;
 
                 r = db_query(p->db, "SELECT clip_id, object_key, manifest_key, size_bytes, digest FROM receipts WHERE clip_id > ?1"
