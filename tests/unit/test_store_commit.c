@@ -439,7 +439,7 @@ static void test_close_does_not_wait_for_a_head_file_that_fails(void **state) {
 
 static void mount_small_disk(const char *dir) {
         CHECK(own_mounts());
-        CHECK(mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m") == 0);
+        CHECK(mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV, "size=2m") == 0);
 }
 
 static int put_and_wait(Rig *rig, const Fact *f) {
