@@ -144,6 +144,10 @@ int layout_manifest_key(const char *serial, const char *day, const char *path, c
         return make_key(LAYOUT_MANIFESTS, serial, day, path, rest, ret);
 }
 
+int layout_manifest_prefix(const char *serial, const char *day, const char *path, char **ret) {
+        return make_key(LAYOUT_MANIFESTS, serial, day, path, "", ret);
+}
+
 static bool component_is_safe(const char *s) {
         if (s[0] == 0 || s[0] == '.')
                 return false;

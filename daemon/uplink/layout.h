@@ -31,6 +31,8 @@ int layout_day(int64_t mtime_unix_sec, int64_t docked_unix_sec, char ret[static 
 /* The caller frees. */
 int layout_object_key(const char *serial, const char *day, const char *path, uint64_t random, char **ret);
 int layout_manifest_key(const char *serial, const char *day, const char *path, const Digest *digest, char **ret);
+/* What the keys of all manifests of clips of that name begin with, whatever they hold: "manifests/<camera>/<day>/<name>.". */
+int layout_manifest_prefix(const char *serial, const char *day, const char *path, char **ret);
 
 /* A key taken apart, safe to be opened component by component. */
 typedef struct LayoutKey {

@@ -12,13 +12,59 @@
  * When the pull ends early, the parts stay, and the next upload of the clip goes on with those whose bytes are still the same.
  */
 
+#include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "uplink/s3_private.h"
 
 static S3Put *put_of(S3Op *op) {
         return (S3Put *) op;
 }
+
+/* ---- Is it there already? ------------------------------------------------------------------------------------------- */
+
+static int take_manifest(void *userdata, const char *key) {
+        S3Put *p = userdata;
+        size_t prefix = strlen(p->op.store->prefix);
+
+        p->name_taken |= strncmp(key, p->op.store->prefix, prefix) == 0 &&
+                         strncmp(key + prefix, p->name_prefix, strlen(p->name_prefix)) == 0;
+        return 0;
+}
+
+/* It is for the sake of the link alone: what a store does not list is stored as if it were not there, and found at the end. */
+static void on_manifests(S3Op *op, const S3Result *result) {
+        S3Put *p = put_of(op);
+        bool truncated;
+
+        if (result->outcome == S3_OK)
+                (void) s3_xml_keys(result->answer->body, result->answer->body_size, take_manifest, p, &truncated);
+        if (!p->name_taken)
+                return p->absent(op);
+        (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_WHOLE, NULL, "the store has a clip of this name: whether it is the same is "
+                           "known when it is pulled");
+        s3_op_end(op);
+}
+
+void s3_grow_look_up(S3Put *p, void (*absent)(S3Op *op)) {
+        const PutRequest *request = &p->op.task->put;
+        _cleanup_(freep) char *prefix = NULL;
+        S3Call *call;
+
+        p->absent = absent;
+        if (layout_manifest_prefix(request->serial, p->manifest.day, request->path, &p->name_prefix) < 0 ||
+            !(prefix = text_format("%s%s", p->op.store->prefix, p->name_prefix)))
+                return s3_op_fail_errno(&p->op, ENOMEM, "looking for it");
+        call = s3_call_new(&p->op, "GET", NULL);
+        s3_call_query(call, "list-type", "2");
+        s3_call_query(call, "prefix", prefix);
+        s3_call_query_uint(call, "max-keys", 1);
+        s3_call_send(&p->op, call, on_manifests);
+}
+
+/* ---- While it grows ------------------------------------------------------------------------------------------------- */
 
 bool s3_grow_has_part(const S3Put *p, unsigned number) {
         const PutRequest *request = &p->op.task->put;

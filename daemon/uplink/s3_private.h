@@ -199,6 +199,10 @@ typedef struct S3Put {
         S3Op op; /* first */
         Manifest manifest; /* its serial and path are the request's */
         char *clip; /* which of the dock's clips it is */
+        /* Of one that grows, while it is looked for: what manifests of its name begin with, and what comes when there is none. */
+        char *name_prefix;
+        bool name_taken;
+        void (*absent)(S3Op *op);
         S3RecordKey record_key; /* the thread's, while it opens the record */
         S3Record *record;
         bool with_md5, checksum;
@@ -250,6 +254,11 @@ void s3_parts_pump(S3Put *p);
 /* The store's list of parts is compared with ours, and the object made. */
 void s3_parts_complete(S3Put *p);
 
+/*
+ * Before anything of it is sent: a clip of that name that is in the store already, by whichever dock, is put when its digest is known, and
+ * then most likely found there. `absent` is called when there is none, or when that cannot be told.
+ */
+void s3_grow_look_up(S3Put *p, void (*absent)(S3Op *op));
 /* May that part be sent? */
 bool s3_grow_has_part(const S3Put *p, unsigned number);
 /* A clip that grows or grew sends only while it has one of the places (Task, take_place): asked before each part. */

@@ -48,6 +48,7 @@ static void release(S3Op *op) {
         free(p->manifest.manifest);
         free(p->manifest.etag);
         free(p->clip);
+        free(p->name_prefix);
         free(p->listed);
         free(p);
 }
@@ -579,7 +580,9 @@ int s3_put_begin(S3Store *store, Task *task) {
         else if (is_put_whole(p)) {
                 (void) answer_fail(&task->answer, WIRE_UPLINK_E_WHOLE, NULL, "a clip of this size is put in one request");
                 s3_op_end(&p->op);
-        } else
+        } else if (s3_record_exists(store->records, p->clip))
                 on_absent(&p->op);
+        else
+                s3_grow_look_up(p, on_absent);
         return 0;
 }

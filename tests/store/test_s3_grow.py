@@ -304,6 +304,36 @@ def test_clip_that_another_dock_stored_meanwhile_is_not_stored_twice():
         dock.end()
 
 
+def test_clip_that_another_dock_stored_before_is_not_begun():
+    docks = [world.dock(prefix="fleet-before").start(), world.dock(prefix="fleet-before").start()]
+    clip = docks[0].clip(23 * MIB)
+    first = docks[1].put(clip)
+    world.proxy.reset()
+    text = refusal(docks[0], docks[0].begin_grow(clip, 2 * PART), "Whole")
+    assert "has a clip of this name" in text, text
+    receipt = docks[0].put(clip)
+    assert receipt.already_there and receipt.object == first.object
+    # Another one of that name is stored beside it.
+    other = docks[0].clip(23 * MIB, path=clip.path)
+    refusal(docks[0], docks[0].begin_grow(other, 2 * PART), "Whole")
+    assert world.proxy.count("create") == 0 and world.proxy.count("part") == 0, "something was sent"
+    receipt = docks[0].put(other)
+    assert not receipt.already_there and (receipt.sha256, receipt.object != first.object) == (other.sha256, True)
+    for dock in docks:
+        dock.end()
+
+
+def test_list_that_is_refused_keeps_nothing_from_growing():
+    dock = world.dock().start()
+    clip = dock.clip(11 * MIB)
+    world.proxy.reset({"phase": "look", "where": "list-type=2", "action": "status", "status": 403, "code": "AccessDenied"})
+    call = dock.begin_grow(clip, PART)
+    wait_stored(dock, clip, PART)
+    dock.seal(clip)
+    dock.judge(clip, uplink.Receipt(dock.finish(call)))
+    dock.end()
+
+
 def test_whole_clips_go_first_and_growing_ones_have_what_is_left():
     dock = world.dock(transfers="1").start()
     grows, whole = dock.clip(23 * MIB), dock.clip(11 * MIB)
