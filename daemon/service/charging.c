@@ -117,10 +117,9 @@ static uint64_t next_due(const Charging *c, uint64_t now_usec) {
 
 /* ---- Batteries ---------------------------------------------------------------------------------------------------- */
 
-static void make_battery(const Seat *seat, const Model *model, unsigned permille, Battery *ret) {
+static void make_battery(const Model *model, unsigned permille, Battery *ret) {
         uint32_t mah = model && model->battery_mah > 0 ? model->battery_mah : BATTERY_DEFAULT_MAH;
 
-        (void) seat;
         battery_make(model ? model->charge_curve : NULL, model ? model->n_charge_curve : 0, model ? model->charge_ma : 0,
                      (uint32_t) ((uint64_t) mah * permille / 1000), ret);
 }
@@ -130,13 +129,12 @@ static const Model *model_of(const Docking *d) {
         return !d ? NULL : d->command_model ? d->command_model : d->model;
 }
 
-static void rate_known(const Charging *c, Seat *seat, unsigned permille) {
+static void rate_known(Seat *seat, unsigned permille) {
         const Model *model = model_of(bay_docking(seat->bay));
 
-        (void) c;
         seat->permille = permille;
-        make_battery(seat, model, 1000, &seat->model);
-        make_battery(seat, model, permille, &seat->battery);
+        make_battery(model, 1000, &seat->model);
+        make_battery(model, permille, &seat->battery);
 }
 
 /* Another camera is in it than before, or none. */
@@ -151,7 +149,7 @@ static void begin_camera(const Charging *c, Seat *seat, uint64_t id, uint64_t no
         seat->level_usec = now_usec;
         seat->from_usec = 0;
         seat->gauge_usec = now_usec + c->manager->settings->charge.gauge_usec;
-        rate_known(c, seat, permille);
+        rate_known(seat, permille);
 }
 
 static void advance(const Charging *c, Seat *seat, uint64_t now_usec) {
@@ -187,7 +185,7 @@ static void measure(const Charging *c, Seat *seat, uint32_t told, uint64_t now_u
                 return;
         permille = took_usec * 1000 / model_usec;
         permille = MIN2(MAX2(permille, (uint64_t) PERMILLE_MIN), (uint64_t) PERMILLE_MAX);
-        rate_known(c, seat, (unsigned) ((seat->permille + permille) / 2));
+        rate_known(seat, (unsigned) ((seat->permille + permille) / 2));
         record_rate(c, seat, told, took_usec);
         seat->from_level = told;
         seat->from_usec = now_usec;
