@@ -179,7 +179,7 @@ static int append_bay(sd_bus_message *reply, Manager *manager, const Bay *b) {
         if (r < 0)
                 return r;
         n = bay_judge(&(BayRecord){ .cameras = row.cameras, .cameras_faulted = row.cameras_faulted, .faulted_here = row.faulted_here,
-                                    .rests = row.rests }, bay_number(b), findings);
+                                    .rests = row.rests, .over_currents = row.over_currents }, bay_number(b), findings);
         for (size_t i = 0; i < n && r >= 0; i++)
                 r = sd_bus_message_append(reply, "(ussss)", (uint32_t) bay_number(b), health_severity_to_string(findings[i].severity),
                                           bay_code_to_string(findings[i].code), findings[i].text, findings[i].next_step);

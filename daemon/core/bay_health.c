@@ -25,7 +25,8 @@ size_t bay_judge(const BayRecord *b, unsigned number, BayFinding ret[static _BAY
 
         if (b->over_currents > 0) {
                 all[n] = (BayFinding){ BAY_HEALTH_CURRENT, HEALTH_SERIOUS, "", "find what shorts its contacts; clean or replace the bay" };
-                (void) snprintf(all[n++].text, sizeof(all[0].text), "bay %u drew too much current %u times", number, b->over_currents);
+                (void) snprintf(all[n++].text, sizeof(all[0].text), "bay %u drew too much current %u %s", number, b->over_currents,
+                                b->over_currents == 1 ? "time" : "times");
         }
         if (b->faulted_here >= CAMERAS_MIN) {
                 all[n] = (BayFinding){ BAY_HEALTH_FAULTS, b->faulted_here * 2 > b->cameras ? HEALTH_SERIOUS : HEALTH_WARNING, "",

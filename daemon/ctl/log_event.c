@@ -100,8 +100,8 @@ static char *event_text(json_t *event) {
 
 static Style event_style(const json_t *object) {
         const char *event = member(object, "event");
-        static const char *const bad[] = { "fault", "conflict", "quarantined", "erase-failed", "clip-lost", "pull-unreadable",
-                                           "store-refused" };
+        static const char *const bad[] = { "fault", "over-current", "conflict", "quarantined", "erase-failed", "clip-lost",
+                                           "pull-unreadable", "store-refused" };
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 if (text_equal(bad[i], event))
                         return STYLE_BAD;

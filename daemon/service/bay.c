@@ -231,8 +231,8 @@ static int on_rest_over(sd_event_source *source, uint64_t usec, void *userdata) 
 }
 
 /* One fact for each rest: what comes and goes in it leaves no trace. */
-static void begin_rest(Bay *b, uint64_t until_usec, const char *text) {
-        Fact fact = { .kind = FACT_FAULT, .bay = b->port_path, .text = text };
+static void begin_rest(Bay *b, FactKind kind, uint64_t until_usec, const char *text) {
+        Fact fact = { .kind = kind, .bay = b->port_path, .text = text };
 
         if (sd_event_add_time(b->manager->event, &b->rest, CLOCK_BOOTTIME, until_usec, USEC_PER_SEC, on_rest_over, b) < 0)
                 return;
@@ -247,7 +247,7 @@ static void rest_of_flapping(Bay *b) {
                                                   (unsigned) (FLAP_WITHIN_USEC / USEC_PER_SEC),
                                                   (unsigned) ((b->flap.rest_until_usec - clock_boottime_usec()) / USEC_PER_SEC + 1));
 
-        begin_rest(b, b->flap.rest_until_usec, text);
+        begin_rest(b, FACT_FAULT, b->flap.rest_until_usec, text);
 }
 
 /* What is still there when the rest is over is looked at again. */
@@ -271,7 +271,7 @@ static void rest_of_over_current(Bay *b) {
                 return;
         if (b->docking)
                 vacate_for_a_rest(b);
-        begin_rest(b, now + rest, text);
+        begin_rest(b, FACT_OVER_CURRENT, now + rest, text);
 }
 
 void bay_watch_current(Bay *b) {
@@ -293,7 +293,7 @@ void bay_plugged(Bay *b, HotplugDevice *device) {
                 return;
         if (b->docking)
                 bay_vacated(b, docking_away_reason(b->docking));
-        if (flap_may_dock(&b->flap, clock_boottime_usec()))
+        if (!b->rest && flap_may_dock(&b->flap, clock_boottime_usec()))
                 return begin_docking(b, device);
         hotplug_device_free(b->resting);
         b->resting = device;
@@ -302,6 +302,8 @@ void bay_plugged(Bay *b, HotplugDevice *device) {
 }
 
 void bay_unplugged(Bay *b) {
+        /* A hub that cuts the power of a port takes its device off the bus, and counted that before: nobody took it. */
+        bay_watch_current(b);
         b->resting = hotplug_device_free(b->resting);
         if (b->rest)
                 return;

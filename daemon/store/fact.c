@@ -25,6 +25,7 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_OWNER_SET] = "owner-set",
         [FACT_REFUSED] = "refused",
         [FACT_FAULT] = "fault",
+        [FACT_OVER_CURRENT] = "over-current",
         [FACT_QUARANTINED] = "quarantined",
         [FACT_CLIP_SEEN] = "clip-seen",
         [FACT_PULL_BEGUN] = "pull-begun",

@@ -34,6 +34,7 @@ typedef enum FactKind {
         FACT_OWNER_SET,         /* written to the camera */
         FACT_REFUSED,           /* a stranger's device */
         FACT_FAULT,             /* the worker died, stalled, or broke a rule */
+        FACT_OVER_CURRENT,      /* of a bay: its hub cut the power of its port */
         FACT_QUARANTINED,
         FACT_CLIP_SEEN,         /* a clip was listed that was not known */
         FACT_PULL_BEGUN,        /* from this offset */

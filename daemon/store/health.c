@@ -47,8 +47,10 @@ static int faulted(Writer *w, const Fact *f) {
         r = camera_of_docking(w, f, &camera_id);
         if (r < 0)
                 return r;
-        r = db_run(w->db, "INSERT INTO faults (event_seq, bay, docking_id, camera_id, wall_usec) VALUES (?1, ?2, ?3, ?4, ?5)",
-                   DB_ARGS(DB_INT(w->head.seq + 1), DB_TEXT(f->bay), DB_INT(f->docking_id), DB_INT(camera_id), DB_INT(f->at.wall_usec)));
+        r = db_run(w->db, "INSERT INTO faults (event_seq, bay, docking_id, camera_id, wall_usec, over_current)"
+                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                   DB_ARGS(DB_INT(w->head.seq + 1), DB_TEXT(f->bay), DB_INT(f->docking_id), DB_INT(camera_id), DB_INT(f->at.wall_usec),
+                           DB_INT(f->kind == FACT_OVER_CURRENT)));
         return writer_check(w, r);
 }
 
@@ -70,6 +72,7 @@ int health_apply(Writer *w, const Fact *f) {
         case FACT_CHECKED:
                 return checked(w, f);
         case FACT_FAULT:
+        case FACT_OVER_CURRENT:
                 return faulted(w, f);
         case FACT_CLOCK_SET:
                 return clock_set(w, f);
@@ -167,6 +170,11 @@ int store_unstored(Store *s, uint64_t camera_id, UnstoredRow *ret) {
         "(SELECT d.camera_id FROM faults f JOIN dockings d ON d.id = f.docking_id WHERE f.bay = ?1 AND d.camera_id IS NOT NULL" \
         " AND d.id IN " DOCKINGS_OF_BAY ")"
 
+/* Its own, and not those of the cameras in it. */
+#define FAULTS_OF_BAY                                                \
+        "faults WHERE bay = ?1 AND docking_id = 0 AND wall_usec >= " \
+        "ifnull((SELECT min(docked_usec) FROM dockings WHERE id IN " DOCKINGS_OF_BAY "), 0)"
+
 int store_bay(Store *s, const char *bay, unsigned dockings, BayRow *ret) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
         int r;
@@ -179,12 +187,13 @@ int store_bay(Store *s, const char *bay, unsigned dockings, BayRow *ret) {
                      "  AND EXISTS (SELECT 1 FROM dockings d WHERE d.camera_id = k.id AND d.bay NOT IN (?1, 'import'))"
                      "  AND NOT EXISTS (SELECT 1 FROM faults f JOIN dockings d ON d.id = f.docking_id"
                      "   WHERE d.camera_id = k.id AND f.bay <> ?1)),"
-                     " (SELECT count(*) FROM faults WHERE bay = ?1 AND docking_id = 0 AND wall_usec >="
-                     "  ifnull((SELECT min(docked_usec) FROM dockings WHERE id IN " DOCKINGS_OF_BAY "), 0))",
+                     " (SELECT count(*) FROM " FAULTS_OF_BAY " AND NOT over_current),"
+                     " (SELECT count(*) FROM " FAULTS_OF_BAY " AND over_current)",
                      DB_ARGS(DB_TEXT(bay), DB_INT(dockings)), &row);
         if (r <= 0)
                 return r;
         *ret = (BayRow){ .cameras = (unsigned) db_column_uint(row, 0), .cameras_faulted = (unsigned) db_column_uint(row, 1),
-                         .faulted_here = (unsigned) db_column_uint(row, 2), .rests = (unsigned) db_column_uint(row, 3) };
+                         .faulted_here = (unsigned) db_column_uint(row, 2), .rests = (unsigned) db_column_uint(row, 3),
+                         .over_currents = (unsigned) db_column_uint(row, 4) };
         return 0;
 }

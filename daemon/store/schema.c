@@ -314,6 +314,9 @@ static const char step_14[] =
         " returns INTEGER NOT NULL, back_usec INTEGER NOT NULL, at_usec INTEGER NOT NULL) WITHOUT ROWID;"
         "ALTER TABLE cameras ADD COLUMN charge_permille INTEGER NOT NULL DEFAULT 1000;";
 
+/* A hub that cut the power of a bay's port is another trouble than contacts that flap. */
+static const char step_15[] = "ALTER TABLE faults ADD COLUMN over_current INTEGER NOT NULL DEFAULT 0 CHECK (over_current IN (0, 1));";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -329,6 +332,7 @@ static const SchemaStep schema_steps[] = {
         { 12, step_12 },
         { 13, step_13 },
         { 14, step_14 },
+        { 15, step_15 },
 };
 
 int schema_version(void) {

@@ -133,7 +133,8 @@ int store_unstored(Store *s, uint64_t camera_id, UnstoredRow *ret);
 /* What happened in a bay in its last dockings, as far as core/bay_health.h asks. */
 typedef struct BayRow {
         unsigned cameras, cameras_faulted, faulted_here;
-        unsigned rests; /* faults of the bay itself, since the first of those dockings */
+        /* Faults of the bay itself, since the first of those dockings: */
+        unsigned rests, over_currents;
 } BayRow;
 int store_bay(Store *s, const char *bay, unsigned dockings, BayRow *ret);
 

@@ -175,6 +175,7 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_HELD_BACK:
         case FACT_LET_GO:
         case FACT_FAULT:
+        case FACT_OVER_CURRENT:
         case FACT_CLOCK_SET:
                 return health_apply(w, f);
         case FACT_KEY_MADE:

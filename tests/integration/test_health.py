@@ -150,5 +150,27 @@ def test_bay_in_which_cameras_fault_is_told_from_sick_cameras(sim, dock):
     assert "2 of 2 cameras faulted in bay 1 and not in other bays" in ctl("bay", "health")
 
 
+def test_over_current_is_the_bay_and_nobody_took_the_camera(sim, dock):
+    d = dock([PORT]).start()
+    camera(sim, "c")
+    sim("plug", camera="c", port=PORT)
+    d.wait_state(1, "ready")
+    sim("over_current", port=PORT)
+    d.wait(lambda: d.events("undocked") and d.events("over-current"), "the docking to be over")
+    [event] = d.events("over-current")
+    assert "too much current" in event["reason"] and event["bay"] == PORT, event
+    [undocked] = d.events("undocked")
+    assert "too much current" in undocked["reason"], undocked
+    assert not d.events("taken")
+    assert d.bay(1)["State"] == "fault" and "look at the contacts" in d.bay(1)["Reason"], d.bay(1)
+    # It is on the bus again, and its bay rests.
+    sim("unplug", camera="c")
+    sim("plug", camera="c", port=PORT)
+    d.wait(lambda: "flapped" not in ctl("bay", "health") and "drew too much current 1 time" in ctl("bay", "health"), "the finding")
+    assert d.bay(1)["State"] == "fault" and len(d.events("docked")) == 1
+    [found] = json.loads(ctl("bay", "health", "--json"))["findings"]
+    assert (found["bay"], found["code"], found["severity"]) == (1, "bay-over-current", "serious"), found
+
+
 if __name__ == "__main__":
     rack.run([value for key, value in list(globals().items()) if key.startswith("test_")])

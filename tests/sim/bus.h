@@ -42,6 +42,7 @@ typedef struct Port {
         char path[BUS_NAME_SIZE];     /* "1-1.3" */
         atomic_bool power;
         atomic_uint power_losses;     /* so that a short off-on is noticed too */
+        unsigned over_currents;       /* topology_lock */
         _Atomic(SimDevice *) plugged; /* what sits in it */
         SimDevice *attached;          /* what the host knows of; topology_lock */
         unsigned attached_losses, woken_losses;

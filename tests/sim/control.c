@@ -123,6 +123,24 @@ static int command_port(const json_t *command, Answer *answer) {
         return 0;
 }
 
+/* As the kernel does: it counts, and gives the port its power again, which its hub had cut. */
+static int command_over_current(const json_t *command, Answer *answer) {
+        const char *path = json_string_value(json_object_get(command, "port"));
+        Port *port = port_find(path);
+
+        if (!port)
+                return refuse(answer, -ENOENT, "There is no port \"%s\".", path ?: "");
+        pthread_mutex_lock(&topology_lock);
+        port->over_currents++;
+        sysfs_port_over_current(port);
+        port_set_power(port, false);
+        topology_settle();
+        port_set_power(port, true);
+        topology_settle();
+        pthread_mutex_unlock(&topology_lock);
+        return 0;
+}
+
 /* ---- faults of the bus: each changes something under the device's lock ---------------------------------------- */
 
 static int fault_unplug_after(SimDevice *device, const json_t *command, Answer *answer) {
@@ -361,6 +379,7 @@ static const struct {
         { "plug", command_plug, NULL },
         { "unplug", command_unplug, NULL },
         { "port", command_port, NULL },
+        { "over_current", command_over_current, NULL },
         { "state", command_state, NULL },
         { "list", command_list, NULL },
         { "trigger", command_trigger, NULL },

@@ -309,7 +309,19 @@ static void add_ports(const Node *node, const Hub *hub) {
                 make_dirs(path);
                 put_text(path, "uevent", "%s", "");
                 put_served(path, "disable", name);
+                put_text(path, "over_current_count", "%u\n", hub->ports[i].over_currents);
         }
+}
+
+void sysfs_port_over_current(const Port *port) {
+        char dir[PATH_SIZE], path[PATH_SIZE], name[BUS_NAME_SIZE];
+
+        if (!port->hub->device->node)
+                return;
+        interface_dir(port->hub->device->node, 0, dir);
+        port_name(port, name);
+        path_make(path, "%s/%s", dir, name);
+        put_text(path, "over_current_count", "%u\n", port->over_currents);
 }
 
 static void remove_ports(const Node *node, const Hub *hub) {

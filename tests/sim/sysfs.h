@@ -15,6 +15,8 @@ int sysfs_start(void);
 void sysfs_controller_path(unsigned bus, char *ret, size_t size);
 /* Files, links, database, then the events. `hub` when the device is one. */
 void sysfs_node_added(const Node *node, const Hub *hub);
+/* Its count changed. */
+void sysfs_port_over_current(const Port *port);
 void sysfs_node_removed(const Node *node, const Hub *hub);
 /* /sys/bus/usb/drivers_probe; after usbfs was mounted. */
 void sysfs_serve_probe(void);
