@@ -101,6 +101,14 @@ static const Mirror mirrors[] = {
             { "usb_product", "usb_product", COLUMN_TEXT, 0 },
             { "descriptors_hex", "descriptors", COLUMN_TEXT, 0 },
             { "reason", "reason", COLUMN_TEXT, 0 } } },
+        { "issues", "SELECT id, camera_id, officer_id, officer_name, unit_id, unit_name FROM issues", OF_SEQ,
+          { { "camera_id", "camera_id", COLUMN_NUMBER, 0 },
+            { "officer_id", "officer_id", COLUMN_TEXT, 0 },
+            { "officer_name", "officer_name", COLUMN_TEXT, 0 },
+            { "unit_id", "unit_id", COLUMN_TEXT, 0 },
+            { "unit_name", "unit_name", COLUMN_TEXT, 0 } } },
+        { "faults", "SELECT event_seq, bay, docking_id FROM faults", OF_SEQ,
+          { { "bay", "bay", COLUMN_TEXT, 0 }, { "docking_id", "docking_id", COLUMN_NUMBER, 0 } } },
 };
 
 /* ---- One row -------------------------------------------------------------------------------------------------------- */
@@ -220,9 +228,25 @@ static int expect_none(Proof *p, const char *table, const char *sql, const char 
         "u.event_seq = c.seq AND u.clip_id = c.clip_id AND u.docking_id = ifnull(c.docking_id, 0)"         \
         " AND u.start_bytes = json_extract(j.value, '$[0]') AND u.length_bytes = json_extract(j.value, '$[1]')"
 
+/* Who had a camera from when to when: the row's time is that of an event, and each such event has a row. */
+#define ISSUED(column, event)                                                                                                        \
+        { "issues", "SELECT i.id FROM issues i WHERE i." column " <> 0 AND NOT EXISTS (SELECT 1 FROM custody c WHERE c.camera_id ="   \
+                    " i.camera_id AND c.kind = '" event "' AND c.wall_usec = i." column ")",                                          \
+          "the column " column " says something else than the custody events of the camera" },                                       \
+        { "issues", "SELECT c.seq FROM custody c WHERE c.kind = '" event "' AND NOT EXISTS (SELECT 1 FROM issues i WHERE i.camera_id" \
+                    " = c.camera_id AND i." column " = c.wall_usec)",                                                                 \
+          "no row has the column " column " of which the custody event of this number tells" }
+
 static const struct {
         const char *table, *sql, *what;
 } impossible[] = {
+        ISSUED("ordered_usec", "checked-out"),
+        ISSUED("taken_usec", "taken"),
+        { "faults", "SELECT seq FROM custody WHERE kind IN ('fault', 'over-current') AND seq NOT IN (SELECT event_seq FROM faults)",
+          "the row is missing, and a custody event tells of the fault" },
+        { "faults", "SELECT event_seq FROM faults f WHERE over_current <> (SELECT c.kind = 'over-current' FROM custody c WHERE c.seq ="
+                    " f.event_seq)",
+          "the column over_current says something else than the custody event" },
         DOCKING("bay", "d.bay"),
         DOCKING("vid", "printf('%04x', d.vid)"),
         DOCKING("pid", "printf('%04x', d.pid)"),

@@ -32,7 +32,8 @@ def verify(state, *more):
 
 
 def work(sim, dock):
-    """A dock with clips that were erased, one that is kept, a refused device, two keys and some checkpoints."""
+    """A dock with clips that were erased, one that is kept, a refused device, a camera that an officer took, another that faulted, two
+    keys and some checkpoints."""
     d = dock(["1-1.1", "1-1.2", "1-1.3"], keep="1d")
     d.start()
     sim("camera", name="A", type="ptp", serial="SN-A", clips=[rack.make_clip(f"DCIM/{n}.MP4", 300000 + n, n) for n in range(3)])
@@ -42,9 +43,17 @@ def work(sim, dock):
     d.wait(lambda: len(d.events("erased")) == 3 and d.events("refused"), "the main job")
     ctl("custody", "checkpoint", code=0)
     ctl("dock", "rotate-key", code=0)
+    with open(d.path("roster.csv"), "w", encoding="ascii") as f:
+        f.write("id;name;unit_id;unit_name\nP-1;Jane Doe;U7;North\n")
+    ctl("roster", "import", d.path("roster.csv"), code=0)
+    d.wait_state(1, "ready")
+    ctl("checkout", "P-1", code=0)
+    sim("unplug", camera="A")
+    d.wait(lambda: d.events("taken"), "the camera to be taken")
     # One clip that is copied, and waits for the store.
     ctl("transfer", "pause", code=0)
     sim("camera", name="B", type="ptp", serial="SN-B", clips=[rack.make_clip("DCIM/9.MP4", 5000, 9)])
+    sim("fault", camera="B", name="response", operation="GetDeviceInfo", count=1)
     sim("plug", camera="B", port="1-1.3")
     d.wait(lambda: len(d.events("copied")) == 4, "the last copy")
     ctl("custody", "checkpoint", code=0)
@@ -104,7 +113,11 @@ COLUMNS = {
     "refused": ["id", "bay", "vid", "pid", "bcd_device", "usb_serial", "usb_manufacturer", "usb_product", "descriptors_hex", "reason"],
     "dockings": ["id", "bay", "vid", "pid", "bcd_device", "usb_serial", "usb_manufacturer", "usb_product"],
     "blocks": ["clip_id", "number", "digest"],
+    "issues": ["id", "camera_id", "officer_id", "officer_name", "unit_id", "unit_name", "ordered_usec", "taken_usec"],
+    "faults": ["event_seq", "bay", "docking_id", "over_current"],
 }
+# By which a row is named, where that is no "id".
+KEYS = {"receipts": "clip_id", "custody": "seq", "statements": "event_seq", "blocks": "clip_id", "faults": "event_seq"}
 
 
 def found(findings, table, column):
@@ -134,7 +147,7 @@ def test_each_column_that_is_changed_is_told(sim, dock):
     assert verify(d.state)[0] == 0
     missed = []
     for table, columns in COLUMNS.items():
-        key = {"receipts": "clip_id", "custody": "seq", "statements": "event_seq", "blocks": "clip_id"}.get(table, "id")
+        key = KEYS.get(table, "id")
         for column in columns:
             which = "kind = 'copied'" if table == "custody" else "1"
             value, row = d.rows(f"SELECT {column}, {key} FROM {table} WHERE {which} ORDER BY ({column} IS NULL), {key} LIMIT 1")[0]
@@ -156,7 +169,7 @@ def test_each_row_that_is_gone_is_told(sim, dock):
     d.daemon.end()
     missed = []
     for table in COLUMNS:
-        key = {"receipts": "clip_id", "custody": "seq", "statements": "event_seq", "blocks": "clip_id"}.get(table, "id")
+        key = KEYS.get(table, "id")
         for order in ("", "DESC"):
             row, = d.rows(f"SELECT {key} FROM {table} ORDER BY {key} {order} LIMIT 1")[0]
             copy = Copy(d, "row")
