@@ -189,6 +189,15 @@ def test_sector_of_a_card_that_recovers_on_the_third_try(sim, dock):
 
 
 def test_card_with_bad_sectors_in_several_places_is_kept_in_part(sim, dock):
+    kept_in_part(sim, dock, pads=False)
+
+
+def test_what_a_card_sends_in_place_of_bad_sectors_is_not_kept(sim, dock):
+    """Real ones send as much as was asked for, and say only then that some of it could not be read."""
+    kept_in_part(sim, dock, pads=True)
+
+
+def kept_in_part(sim, dock, pads):
     d = dock(["1-1.1"], timeouts={"backoff_min": "200ms", "backoff_max": "200ms"}).start()
     card = FatCard(tempfile.mkdtemp(prefix="card-", dir=d.folder), size=64 * MIB, bits=16).fill(1000, 12 * MIB, 2000)
     path, content = max(card.files.items(), key=lambda item: len(item[1]))
@@ -196,7 +205,7 @@ def test_card_with_bad_sectors_in_several_places_is_kept_in_part(sim, dock):
         first = f.read().index(content[:512]) // 512
     holes = [(0, 1), (5000, 3), (16384, 1), (20000, 2), (len(content) // 512 - 1, 1)]
     sim("camera", name="c", type="msc", image=card.image, serial="SN-c")
-    sim("set", camera="c", bad=[[first + sector, n] for sector, n in holes])
+    sim("set", camera="c", pads=pads, bad=[[first + sector, n] for sector, n in holes])
     sim("plug", camera="c", port="1-1.1")
     d.wait_state(1, "quarantined")
     d.wait(lambda: len(d.events("receipted")) == len(card.files), "the receipts")

@@ -365,6 +365,9 @@ static int fill_data(MscCamera *camera, uint8_t *data, size_t n) {
         }
         camera->bytes_read += real;
         r = msc_medium_read(&t->unit->medium, t->range_sector * t->unit->medium.sector_bytes + t->moved, data, real);
+        for (size_t i = 0; t->unit->medium.pads && i < real; i++)
+                if (t->moved + i >= t->good_bytes)
+                        data[i] = 0xee;
         for (size_t i = 0; msc_fault(&camera->faults, MSC_FAULT_GARBLED) && i < real; i++)
                 data[i] ^= 0xff;
         return r;

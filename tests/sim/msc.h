@@ -66,7 +66,7 @@ typedef struct MscTask {
         MscWay way; /* as the command has it */
         uint64_t planned, moved;
         bool has_range; /* the data are sectors, and not `answer` */
-        uint64_t range_sector, range_n;
+        uint64_t range_sector, range_n, good_bytes;
         uint8_t answer[MSC_ANSWER_MAX];
         uint8_t *received;
         size_t received_size;

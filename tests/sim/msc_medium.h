@@ -28,6 +28,7 @@ typedef struct MscMedium {
         uint32_t sector_bytes;
         bool is_read_only;
         bool forgets; /* takes writes and does not keep them */
+        bool pads;    /* sends something else from a bad sector on, as much as was asked for, and says only then that it could not */
         bool has_cache;
         MscRange bad[MSC_BAD_RANGES_MAX]; /* sectors that cannot be read */
         size_t n_bad;

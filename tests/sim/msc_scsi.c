@@ -253,7 +253,8 @@ static void read_sectors(MscTask *task, bool sixteen) {
                 fail_at(task, 3, 0x11, 0, true, task->range_sector + good);
         m->sectors_read += good;
         task->way = MSC_WAY_IN;
-        task->planned = good * m->sector_bytes;
+        task->planned = (m->pads ? task->range_n : good) * m->sector_bytes;
+        task->good_bytes = good * m->sector_bytes;
 }
 
 static void write_sectors(MscTask *task, bool sixteen) {

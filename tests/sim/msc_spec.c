@@ -10,7 +10,8 @@
  *                reach the file at a flush), "descriptor_sense": true, "scsi_vendor", "scsi_product", "scsi_revision", "unit_serial"
  *                (of the vital product data; without it there are none)}
  *   set          {"unit": number, default 0, "read_only", "cache", "forgets": takes writes and does not keep them,
- *                "bad": [[first sector, how many]…], "image": another medium, or null for none (a unit attention tells),
+ *                "bad": [[first sector, how many]…], "pads": from a bad sector on something else is sent, as much as was asked for,
+ *                and only then is it said, "image": another medium, or null for none (a unit attention tells),
  *                "cut_after": so many more sectors get into the file, then the power is gone, as if the cable were out}
  *   fault        see msc_fault.h
  *   state        what was counted: commands by name, sectors and flushes of each unit, resets, power cycles, faults
@@ -176,6 +177,7 @@ static int command_set(MscCamera *camera, const json_t *args, json_t **ret_answe
         unit->medium.is_read_only = flag(args, "read_only", unit->medium.is_read_only);
         unit->medium.has_cache = flag(args, "cache", unit->medium.has_cache);
         unit->medium.forgets = flag(args, "forgets", unit->medium.forgets);
+        unit->medium.pads = flag(args, "pads", unit->medium.pads);
         if (json_is_integer(json_object_get(args, "cut_after")))
                 unit->medium.cut_after = (uint64_t) json_integer_value(json_object_get(args, "cut_after"));
         r = take_bad(&unit->medium, json_object_get(args, "bad"), why, why_size);
