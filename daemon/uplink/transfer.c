@@ -107,7 +107,6 @@ static bool take_place(Task *task) {
 static void give_place(Task *task) {
         Transfer *x = task->userdata;
 
-        x->wants_place = false;
         if (!x->has_place)
                 return;
         x->has_place = false;

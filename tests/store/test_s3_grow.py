@@ -334,6 +334,23 @@ def test_list_that_is_refused_keeps_nothing_from_growing():
     dock.end()
 
 
+def test_clip_that_is_sealed_while_it_waits_for_a_place_gets_one():
+    dock = world.dock(transfers="1").start()
+    first, second = dock.clip(23 * MIB), dock.clip(23 * MIB)
+    world.proxy.reset()
+    world.proxy.bandwidth = 20 * MIB
+    calls = [dock.begin_grow(first, 4 * PART), dock.begin_grow(second, 4 * PART)]
+    dock.wait(lambda: world.proxy.count("create") == 2 and recorded(dock, first) + recorded(dock, second) > 0, "one of them to be sent")
+    # Nothing more is told of either.
+    dock.seal(first)
+    dock.seal(second)
+    receipts = [uplink.Receipt(dock.finish(call)) for call in calls]
+    world.proxy.bandwidth = None
+    dock.judge(first, receipts[0])
+    dock.judge(second, receipts[1])
+    dock.end()
+
+
 def test_whole_clips_go_first_and_growing_ones_have_what_is_left():
     dock = world.dock(transfers="1").start()
     grows, whole = dock.clip(23 * MIB), dock.clip(11 * MIB)
