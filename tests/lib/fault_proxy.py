@@ -19,10 +19,16 @@ must contain (default: no matter), `method` which method (default: any), `times`
 
 `bandwidth` of the proxy, in bytes a second, holds for each connection's requests. `log` has (phase, method, path, status or None) of
 each request, `body_bytes` how many bytes of bodies came in by phase, and `seen` all their headers.
+
+A `judge` makes another store of the one behind the proxy: judge(headers, body) is asked about each request that the rules let pass, with
+the body as it would be forwarded (after `corrupt`), and returns None, or the (status, code) with which it is refused before the store
+hears of it; `refused` counts these by phase. check_digests() is the judge of a store that checks what the headers say of the body.
 """
 
 import asyncio
+import base64
 import collections
+import hashlib
 import socket
 import struct
 import threading
@@ -58,8 +64,32 @@ def unchunk(data):
     return whole
 
 
+DIGESTS = {"x-amz-checksum-sha256": "sha256", "content-md5": "md5"}
+
+
+def check_digests(headers, body, known=tuple(DIGESTS)):
+    """A store that checks the headers of these that it knows, where they are."""
+    for name, algorithm in DIGESTS.items():
+        if name in known and name in headers and headers[name] != base64.b64encode(hashlib.new(algorithm, body).digest()).decode():
+            return 400, "BadDigest"
+    return None
+
+
 class Closed(Exception):
     pass
+
+
+class Kept:
+    """Takes a body as a connection would, and keeps it."""
+
+    def __init__(self):
+        self.data = b""
+
+    def write(self, data):
+        self.data += data
+
+    async def drain(self):
+        pass
 
 
 def reset(writer):
@@ -71,16 +101,17 @@ def reset(writer):
 
 
 class FaultProxy:
-    def __init__(self, upstream_port, tls=None, receive_buffer=None, phase_of=s3_phase):
+    def __init__(self, upstream_port, tls=None, receive_buffer=None, phase_of=s3_phase, judge=None):
         """A small receive buffer makes that the sender feels the bandwidth."""
         self.upstream_port = upstream_port
         self.phase_of = phase_of
+        self.judge = judge
         self.tls = tls
         self.rules = []
         self.bandwidth = None
         self.muted = 0  # answers that are held back
         self.log, self.seen = [], []
-        self.body_bytes = collections.Counter()
+        self.body_bytes, self.refused = collections.Counter(), collections.Counter()
         self.on_body = None  # (phase, total bytes) -> None, in the proxy's thread
         self.loop = asyncio.new_event_loop()
         self.buffer = receive_buffer or 1 << 20
@@ -117,7 +148,7 @@ class FaultProxy:
         self.rules = [dict(rule) for rule in rules]
         self.muted = 0
         self.log, self.seen = [], []
-        self.body_bytes = collections.Counter()
+        self.body_bytes, self.refused = collections.Counter(), collections.Counter()
         self.bandwidth = self.on_body = None
 
     def count(self, phase):
@@ -165,7 +196,16 @@ class FaultProxy:
             reset(writer)
         if rule["action"] == "delay":
             await asyncio.sleep(rule["seconds"])
-        entry[3] = await self._forward(reader, writer, lines, phase, method, length, rule)
+        body = None
+        if self.judge:
+            kept = Kept()
+            await self._body(reader, writer, phase, length, rule, kept)
+            body, refusal = kept.data, self.judge(headers, kept.data)
+            if refusal:
+                self.refused[phase] += 1
+                entry[3] = await self._invent(writer, method, headers, {"action": "status", "status": refusal[0], "code": refusal[1]})
+                return True
+        entry[3] = await self._forward(reader, writer, lines, phase, method, length, rule, body)
         return True
 
     async def _body(self, reader, writer, phase, length, rule, to):
@@ -207,12 +247,17 @@ class FaultProxy:
         await writer.drain()
         return status
 
-    async def _forward(self, reader, writer, lines, phase, method, length, rule):
+    async def _forward(self, reader, writer, lines, phase, method, length, rule, body):
+        """The body is what was taken already, or None: then it is handed on as it comes."""
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.upstream_port, limit=1 << 20)
         try:
             # One connection for each request, so that the end of the answer is the end of the connection.
             up_writer.write("\r\n".join(lines + ["Connection: close"]).encode("latin-1") + b"\r\n\r\n")
-            await self._body(reader, writer, phase, length, rule, up_writer)
+            if body is None:
+                await self._body(reader, writer, phase, length, rule, up_writer)
+            else:
+                up_writer.write(body)
+                await up_writer.drain()
             head = (await up_reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
             status = int(head[0].split(" ")[1])
             head = [line for line in head if not line.lower().startswith(("connection:", "keep-alive:"))]

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The ways to a store, and what it does with objects: virtual hosts, web proxies, encryption with the store's keys, and checksums that it
-checks. Against a real Ceph; it checks no x-amz-checksum-sha256, so of that only what we send is looked at."""
+checks. Against a real Ceph; it checks no x-amz-checksum-sha256, so the proxy before it does that in its stead."""
 
 import base64
+import functools
 import hashlib
 import os
 import re
@@ -12,7 +13,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from certificates import make_certificates  # noqa: E402
-from s3_world import BUCKET, MIB, FaultProxy, World, rgw, tap  # noqa: E402
+from fault_proxy import check_digests  # noqa: E402
+from s3_world import BUCKET, MIB, FaultProxy, World, rgw, tap, uplink  # noqa: E402
 from web_proxy import WebProxy  # noqa: E402
 
 world = World()
@@ -114,6 +116,52 @@ def test_checksums_are_sent_to_a_store_that_checks_them():
     sent, = [headers["x-amz-checksum-sha256"] for phase, headers in world.proxy.seen if phase == "object"]
     assert base64.b64decode(sent).hex() == small.sha256
     dock.end()
+
+
+def bodies(store, *phases):
+    """(phase, status, headers) of the requests of these phases that came to a store."""
+    return [(entry[0], entry[3], headers) for entry, (_, headers) in zip(store.log, store.seen) if entry[0] in phases]
+
+
+def test_store_that_checks_digests_takes_right_bytes_and_no_others():
+    """Whichever of the two headers it gets: what was changed on the way is refused, sent again, and never stored."""
+    for settings, header in [({}, "x-amz-checksum-sha256"), ({"content_md5": "yes"}, "content-md5")]:
+        store = FaultProxy(world.store.port, judge=functools.partial(check_digests, known=[header]))
+        dock = world.dock(endpoint=store.endpoint, **settings).start()
+        store.reset()
+        store_some(dock)
+        sent = bodies(store, "object", "part")
+        assert len(sent) > len(SIZES) and all(status == 200 and header in headers for _, status, headers in sent), sent
+        for size, phase, times in [(3 * MIB, "object", 1), (11 * MIB, "part", 1), (11 * MIB, "part", 2)]:
+            clip = dock.clip(size)
+            store.reset({"phase": phase, "action": "corrupt", "times": times})
+            receipt, refusals = dock.put_until_stored(clip)
+            dock.judge(clip, receipt)
+            assert dock.confirm(clip, receipt) == "digest" and not refusals, refusals
+            assert store.refused == {phase: times}, f"{phase}: {store.refused}"
+            assert store.count(phase) == times + (3 if phase == "part" else 1), f"{phase}: {store.log}"
+        dock.end()
+        store.close()
+
+
+def test_bytes_that_never_arrive_as_they_were_sent_give_no_receipt():
+    store = FaultProxy(world.store.port, judge=check_digests)
+    dock = world.dock(endpoint=store.endpoint).start()
+    for size, phase in [(3 * MIB, "object"), (11 * MIB, "part")]:
+        clip = dock.clip(size)
+        store.reset({"phase": phase, "action": "corrupt", "times": None})
+        try:
+            receipt = dock.put(clip)
+        except uplink.Refused as e:
+            assert e.name == "Unavailable", f"{e.name}: {e.text}"
+        else:
+            raise AssertionError(f"a receipt for other bytes: {vars(receipt)}")
+        assert store.refused[phase] > 1 and not any(status == 200 for _, status, _ in bodies(store, phase)), store.log
+        assert not [key for below in ["objects", "manifests"] for key in dock.keys(below) if clip.path.replace("/", "~~") in key]
+        store.reset()
+        dock.judge(clip, dock.put_until_stored(clip)[0])
+    dock.end()
+    store.close()
 
 
 if __name__ == "__main__":
