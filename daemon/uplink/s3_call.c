@@ -188,6 +188,18 @@ void s3_call_text(S3Call *call, char *text, const char *type, bool with_md5) {
                 add_md5(call, text, size);
 }
 
+void s3_call_checksum(S3Call *call) {
+        char base64[S3_SHA256_BASE64_SIZE];
+        Digest digest;
+
+        if (!call)
+                return;
+        if (digest_from_hex(call->sha256, &digest) < 0)
+                call->failed = true;
+        else
+                s3_call_header(call, "x-amz-checksum-sha256", s3_base64(&digest, base64));
+}
+
 void s3_call_lie(S3Call *call, bool about_checksum) {
         const Digest digest = { .bytes = { 1, 2, 3 } };
         char base64[S3_SHA256_BASE64_SIZE];

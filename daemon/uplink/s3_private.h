@@ -27,7 +27,7 @@ typedef struct S3Promises {
         bool known;
         bool conditional;     /* If-None-Match: * is kept */
         bool checks_sha256;   /* a wrong x-amz-content-sha256 is refused */
-        bool checks_checksum; /* a wrong x-amz-checksum-sha256 is refused */
+        bool checks_checksum; /* a wrong x-amz-checksum-sha256 is refused, and a right one is not */
         /* What our keys are good for, and should not be. */
         bool may_delete, may_replace;
         bool lock_unseen; /* Object Lock is asked for, and our keys may not ask whether the bucket has it */
@@ -127,7 +127,9 @@ void s3_call_file(S3Call *call, int fd, uint64_t offset, uint64_t size_bytes, co
                   bool checksum);
 /* From memory: takes `text`. `with_md5` where S3 wants it. */
 void s3_call_text(S3Call *call, char *text, const char *type, bool with_md5);
-/* Another x-amz-content-sha256 than the body's, to see whether the store notices. */
+/* The x-amz-checksum-sha256 of the body from memory, once that is there. */
+void s3_call_checksum(S3Call *call);
+/* Another x-amz-content-sha256 than the body's, or x-amz-checksum-sha256, to see whether the store notices. */
 void s3_call_lie(S3Call *call, bool about_checksum);
 /* Takes the body of a successful answer; `restart` is called before each try. */
 void s3_call_sink(S3Call *call, int (*sink)(S3Op *op, const void *data, size_t size), int (*restart)(S3Op *op));

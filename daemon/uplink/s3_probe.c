@@ -288,13 +288,35 @@ static int judge_lie(S3Op *op, const S3Result *result) {
         }
 }
 
+/* The header itself is what the store does not take: such a store answers 501 or 400 NotImplemented. */
+static bool is_unknown(const S3Result *result) {
+        return result->answer->status == 501 || text_equal(result->error.code, "NotImplemented");
+}
+
+/* A store that refuses the right checksum as well does not check it, whatever it calls its refusal: it does not know it. */
+static void on_checksum_truth(S3Op *op, const S3Result *result) {
+        bool taken = result->outcome == S3_OK || result->outcome == S3_EXISTS;
+
+        if (!taken && !is_unknown(result) && judge_lie(op, result) < 0)
+                return;
+        look_of(op)->promises.checks_checksum = taken;
+        look_at_lock(op);
+}
+
 static void on_checksum_lie(S3Op *op, const S3Result *result) {
-        int r = judge_lie(op, result);
+        bool unknown = is_unknown(result);
+        int r = unknown ? 0 : judge_lie(op, result);
+        S3Call *call;
 
         if (r < 0)
                 return;
-        look_of(op)->promises.checks_checksum = r > 0;
-        look_at_lock(op);
+        look_of(op)->promises.checks_checksum = false;
+        if (r == 0)
+                return look_at_lock(op);
+        call = probe_put(op, "right-checksum");
+        s3_call_text(call, strdup(FIRST_TEXT), "text/plain", false);
+        s3_call_checksum(call);
+        s3_call_send(op, call, on_checksum_truth);
 }
 
 static void on_sha256_lie(S3Op *op, const S3Result *result) {

@@ -164,5 +164,21 @@ def test_bytes_that_never_arrive_as_they_were_sent_give_no_receipt():
     store.close()
 
 
+def test_store_that_does_not_know_the_checksum_works_without_it():
+    """Whether it refuses the header, whatever is in it, or ignores it as Ceph does."""
+    for refusal in [(501, "NotImplemented"), (400, "NotImplemented"), (400, "InvalidArgument"), None]:
+        store = FaultProxy(world.store.port, judge=lambda headers, body, r=refusal: r if "x-amz-checksum-sha256" in headers else None)
+        dock = world.dock(endpoint=store.endpoint).start()
+        assert bool(store.refused) == bool(refusal), f"the header was not tried: {store.refused}"
+        store.reset()
+        for receipt in store_some(dock):
+            assert receipt.strength == "digest"
+        sent = bodies(store, "create", "object", "part")
+        assert len(sent) > len(SIZES) and all(status == 200 for _, status, _ in sent), f"{refusal}: {sent}"
+        assert not [name for _, _, headers in sent for name in headers if name.startswith("x-amz-checksum")], refusal
+        dock.end()
+        store.close()
+
+
 if __name__ == "__main__":
     tap.main()
