@@ -210,6 +210,8 @@ static S3Settings s3_settings(const UplinkSettings *s) {
                 .storage_class = s->storage_class,
                 .encryption = s->encryption,
                 .kms_key = s->kms_key,
+                .customer_key = s->customer_key,
+                .encryption_key = s->encryption_key,
                 .tags = s->tags,
                 .lock_mode = s->lock_mode,
                 .retention_sec = s->retention_sec,

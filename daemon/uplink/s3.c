@@ -64,6 +64,7 @@ static Backend *s3_backend_free(Backend *b) {
         s->http = http_free(s->http);
         op_lanes_end(&s->lanes);
         s->credentials = s3_credentials_free(s->credentials);
+        s->customer_key = s3_customer_key_free(s->customer_key);
         fd_close(s->records);
         sd_event_unref(s->event);
         free(s->host);
@@ -172,6 +173,7 @@ int s3_backend_new(sd_event *event, const S3Settings *settings, unsigned puts_at
         if ((r = copy_strings(s, settings)) < 0 || (r = name_places(s, settings)) < 0 || (r = owner_find(s->owner)) < 0 ||
             (r = open_records(s, settings->state_dir)) < 0 ||
             (r = s3_credentials_new(settings->credentials, &s->credentials)) < 0 ||
+            (settings->customer_key && (r = s3_customer_key_new(settings->encryption_key, &s->customer_key)) < 0) ||
             (r = op_lanes_start(&s->lanes, event, puts_at_once + 1)) < 0 || (r = http_new(event, &http, &s->http)) < 0)
                 return r;
         *ret = &TAKE_PTR(b)->backend;

@@ -26,6 +26,8 @@ typedef struct S3Settings {
         bool content_md5;        /* send Content-MD5, also where the store checks SHA-256 */
         uint64_t part_size_bytes; /* 0: by the clip's size */
         const char *storage_class, *encryption, *kms_key, *tags; /* each may be NULL */
+        bool customer_key;          /* with encryption = sse-c: we bring the key */
+        const char *encryption_key; /* a file, or NULL for the service manager's credential "s3-encryption-key" */
         const char *lock_mode; /* "GOVERNANCE", "COMPLIANCE", or NULL: no retention is asked for */
         uint64_t retention_sec;
         bool legal_hold;

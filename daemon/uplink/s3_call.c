@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "base/clock.h"
@@ -35,7 +36,7 @@ struct S3Call {
         char *path; /* encoded */
         Pair query[QUERY_MAX], headers[HEADERS_MAX];
         size_t n_query, n_headers;
-        bool failed, has_body, fresh;
+        bool failed, has_body, fresh, of_object;
         HttpBody body;
         char *text;
         char sha256[DIGEST_HEX_SIZE];
@@ -87,6 +88,7 @@ S3Call *s3_call_new(S3Op *op, const char *method, const char *key) {
                 if (path && strlen(path) > 1)
                         path[strlen(path) - 1] = 0;
         }
+        call->of_object = key != NULL;
         call->path = path ? sigv4_encode_path(path) : NULL;
         call->failed = !call->path;
         return call;
@@ -127,7 +129,7 @@ void s3_call_object_headers(S3Call *call, const Digest *digest) {
                 s3_call_header(call, "x-amz-meta-berth-sha256", digest_to_hex(digest, hex));
         if (s->storage_class)
                 s3_call_header(call, "x-amz-storage-class", s->storage_class);
-        if (s->encryption)
+        if (s->encryption && !s->customer_key)
                 s3_call_header(call, "x-amz-server-side-encryption", s->encryption);
         if (s->kms_key)
                 s3_call_header(call, "x-amz-server-side-encryption-aws-kms-key-id", s->kms_key);
@@ -288,6 +290,19 @@ static void try_again(void *userdata) {
                 fail_here(call, r);
 }
 
+static bool asks_for(const S3Call *call, const char *name) {
+        for (size_t i = 0; i < call->n_query; i++)
+                if (text_equal(call->query[i].name, name))
+                        return true;
+        return false;
+}
+
+/* What is written or read is; what is removed, and an object's retention and hold, are not. */
+static bool takes_customer_key(const S3Call *call) {
+        return call->op->store->customer_key && call->of_object && !text_equal(call->method, "DELETE") &&
+               !asks_for(call, "retention") && !asks_for(call, "legal-hold");
+}
+
 static bool may_try_again(S3Call *call, const S3Result *result) {
         if (result->answer->source_failed || result->answer->refused_here || !retry_may(&call->retry, result->retry_after_sec))
                 return false;
@@ -309,6 +324,8 @@ static void read_answer(const S3Call *call, const HttpAnswer *answer, S3Result *
         if (answer->body_size > 0 && (!success || text_equal(call->method, "POST")))
                 (void) s3_xml_error(answer->body, answer->body_size, &ret->error);
         ret->outcome = s3_outcome(success && ret->error.code[0] ? 500 : answer->status, ret->error.code);
+        ret->needs_same_key = takes_customer_key(call) && (asks_for(call, "partNumber") || text_equal(call->method, "GET") ||
+                                                           text_equal(call->method, "HEAD"));
         if (http_header(answer, "etag", ret->etag, sizeof(ret->etag)) && !s3_etag_normalise(ret->etag))
                 ret->etag[0] = 0;
         if (http_header(answer, "retry-after", retry_after, sizeof(retry_after)))
@@ -361,9 +378,12 @@ typedef struct Lines {
         size_t n;
 } Lines;
 
+/* Secrets are among them. */
 static void lines_end(Lines *l) {
-        for (size_t i = 0; i < l->n; i++)
+        for (size_t i = 0; i < l->n; i++) {
+                OPENSSL_cleanse(l->lines[i], strlen(l->lines[i]));
                 free(l->lines[i]);
+        }
 }
 
 static int add_line(Lines *l, const char *name, const char *value) {
@@ -378,9 +398,15 @@ static int add_line(Lines *l, const char *name, const char *value) {
         return 0;
 }
 
-static int sign(const S3Call *call, const char *query, const Sigv4Keys *keys, const char *token, Lines *ret) {
+/* What a request is made with and no call keeps, since it changes. */
+typedef struct Secrets {
+        Sigv4Keys keys;
+        const char *token, *customer_key, *customer_key_md5;
+} Secrets;
+
+static int sign(const S3Call *call, const char *query, const Secrets *secrets, Lines *ret) {
         const S3Store *store = call->op->store;
-        Sigv4Pair pairs[HEADERS_MAX + 4];
+        Sigv4Pair pairs[HEADERS_MAX + 7];
         char now[SIGV4_TIME_SIZE];
         _cleanup_(freep) char *authorization = NULL;
         size_t n = 0;
@@ -389,8 +415,13 @@ static int sign(const S3Call *call, const char *query, const Sigv4Keys *keys, co
         pairs[n++] = (Sigv4Pair){ "host", store->host };
         pairs[n++] = (Sigv4Pair){ "x-amz-date", sigv4_time(clock_wall_usec() / (int64_t) USEC_PER_SEC, now) };
         pairs[n++] = (Sigv4Pair){ "x-amz-content-sha256", call->sha256 };
-        if (token)
-                pairs[n++] = (Sigv4Pair){ "x-amz-security-token", token };
+        if (secrets->token)
+                pairs[n++] = (Sigv4Pair){ "x-amz-security-token", secrets->token };
+        if (secrets->customer_key) {
+                pairs[n++] = (Sigv4Pair){ "x-amz-server-side-encryption-customer-algorithm", "AES256" };
+                pairs[n++] = (Sigv4Pair){ "x-amz-server-side-encryption-customer-key", secrets->customer_key };
+                pairs[n++] = (Sigv4Pair){ "x-amz-server-side-encryption-customer-key-md5", secrets->customer_key_md5 };
+        }
         for (size_t i = 0; i < call->n_headers; i++)
                 pairs[n++] = (Sigv4Pair){ call->headers[i].name, call->headers[i].value };
         r = sigv4_sign(
@@ -405,7 +436,7 @@ static int sign(const S3Call *call, const char *query, const Sigv4Keys *keys, co
                         .region = store->region,
                         .service = "s3",
                 },
-                keys, &authorization);
+                &secrets->keys, &authorization);
         for (size_t i = 0; i < n && r >= 0; i++)
                 r = add_line(ret, pairs[i].name, pairs[i].value);
         return r < 0 ? r : add_line(ret, "authorization", authorization);
@@ -442,26 +473,35 @@ static int encode_query(const S3Call *call, char **ret) {
         return sigv4_query(pairs, call->n_query, ret);
 }
 
+static int get_secrets(const S3Call *call, Secrets *ret, ConfError *error) {
+        const S3Store *store = call->op->store;
+        int r;
+
+        r = s3_credentials_get(store->credentials, &ret->keys, &ret->token, error);
+        if (r >= 0 && takes_customer_key(call))
+                r = s3_customer_key_get(store->customer_key, &ret->customer_key, &ret->customer_key_md5, error);
+        return r;
+}
+
 /* Ends the operation by itself for want of credentials. */
 static int try_once(S3Call *call) {
         _cleanup_(lines_end) Lines lines = {};
         _cleanup_(freep) char *query = NULL;
-        const char *token;
         ConfError error = {};
-        Sigv4Keys keys;
+        Secrets secrets = {};
         char step[STEP_SIZE];
         int r;
 
         CRASH_POINT_OF("store-request-begins", step_name(call, step, sizeof(step)));
         call->retry.tries++;
-        if (s3_credentials_get(call->op->store->credentials, &keys, &token, &error) < 0) {
+        if (get_secrets(call, &secrets, &error) < 0) {
                 (void) answer_fail(&call->op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR, "%s", error.text);
                 s3_op_end(call->op);
                 return 0;
         }
         if (call->restart && (r = call->restart(call->op)) < 0)
                 return r;
-        if ((r = encode_query(call, &query)) < 0 || (r = sign(call, query, &keys, token, &lines)) < 0)
+        if ((r = encode_query(call, &query)) < 0 || (r = sign(call, query, &secrets, &lines)) < 0)
                 return r;
         return begin(call, query, &lines);
 }

@@ -107,12 +107,24 @@ static void say_skew(const S3Op *op, const S3Result *result, Answer *answer) {
                            ahead < 0 ? -ahead : ahead, ahead < 0 ? "behind" : "ahead of", op->store->name);
 }
 
+/* Stores differ in the code, and an answer to HEAD has none. 403 says it, too, but first of all something else. */
+static bool is_wrong_key(const S3Result *result) {
+        return result->needs_same_key && result->outcome == S3_NEVER;
+}
+
 void s3_op_fail(S3Op *op, const S3Result *result, const char *doing) {
         const char *name = op->store->name, *region = result->error.region;
         Answer *answer = &op->task->answer;
         char what[S3_CODE_SIZE + S3_MESSAGE_SIZE + 16];
 
         describe(result, what, sizeof(what));
+        if (is_wrong_key(result)) {
+                (void) answer_fail(answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
+                                   "the store %s does not give what was put there to this key while %s (%s): it was encrypted with another "
+                                   "key or with none; set [store] encryption_key to the key it was put with, or take another prefix",
+                                   name, doing, what);
+                return s3_op_end(op);
+        }
         switch (result->outcome) {
         case S3_UNREACHABLE:
                 return op_fail_unreachable(&op->base, result->answer, doing);
@@ -134,8 +146,8 @@ void s3_op_fail(S3Op *op, const S3Result *result, const char *doing) {
         case S3_NOT_ALLOWED:
                 (void) answer_fail(
                         answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_READ_ONLY,
-                        "the store %s does not allow %s to these credentials (%s); see store-layout.md for what they need",
-                        name, doing, what);
+                        "the store %s does not allow %s to these credentials (%s); see store-layout.md for what they need%s", name,
+                        doing, what, result->needs_same_key ? ". Or it was put with another key than [store] encryption_key" : "");
                 break;
         case S3_BAD_CREDENTIALS:
                 (void) answer_fail(answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_READ_ONLY,

@@ -14,6 +14,7 @@
 #include "uplink/retry.h"
 #include "uplink/s3.h"
 #include "uplink/s3_credentials.h"
+#include "uplink/s3_customer_key.h"
 #include "uplink/s3_outcome.h"
 #include "uplink/s3_record.h"
 #include "uplink/s3_xml.h"
@@ -37,6 +38,7 @@ typedef struct S3Store {
         sd_event *event;
         Http *http;
         S3Credentials *credentials;
+        S3CustomerKey *customer_key; /* NULL: the store encrypts with keys of its own, or not at all */
         Endpoint endpoint;
         char *host;  /* with the bucket, in virtual-host style */
         char *path;  /* "/" or "/bucket/", then the prefix */
@@ -58,6 +60,7 @@ typedef struct S3Op S3Op;
 typedef struct S3Result {
         S3Outcome outcome;
         const HttpAnswer *answer;
+        bool needs_same_key;     /* what was asked for can be had only with the customer's key that it was put with */
         S3ErrorDocument error;   /* its code is "" when there was none */
         char etag[S3_ETAG_SIZE]; /* of a header, without quotation marks; "" */
         uint64_t retry_after_sec;

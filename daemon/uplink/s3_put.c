@@ -270,7 +270,7 @@ static void put_manifest(S3Op *op) {
                 return s3_op_fail_errno(op, r, "composing a manifest");
         call = s3_call_new(op, "PUT", p->manifest.manifest);
         s3_call_header(call, "if-none-match", "*");
-        if (store->encryption)
+        if (store->encryption && !store->customer_key)
                 s3_call_header(call, "x-amz-server-side-encryption", store->encryption);
         if (store->kms_key)
                 s3_call_header(call, "x-amz-server-side-encryption-aws-kms-key-id", store->kms_key);

@@ -32,6 +32,7 @@ UplinkSettings *uplink_settings_free(UplinkSettings *s) {
         free(s->credentials);
         free(s->storage_class);
         free(s->encryption);
+        free(s->encryption_key);
         free(s->kms_key);
         free(s->tags);
         free(s->lock_mode);
@@ -198,8 +199,9 @@ static int parse_part_size(Reader *r, const ConfLine *line, ConfError *error) {
 }
 
 static int parse_encryption(Reader *r, const ConfLine *line, ConfError *error) {
-        if (!text_equal(line->value, "AES256") && !text_equal(line->value, "aws:kms"))
-                return conf_error(line, error, "'%s' is neither AES256 nor aws:kms", line->value);
+        r->s->customer_key = text_equal(line->value, "sse-c");
+        if (!r->s->customer_key && !text_equal(line->value, "AES256") && !text_equal(line->value, "aws:kms"))
+                return conf_error(line, error, "'%s' is neither AES256 nor aws:kms nor sse-c", line->value);
         return conf_string(line, &r->s->encryption, error);
 }
 
@@ -236,6 +238,7 @@ static const StoreKey store_keys[] = {
         { "part_size", S3 | TUS, parse_part_size, NULL, 0 },
         { "storage_class", S3, NULL, conf_string, FIELD(storage_class) },
         { "encryption", S3, parse_encryption, NULL, 0 },
+        { "encryption_key", S3, NULL, conf_path, FIELD(encryption_key) },
         { "kms_key", S3, NULL, conf_string, FIELD(kms_key) },
         { "tags", S3, NULL, conf_string, FIELD(tags) },
         { "retention_mode", S3, parse_lock_mode, NULL, 0 },
@@ -336,11 +339,17 @@ static int check_s3(const Reader *r, const char *file, ConfError *error) {
                 return complain(r, file, "bucket", error,
                                 s->virtual_host ? "is not a name of 3 to 63 small letters, digits and '-', as part of a host's name must be"
                                                 : "is not a bucket's name of 3 to 63 small letters, digits, '-' and '.'");
-        if (endpoint_parse(s->endpoint, &endpoint) >= 0 && !endpoint.tls && !endpoint.loopback && !s->plain_http)
+        if (endpoint_parse(s->endpoint, &endpoint) < 0)
+                return complain(r, file, "endpoint", error, "is not https://HOST or https://HOST:PORT");
+        if (!endpoint.tls && !endpoint.loopback && !s->plain_http)
                 return complain(r, file, "endpoint", error,
                                 "footage would go over the network unencrypted: use https://, or say plain_http = yes");
         if (s->kms_key && !text_equal(s->encryption, "aws:kms"))
                 return complain(r, file, "kms_key", error, "goes with encryption = aws:kms only");
+        if (s->encryption_key && !s->customer_key)
+                return complain(r, file, "encryption_key", error, "goes with encryption = sse-c only");
+        if (s->customer_key && !endpoint.tls && !endpoint.loopback)
+                return complain(r, file, "encryption", error, "with sse-c the key goes with each request: it takes an https:// endpoint");
         if ((s->lock_mode != NULL) != (s->retention_sec > 0))
                 return complain(r, file, s->lock_mode ? "retention_mode" : "retention", error,
                                 "retention_mode and retention go together");
@@ -377,6 +386,7 @@ static const struct {
         { "legal_hold", "a tus server cannot be told to hold what it takes" },
         { "storage_class", "a tus server has no classes of storage" },
         { "encryption", "a tus server cannot be told how to encrypt what it takes" },
+        { "encryption_key", "a tus server cannot be told how to encrypt what it takes" },
         { "kms_key", "a tus server cannot be told how to encrypt what it takes" },
         { "tags", "a tus server has no tags" },
 };

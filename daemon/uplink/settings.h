@@ -40,7 +40,8 @@ typedef struct UplinkSettings {
         char *endpoint, *region, *bucket, *prefix, *credentials;
         bool virtual_host, plain_http, sole_writer, content_md5;
         uint64_t part_size_bytes; /* 0: by the clip's size */
-        char *storage_class, *encryption, *kms_key, *tags, *lock_mode;
+        char *storage_class, *encryption, *encryption_key, *kms_key, *tags, *lock_mode;
+        bool customer_key; /* encryption = sse-c */
         uint64_t retention_sec;
         bool legal_hold;
         char *ca_file, *client_certificate, *client_key, *proxy;

@@ -4,8 +4,12 @@
 checks. Against a real Ceph; it checks no x-amz-checksum-sha256, so the proxy before it does that in its stead."""
 
 import base64
+import email.utils
 import functools
 import hashlib
+import hmac
+import http.client
+import json
 import os
 import re
 import ssl
@@ -14,7 +18,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from certificates import make_certificates  # noqa: E402
 from fault_proxy import check_digests  # noqa: E402
-from s3_world import BUCKET, MIB, FaultProxy, World, rgw, tap, uplink  # noqa: E402
+from s3_world import BUCKET, LOCKED, MIB, FaultProxy, World, rgw, tap, uplink  # noqa: E402
 from web_proxy import WebProxy  # noqa: E402
 
 world = World()
@@ -178,6 +182,112 @@ def test_store_that_does_not_know_the_checksum_works_without_it():
         assert not [name for _, _, headers in sent for name in headers if name.startswith("x-amz-checksum")], refusal
         dock.end()
         store.close()
+
+
+CUSTOMER = "x-amz-server-side-encryption-customer-"
+
+
+def write_key(dock, name, seed):
+    """A key of 256 bits in a file that its owner alone reads: (the file, the headers that go with it)."""
+    key = hashlib.sha256(seed.encode()).digest()
+    md5 = base64.b64encode(hashlib.md5(key).digest()).decode()
+    headers = {"algorithm": "AES256", "key": base64.b64encode(key).decode(), "key-md5": md5}
+    fresh = dock.path(name) + ".new"
+    with open(fresh, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+        f.write(headers["key"] + "\n")
+    os.rename(fresh, dock.path(name))
+    return dock.path(name), {CUSTOMER + which: value for which, value in headers.items()}
+
+
+def read_with(target, headers):
+    """What a stranger reads who has these headers, and the status: signed in the older way, since curl puts some of them into another order
+    than it signs."""
+    date = email.utils.formatdate(usegmt=True)
+    signed = {**headers, "x-amz-date": date}
+    text = "GET\n\n\n\n" + "".join(f"{name}:{signed[name]}\n" for name in sorted(signed)) + target
+    mark = base64.b64encode(hmac.digest(rgw.SECRET_KEY.encode(), text.encode(), "sha1")).decode()
+    connection = http.client.HTTPConnection("127.0.0.1", world.store.port, timeout=60)
+    connection.request("GET", target, headers={**signed, "Authorization": f"AWS {rgw.ACCESS_KEY}:{mark}"})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return body, answer.status
+
+
+def judge_encrypted(dock, clip, receipt, key):
+    """What dock.judge() says of a clip, for who has the key; and nobody else reads it."""
+    assert (receipt.size, receipt.sha256, receipt.strength) == (clip.size, clip.sha256, "digest"), vars(receipt)
+    for name in [receipt.object, receipt.manifest]:
+        target = f"/{dock.bucket}/{dock.prefix}/{name}"
+        body, status = read_with(target, key)
+        assert status == 200, (target, status, body)
+        if name == receipt.object:
+            assert hashlib.sha256(body).hexdigest() == clip.sha256, "the object has other bytes"
+        else:
+            assert json.loads(body)["sha256"] == clip.sha256, body
+        assert clip.size == 0 or read_with(target, {})[1] == 400, f"{name} is read without the key"
+    assert not dock.records(), "a record was left behind"
+
+
+def test_objects_are_encrypted_with_our_key_and_read_with_it_alone():
+    world.proxy.reset()
+    kept = {"retention_mode": "governance", "retention": "60s", "sole_writer": "yes", "read_back": "yes"}
+    for bucket, settings in [(BUCKET, {}), (LOCKED, kept)]:
+        dock = world.dock(bucket=bucket, encryption="sse-c", **settings)
+        dock.settings["encryption_key"], key = write_key(dock, "key", "ours")
+        dock.configure("")
+        dock.start()
+        for size in SIZES:
+            clip = dock.clip(size)
+            receipt = dock.put(clip)
+            judge_encrypted(dock, clip, receipt, key)
+            assert dock.confirm(clip, receipt) == "digest"
+        clip = dock.clip(11 * MIB)
+        call = dock.begin_grow(clip, 5 * MIB)
+        dock.grown(clip, clip.size)
+        dock.seal(clip)
+        judge_encrypted(dock, clip, uplink.Receipt(dock.finish(call)), key)
+        assert key[CUSTOMER + "key"] not in dock.log() and key[CUSTOMER + "key-md5"] not in dock.log()
+        dock.end()
+    for (phase, _, target, _), (_, headers) in zip(world.proxy.log, world.proxy.seen):
+        keyed = {name: value for name, value in headers.items() if name.startswith(CUSTOMER)}
+        of_bucket = target.startswith((f"/{BUCKET}?", f"/{LOCKED}?"))
+        assert keyed == ({} if of_bucket or phase in ("abort", "delete", "lock") else key) or phase == "probe", f"{phase}: {keyed}"
+    assert {"create", "part", "complete", "object", "manifest", "head", "look", "read", "lock"} <= {phase for phase, _ in world.proxy.seen}
+
+
+def test_other_key_than_it_was_put_with_is_said():
+    dock = world.dock(encryption="sse-c")
+    dock.settings["encryption_key"], _ = write_key(dock, "key", "ours")
+    dock.configure("")
+    dock.start()
+    clip = dock.clip(3 * MIB)
+    receipt = dock.put(clip)
+    write_key(dock, "key", "another")
+    try:
+        dock.confirm(clip, receipt)
+    except uplink.Refused as e:
+        assert e.name == "Unavailable" and "encrypted with another key" in e.text, f"{e.name}: {e.text}"
+    else:
+        raise AssertionError("it was read with another key")
+    write_key(dock, "key", "ours")
+    dock.wait(lambda: dock.state()[0] == "ready", "the store to be looked at with the right key")
+    assert dock.confirm(clip, receipt) == "digest"
+    dock.end()
+
+
+def test_key_that_is_none_or_that_others_can_read_is_not_used():
+    for text, mode, wanted in [("c2hvcnQ=", 0o600, "does not hold 32 bytes as base64"), (None, 0o644, "can be read by others")]:
+        dock = world.dock(encryption="sse-c")
+        dock.settings["encryption_key"], key = write_key(dock, "key", "ours")
+        with open(dock.path("key"), "w", encoding="ascii") as f:
+            f.write(text or key[CUSTOMER + "key"])
+        os.chmod(dock.path("key"), mode)
+        dock.configure("")
+        dock.start(wait="error")
+        assert wanted in dock.state()[1], dock.state()
+        assert (text or key[CUSTOMER + "key"]) not in dock.log() + dock.state()[1]
+        dock.end()
 
 
 if __name__ == "__main__":

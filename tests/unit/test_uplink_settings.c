@@ -135,6 +135,11 @@ static void test_what_is_wrong_is_said_with_its_line(void **state) {
                 { S3 "kms_key = k\n", ":5:", "goes with encryption" },
                 { S3 "client_key = /k\n", ":5:", "goes with client_certificate" },
                 { S3 "encryption = rot13\n", ":5:", "neither AES256 nor aws:kms" },
+                { S3 "encryption_key = /k\n", ":5:", "goes with encryption = sse-c only" },
+                { S3 "encryption = AES256\nencryption_key = /k\n", ":6:", "goes with encryption = sse-c only" },
+                { "[store]\ntype = s3\nendpoint = http://s3.example\nbucket = clips\nplain_http = yes\nencryption = sse-c\n", ":6:",
+                  "it takes an https:// endpoint" },
+                { TUS "encryption_key = /k\n", ":4:", "cannot be told how to encrypt" },
                 { S3 "colour = red\n", ":5:", "unknown key" },
         };
 
