@@ -88,9 +88,26 @@ def missing():
     return next((name for name in NEEDED if not shutil.which(name)), None)
 
 
+TAKEN = []  # names of rows of ports, held as long as this program runs
+
+
+def take_row(first):
+    """Is the row ours among the tests of this network namespace? A port that is free now may be another's that is about to listen."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0berth-test-ports-{first}")
+    except OSError:
+        name.close()
+        return False
+    TAKEN.append(name)
+    return True
+
+
 def free_ports(n):
     """A row of ports of which the first and every other that is tried is free."""
     for first in range(21000, 29000, 400):
+        if not take_row(first):
+            continue
         try:
             for port in [first, first + 100, first + 101, first + 200, first + 201, first + 202]:
                 with socket.socket() as s:
