@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,4 +100,24 @@ int dir_create_tmp(int tmp, const char *name) {
         if (dir_lock(fd) == -EBUSY)
                 return -EBUSY;
         return TAKE_FD(fd);
+}
+
+int dir_new_tmp(DirStore *s, int root, const char *making, char ret_name[static DIR_NEW_NAME_SIZE], int *ret_tmp, int *ret_fd,
+                Answer *answer) {
+        _cleanup_(fd_closep) int tmp = -EBADF;
+        uint64_t random;
+        int fd;
+
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+                return dir_fail(s, EAGAIN, "asking for random numbers", answer);
+        (void) snprintf(ret_name, DIR_NEW_NAME_SIZE, "%016" PRIx64 ".kept", random);
+        tmp = dir_open_tmp(s, root, true);
+        if (tmp < 0)
+                return dir_fail(s, tmp, "opening its folder for unfinished work", answer);
+        fd = dir_create_tmp(tmp, ret_name);
+        if (fd < 0)
+                return dir_fail(s, fd, making, answer);
+        *ret_tmp = TAKE_FD(tmp);
+        *ret_fd = fd;
+        return 0;
 }

@@ -4,10 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,19 +69,11 @@ static int look(DirStore *s, int folder, Task *task, int *ret_fd) {
 
 static int write_new(DirStore *s, int root, int folder, Task *task) {
         _cleanup_(fd_closep) int tmp = -EBADF, fd = -EBADF;
-        char name[48], hex[DIGEST_HEX_SIZE];
-        uint64_t random;
-        int r;
+        char name[DIR_NEW_NAME_SIZE], hex[DIGEST_HEX_SIZE];
+        int r = dir_new_tmp(s, root, "making a file for a firmware image", name, &tmp, &fd, &task->answer);
 
-        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-                return dir_fail(s, EAGAIN, "asking for random numbers", &task->answer);
-        (void) snprintf(name, sizeof(name), "%016" PRIx64 ".kept", random);
-        tmp = dir_open_tmp(s, root, true);
-        if (tmp < 0)
-                return dir_fail(s, tmp, "opening its folder for unfinished work", &task->answer);
-        fd = dir_create_tmp(tmp, name);
-        if (fd < 0)
-                return dir_fail(s, fd, "making a file for a firmware image", &task->answer);
+        if (r < 0)
+                return r;
         r = copy(task->image.fd, fd, task->image.size_bytes, task);
         if (r >= 0 && fsync(fd) < 0)
                 r = -errno;

@@ -4,10 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,19 +42,11 @@ static int compare(DirStore *s, int folder, Task *task, const LayoutSmallKey *ke
 /* Written under a name in tmp/, synced, and moved to where nothing is; or, when it replaces, to where its predecessor is. */
 static int write_new(DirStore *s, int root, int folder, Task *task, const LayoutSmallKey *key) {
         _cleanup_(fd_closep) int tmp = -EBADF, fd = -EBADF;
-        char name[48];
-        uint64_t random;
-        int r;
+        char name[DIR_NEW_NAME_SIZE];
+        int r = dir_new_tmp(s, root, "making a file to be kept", name, &tmp, &fd, &task->answer);
 
-        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-                return dir_fail(s, EAGAIN, "asking for random numbers", &task->answer);
-        (void) snprintf(name, sizeof(name), "%016" PRIx64 ".kept", random);
-        tmp = dir_open_tmp(s, root, true);
-        if (tmp < 0)
-                return dir_fail(s, tmp, "opening its folder for unfinished work", &task->answer);
-        fd = dir_create_tmp(tmp, name);
-        if (fd < 0)
-                return dir_fail(s, fd, "making a file to be kept", &task->answer);
+        if (r < 0)
+                return r;
         r = fd_write_full(fd, task->keep.text, strlen(task->keep.text));
         CRASH_POINT("kept-written");
         if (r >= 0 && fsync(fd) < 0)

@@ -57,6 +57,13 @@ int dir_place(int from_dir, const char *from, int to_dir, const char *to);
 int dir_open_tmp(const DirStore *s, int root, bool make);
 /* A new file of ours there, locked against the sweep of another process of this machine. */
 int dir_create_tmp(int tmp, const char *name);
+#define DIR_NEW_NAME_SIZE 24u
+/*
+ * A file under a name of its own in tmp/, for what is put in one piece: both descriptors are the caller's. `making` says in the answer's
+ * sentence what could not be done ("making …").
+ */
+int dir_new_tmp(DirStore *s, int root, const char *making, char ret_name[static DIR_NEW_NAME_SIZE], int *ret_tmp, int *ret_fd,
+                Answer *answer);
 /* -EBUSY when another holds it; another error where the file system knows no locks. Ends with the descriptor. */
 int dir_lock(int fd);
 
