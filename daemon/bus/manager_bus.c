@@ -62,6 +62,9 @@ static const sd_bus_vtable vtable[] = {
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListIssues", SD_BUS_ARGS("b", open, "t", from_id, "u", max), SD_BUS_RESULT("aa{sv}", issues),
                                        manager_bus_list_issues, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListFirmware", SD_BUS_NO_ARGS,
+                                       SD_BUS_RESULT("b", follows, "t", version, "x", expires_usec, "s", trouble, "aa{sv}", images),
+                                       manager_bus_list_firmware, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ExamineStore", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", points), manager_bus_examine_store,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         /* Each asks who calls by itself. */

@@ -35,6 +35,9 @@ int manager_bus_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
 int manager_bus_cancel_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_list_issues(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
+/* firmware_methods.c */
+int manager_bus_list_firmware(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
 /* import_methods.c */
 int manager_bus_import(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 

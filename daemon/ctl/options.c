@@ -174,6 +174,7 @@ static void print_help(void) {
               "  dock show               who the dock is, and by which key it signs; dock rotate-key: it gets another one\n"
               "  dock enroll LIST [DOCK.json]   sign the dock into the fleet's list; dock revoke LIST DOCK-ID [KEY]\n"
               "  dock check LIST [FILE...]      the list; is what docks signed to be believed by it?\n"
+              "  firmware                the fleet's firmware as this dock goes by it\n"
               "  firmware list           the firmware catalogs in the store; firmware show [VERSION]: what is in one\n"
               "  firmware publish CATALOG.json [IMAGE...]   bring a catalog that minisign signed, and its images, there\n"
               "  recover [FILE]   make a lost or damaged database anew; berthd must not run (FILE: its configuration)\n"

@@ -121,6 +121,14 @@ Roster *manager_roster(Manager *m) {
         return m->roster;
 }
 
+const CatalogFollow *manager_catalog_follow(const Manager *m) {
+        return m->catalog_follow;
+}
+
+const Images *manager_images(const Manager *m) {
+        return m->images;
+}
+
 RosterFollow *manager_roster_follow(Manager *m) {
         return m->roster_follow;
 }
@@ -373,6 +381,10 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         if (r >= 0)
                 r = roster_follow_new(m, &m->roster_follow);
         if (r >= 0)
+                r = catalog_follow_new(m, &m->catalog_follow, error);
+        if (r >= 0)
+                r = images_new(m, &m->images);
+        if (r >= 0)
                 r = examine_new(m, &m->examine);
         if (r < 0)
                 return r;
@@ -431,6 +443,8 @@ Manager *manager_free(Manager *m) {
         m->status = dock_status_free(m->status);
         m->roster = roster_free(m->roster);
         m->roster_follow = roster_follow_free(m->roster_follow);
+        m->catalog_follow = catalog_follow_free(m->catalog_follow);
+        m->images = images_free(m->images);
         m->notary = notary_free(m->notary);
         for (size_t i = 0; i < CLIP_BUCKETS; i++)
                 while (m->clips[i])

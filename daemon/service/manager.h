@@ -80,6 +80,12 @@ Roster *manager_roster(Manager *m);
 typedef struct RosterFollow RosterFollow;
 RosterFollow *manager_roster_follow(Manager *m);
 
+/* The fleet's firmware, and the dock's copies of it. */
+typedef struct CatalogFollow CatalogFollow;
+const CatalogFollow *manager_catalog_follow(const Manager *m);
+typedef struct Images Images;
+const Images *manager_images(const Manager *m);
+
 /* Bays in order of their number. */
 Bay *manager_first_bay(Manager *m);
 Bay *manager_bay_by_number(Manager *m, unsigned number);

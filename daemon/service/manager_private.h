@@ -5,6 +5,7 @@
 
 #include "core/retention.h"
 #include "core/upload.h"
+#include "service/catalog_follow.h"
 #include "service/charging.h"
 #include "service/clocksync.h"
 #include "service/credentials.h"
@@ -12,6 +13,7 @@
 #include "service/examine.h"
 #include "service/hotplug.h"
 #include "service/hubport.h"
+#include "service/image.h"
 #include "service/import.h"
 #include "service/manager.h"
 #include "service/notary.h"
@@ -63,6 +65,8 @@ struct Manager {
         DockStatus *status;
         Roster *roster;
         RosterFollow *roster_follow;
+        CatalogFollow *catalog_follow;
+        Images *images;
         Examine *examine;
 
         Bay *bays;

@@ -54,6 +54,7 @@ Settings *settings_free(Settings *s) {
         charge_settings_done(&s->charge);
         free(s->accept);
         free(s->firmware);
+        free(s->firmware_keys);
         free(s);
         return NULL;
 }
@@ -348,6 +349,16 @@ static int parse_roster(Settings *s, const ConfLine *line, ConfError *error) {
         return conf_error(line, error, "unknown key");
 }
 
+static int parse_firmware_section(Settings *s, const ConfLine *line, ConfError *error) {
+        if (text_equal(line->key, "keys")) {
+                s->firmware_keys_given = true;
+                return conf_path(line, &s->firmware_keys, error);
+        }
+        if (text_equal(line->key, "follow_every"))
+                return conf_span(line, 0, 24 * 3600 * USEC_PER_SEC, &s->firmware_usec, error);
+        return conf_error(line, error, "unknown key");
+}
+
 static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
         Settings *s = userdata;
 
@@ -365,6 +376,8 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
                 return line->key ? parse_custody(s, line, error) : 0;
         if (text_equal(line->section, "roster"))
                 return line->key ? parse_roster(s, line, error) : 0;
+        if (text_equal(line->section, "firmware"))
+                return line->key ? parse_firmware_section(s, line, error) : 0;
         if (text_equal(line->section, "health"))
                 return line->key ? parse_health(s, line, error) : 0;
         if (text_equal(line->section, "timeouts"))
@@ -430,7 +443,8 @@ static int fill_defaults(Settings *s) {
             (r = set_default(&s->models_dir, BERTH_DATADIR "/cameras.d")) < 0 ||
             (r = set_default(&s->local_models_dir, "/etc/berth/cameras.d")) < 0 ||
             (r = set_default(&s->uplink_socket, "/run/berth-uplink/uplink.sock")) < 0 ||
-            (r = set_default(&s->accept, "digest")) < 0 || (r = find_credentials(s)) < 0)
+            (r = set_default(&s->accept, "digest")) < 0 || (r = set_default(&s->firmware_keys, BERTH_SYSCONFDIR "/firmware.pub")) < 0 ||
+             (r = find_credentials(s)) < 0)
                 return r;
         return 0;
 }
@@ -532,6 +546,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         s->due_after_usec = 14 * 3600 * USEC_PER_SEC;
         s->take_within_usec = 600 * USEC_PER_SEC;
         s->follow_usec = 300 * USEC_PER_SEC;
+        s->firmware_usec = 300 * USEC_PER_SEC;
         s->call_usec = 60 * USEC_PER_SEC;
         s->stall_usec = 15 * USEC_PER_SEC;
         s->min_rate = 16 * KIB;

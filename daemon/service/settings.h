@@ -92,6 +92,10 @@ typedef struct Settings {
         uint64_t due_after_usec;   /* a camera should be back so long after it was taken; 0: nobody waits for it */
         uint64_t follow_usec;      /* so often the store is asked for the fleet's next roster; 0: never */
         uint64_t take_within_usec; /* a camera that was checked out is kept for its officer so long */
+        /* [firmware] */
+        char *firmware_keys;      /* the file of the public keys by which firmware is believed */
+        bool firmware_keys_given; /* it must be there */
+        uint64_t firmware_usec;   /* so often the store is asked for the fleet's firmware catalog and rollouts; 0: never */
         /* [health] */
         HealthLimits health;
         char *firmware; /* "MODEL:VERSION …": what the fleet's cameras should have; NULL: nothing is said */

@@ -112,5 +112,19 @@ typedef void (*UplinkExamineDone)(void *userdata, void *cookie, const UplinkAnsw
 int uplink_examine(Uplink *u, int spool_fd, UplinkExamineDone done, void *cookie);
 /* What was kept under this key, as `text` of the answer: UPLINK_GONE when nothing lies there. */
 int uplink_fetch(Uplink *u, const char *key, UplinkKeepDone done, void *cookie);
+/* The image of this size and digest into the descriptor of an empty file, duplicated: UPLINK_GONE when the store has none. */
+int uplink_get_image(Uplink *u, int fd, uint64_t size_bytes, const Digest *digest, UplinkKeepDone done, void *cookie);
+/*
+ * The keys of small texts that begin with `prefix` ("folder/folder/…"), in the order of their bytes, after `after` ("": from the first),
+ * at most `max` (up to WIRE_LIST_MAX). What was put before is among them.
+ */
+typedef struct UplinkKeys {
+        const char **keys;
+        size_t n;
+        bool more;
+} UplinkKeys;
+/* `keys` is NULL unless UPLINK_OK, and ends with the callback. */
+typedef void (*UplinkListDone)(void *userdata, void *cookie, const UplinkAnswer *answer, const UplinkKeys *keys);
+int uplink_list(Uplink *u, const char *prefix, const char *after, unsigned max, UplinkListDone done, void *cookie);
 /* No callback of this cookie will run any more; the transfer itself may go on. */
 void uplink_forget(Uplink *u, void *cookie);

@@ -323,6 +323,69 @@ int uplink_examine(Uplink *u, int spool_fd, UplinkExamineDone done, void *cookie
         return 0;
 }
 
+static int send_image(UplinkCall *c, int fd) {
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "GetImage");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ht", fd, c->size_bytes);
+        if (r >= 0)
+                r = sd_bus_message_append_array(m, 'y', c->digest.bytes, DIGEST_SIZE);
+        if (r >= 0)
+                r = send_call(c, m, uplink_on_keep_reply);
+        sd_bus_message_unref(m);
+        return r;
+}
+
+int uplink_get_image(Uplink *u, int fd, uint64_t size_bytes, const Digest *digest, UplinkKeepDone done, void *cookie) {
+        UplinkCall *c;
+        int r;
+
+        r = call_new(u, cookie, &c);
+        if (r < 0)
+                return r;
+        c->keep_done = done;
+        c->size_bytes = size_bytes;
+        c->digest = *digest;
+        r = u->speaks ? send_image(c, fd) : 0;
+        if (r < 0)
+                (void) uplink_call_free(c);
+        else if (!u->speaks)
+                uplink_wake(u);
+        return r < 0 ? r : 0;
+}
+
+static int send_list(UplinkCall *c, const char *after, unsigned max) {
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "List");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ssu", c->prefix, after, max);
+        if (r >= 0)
+                r = send_call(c, m, uplink_on_list_reply);
+        sd_bus_message_unref(m);
+        return r;
+}
+
+int uplink_list(Uplink *u, const char *prefix, const char *after, unsigned max, UplinkListDone done, void *cookie) {
+        UplinkCall *c;
+        int r;
+
+        r = call_new(u, cookie, &c);
+        if (r < 0)
+                return r;
+        c->list_done = done;
+        c->prefix = strdup(prefix);
+        r = !c->prefix ? -ENOMEM : u->speaks ? send_list(c, after, max) : 0;
+        if (r < 0)
+                (void) uplink_call_free(c);
+        else if (!u->speaks)
+                uplink_wake(u);
+        return r < 0 ? r : 0;
+}
+
 void uplink_forget(Uplink *u, void *cookie) {
         UplinkCall *c;
 
@@ -332,5 +395,6 @@ void uplink_forget(Uplink *u, void *cookie) {
                         c->confirm_done = NULL;
                         c->keep_done = NULL;
                         c->examine_done = NULL;
+                        c->list_done = NULL;
                 }
 }

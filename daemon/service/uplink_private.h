@@ -25,6 +25,8 @@ struct UplinkCall {
         UplinkConfirmDone confirm_done;
         UplinkKeepDone keep_done;
         UplinkExamineDone examine_done;
+        UplinkListDone list_done;
+        char *prefix; /* of a list: what its keys begin with */
         uint64_t clip_id, size_bytes; /* of a put: what was promised */
         Digest digest;
         bool growing; /* … nothing is yet */
@@ -60,6 +62,7 @@ int uplink_on_confirm_reply(sd_bus_message *m, void *userdata, sd_bus_error *err
 int uplink_on_keep_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int uplink_on_fetch_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int uplink_on_examine_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int uplink_on_list_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* At the next turn of the loop, calls that were not sent fail. */
 void uplink_wake(Uplink *u);

@@ -277,8 +277,42 @@ static void put_power(Builder *b, const Fact *f) {
                 put_text(b, "at", utc_text(f->shift.at_usec, time));
 }
 
+static void put_digest_of(Builder *b, const char *key, const char *text) {
+        Digest digest;
+
+        if (digest_of(text ? text : "", text ? strlen(text) : 0, &digest) < 0)
+                b->r = -ENOMEM;
+        else
+                put_digest(b, key, &digest);
+}
+
+/* Of what somebody signed for the fleet the digest: it lies in the store. */
+static void put_firmware(Builder *b, const Fact *f) {
+        if (f->kind == FACT_CATALOG) {
+                put_uint(b, "catalog", f->catalog.version);
+                put_digest_of(b, "catalog_sha256", f->catalog.document);
+                return;
+        }
+        put_text(b, "rollout", f->rollout.id);
+        if (f->kind == FACT_ROLLOUT) {
+                put_uint(b, "revision", f->rollout.revision);
+                put_digest_of(b, "rollout_sha256", f->rollout.statement);
+        } else if (f->kind == FACT_ROLLOUT_BEGUN) {
+                put_uint(b, "window", f->rollout.window);
+                put_uint(b, "place", f->rollout.place);
+                put_uint(b, "wave", f->rollout.wave);
+        } else
+                put_text(b, "outcome", f->rollout.outcome);
+}
+
 static void put_own_members(Builder *b, const Fact *f) {
         switch (f->kind) {
+        case FACT_CATALOG:
+        case FACT_ROLLOUT:
+        case FACT_ROLLOUT_BEGUN:
+        case FACT_ROLLOUT_ENDED:
+                put_firmware(b, f);
+                break;
         case FACT_ROSTER:
         case FACT_ASSIGNED:
         case FACT_CHECKED_OUT:

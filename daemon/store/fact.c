@@ -80,6 +80,11 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_PORT_CALIBRATED] = "port-calibrated",
         [FACT_CHARGED] = "charged",
         [FACT_SHIFT_CALLED] = "shift-called",
+        [FACT_CATALOG] = "catalog",
+        [FACT_ROLLOUT] = "rollout",
+        [FACT_ROLLOUT_BEGUN] = "rollout-begun",
+        [FACT_ROLLOUT_ENDED] = "rollout-ended",
+        [FACT_ROLLOUT_TOLD] = "rollout-told",
 };
 
 const char *fact_kind_to_string(FactKind kind) {
@@ -227,6 +232,19 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 ret[n++] = &f->issue.serial;
                 n += owner_strings(&f->issue.owner, ret + n);
                 break;
+        case FACT_CATALOG:
+                ret[n++] = &f->catalog.document;
+                ret[n++] = &f->catalog.keys;
+                ret[n++] = &f->catalog.root;
+                break;
+        case FACT_ROLLOUT:
+        case FACT_ROLLOUT_BEGUN:
+        case FACT_ROLLOUT_ENDED:
+        case FACT_ROLLOUT_TOLD:
+                ret[n++] = &f->rollout.id;
+                ret[n++] = &f->rollout.statement;
+                ret[n++] = &f->rollout.outcome;
+                break;
         default:
                 break;
         }
@@ -274,6 +292,12 @@ static bool fact_numbers_fit(const Fact *f) {
                 return fits(f->port.back_usec);
         case FACT_CHARGED:
                 return fits(f->charge.took_usec);
+        case FACT_CATALOG:
+                return fits(f->catalog.version);
+        case FACT_ROLLOUT:
+        case FACT_ROLLOUT_BEGUN:
+        case FACT_ROLLOUT_ENDED:
+                return fits(f->rollout.revision) && fits(f->rollout.window);
         case FACT_RECOVERY_BEGUN:
                 return fits(f->old.head_seq);
         case FACT_KEY_MADE:
@@ -370,7 +394,9 @@ int fact_copy(const Fact *f, Fact *ret) {
         for (i = 0; i < n && r >= 0; i++) {
                 bool large = (holds_descriptors(f) && strings[i] == &copy.usb.descriptors_hex) ||
                              (f->kind == FACT_SETTINGS && strings[i] == &copy.text) ||
-                             (f->kind == FACT_ROSTER && strings[i] == &copy.issue.roster_json);
+                             (f->kind == FACT_ROSTER && strings[i] == &copy.issue.roster_json) ||
+                             (f->kind == FACT_CATALOG && strings[i] == &copy.catalog.document) ||
+                             (f->kind == FACT_ROLLOUT && strings[i] == &copy.rollout.statement);
                 size_t max = large ? FACT_DESCRIPTORS_MAX : FACT_TEXT_MAX;
                 const char *s = *strings[i];
 

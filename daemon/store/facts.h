@@ -92,6 +92,11 @@ typedef enum FactKind {
         FACT_PORT_CALIBRATED,   /* an operator had a bay's port switched off and on, to see what its hub does; text: in words */
         FACT_CHARGED,           /* a camera's battery was watched while it charged: how fast, compared with its model */
         FACT_SHIFT_CALLED,      /* by an operator: cameras are wanted then, beside what the schedule says */
+        FACT_CATALOG,           /* the dock goes by this firmware catalog from now on; text: in words */
+        FACT_ROLLOUT,           /* … and by this revision of a rollout's plan; text: in words */
+        FACT_ROLLOUT_BEGUN,     /* a camera is about to be flashed in a rollout: its place is taken */
+        FACT_ROLLOUT_ENDED,     /* … and that came to this; text: in words */
+        FACT_ROLLOUT_TOLD,      /* … which lies in the store (no custody event) */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
 } FactKind;
@@ -261,6 +266,19 @@ typedef struct Fact {
                 struct {
                         int64_t at_usec; /* wall; 0: no longer */
                 } shift; /* SHIFT_CALLED */
+                struct {
+                        const char *document, *keys; /* as signed; who is believed from then on: one public key a line */
+                        const char *root; /* the same as the dock's own file has them */
+                        uint64_t version;
+                } catalog; /* CATALOG */
+                struct {
+                        const char *id;
+                        const char *statement; /* ROLLOUT: the plan, signed */
+                        uint64_t revision;     /* ROLLOUT */
+                        uint64_t window;       /* BEGUN: the place that it has … */
+                        uint32_t place, wave;
+                        const char *outcome;   /* ENDED: "ok", "bad" */
+                } rollout; /* ROLLOUT, ROLLOUT_* */
                 struct {
                         int64_t step_usec; /* forward, beyond what passed; negative: back */
                 } step; /* CLOCK_STEPPED */

@@ -317,6 +317,17 @@ static const char step_14[] =
 /* A hub that cut the power of a bay's port is another trouble than contacts that flap. */
 static const char step_15[] = "ALTER TABLE faults ADD COLUMN over_current INTEGER NOT NULL DEFAULT 0 CHECK (over_current IN (0, 1));";
 
+/* What the fleet's administrators signed: the firmware that there is, and how it goes out; and what became of it here. */
+static const char step_16[] =
+        "CREATE TABLE catalog (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, document TEXT NOT NULL,"
+        " keys TEXT NOT NULL, root TEXT NOT NULL, since_usec INTEGER NOT NULL);"
+        "CREATE TABLE rollouts (id TEXT PRIMARY KEY, revision INTEGER NOT NULL, statement TEXT NOT NULL,"
+        " since_usec INTEGER NOT NULL) WITHOUT ROWID;"
+        "CREATE TABLE rollout_cameras (rollout TEXT NOT NULL REFERENCES rollouts, camera_id INTEGER NOT NULL REFERENCES cameras,"
+        " window INTEGER NOT NULL, place INTEGER NOT NULL, wave INTEGER NOT NULL, begun_usec INTEGER NOT NULL,"
+        " outcome TEXT NOT NULL DEFAULT '' CHECK (outcome IN ('', 'ok', 'bad')),"
+        " told INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)), PRIMARY KEY (rollout, camera_id)) WITHOUT ROWID;";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -333,6 +344,7 @@ static const SchemaStep schema_steps[] = {
         { 13, step_13 },
         { 14, step_14 },
         { 15, step_15 },
+        { 16, step_16 },
 };
 
 int schema_version(void) {

@@ -156,6 +156,35 @@ int store_officers(Store *s, const char *after_id, size_t max, OfficerRow ***ret
 /* 1 when there is a roster, with the number of the fleet's (0: the dock's own); 0, or negative. */
 int store_roster(Store *s, uint64_t *ret_seq);
 
+/* The firmware catalog that the dock goes by. */
+typedef struct CatalogRow {
+        uint64_t version;
+        char *document, *keys, *root; /* as in FACT_CATALOG */
+} CatalogRow;
+CatalogRow *catalog_row_free(CatalogRow *c);
+DEFINE_CLEANUP(CatalogRow, catalog_row_free);
+/* -ENOENT when there is none yet. */
+int store_catalog(Store *s, CatalogRow **ret);
+
+/* A rollout's plan, in the newest revision that was seen. */
+typedef struct RolloutRow {
+        char *id, *statement;
+        uint64_t revision;
+} RolloutRow;
+void rollout_rows_free(RolloutRow *rows, size_t n);
+int store_rollouts(Store *s, RolloutRow **ret, size_t *ret_n);
+
+/* A camera that this dock began to flash in a rollout. */
+typedef struct RolloutCameraRow {
+        uint64_t camera_id, window;
+        char *serial, *outcome; /* "": not known yet */
+        uint32_t place, wave;
+        int64_t begun_usec; /* wall */
+        bool told;          /* the outcome lies in the store */
+} RolloutCameraRow;
+void rollout_camera_rows_free(RolloutCameraRow *rows, size_t n);
+int store_rollout_cameras(Store *s, const char *rollout, RolloutCameraRow **ret, size_t *ret_n);
+
 /* A camera that somebody has, or had. */
 typedef struct IssueRow {
         uint64_t id, camera_id;

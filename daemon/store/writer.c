@@ -160,6 +160,12 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
                 return order_apply(w, f);
         case FACT_PORT_CALIBRATED:
                 return port_apply(w, f);
+        case FACT_CATALOG:
+        case FACT_ROLLOUT:
+        case FACT_ROLLOUT_BEGUN:
+        case FACT_ROLLOUT_ENDED:
+        case FACT_ROLLOUT_TOLD:
+                return rollout_apply(w, f);
         case FACT_HOLD_SET:
         case FACT_HOLD_RELEASED:
                 return hold_apply(w, f);
@@ -192,7 +198,7 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
 
 /* What is told a thousand times an hour, or by the store's word alone, is in its table and not in the chain. */
 static bool has_event(FactKind kind) {
-        return kind != FACT_BLOCK && kind != FACT_STATEMENT_STORED;
+        return kind != FACT_BLOCK && kind != FACT_STATEMENT_STORED && kind != FACT_ROLLOUT_TOLD;
 }
 
 static int append_event(Writer *w, const Fact *f, const Subject *s) {

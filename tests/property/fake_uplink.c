@@ -160,6 +160,24 @@ int uplink_fetch(Uplink *u, const char *key, UplinkKeepDone done, void *cookie) 
         return uplink_replace(u, key, NULL, done, cookie);
 }
 
+/* Docks without a key for it follow no firmware. */
+int uplink_list(Uplink *u, const char *prefix, const char *after, unsigned max, UplinkListDone done, void *cookie) {
+        (void) u;
+        (void) prefix;
+        (void) after;
+        (void) max;
+        (void) done;
+        (void) cookie;
+        return -ENOTCONN;
+}
+
+int uplink_get_image(Uplink *u, int fd, uint64_t size_bytes, const Digest *digest, UplinkKeepDone done, void *cookie) {
+        (void) fd;
+        (void) size_bytes;
+        (void) digest;
+        return uplink_replace(u, NULL, NULL, done, cookie);
+}
+
 /* Nor on the store's report, where its receipts are what the policy asks for. */
 int uplink_examine(Uplink *u, int spool_fd, UplinkExamineDone done, void *cookie) {
         (void) u;

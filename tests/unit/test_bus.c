@@ -21,6 +21,8 @@
 #include "service/notary.h"
 #include "base/text.h"
 #include "bus/bus.h"
+#include "service/catalog_follow.h"
+#include "service/image.h"
 #include "service/import.h"
 #include "service/roster.h"
 #include "service/roster_follow.h"
@@ -310,6 +312,32 @@ int camera_battery_percent(const Camera *c) {
 bool camera_clock_drift(const Camera *c, int64_t *ret_usec) {
         (void) c;
         (void) ret_usec;
+        return false;
+}
+const CatalogFollow *manager_catalog_follow(const Manager *m) {
+        (void) m;
+        return NULL;
+}
+const Images *manager_images(const Manager *m) {
+        (void) m;
+        return NULL;
+}
+bool catalog_follow_is_on(const CatalogFollow *f) {
+        (void) f;
+        return false;
+}
+const Catalog *catalog_follow_newest(const CatalogFollow *f) {
+        (void) f;
+        return NULL;
+}
+const char *catalog_follow_trouble(const CatalogFollow *f, ConfError *ret) {
+        (void) f;
+        ret->text[0] = 0;
+        return ret->text;
+}
+bool images_has(const Images *i, const CatalogImage *image) {
+        (void) i;
+        (void) image;
         return false;
 }
 RosterFollow *manager_roster_follow(Manager *m) {
