@@ -288,7 +288,7 @@ SCRIPTS := $(shell grep -lsE '^\#!/bin/(ba)?sh' .ci/* tests/* tests/*/* tests/vm
 # release by scope (ASan sees leaks), nor about NULL, which accept4() does take (gcc -fanalyzer looks for that).
 CPPCHECK := cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 \
 	--library=posix --library=gnu --include=$(firstword $(wildcard /usr/include/sys/queue.h /usr/include/*-linux-gnu/sys/queue.h)) \
-	$(addprefix --suppress=,memleak resourceLeak autoVariables readdirCalled getpwnamCalled getpwuidCalled nullPointer internalAstError \
+	$(addprefix --suppress=,memleak resourceLeak autoVariables readdirCalled getgrnamCalled getpwnamCalled getpwuidCalled nullPointer internalAstError \
 	missingIncludeSystem) \
 	-Iinclude -Idaemon -Itests -D_GNU_SOURCE -DBERTH_VERSION='"0"' -D'json_object_foreach(o,k,v)=while((v=o)&&(k=""))' \
 	-D'json_array_foreach(a,i,v)=while((v=a)&&(i=1))'

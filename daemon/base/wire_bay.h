@@ -40,6 +40,9 @@
  * An mtime of INT64_MIN is "the camera does not say". Sizes are bytes. flags are BERTH_CLIP_*.
  */
 
+/* What the transfers of one worker that pulls want of the kernel's memory for usbfs, in bytes. */
+#define WIRE_BAY_USB_MEMORY UINT64_C(1048576)
+
 #define WIRE_BAY_PATH "/org/berth/Bay1"
 #define WIRE_BAY_INTERFACE "org.berth.Bay1"
 

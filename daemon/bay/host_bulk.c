@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/wire_bay.h"
 #include "bay/host.h"
 
 /*
@@ -19,6 +20,7 @@
 #define FLIGHTS_MAX 16u
 #define FLIGHTS_LARGE 4u
 #define TRANSFER_SIZE RING_SLOT_SIZE
+_Static_assert(FLIGHTS_LARGE * TRANSFER_SIZE <= WIRE_BAY_USB_MEMORY, "who asks whether there is room counts with less");
 #define TRANSFER_SIZE_MIN (16u * 1024u)
 #define NO_ROOM_RETRY_NSEC (10 * 1000 * 1000)
 /* What a device can have sent into transfers that were queued behind the one in which it ended the data. */

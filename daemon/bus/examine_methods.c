@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The method of org.berth.Dock1.Manager that says how the store is. */
+/* The methods of org.berth.Dock1.Manager that say how the store and the rack are. */
 
 #include <errno.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void on_examined(void *userdata, const ManagerPoint *points, size_t n) {
                 sd_bus_message_unref(reply);
         }
         if (r < 0)
-                log_debug(NULL, "Nobody waits for how the store is: %s", strerror(-r));
+                log_debug(NULL, "Nobody waits for what was looked at: %s", strerror(-r));
         sd_bus_message_unref(call);
 }
 
@@ -45,4 +45,10 @@ int manager_bus_examine_store(sd_bus_message *m, void *userdata, sd_bus_error *r
                 return 1;
         sd_bus_message_unref(m);
         return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The store could not be examined: %s.", strerror(-r));
+}
+
+int manager_bus_examine_rack(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        (void) ret_error;
+        manager_examine_rack((*(Bus **) userdata)->manager, on_examined, sd_bus_message_ref(m));
+        return 1;
 }

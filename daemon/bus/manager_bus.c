@@ -67,6 +67,8 @@ static const sd_bus_vtable vtable[] = {
                                        manager_bus_list_firmware, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ExamineStore", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", points), manager_bus_examine_store,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ExamineRack", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", points), manager_bus_examine_rack,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         /* Each asks who calls by itself. */
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ImportRoster", SD_BUS_ARGS("s", source, "a(ssssss)", officers), SD_BUS_NO_RESULT,
                                        manager_bus_import_roster, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),

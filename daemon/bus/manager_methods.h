@@ -50,6 +50,7 @@ int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
 
 /* examine_methods.c */
 int manager_bus_examine_store(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_examine_rack(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
 /* custody_methods.c */
 int manager_bus_make_checkpoint(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

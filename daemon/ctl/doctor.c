@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* `berthctl doctor`: is all that the dock depends on as it should be? Each point with what to do. */
+/*
+ * `berthctl doctor [machine|rack|store]`: is all that the dock depends on as it should be? Each point with what to do. The machine is
+ * looked at from here, since most of what can be wrong with it keeps the daemon from starting; rack and store are asked of the daemon.
+ */
+
+#include "ctl/doctor.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -20,10 +27,10 @@ typedef struct Verdict {
 
 /* From the best to the worst. */
 static const Verdict verdicts[] = {
-        { "ok", STYLE_GOOD, CTL_OK },
-        { "note", STYLE_PLAIN, CTL_OK },
-        { "warning", STYLE_WARN, CTL_WARNING },
-        { "failed", STYLE_BAD, CTL_FAILURE },
+        { DOCTOR_OK, STYLE_GOOD, CTL_OK },
+        { DOCTOR_NOTE, STYLE_PLAIN, CTL_OK },
+        { DOCTOR_WARNING, STYLE_WARN, CTL_WARNING },
+        { DOCTOR_FAILED, STYLE_BAD, CTL_FAILURE },
 };
 
 /* What a daemon that is newer than we are says is nothing to be silent about. */
@@ -40,26 +47,117 @@ static int add_point(json_t *points, const char *name, const char *verdict, cons
         return json_array_append_new(points, point) < 0 ? -ENOMEM : 0;
 }
 
-/* ---- What is looked at --------------------------------------------------------------------------------------------- */
+int doctor_add(Doctor *d, const char *name, const char *verdict, const char *format, ...) {
+        char *text = NULL;
+        va_list ap;
+        int r;
 
-/* Adds its points: a CtlExit. */
-typedef int (*Check)(sd_bus *bus, json_t *points);
-
-static int check_store(sd_bus *bus, json_t *points) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *name, *verdict, *text;
-        int exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ExamineStore", &reply, "");
-        if (exit_code != CTL_OK)
-                return exit_code;
-        int r = sd_bus_message_enter_container(reply, 'a', "(sss)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(sss)", &name, &verdict, &text)) > 0)
-                r = add_point(points, name, verdict, text);
-        return r < 0 ? bus_client_report(NULL, r) : CTL_OK;
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (r < 0)
+                return -ENOMEM;
+        r = add_point(d->points, name, verdict, text);
+        free(text);
+        return r;
 }
 
+/* ---- What is asked of the daemon ----------------------------------------------------------------------------------- */
+
+static int say_refusal(Doctor *d, const char *name, const sd_bus_error *error, int r) {
+        if (bus_client_is_unreachable(error, r))
+                d->has_daemon = false;
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
+                return doctor_add(d, name, DOCTOR_WARNING, "the bus lets nobody but root ask this: run 'sudo berthctl doctor'");
+        return doctor_add(d, name, DOCTOR_FAILED, "the daemon could not tell: %s", error->message ? error->message : strerror(-r));
+}
+
+static int ask(Doctor *d, const char *name, const char *member) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        const char *point, *verdict, *text;
+        int r;
+
+        if (!d->has_daemon)
+                return 0;
+        r = bus_client_message(d->bus, DOCK_MANAGER_INTERFACE, member, &call);
+        if (r < 0)
+                return r;
+        r = sd_bus_call(d->bus, call, 0, &error, &reply);
+        if (r < 0)
+                return say_refusal(d, name, &error, r);
+        r = sd_bus_message_enter_container(reply, 'a', "(sss)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(sss)", &point, &verdict, &text)) > 0)
+                r = add_point(d->points, point, verdict, text);
+        return r;
+}
+
+static int ask_rack(Doctor *d) {
+        return ask(d, "rack", "ExamineRack");
+}
+
+static int ask_store(Doctor *d) {
+        return ask(d, "store", "ExamineStore");
+}
+
+static int look_for_daemon(Doctor *d) {
+        _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+        uid_t uid;
+        int r;
+
+        if (!d->bus)
+                return doctor_add(d, "daemon", DOCTOR_FAILED, "there is no system bus to ask: 'systemctl status dbus' may tell why");
+        r = sd_bus_get_name_creds(d->bus, DOCK_BUS_NAME, SD_BUS_CREDS_EUID, &creds);
+        if (r < 0)
+                return doctor_add(d, "daemon", DOCTOR_FAILED,
+                                  "berthd does not run: 'systemctl status berthd' may tell why, 'systemctl enable --now berthd' starts it");
+        d->has_daemon = true;
+        if (sd_bus_creds_get_euid(creds, &uid) >= 0 && uid == 0)
+                return doctor_add(d, "daemon", DOCTOR_WARNING,
+                                  "berthd runs as root: start it by its unit berthd.service, as the user berth");
+        return doctor_add(d, "daemon", DOCTOR_OK, "berthd runs");
+}
+
+/* ---- What is looked at --------------------------------------------------------------------------------------------- */
+
+typedef struct Check {
+        const char *part; /* NULL: of all */
+        int (*look)(Doctor *d);
+} Check;
+
 static const Check checks[] = {
-        check_store,
+        { NULL, look_for_daemon },
+        { "machine", doctor_users },
+        { "machine", doctor_bus_policy },
+        { "machine", doctor_udev },
+        { "machine", doctor_clock },
+        { "machine", doctor_disks },
+        { "rack", ask_rack },
+        { "store", ask_store },
 };
+
+static bool is_part(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(checks); i++)
+                if (text_equal(checks[i].part, name))
+                        return true;
+        return false;
+}
+
+static int look(Doctor *d, const char *part) {
+        int r = bus_client_connect(d->options, &d->bus);
+
+        /* Without a bus there is a machine to look at all the same. */
+        if (r < 0)
+                d->bus = NULL;
+        for (size_t i = 0; i < ELEMENTSOF(checks); i++) {
+                if (part && checks[i].part && !text_equal(checks[i].part, part))
+                        continue;
+                r = checks[i].look(d);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
 
 /* ---- What comes of it ---------------------------------------------------------------------------------------------- */
 
@@ -103,17 +201,25 @@ static int worst(const json_t *points) {
 }
 
 int verb_doctor(const Options *options) {
-        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
-        _cleanup_(json_decrefp) json_t *points = json_array();
-        int exit_code = bus_client_open(options, &bus);
+        const char *part = options->n_args > 0 ? options->args[0] : NULL;
+        Doctor d = { .options = options };
+        int exit_code, r;
 
-        if (!points)
+        if (part && !is_part(part))
+                return ctl_fail(CTL_USAGE, "doctor looks at machine, rack or store, not at '%s'", part);
+        d.points = json_array();
+        if (!d.points)
                 return json_out(NULL, false);
-        for (size_t i = 0; i < ELEMENTSOF(checks) && exit_code == CTL_OK; i++)
-                exit_code = checks[i](bus, points);
-        if (exit_code != CTL_OK)
-                return exit_code;
-        exit_code = options->json ? json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("doctor"), "points", points), false)
-                                  : print_points(points);
-        return exit_code != CTL_OK ? exit_code : ctl_finish(worst(points));
+        r = look(&d, part);
+        if (r < 0)
+                exit_code = ctl_fail(CTL_FAILURE, "cannot look at everything: %s", strerrordesc_np(-r));
+        else if (options->json)
+                exit_code = json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("doctor"), "points", d.points), false);
+        else
+                exit_code = print_points(d.points);
+        if (exit_code == CTL_OK)
+                exit_code = ctl_finish(d.has_daemon ? worst(d.points) : CTL_UNREACHABLE);
+        json_decref(d.points);
+        sd_bus_flush_close_unref(d.bus);
+        return exit_code;
 }

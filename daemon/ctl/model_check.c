@@ -13,12 +13,10 @@
 
 #include "base/text.h"
 #include "ctl/ctl.h"
+#include "ctl/udev_rules.h"
 #include "model/model.h"
 
 #define LINE_SIZE 4096u
-
-static const char *const rules_dirs[] = { "/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d",
-                                          "/lib/udev/rules.d" };
 
 static const char *file_name(const char *path) {
         const char *slash = strrchr(path, '/');
@@ -97,8 +95,8 @@ static void warn_of_udev(const Options *options, const Model *m) {
                 return;
         if (options->rules_dir)
                 look_at_dir(options->rules_dir, m, &rules);
-        for (size_t i = 0; !options->rules_dir && i < ELEMENTSOF(rules_dirs); i++)
-                look_at_dir(rules_dirs[i], m, &rules);
+        for (size_t i = 0; !options->rules_dir && udev_rules_dirs[i]; i++)
+                look_at_dir(udev_rules_dirs[i], m, &rules);
         for (size_t i = 0; rules.any && i < m->n_ids; i++)
                 if (!given[i])
                         fprintf(stderr,

@@ -92,7 +92,8 @@ typedef enum VerbOptions {
         TAKES_ERASE = 1 << 8, /* --not-stored */
         TAKES_IMPORT = 1 << 9, /* --name, --model */
         TAKES_MODELS = 1 << 10, /* --models-dir, --local-models-dir */
-        TAKES_STATE = 1 << 11, /* --state-dir, --store, --uplink */
+        TAKES_STATE_DIR = 1 << 17,
+        TAKES_STATE = 1 << 11 | TAKES_STATE_DIR, /* --store, --no-store, --fleet-list too */
         TAKES_FLEET = 1 << 12, /* --admin-key, --fleet */
         TAKES_DOCKS = 1 << 13, /* --expires */
         TAKES_AFTER = 1 << 14, /* --after */
@@ -113,7 +114,7 @@ static const Verb verbs[] = {
         { "clips", verb_clips, TAKES_CAMERA | TAKES_CLIPS, 0 },
         { "log", verb_log, TAKES_CAMERA | TAKES_CLIP | TAKES_EVENTS | TAKES_AFTER, 0 },
         { "refused", verb_refused, 0, 0 },
-        { "doctor", verb_doctor, 0, 0 },
+        { "doctor", verb_doctor, TAKES_STATE_DIR, 1 },
         { "transfer", verb_transfer, TAKES_MAX, UINT_MAX },
         { "hold", verb_hold, TAKES_CAMERA | TAKES_CLIP | TAKES_CASE, UINT_MAX },
         { "models", verb_models, 0, 0 },
@@ -149,7 +150,8 @@ static void print_help(void) {
               "            now CLIP: this one before all others\n"
               "  hold      what is deleted nowhere (list, the default); set [REASON], release [REASON]\n"
               "  bay health              bays in which cameras fault that are well elsewhere\n"
-              "  doctor    is the store, as the dock sees it, as it should be? each point with what to do\n"
+              "  doctor    is all that the dock needs as it should be? each point with what to do; or one part alone:\n"
+              "            machine, rack, store\n"
               "  bay locate NUMBER [SECONDS]   its lamps say \"this one\"\n"
               "  camera list             all cameras: how they are, and what of their footage is not stored\n"
               "  camera health SERIAL    what was found out about it, and what to do\n"
@@ -399,6 +401,7 @@ static unsigned option_takers(int c) {
         case OPTION_RULES_DIR:
                 return TAKES_FILES;
         case OPTION_STATE_DIR:
+                return TAKES_STATE_DIR;
         case OPTION_STORE:
         case OPTION_NO_STORE:
         case OPTION_FLEET_LIST:

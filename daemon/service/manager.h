@@ -61,6 +61,8 @@ typedef struct ManagerPoint {
 /* Called once; without points when the daemon ends. They end with the call. */
 typedef void (*ManagerExamined)(void *userdata, const ManagerPoint *points, size_t n);
 int manager_examine(Manager *m, ManagerExamined done, void *userdata);
+/* How the rack is, likewise; `done` is called at once. */
+void manager_examine_rack(Manager *m, ManagerExamined done, void *userdata);
 
 typedef struct SpoolStatus {
         const char *state; /* "ok", "full", "failing" */

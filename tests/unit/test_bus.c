@@ -184,6 +184,11 @@ int manager_examine(Manager *m, ManagerExamined done, void *userdata) {
         done(userdata, &point, 1);
         return 0;
 }
+
+void manager_examine_rack(Manager *m, ManagerExamined done, void *userdata) {
+        (void) m;
+        done(userdata, NULL, 0);
+}
 void manager_spool_status(const Manager *m, SpoolStatus *ret) {
         *ret = m->spool;
 }
