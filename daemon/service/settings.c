@@ -531,7 +531,7 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         s->priority_reserve_bytes = 4 * GIB;
         s->erase = (ErasePolicy){ .mode = ERASE_AFTER_RECEIPT };
         s->set_clock = true;
-        s->uploads = 4;
+        s->uploads = 8;
         s->store_within_usec = 24 * 3600 * USEC_PER_SEC;
         s->checkpoint_usec = 600 * USEC_PER_SEC;
         s->status_usec = 300 * USEC_PER_SEC;

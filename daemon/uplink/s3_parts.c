@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A clip in parts. Two halves of what a kill may cost are under way at a time, where the store takes parts that small; while they are
- * sent, the next is hashed. They may end in any order. A part counts when the store acknowledged it, our record of that is synced, and
- * the store's own list agrees: the list is compared when an upload is gone on with, and once more before it is completed.
+ * A clip in parts. Up to four shares of what a kill may cost are under way at a time, where the store takes parts that small; while
+ * they are sent, the next is hashed. They may end in any order. A part counts when the store acknowledged it, our record of that is
+ * synced, and the store's own list agrees: the list is compared when an upload is gone on with, and once more before it is completed.
  */
 
 #include <errno.h>

@@ -188,9 +188,9 @@ typedef struct S3PartHash {
 
 /*
  * How many parts of a clip may be under way at once. Together they have the size that is set for a part: that much a kill may cost. While
- * one ends, at the store's pace, the other keeps the link busy.
+ * one ends, at the store's pace, the others keep the link busy.
  */
-#define S3_FLIGHTS_MAX 2u
+#define S3_FLIGHTS_MAX 4u
 
 /* A part that is being sent or recorded. */
 typedef struct S3Flight {

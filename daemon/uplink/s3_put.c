@@ -84,12 +84,13 @@ uint64_t s3_under_way_max(const S3Store *store, uint64_t size_bytes) {
 }
 
 uint64_t s3_choose_part_size(const S3Store *store, uint64_t size_bytes) {
-        uint64_t all = s3_under_way_max(store, size_bytes), each = all / S3_FLIGHTS_MAX;
+        uint64_t all = s3_under_way_max(store, size_bytes), least = MAX2((uint64_t) LEAST_PART, least_part(size_bytes));
+        uint64_t flights = MIN2(all / least, (uint64_t) S3_FLIGHTS_MAX);
 
         /* One of them all, or all in one request. */
-        if (size_bytes <= all || each < MAX2((uint64_t) LEAST_PART, least_part(size_bytes)))
+        if (size_bytes <= all || flights < 2)
                 return all;
-        return each;
+        return all % flights == 0 ? all / flights : MAX2(all / flights / MIB * MIB, least);
 }
 
 uint64_t s3_part_offset(const S3Put *p, unsigned number) {

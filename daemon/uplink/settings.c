@@ -441,7 +441,7 @@ int uplink_settings_load(const char *path, UplinkSettings **ret, ConfError *erro
 
         if (!s)
                 return -ENOMEM;
-        s->transfers = 4;
+        s->transfers = 8;
         s->stall_usec = 60 * USEC_PER_SEC;
         s->create = true;
         r = conf_parse_file(path, parse_line, &reader, error);
