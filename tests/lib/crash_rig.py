@@ -62,6 +62,9 @@ class Rig:
     def wait_ready(self):
         self.wait(lambda: self.dock.owned(rack.NAME) and not self.on_camera() and self.dock.state_of(1) == "ready", "the bay to be ready")
 
+    def wait_store(self):
+        self.wait(lambda: self.dock.owned(rack.NAME) and self.dock.manager().get("StoreState") == "ready", "the store to be ready")
+
     def order(self, *words):
         """By berthctl; whether it was carried out."""
         return subprocess.run([f"{rack.BUILD}/berthctl", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
