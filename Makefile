@@ -28,13 +28,16 @@ runstatedir ?= /run
 # dbus-daemon reads policy from /usr/share and /etc only.
 dbuspolicydir ?= $(if $(filter /usr,$(PREFIX)),$(datadir),$(sysconfdir))/dbus-1/system.d
 
+# polkit reads actions from there only.
+polkitactionsdir ?= /usr/share/polkit-1/actions
+
 # ---- Debian packages: the one list ------------------------------------------------------------------------------
 
 DEPS_BUILD := gcc make pkgconf libc6-dev libsystemd-dev libudev-dev libusb-1.0-0-dev libseccomp-dev libsqlite3-dev \
 	libcurl4-openssl-dev libexpat1-dev libssl-dev libjansson-dev
 # The simulated rack and a dock in it: all that the demo needs.
 DEPS_SIM := libcmocka-dev libfuse3-dev fuse3 python3 python3-gi gir1.2-glib-2.0 python3-dbus python3-dbusmock dbus util-linux
-DEPS_TEST := $(DEPS_SIM) systemd udev sqlite3 strace jq libxml2-utils gphoto2 mtp-tools usbutils uhubctl openssl ffmpeg \
+DEPS_TEST := $(DEPS_SIM) systemd udev polkitd sqlite3 strace jq libxml2-utils gphoto2 mtp-tools usbutils uhubctl openssl ffmpeg \
 	dosfstools mtools exfatprogs sleuthkit fdisk minisign \
 	curl jq ceph-common ceph-mgr ceph-mon ceph-osd radosgw
 # make check-vm: QEMU, what makes a Debian guest (without root as well).
@@ -190,6 +193,7 @@ INSTALLED = \
 	$(call place,644,$(call from,systemd/sysusers.d),$(PREFIX)/lib/sysusers.d) \
 	$(call place,644,$(call from,systemd/tmpfiles.d),$(PREFIX)/lib/tmpfiles.d) \
 	$(call place,644,$(call from,systemd/dbus-policy),$(dbuspolicydir)) \
+	$(call place,644,$(call from,systemd/polkit),$(polkitactionsdir)) \
 	$(call place,644,$(call from,systemd/dbus-activation),$(datadir)/dbus-1/system-services) \
 	$(call place,644,$(wildcard daemon/bus/*.xml),$(datadir)/dbus-1/interfaces) \
 	$(call place,644,$(wildcard udev-rules/*.rules),$(PREFIX)/lib/udev/rules.d) \

@@ -56,7 +56,7 @@ static int locate(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
                 return r;
         if (seconds > LOCATE_MAX_SEC)
                 return sd_bus_error_setf(ret_error, BUS_E_INVALID_ARGUMENT, "seconds: at most %u.", LOCATE_MAX_SEC);
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r >= 0)
                 r = bay_point_at(o->bay, seconds * USEC_PER_SEC);
         return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
@@ -79,7 +79,7 @@ static int calibrate(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         Operator by;
         int r;
 
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);

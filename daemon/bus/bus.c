@@ -102,6 +102,7 @@ static void bus_disconnect(Bus *b) {
         manager_bus_disconnect(b);
         bay_bus_disconnect_all(b);
         camera_bus_disconnect_all(b);
+        authority_disconnect(b->authority);
         b->object_manager = sd_bus_slot_unref(b->object_manager);
         b->bus = sd_bus_flush_close_unref(b->bus);
 }
@@ -121,6 +122,9 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret_
 static int put_objects(Bus *b) {
         int r;
 
+        r = authority_connect(b->authority, b->bus);
+        if (r < 0)
+                return r;
         r = sd_bus_add_object_manager(b->bus, &b->object_manager, BUS_PATH);
         if (r < 0)
                 return r;
@@ -202,6 +206,9 @@ int bus_new(sd_event *event, Manager *manager, Bus **ret) {
         r = make_sources(b);
         if (r < 0)
                 return r;
+        r = authority_new(&b->authority);
+        if (r < 0)
+                return r;
         r = manager_bus_new(b);
         if (r < 0)
                 return r;
@@ -229,6 +236,7 @@ Bus *bus_free(Bus *b) {
         manager_bus_free(b);
         bay_bus_free_all(b);
         camera_bus_free_all(b);
+        authority_free(b->authority);
         sd_event_source_disable_unref(b->flush);
         sd_event_source_disable_unref(b->later);
         sd_event_source_disable_unref(b->reconnect);

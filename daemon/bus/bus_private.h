@@ -5,6 +5,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "bus/authority.h"
 #include "bus/bus.h"
 
 #define BUS_NAME "org.berth.Dock1"
@@ -31,6 +32,7 @@ struct Bus {
         sd_event *event;
         Manager *manager;
         sd_bus *bus; /* NULL while there is none */
+        Authority *authority;
         sd_bus_slot *object_manager;
         sd_event_source *flush; /* what changed is announced when the change is complete … */
         sd_event_source *later; /* … or, progress, when its time has come */

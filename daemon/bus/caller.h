@@ -16,8 +16,8 @@ typedef struct Caller {
         char name[CALLER_NAME_SIZE]; /* "" when /etc/passwd has none */
 } Caller;
 
-/* root, or the daemon's own user: 0. Else, or when the bus cannot say who it is, an error is set. */
-int caller_admin(sd_bus_message *m, Caller *ret, sd_bus_error *error);
+/* When the bus cannot say who it is, an error is set. Whether they may is known already: see bus/authority.h. */
+int caller_get(sd_bus_message *m, Caller *ret, sd_bus_error *error);
 /* The strings belong to the caller. */
 Operator caller_operator(const Caller *c);
 /* Answers the call that gave an order (a sd_bus_message *) and lets go of it: 0, or why it was not carried out. */

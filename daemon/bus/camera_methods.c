@@ -50,7 +50,7 @@ int camera_bus_set_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
         r = sd_bus_message_read(m, "ssss", &owner.officer_id, &owner.officer_name, &owner.unit_id, &owner.unit_name);
         if (r < 0)
                 return r;
-        if ((r = check_words(&owner, ret_error)) < 0 || (r = caller_admin(m, &caller, ret_error)) < 0)
+        if ((r = check_words(&owner, ret_error)) < 0 || (r = caller_get(m, &caller, ret_error)) < 0)
                 return r;
         by = caller_operator(&caller);
         r = camera_order_owner(userdata, &owner, &by, answer, sd_bus_message_ref(m), &why);
@@ -66,7 +66,7 @@ int camera_bus_confirm_identity(sd_bus_message *m, void *userdata, sd_bus_error 
         Caller caller;
         int r;
 
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);
@@ -110,7 +110,7 @@ int camera_bus_erase(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 
         r = sd_bus_message_read(m, "b", &not_stored);
         if (r >= 0)
-                r = caller_admin(m, &caller, ret_error);
+                r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);
@@ -131,7 +131,7 @@ int manager_bus_erase_clip(sd_bus_message *m, void *userdata, sd_bus_error *ret_
                 return r;
         if (clip_id == 0 || clip_id > INT64_MAX)
                 return sd_bus_error_set(ret_error, BUS_E_INVALID_ARGUMENT, "clip_id: no clip has this id.");
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);

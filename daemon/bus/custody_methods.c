@@ -36,7 +36,7 @@ int manager_bus_make_checkpoint(sd_bus_message *m, void *userdata, sd_bus_error 
         Caller caller;
         int r;
 
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);
@@ -48,7 +48,7 @@ int manager_bus_rotate_key(sd_bus_message *m, void *userdata, sd_bus_error *ret_
         Caller caller;
         int r;
 
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);

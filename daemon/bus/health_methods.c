@@ -216,7 +216,7 @@ int manager_bus_release_camera(sd_bus_message *m, void *userdata, sd_bus_error *
         if (strlen(reason) > REASON_MAX_BYTES || !text_is_printable(reason))
                 return sd_bus_error_setf(ret_error, BUS_E_INVALID_ARGUMENT, "reason: a reason is printable and at most %u bytes long.",
                                          REASON_MAX_BYTES);
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);

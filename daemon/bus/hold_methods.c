@@ -74,7 +74,7 @@ static int hold(sd_bus_message *m, void *userdata, bool set, sd_bus_error *ret_e
         Words w = { 0 };
         int r;
 
-        if ((r = read_words(m, !set, &w, ret_error)) < 0 || (r = caller_admin(m, &caller, ret_error)) < 0)
+        if ((r = read_words(m, !set, &w, ret_error)) < 0 || (r = caller_get(m, &caller, ret_error)) < 0)
                 return r;
         by = caller_operator(&caller);
         sd_bus_message_ref(m);

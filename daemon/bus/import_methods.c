@@ -57,7 +57,7 @@ int manager_bus_import(sd_bus_message *m, void *userdata, sd_bus_error *ret_erro
         if ((r = check_text("name", order.name, NAME_MAX_BYTES, ret_error)) < 0 ||
             (r = check_text("source", order.source, SOURCE_MAX_BYTES, ret_error)) < 0 ||
             (r = check_text("folder_id", order.folder_id, SOURCE_MAX_BYTES, ret_error)) < 0 ||
-            (r = check_socket(order.socket, ret_error)) < 0 || (r = caller_admin(m, &caller, ret_error)) < 0)
+            (r = check_socket(order.socket, ret_error)) < 0 || (r = caller_get(m, &caller, ret_error)) < 0)
                 return r;
         by = caller_operator(&caller);
         r = manager_import(manager, &order, &by, imported, sd_bus_message_ref(m));

@@ -97,7 +97,7 @@ int manager_bus_import_roster(sd_bus_message *m, void *userdata, sd_bus_error *r
 
         r = roster ? read_roster(m, &source, roster, ret_error) : -ENOMEM;
         if (r >= 0)
-                r = caller_admin(m, &caller, ret_error);
+                r = caller_get(m, &caller, ret_error);
         if (r >= 0) {
                 by = caller_operator(&caller);
                 r = given(m, roster_import(manager_roster(manager_of(userdata)), roster, source, &by, caller_answer, sd_bus_message_ref(m)),
@@ -118,7 +118,7 @@ int manager_bus_publish_roster(sd_bus_message *m, void *userdata, sd_bus_error *
                 return r;
         if (strlen(statement) > ROSTER_FILE_MAX)
                 return sd_bus_error_setf(ret_error, BUS_E_INVALID_ARGUMENT, "statement: it has %u bytes at most.", ROSTER_FILE_MAX);
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         r = roster_publish(manager_roster_follow(manager_of(userdata)), statement, caller_answer, sd_bus_message_ref(m), &error);
@@ -138,7 +138,7 @@ int manager_bus_assign(sd_bus_message *m, void *userdata, sd_bus_error *ret_erro
         if (r < 0)
                 return r;
         if ((r = check_word("officer", officer, ret_error)) < 0 || (r = check_word("serial", serial, ret_error)) < 0 ||
-            (r = caller_admin(m, &caller, ret_error)) < 0)
+            (r = caller_get(m, &caller, ret_error)) < 0)
                 return r;
         by = caller_operator(&caller);
         return given(m, roster_assign(manager_roster(manager_of(userdata)), officer, serial, &by, caller_answer, sd_bus_message_ref(m)),
@@ -210,7 +210,7 @@ int manager_bus_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
         r = sd_bus_message_read(m, "s", &officer);
         if (r < 0)
                 return r;
-        if ((r = check_word("officer", officer, ret_error)) < 0 || (r = caller_admin(m, &caller, ret_error)) < 0)
+        if ((r = check_word("officer", officer, ret_error)) < 0 || (r = caller_get(m, &caller, ret_error)) < 0)
                 return r;
         by = caller_operator(&caller);
         r = roster_checkout(manager_roster(manager_of(userdata)), officer, &by, checked_out, sd_bus_message_ref(m), &why);
@@ -228,7 +228,7 @@ int manager_bus_cancel_checkout(sd_bus_message *m, void *userdata, sd_bus_error 
         int r;
 
         r = sd_bus_message_read(m, "s", &serial);
-        if (r < 0 || (r = caller_admin(m, &caller, ret_error)) < 0)
+        if (r < 0 || (r = caller_get(m, &caller, ret_error)) < 0)
                 return r;
         by = caller_operator(&caller);
         r = roster_cancel(manager_roster(manager_of(userdata)), serial, &by, caller_answer, sd_bus_message_ref(m));

@@ -42,7 +42,7 @@ static int pause_uploads(sd_bus_message *m, void *userdata, bool pause, sd_bus_e
         Caller caller;
         int r;
 
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);
@@ -66,7 +66,7 @@ int manager_bus_call_shift(sd_bus_message *m, void *userdata, sd_bus_error *ret_
         r = sd_bus_message_read(m, "x", &at_usec);
         if (r < 0)
                 return r;
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);
@@ -88,7 +88,7 @@ int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
                 return r;
         if (clip_id == 0 || clip_id > INT64_MAX)
                 return sd_bus_error_set(ret_error, BUS_E_INVALID_ARGUMENT, "clip_id: no clip has this id.");
-        r = caller_admin(m, &caller, ret_error);
+        r = caller_get(m, &caller, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);

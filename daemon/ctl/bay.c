@@ -35,7 +35,7 @@ static int call_bay(const Options *options, uint64_t number, const char *method,
                 r = sd_bus_message_append(call, "u", *seconds);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        r = sd_bus_call(bus, call, wait_usec, &error, ret);
+        r = bus_client_send(bus, call, wait_usec, &error, ret);
         if (r < 0 && (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT) ||
                       sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_METHOD)))
                 return ctl_fail(CTL_FAILURE, "there is no bay %llu; 'berthctl status' lists them", (unsigned long long) number);

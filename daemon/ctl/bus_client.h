@@ -17,6 +17,11 @@ int bus_client_connect(const Options *options, sd_bus **ret);
 int bus_client_open(const Options *options, sd_bus **ret);
 /* A call of the dock's manager object, to be filled and sent. -errno. */
 int bus_client_message(sd_bus *bus, const char *interface, const char *member, sd_bus_message **ret);
+/*
+ * Sends the call and waits for the answer; 0: for the usual time. Whoever sits at a terminal, and is not root, may be asked for an
+ * administrator's password. As sd_bus_call().
+ */
+int bus_client_send(sd_bus *bus, sd_bus_message *call, uint64_t wait_usec, sd_bus_error *error, sd_bus_message **ret);
 /* Calls it and waits: a CtlExit. The caller unrefs the reply. */
 int bus_client_call(sd_bus *bus, const char *interface, const char *member, sd_bus_message **ret, const char *types,
                     ...);

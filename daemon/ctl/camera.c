@@ -45,7 +45,7 @@ static int order(const Options *options, const char *serial, const char *method,
                 r = sd_bus_message_append(call, "s", words[i]);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        r = sd_bus_call(bus, call, ORDER_TIMEOUT_USEC, &error, NULL);
+        r = bus_client_send(bus, call, ORDER_TIMEOUT_USEC, &error, NULL);
         return r < 0 ? report(serial, &error, r) : CTL_OK;
 }
 
@@ -79,7 +79,7 @@ static int erase(const Options *options, const char *serial, uint64_t clip) {
                 r = sd_bus_message_append(call, "b", (int) options->not_stored);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        r = sd_bus_call(bus, call, ORDER_TIMEOUT_USEC, &error, &reply);
+        r = bus_client_send(bus, call, ORDER_TIMEOUT_USEC, &error, &reply);
         if (sd_bus_error_has_name(&error, NOT_STORED))
                 return ctl_fail(CTL_FAILURE, "%s --not-stored says that: then those clips are on the dock alone until they are stored",
                                 error.message);

@@ -240,7 +240,7 @@ static int send_roster(const Options *options, const char *source, const json_t 
                 r = append_officers(call, roster);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        r = sd_bus_call(bus, call, 0, &error, NULL);
+        r = bus_client_send(bus, call, 0, &error, NULL);
         if (r < 0)
                 return bus_client_report(&error, r);
         printf("%zu officers\n", json_array_size(roster));
@@ -386,7 +386,7 @@ int verb_checkout(const Options *options) {
                 r = sd_bus_message_append(call, "s", options->args[0]);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        r = sd_bus_call(bus, call, CHECKOUT_TIMEOUT_USEC, &error, &reply);
+        r = bus_client_send(bus, call, CHECKOUT_TIMEOUT_USEC, &error, &reply);
         if (r < 0)
                 return bus_client_report(&error, r);
         r = sd_bus_message_read(reply, "su", &serial, &bay);
