@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGKILL of berthd, berth-bay and berth-uplink at random moments while cameras are pulled, stored and erased.
 
-usage: kills.py [--lanes N] [KILLS [SEED]]
+usage: kills.py [--lanes N] [--disk] [--seconds N] [KILLS [SEED]]
 
 After each round everything must have come to its end all the same: each clip once in the store, with the bytes that the
 camera had, every camera erased, the custody chain whole. While it goes on, whatever is gone from a camera must be in the store.
 TAP. The seed is printed; the same seed gives the same choices (not the same interleaving). Several docks go at a time, each in a simulator
 of its own; each lane's seed follows from the first. The docks' folders are in memory where there is enough: SIGKILL takes nothing that was
-written, synced or not (that is tests/vm/test_power.py's), so that a disk would only make each cycle longer.
+written, synced or not (that is tests/vm/test_power.py's), so that a disk would only make each cycle longer. With `--disk` they are where
+temporary files are, for hours beside others who need the memory; with `--seconds` no round is begun after that time, and those that were
+are counted.
 """
 
 import argparse
 import concurrent.futures
+import math
 import os
 import random
 import re
@@ -120,10 +123,10 @@ def play_round(sim, dock, rng, number, kills_left, counts):
     return len(wanted)
 
 
-def play_dock(sim, rng, number, kills, counts):
+def play_dock(sim, rng, number, kills, counts, on_disk):
     """A new dock for some rounds, which are numbered from `number` on: what it has stored goes with it. How many rounds and clips."""
     clips = rounds = 0
-    with tempfile.TemporaryDirectory(prefix="berth-kills-", dir=scratch()) as folder:
+    with tempfile.TemporaryDirectory(prefix="berth-kills-", dir=scratch(on_disk)) as folder:
         dock = rack.Dock(folder, PORTS, timeouts={"backoff_min": "100ms", "backoff_max": "100ms", "reconcile": "500ms"})
         try:
             dock.start()
@@ -140,23 +143,23 @@ def play_dock(sim, rng, number, kills, counts):
     return rounds, clips
 
 
-def play_lane(kills, seed):
+def play_lane(arguments):
     """One dock after the other, until they were disturbed often enough. Raises for what is not as it must be."""
-    rng = random.Random(seed)
+    kills, rng, end = arguments.kills, random.Random(arguments.seed), time.monotonic() + arguments.seconds
     sim = rack.Sim()
     counts, clips, rounds = {}, 0, 0
     for n, _ in enumerate(PORTS):
         sim("camera", name=f"c{n}", type="ptp", serial=f"SN-c{n}", model="BC-1", clips=[])
-    while sum(counts.values()) < kills:
-        more = play_dock(sim, rng, rounds, kills, counts)
+    while sum(counts.values()) < kills and time.monotonic() < end:
+        more = play_dock(sim, rng, rounds, kills, counts, arguments.disk)
         rounds, clips = rounds + more[0], clips + more[1]
         told = ", ".join(f"{name} {counts.get(name, 0)}" for name in NAMES)
         print(f"lane: {sum(counts.values())} kills ({told}) in {rounds} rounds, {clips} clips", flush=True)
 
 
-def scratch():
+def scratch(on_disk):
     """In memory, when a lane's share of it is there; else where temporary files are."""
-    if not os.path.isdir(MEMORY):
+    if on_disk or not os.path.isdir(MEMORY):
         return None
     place = os.statvfs(MEMORY)
     with open("/proc/meminfo", encoding="ascii") as f:
@@ -182,9 +185,10 @@ def keep_evidence(dock):
 class Lane:
     """A program like this one, in a simulator of its own."""
 
-    def __init__(self, kills, seed):
+    def __init__(self, kills, seed, arguments):
         self.seed = seed
-        command = [sys.executable, os.path.abspath(__file__), "--lane", str(kills), str(seed)]
+        command = [sys.executable, os.path.abspath(__file__), "--lane", f"--seconds={arguments.seconds}", str(kills), str(seed)]
+        command += ["--disk"] if arguments.disk else []
         self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                       errors="replace")
         self.told, self.output = [], []
@@ -211,10 +215,11 @@ def in_words(sums):
             f" in {sums['rounds']} rounds, {sums['clips']} clips")
 
 
-def play_lanes(kills, seed, n_lanes):
-    rng = random.Random(seed)
+def play_lanes(arguments):
+    """Whether all was well, and how often somebody was killed."""
+    kills, n_lanes, rng = arguments.kills, arguments.lanes, random.Random(arguments.seed)
     share = [kills // n_lanes + (n < kills % n_lanes) for n in range(n_lanes)]
-    lanes = [Lane(k, rng.randrange(1 << 32)) for k in share if k > 0]
+    lanes = [Lane(k, rng.randrange(1 << 32), arguments) for k in share if k > 0]
     started, said = time.monotonic(), [0]
 
     def total():
@@ -229,23 +234,25 @@ def play_lanes(kills, seed, n_lanes):
     for lane, status in zip(lanes, statuses):
         if status != 0:
             print(f"# the lane of seed {lane.seed} ended with {status}:\n" + "\n".join(f"# {line}" for line in lane.output), flush=True)
-    return not any(statuses)
+    return not any(statuses), sum_up(lanes)["kills"]
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lanes", type=int, default=(os.cpu_count() or 2) + 1)
+    parser.add_argument("--disk", action="store_true")
+    parser.add_argument("--seconds", type=float, default=math.inf)
     parser.add_argument("--lane", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("kills", type=int, nargs="?", default=200)
     parser.add_argument("seed", type=int, nargs="?", default=random.randrange(1 << 32))
     arguments = parser.parse_args()
     if arguments.lane:
         rack.enter("1-1:7")
-        play_lane(arguments.kills, arguments.seed)
+        play_lane(arguments)
         return
     print(f"1..1\n# {arguments.kills} kills, seed {arguments.seed}", flush=True)
-    good = play_lanes(arguments.kills, arguments.seed, arguments.lanes)
-    print(f"{'ok' if good else 'not ok'} 1 - everything comes to its end after {arguments.kills} random kills", flush=True)
+    good, kills = play_lanes(arguments)
+    print(f"{'ok' if good else 'not ok'} 1 - everything comes to its end after {kills} random kills", flush=True)
     sys.exit(0 if good else 1)
 
 
