@@ -218,7 +218,8 @@ int writer_apply(Writer *w, const Fact *f) {
         int r;
 
         w->why[0] = 0;
-        r = f->kind == FACT_BLOCK ? 0 : running_advance(w, f);
+        /* A step of the clock is told by the event of whatever comes first: by one that has none it would be passed over in silence. */
+        r = has_event(f->kind) ? running_advance(w, f) : 0;
         if (r >= 0)
                 r = apply_to_nouns(w, f);
         if (r >= 0)

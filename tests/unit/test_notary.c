@@ -189,6 +189,26 @@ static void test_statements_wait_for_the_store_in_order(void **state) {
         assert_int_equal(rig_put(rig, &f), -ENOENT);
 }
 
+/* That a statement was stored has no event to tell it by. */
+static void test_step_of_the_clock_waits_for_a_fact_with_an_event(void **state) {
+        _cleanup_(statement_row_freep) StatementRow *row = NULL;
+        _cleanup_(signers_done) Signers signers = { 0 };
+        Rig *rig = *state;
+        StoreRunning running;
+        uint64_t event = 0;
+        Fact f;
+
+        begin(rig, &signers);
+        assert_int_equal(checkpoint(rig), 0);
+        assert_int_equal(store_statement_waiting(rig->store, 0, &row, &event), 0);
+        f = rig_fact(FACT_STATEMENT_STORED);
+        f.at.wall_usec += INT64_C(3650) * 86400 * (int64_t) USEC_PER_SEC;
+        f.statement.key = row->key;
+        rig_must(rig, &f);
+        assert_int_equal(store_running(rig->store, &f.at, &running), 0);
+        assert_true(running.step_usec != 0 && running.since_step_usec == 0);
+}
+
 static void test_statements_take_no_change(void **state) {
         static const char *const changes[] = { "DELETE FROM statements", "UPDATE statements SET hash = zeroblob(32)",
                                                "UPDATE statements SET head_seq = 1", "UPDATE statements SET key = 'x'" };
@@ -284,6 +304,7 @@ int main(void) {
                 TEST(test_rotation_is_signed_by_the_key_before),
                 TEST(test_second_first_key_is_refused),
                 TEST(test_statements_wait_for_the_store_in_order),
+                TEST(test_step_of_the_clock_waits_for_a_fact_with_an_event),
                 TEST(test_statements_take_no_change),
                 TEST(test_receipt_is_signed_with_all_that_its_manifest_names),
                 TEST(test_receipt_is_forged_neither_in_size_nor_digest_nor_manifest),
