@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "core/outlook.h"
 #include "service/docking.h"
+#include "service/leftover.h"
 #include "service/manager_private.h"
 #include "service/recover.h"
 
@@ -394,6 +395,12 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
                 r = proof_start(m);
         if (r < 0)
                 return r;
+        r = leftover_sweep(m);
+        if (r < 0) {
+                snprintf(error->text, sizeof(error->text), "%s/parts cannot be compared with the database: %s", settings->state_dir,
+                         strerror(-r));
+                return r;
+        }
         r = upload_orders_load(m);
         if (r >= 0)
                 r = upload_load_unstored(m);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/folder.h"
 #include "base/log.h"
@@ -198,6 +199,7 @@ static int clear_work(Recovery *r) {
         for (size_t i = 0; i < ELEMENTSOF(database_files); i++)
                 if (unlinkat(r->work_fd, database_files[i], 0) < 0 && errno != ENOENT)
                         return recovery_fail(r, -errno, RECOVERY_FOLDER "/%s cannot be removed: %s", database_files[i], strerror(errno));
+        CRASH_POINT("recovery-begun");
         return 0;
 }
 
@@ -214,8 +216,10 @@ static int make_kept_folder(Recovery *r) {
         for (unsigned n = 1;; n++) {
                 /* "2026-11-23T09:15:00": without the fraction. */
                 (void) snprintf(r->result.kept, sizeof(r->result.kept), "damaged-%.19s%s%.0u", time, n > 1 ? "-" : "", n > 1 ? n : 0);
-                if (mkdirat(r->state_fd, r->result.kept, 0700) == 0)
+                if (mkdirat(r->state_fd, r->result.kept, 0700) == 0) {
+                        CRASH_POINT("damaged-folder-made");
                         return 0;
+                }
                 if (errno != EEXIST)
                         return recovery_fail(r, -errno, "%s cannot be made: %s", r->result.kept, strerror(errno));
         }
@@ -263,6 +267,10 @@ static int move_files(Recovery *r, int from_fd, int to_fd) {
         for (size_t i = 0; i < ELEMENTSOF(database_files); i++) {
                 int result = fd_rename_durable(from_fd, database_files[i], to_fd, database_files[i]);
 
+                if (result >= 0 && from_fd == r->work_fd)
+                        CRASH_POINT_OF("recovered-file-moved", database_files[i]);
+                else if (result >= 0)
+                        CRASH_POINT_OF("damaged-file-moved", database_files[i]);
                 if (result < 0 && result != -ENOENT)
                         return recovery_fail(r, result, "%s cannot be moved: %s", database_files[i], strerror(-result));
         }
@@ -275,6 +283,7 @@ static int take_place(Recovery *r) {
         int result = 0;
 
         r->store = store_close(r->store);
+        CRASH_POINT("recovery-complete");
         if (r->result.kept[0]) {
                 kept = fd_open_dir(r->state_fd, r->result.kept, 0700);
                 result = kept < 0 ? recovery_fail(r, kept, "%s cannot be opened: %s", r->result.kept, strerror(-kept)) :
@@ -287,7 +296,9 @@ static int take_place(Recovery *r) {
         if (unlinkat(r->state_fd, RECOVERY_FOLDER, AT_REMOVEDIR) < 0)
                 return recovery_fail(r, -errno, "%s/" RECOVERY_FOLDER " holds what is not Berth's and cannot be removed: %s",
                                      r->settings->state_dir, strerror(errno));
+        CRASH_POINT("recovery-folder-removed");
         result = fd_sync_dir(r->state_fd);
+        CRASH_POINT("recovery-durable");
         return result < 0 ? recovery_fail(r, result, "%s cannot be synced: %s", r->settings->state_dir, strerror(-result)) : 0;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/folder.h"
 #include "base/log.h"
@@ -233,6 +234,7 @@ static int keep_incoming(const char *name, void *userdata) {
         if (fd < 0)
                 return 0;
         result = keep_all_in(r, fd, "incoming");
+        CRASH_POINT("incoming-kept");
         if (result >= 0)
                 (void) unlinkat(incoming, name, AT_REMOVEDIR);
         return result;

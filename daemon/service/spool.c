@@ -25,6 +25,8 @@ struct Spool {
         unsigned next_kept;
 };
 
+#define COMPARED_AT_ONCE ((size_t) 1 << 20)
+
 typedef struct SpoolJob {
         Spool *spool;
         int (*act)(struct SpoolJob *job);
@@ -408,6 +410,118 @@ int spool_set_sealed_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char
         memcpy(ret_name, job->to, SPOOL_NAME_SIZE);
         return submit(s, job);
 }
+
+/* ---- Parts that nobody goes on with ---------------------------------------------------------------------------------------- */
+
+typedef struct EachPart {
+        int (*look)(void *userdata, uint64_t clip_id, const char *name);
+        void *userdata;
+} EachPart;
+
+static int look_at_part(const char *name, void *userdata) {
+        const EachPart *each = userdata;
+        uint64_t clip_id;
+
+        return parse_id(name, ".part", &clip_id) ? each->look(each->userdata, clip_id, name) : 0;
+}
+
+int spool_each_part(Spool *s, int (*look)(void *userdata, uint64_t clip_id, const char *name), void *userdata) {
+        EachPart each = { .look = look, .userdata = userdata };
+
+        return folder_each(s->parts_fd, look_at_part, &each);
+}
+
+/* How much of both is alike from their beginning on is as long as the part: 0. */
+static int compare_files(int part, int whole) {
+        _cleanup_(freep) char *a = malloc(COMPARED_AT_ONCE), *b = malloc(COMPARED_AT_ONCE);
+        struct stat part_st, whole_st;
+
+        if (!a || !b)
+                return -ENOMEM;
+        if (fstat(part, &part_st) < 0 || fstat(whole, &whole_st) < 0)
+                return -errno;
+        if (part_st.st_size > whole_st.st_size)
+                return 1;
+        for (uint64_t at = 0; at < (uint64_t) part_st.st_size;) {
+                size_t n = (size_t) MIN2((uint64_t) COMPARED_AT_ONCE, (uint64_t) part_st.st_size - at);
+                int r;
+
+                if ((r = fd_pread_full(part, a, n, at)) < 0 || (r = fd_pread_full(whole, b, n, at)) < 0)
+                        return r;
+                if (memcmp(a, b, n) != 0)
+                        return 1;
+                at += n;
+        }
+        return 0;
+}
+
+static int act_compare_part(SpoolJob *job) {
+        _cleanup_(fd_closep) int part = -EBADF, whole = -EBADF;
+        uint64_t clip_id = 0;
+        struct stat st;
+
+        (void) spool_clip_of(job->to, &clip_id);
+        part = spool_open_part(job->spool->parts_fd, clip_id);
+        if (part < 0)
+                return part;
+        if (fstat(part, &st) < 0)
+                return -errno;
+        if (st.st_size == 0)
+                return 0;
+        whole = spool_open_file(job->spool->sealed_fd, job->to);
+        /* One that cannot be read is no reason to keep the other from being kept. */
+        return whole < 0 || compare_files(part, whole) != 0 ? 1 : 0;
+}
+
+int spool_compare_part(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata) {
+        SpoolJob *job = job_new(s, act_compare_part, 0, done, userdata);
+
+        if (!job)
+                return -ENOMEM;
+        spool_name_of(clip_id, job->to);
+        return submit(s, job);
+}
+
+static int act_remove_part(SpoolJob *job) {
+        CRASH_POINT("part-remove-begins");
+        if (unlinkat(job->spool->parts_fd, job->from, 0) < 0 && errno != ENOENT)
+                return -errno;
+        CRASH_POINT("part-removed");
+        return fd_sync_dir(job->spool->parts_fd);
+}
+
+int spool_remove_part(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata) {
+        SpoolJob *job = job_new(s, act_remove_part, 0, done, userdata);
+
+        if (!job)
+                return -ENOMEM;
+        spool_part_name_of(clip_id, job->from);
+        return submit(s, job);
+}
+
+static int act_keep_part(SpoolJob *job) {
+        CRASH_POINT("part-keep-begins");
+        return fd_rename_durable(job->spool->parts_fd, job->from, job->spool->kept_fd, job->to);
+}
+
+int spool_keep_part(Spool *s, uint64_t clip_id, const char *kept, SpoolDone done, void *userdata) {
+        SpoolJob *job = job_new(s, act_keep_part, 0, done, userdata);
+
+        if (!job)
+                return -ENOMEM;
+        spool_part_name_of(clip_id, job->from);
+        (void) snprintf(job->to, sizeof(job->to), "%s", kept);
+        return submit(s, job);
+}
+
+/* Of no docking: an earlier start may have kept one of this clip. */
+void spool_name_for_kept(Spool *s, uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]) {
+        do
+                kept_name(s, clip_id, 0, ret);
+        while (faccessat(s->kept_fd, ret, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+/* ---- Sealing ---------------------------------------------------------------------------------------------------------------- */
 
 static int act_seal(SpoolJob *job) {
         _cleanup_(fd_closep) int dir = open_docking(job->spool, job->docking_id);

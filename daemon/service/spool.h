@@ -51,6 +51,14 @@ int spool_set_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret_na
 int spool_seal(Spool *s, uint64_t clip_id, uint64_t docking_id, const char *note, SpoolDone done, void *userdata);
 /* spool/ -> parts/: its copy could not be committed, and is a part again. */
 int spool_unseal(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata);
+/* What `look` returns for each part in parts/ is minded when it is negative: it ends the walk. Blocking: before the loop runs. */
+int spool_each_part(Spool *s, int (*look)(void *userdata, uint64_t clip_id, const char *name), void *userdata);
+/* `done` gets 0: each byte of this part in parts/ is in the clip's sealed file at the same place. 1: not so, or there is none. */
+int spool_compare_part(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata);
+/* parts/ -> nowhere, or kept/ under the name that spool_name_for_kept() gave. */
+int spool_remove_part(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata);
+int spool_keep_part(Spool *s, uint64_t clip_id, const char *kept, SpoolDone done, void *userdata);
+void spool_name_for_kept(Spool *s, uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]);
 /* spool/ -> kept/: a sealed file whose bytes are not what was read. */
 int spool_set_sealed_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret_name[static SPOOL_NAME_SIZE],
                            SpoolDone done, void *userdata);

@@ -210,7 +210,7 @@ static void put_recovery(Builder *b, const Fact *f) {
                         return;
                 put_uint(b, "old_head_seq", f->old.head_seq);
                 put_digest(b, "old_head_hash", &f->old.head_hash);
-        } else if (f->kind == FACT_FILE_KEPT) {
+        } else if (f->kind == FACT_FILE_KEPT || f->kind == FACT_PART_REMOVED) {
                 put_text(b, "name", f->file.name);
                 put_text(b, "kept", f->file.kept);
         } else {
@@ -406,6 +406,7 @@ static void put_own_members(Builder *b, const Fact *f) {
                 break;
         case FACT_RECOVERY_BEGUN:
         case FACT_FILE_KEPT:
+        case FACT_PART_REMOVED:
         case FACT_RECOVERY_DONE:
                 put_recovery(b, f);
                 break;

@@ -48,6 +48,7 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_RECOVERY_BEGUN] = "recovery-begun",
         [FACT_CLIP_RECOVERED] = "clip-recovered",
         [FACT_FILE_KEPT] = "file-kept",
+        [FACT_PART_REMOVED] = "part-removed",
         [FACT_RECOVERY_DONE] = "recovery-done",
         [FACT_CHAIN_VERIFIED] = "chain-verified",
         [FACT_CHAIN_BROKEN] = "chain-broken",
@@ -181,6 +182,7 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 ret[n++] = &f->old.kept;
                 break;
         case FACT_FILE_KEPT:
+        case FACT_PART_REMOVED:
                 ret[n++] = &f->file.name;
                 ret[n++] = &f->file.kept;
                 break;

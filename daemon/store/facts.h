@@ -59,6 +59,7 @@ typedef enum FactKind {
         FACT_RECOVERY_BEGUN,    /* the first event of a database that was made anew; text: what the old one suffered from */
         FACT_CLIP_RECOVERED,    /* a clip found where text says, with the content that it says */
         FACT_FILE_KEPT,         /* … and a file that proves nothing: moved to kept/; text: why */
+        FACT_PART_REMOVED,      /* a part that nobody will go on with goes: its bytes are elsewhere; text: where */
         FACT_RECOVERY_DONE,     /* text: what was found, in words */
         FACT_CHAIN_VERIFIED,    /* after a start: every event up to that of the start follows its predecessor; text: in words */
         FACT_CHAIN_BROKEN,      /* … or not: text: where. Nothing is erased from then on */
@@ -299,7 +300,7 @@ typedef struct Fact {
                 } old; /* RECOVERY_BEGUN */
                 struct {
                         const char *name, *kept; /* before, and in kept/ */
-                } file; /* FILE_KEPT */
+                } file; /* FILE_KEPT, PART_REMOVED: the name alone */
                 struct {
                         uint64_t from_spool, from_store, files_kept;
                 } found; /* RECOVERY_DONE */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "uplink/dir_private.h"
 #include "uplink/uncached.h"
@@ -75,10 +76,13 @@ static int write_new(DirStore *s, int root, int folder, Task *task) {
         if (r < 0)
                 return r;
         r = copy(task->image.fd, fd, task->image.size_bytes, task);
+        CRASH_POINT("image-written");
         if (r >= 0 && fsync(fd) < 0)
                 r = -errno;
+        CRASH_POINT("image-synced");
         if (r >= 0)
                 r = dir_place(tmp, name, folder, digest_to_hex(&task->image.digest, hex));
+        CRASH_POINT("image-placed");
         if (r < 0)
                 (void) unlinkat(tmp, name, 0);
         else
@@ -120,6 +124,7 @@ void dir_put_image(DirStore *s, Task *task) {
                 (void) dir_fail(s, EIO, "looking for the firmware image that was just put", &task->answer);
         if (r > 0 && (r = fd_sync_dir(folder)) < 0)
                 (void) dir_fail(s, r, "syncing the folder of firmware images", &task->answer);
+        CRASH_POINT("image-durable");
 }
 
 void dir_get_image(DirStore *s, Task *task) {

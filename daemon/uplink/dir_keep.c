@@ -48,15 +48,15 @@ static int write_new(DirStore *s, int root, int folder, Task *task, const Layout
         if (r < 0)
                 return r;
         r = fd_write_full(fd, task->keep.text, strlen(task->keep.text));
-        CRASH_POINT("kept-written");
+        CRASH_POINT_OF("kept-written", key->parts[0]);
         if (r >= 0 && fsync(fd) < 0)
                 r = -errno;
-        CRASH_POINT("kept-synced");
+        CRASH_POINT_OF("kept-synced", key->parts[0]);
         if (r >= 0 && task->kind == TASK_REPLACE)
                 r = renameat(tmp, name, folder, key->parts[2]) < 0 ? -errno : 0;
         else if (r >= 0)
                 r = dir_place(tmp, name, folder, key->parts[2]);
-        CRASH_POINT("kept-placed");
+        CRASH_POINT_OF("kept-placed", key->parts[0]);
         if (r < 0)
                 (void) unlinkat(tmp, name, 0);
         else
@@ -90,7 +90,7 @@ void dir_keep(DirStore *s, Task *task) {
                 (void) dir_fail(s, EIO, "looking for what was just kept", &task->answer);
         if (r > 0 && (r = fd_sync_dir(folder)) < 0)
                 (void) dir_fail(s, r, "syncing the folder of what is kept", &task->answer);
-        CRASH_POINT("kept-durable");
+        CRASH_POINT_OF("kept-durable", key.parts[0]);
 }
 
 /* ---- Replacing ----------------------------------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The crash matrix: every named crash point of berthd, berth-bay and berth-uplink, each ended there by SIGKILL.
 
-usage: matrix.py [--deep N] [--lanes N] [--only WORDS]
+usage: matrix.py [--deep N] [--lanes N] [--only WORDS] [--scenario WORDS]
 
 The points are read from the programs themselves (built with CRASH_POINTS=1, in $BERTH_CRASH_BUILD), so that none can be forgotten. Each
 scenario of crash_rig.py is played once undisturbed to see which points it passes, and what for (a commit passes its points once for each
@@ -17,6 +17,7 @@ import collections
 import concurrent.futures
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ import traceback
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 BUILD = os.environ.get("BERTH_BUILD", os.path.join(os.getcwd(), "build"))
 CRASH_BUILD = os.environ.get("BERTH_CRASH_BUILD", BUILD + "-crash")
+os.environ.setdefault("BERTH_PLAIN_BUILD", BUILD)
 os.environ["BERTH_CRASH_BUILD"] = os.environ["BERTH_BUILD"] = CRASH_BUILD
 
 # Points that no scenario here passes: why, and which test does.
@@ -33,6 +35,39 @@ ELSEWHERE = {
     "berth-uplink object-withdrawn": "two docks race for one manifest: tests/unit/test_dir_crash.c",
     "berth-uplink linked": "a file system without RENAME_NOREPLACE: tests/unit/test_dir_crash.c",
 }
+# Kinds of facts that no scenario here puts on record. How they come there is the same for all: the commit, its head file, its report. What
+# is done before and after is what differs, and for these that is either nothing, or a step that no scenario in a simulator can time.
+KINDS_ELSEWHERE = {
+    "chain-broken": "the evidence was tampered with: nothing is erased from then on; tests/integration/test_proof.py",
+    "charged": "after hours at a charger; tests/night/",
+    "checkout-ended": "by the clock; tests/integration/test_roster.py",
+    "clock-stepped": "by the clock; tests/integration/test_clock.py, tests/property/",
+    "conflict": "a store with other bytes under a name; tests/integration/test_identity.py, tests/property/",
+    "ejected": "a change of mode; tests/integration/test_switch.py kills the daemon in the middle of it",
+    "fault": "a worker that dies by itself; tests/integration/test_worker_hostile.c, tests/crash/kills.py",
+    "held-back": "a finding of the camera's health, found again at the next check; tests/integration/test_health.py",
+    "identity-confirmed": "a change of mode; tests/integration/test_switch.py",
+    "import-failed": "a reader that gives no file twice the same; tests/integration/test_import.py",
+    "import-recognised": "only for what an import before it brought; tests/integration/test_import.py",
+    "key-replaced": "a key that was lost; tests/integration/test_checkpoints.py",
+    "left": "a change of mode; tests/integration/test_switch.py kills the daemon in the middle of it",
+    "let-go": "an operator, in spite of a finding; tests/integration/test_health.py",
+    "over-current": "a hub that cuts a port; tests/integration/test_health.py",
+    "overdue": "by the clock; tests/integration/test_roster.py",
+    "owner-set": "a model that takes an owner; tests/integration/test_switch.py",
+    "port-calibrated": "minutes at a port; tests/integration/test_charging.py",
+    "quarantined": "after many worker deaths; tests/crash/kills.py",
+    "refused": "a stranger's device, looked at again by each start; tests/integration/test_strangers.py",
+    "returned": "a change of mode; tests/integration/test_switch.py kills the daemon in the middle of it",
+    "rollout": "a rollout; tests/integration/test_firmware_dock.py",
+    "rollout-begun": "a rollout; tests/integration/test_firmware_dock.py",
+    "rollout-ended": "a rollout; tests/integration/test_firmware_dock.py",
+    "rollout-told": "a rollout; tests/integration/test_firmware_dock.py",
+    "statement-refused": "a forged store; tests/integration/test_checkpoints.py",
+    "storage-identified": "a change of mode; tests/integration/test_switch.py",
+    "store-refused": "a store that lost what it had; tests/integration/test_policy.py, tests/property/",
+    "switch-begun": "a change of mode; tests/integration/test_switch.py kills the daemon in the middle of it",
+}
 # Functions of base/ that a program is linked with and does not call.
 UNUSED = {
     "berth-bay": ("folder-", "rename", "replace", "new-name-synced"),
@@ -40,10 +75,19 @@ UNUSED = {
 }
 
 
-def is_elsewhere(point):
+def why_elsewhere(point):
+    """"" for a point that a scenario here must pass."""
     from crash_points import S3_POINTS, TUS_POINTS
     program, name = point.split(" ", 1)
-    return point in ELSEWHERE or point.startswith(S3_POINTS + TUS_POINTS) or name.startswith(UNUSED.get(program, ("\0",)))
+    if point in ELSEWHERE:
+        return ELSEWHERE[point]
+    if point.startswith(S3_POINTS + TUS_POINTS):
+        return "a store on the network: tests/store/test_s3_crash.py, tests/store/test_tus_crash.py"
+    return "of base/, and not called by this program" if name.startswith(UNUSED.get(program, ("\0",))) else ""
+
+
+def is_elsewhere(point):
+    return why_elsewhere(point) != ""
 
 
 # ---- A lane: one dock in one simulator, which is told what to play ------------------------------------------------
@@ -51,6 +95,7 @@ def is_elsewhere(point):
 
 def lane():
     import crash_rig
+    import crash_scenarios
     import rack
     rack.enter("1-1:4")
     answers = os.fdopen(os.dup(1), "w")
@@ -59,7 +104,7 @@ def lane():
         rig = crash_rig.Rig(rack.Sim(), folder)
         for line in sys.stdin:
             order = json.loads(line)
-            scenario = crash_rig.SCENARIOS[order["scenario"]]
+            [scenario] = [s for s in crash_scenarios.SCENARIOS if s.name == order["scenario"]]
             try:
                 passed, fired = rig.run(scenario, scenario.first + tuple(map(tuple, order["armed"])), order["power"])
                 answer = {"passed": passed if not order["armed"] else [], "fired": fired}
@@ -93,8 +138,11 @@ class Lane:
 class Matrix:
     def __init__(self, arguments):
         import crash_rig
-        self.rig = crash_rig
+        import crash_scenarios
+        self.rig, self.scenarios = crash_rig, crash_scenarios.SCENARIOS
         self.deep, self.only = arguments.deep, arguments.only
+        if arguments.scenario:
+            self.scenarios = [s for s in self.scenarios if arguments.scenario in s.name]
         self.lanes = [Lane() for _ in range(arguments.lanes)]
         self.pool = concurrent.futures.ThreadPoolExecutor(len(self.lanes))
         self.counts = collections.Counter()
@@ -109,10 +157,10 @@ class Matrix:
 
     def census(self):
         """[{label: how often}] for each scenario: what it passes after the crashes that make it."""
-        answers = list(self.pool.map(self.on_lane, [(n,) for n in range(len(self.rig.SCENARIOS))]))
+        answers = list(self.pool.map(self.on_lane, [(scenario.name,) for scenario in self.scenarios]))
         for n, answer in enumerate(answers):
             if "error" in answer:
-                print(f"not ok - {self.rig.SCENARIOS[n].name}, undisturbed\n" + comment(answer["error"]))
+                print(f"not ok - {self.scenarios[n].name}, undisturbed\n" + comment(answer["error"]))
                 sys.exit(1)
         self.labels = [collections.Counter(answer["passed"]) for answer in answers]
         return self.labels
@@ -135,19 +183,26 @@ class Matrix:
 
     def play(self, order):
         label = order[1][0][0]
-        answer = self.on_lane(order)
+        answer = self.on_lane((self.scenarios[order[0]].name, *order[1:]))
         # What hangs on how fast the one and the other were is given more chances, in every scenario that passed it.
         for n in [n for n, labels in enumerate(self.labels) if label in labels] * 2:
             if "error" in answer or answer["fired"]:
                 break
             self.counts["again"] += 1
             order = (n, order[1], order[2])
-            answer = self.on_lane(order)
+            answer = self.on_lane((self.scenarios[n].name, *order[1:]))
         return order, answer
 
     def close(self):
         self.pool.shutdown()
         assert all(lane_.close() == 0 for lane_ in self.lanes), "a lane ended badly"
+
+
+def tell_elsewhere(points):
+    """The points that no scenario here is to pass, and why."""
+    for point in points:
+        if is_elsewhere(point):
+            print(comment(f"not here: {point}: {why_elsewhere(point)}"), end="")
 
 
 def comment(text):
@@ -165,6 +220,19 @@ def check_points(points, reached):
     return ok
 
 
+def check_kinds(reached):
+    """Facts are the dock's memory: each kind's way to the disk is disturbed, or said why not."""
+    with open(os.path.join(os.environ.get("BERTH_SRC", "."), "daemon", "store", "fact.c"), encoding="utf-8") as f:
+        kinds = set(re.findall(r'\[FACT_\w+\] = "([a-z-]+)"', f.read()))
+    passed = {label.split(":")[1] for label in reached if label.startswith("berthd facts-committed:")}
+    missing, stale = kinds - passed - set(KINDS_ELSEWHERE), passed & set(KINDS_ELSEWHERE)
+    ok = not missing and not stale and len(kinds) > 50
+    print(f"{'ok' if ok else 'not ok'} 3 - every kind of fact is put on record by a scenario, or said why not")
+    print(comment("\n".join(f"put on record by no scenario: {k}" for k in sorted(missing))), end="")
+    print(comment("\n".join(f"listed as not put on record, and was: {k}" for k in sorted(stale))), end="")
+    return ok
+
+
 def check_release():
     from crash_points import PROGRAMS, points_of
     found = [p for p in PROGRAMS if os.path.exists(os.path.join(BUILD, p)) and points_of(os.path.join(BUILD, p))]
@@ -178,14 +246,17 @@ def main():
     parser.add_argument("--deep", type=int, default=1)
     parser.add_argument("--lanes", type=int, default=(os.cpu_count() or 2) + 1)
     parser.add_argument("--only")
+    parser.add_argument("--scenario", help="only those whose name has these words, and no check of what is missing")
     arguments = parser.parse_args()
     matrix = Matrix(arguments)
     census = matrix.census()
     orders, reached, points = matrix.orders(census, all_points(CRASH_BUILD))
-    print(f"1..{len(orders) + 2}\n# {len(points)} points, {len(orders)} crashes", flush=True)
-    good = check_points(points, reached) & check_release()
-    for number, (order, answer) in enumerate(matrix.pool.map(matrix.play, orders), 3):
-        (label, at), name = order[1][0], matrix.rig.SCENARIOS[order[0]].name
+    print(f"1..{len(orders) + 3}\n# {len(points)} points, {len(orders)} crashes", flush=True)
+    tell_elsewhere(points)
+    good = (bool(arguments.scenario) or check_points(points, reached)) & check_release()
+    good &= bool(arguments.scenario) or check_kinds({label for labels in census for label in labels})
+    for number, (order, answer) in enumerate(matrix.pool.map(matrix.play, orders), 4):
+        (label, at), name = order[1][0], matrix.scenarios[order[0]].name
         # That a step is done for this very thing may be chance; that it is done at all is not.
         by_chance = "error" not in answer and not answer["fired"] and ":" in label
         ok = by_chance or ("error" not in answer and answer["fired"])

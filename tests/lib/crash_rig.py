@@ -28,6 +28,8 @@ class Rig:
         self.file = None
         self.camera = self.serial = None
         self.made = {}  # {path: [sha256 of each content that the camera had under it]}
+        self.source = None  # what has the footage instead of a simulated camera: paths that are still there
+        self.unstored_erase = False  # somebody ordered an erase of what the store has not: then the spool has it
         self.power = False
 
     # ---- the scenarios' words
@@ -48,6 +50,8 @@ class Rig:
         self.sim("unplug", camera=self.camera)
 
     def on_camera(self):
+        if self.source:
+            return self.source()
         return {clip["path"] for clip in self.sim("state", camera=self.camera)["clips"]}
 
     def wait(self, predicate, what):
@@ -67,8 +71,13 @@ class Rig:
 
     def order(self, *words):
         """By berthctl; whether it was carried out."""
-        return subprocess.run([f"{rack.BUILD}/berthctl", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, check=False).returncode == 0
+        return self.berthctl(*words).returncode == 0
+
+    def berthctl(self, *words):
+        """It passes no crash points: it is not one of the three processes."""
+        environment = {name: value for name, value in os.environ.items() if name not in self.file.env}
+        return subprocess.run([f"{rack.BUILD}/berthctl", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True, check=False, env=environment)
 
     def wait_event(self, kind):
         self.wait(lambda: self.dock.events(kind), f"the event {kind}")
@@ -76,6 +85,24 @@ class Rig:
     def set_reserve(self, text):
         self.dock.config["reserve"] = text
         self.dock.write_config()
+
+    def configure(self, extra="", **config):
+        """Of this run alone."""
+        self.dock.config.update(config)
+        self.dock.write_config(extra)
+
+    def recover(self):
+        """`berthctl recover`, again until it comes to its end, of a dock whose processes have ended."""
+        self.dock.daemon = self.dock.uplink = None
+        for _ in range(8):
+            done = subprocess.run([f"{rack.BUILD}/berthd", "--config", self.dock.path("berthd.conf"), "--recover"],
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return
+            assert done.returncode == -9, f"the recovery ended with {done.returncode}: {done.stdout}{done.stderr}"
+            self.revive()
+            self.compare()
+        raise AssertionError("the recovery does not come to its end")
 
     def stop(self):
         """An orderly end of both; whoever is ended on the way starts again, and is asked again."""
@@ -123,46 +150,76 @@ class Rig:
 
     def compare(self):
         """Everything that the camera generated is on it, or in the store by a manifest with the right bytes. (On the way there it is in the
-        spool, too, but nothing may leave the camera for the spool alone.)"""
+        spool, too, but nothing may leave the camera for the spool alone, unless somebody ordered that.)"""
         stored = self.dock.stored()
+        spooled = self.spooled() if self.unstored_erase else set()
         left = self.on_camera()
         for path, digests in self.made.items():
             if path not in left:
-                assert digests[-1] in stored.get((self.serial, path), []), f"{path} is gone from the camera and not in the store"
+                assert digests[-1] in stored.get((self.serial, path), []) or digests[-1] in spooled, \
+                    f"{path} is gone from the camera and not in the store"
         for (serial, path), digests in stored.items():
             assert serial == self.serial and set(digests) <= set(self.made.get(path, [])), f"the store has {path} with other bytes"
             assert len(digests) == len(set(digests)), f"the store has {path} twice"
 
+    def spooled(self):
+        """Digests of what lies in the spool, computed."""
+        found, place = set(), os.path.join(self.dock.state, "spool")
+        for name in os.listdir(place):
+            if name.endswith(".clip"):
+                with open(os.path.join(place, name), "rb") as f:
+                    found.add(hashlib.sha256(f.read()).hexdigest())
+        return found
+
     def check_license(self):
-        """No erase without a receipt of strength `digest` for the same bytes, and its beginning on record before it."""
+        """No erase without a receipt of strength `digest` for the same bytes, or an order, and its beginning on record before it."""
         receipted, begun, digests = {}, set(), {}
         for e in self.dock.events():
-            if e["event"] == "copied":
+            if e["event"] in ("copied", "clip-recovered"):
                 digests[e["clip_id"]] = e["digest"]
             elif e["event"] == "receipted":
                 receipted[e["clip_id"]] = e
             elif e["event"] == "erase-begun":
                 r = receipted.get(e["clip_id"])
-                assert r and r["strength"] == "digest" and r["digest"] == digests[e["clip_id"]], f"erase begun without a receipt: {e}"
+                licensed = r and r["strength"] == "digest" and r["digest"] == digests[e["clip_id"]]
+                assert licensed or self.unstored_erase and "order_seq" in e, f"erase begun without a receipt: {e}"
                 begun.add(e["clip_id"])
             elif e["event"] == "erased":
                 assert e["clip_id"] in begun, f"erased without its beginning on record: {e}"
 
-    def check_end(self, contents=None):
-        """Stored once, with its bytes, and nothing else is left anywhere."""
+    def check_end(self, contents=None, stays=()):
+        """Stored once, with its bytes, and nothing else is left anywhere. contents: "kept" when something was set aside; stays: the paths
+        that the source still has."""
         stored = self.dock.stored()
         for path, digests in self.made.items():
             there = stored.get((self.serial, path))
             assert there == digests[-1:], f"{path}: the store has {there}, not {digests[-1:]}"
         assert len(stored) == len(self.made)
         assert len(self.dock.objects()) == len(self.made), f"{len(self.dock.objects())} objects for {len(self.made)} clips"
-        assert not self.on_camera()
+        assert self.on_camera() == set(stays), f"{self.on_camera()} is on the camera, not {stays}"
         self.check_license()
+        self.tidy()
         self.dock.check_chain()
         assert self.dock.rows("PRAGMA integrity_check") == [("ok",)]
         assert os.listdir(os.path.join(self.dock.state, "incoming")) == [], "something is left in incoming/"
         assert os.listdir(os.path.join(self.dock.state, "kept")) == [] or contents == "kept", "something was set aside"
         self.check_spool()
+
+    def leftovers(self):
+        """Parts of clips that are not to be read any more."""
+        wanted = {f"{row[0]}.part" for row in self.dock.rows("SELECT id FROM clips WHERE state IN ('seen', 'copying')")}
+        return set(os.listdir(os.path.join(self.dock.state, "parts"))) - wanted
+
+    def tidy(self):
+        """What nobody goes on with is looked at by the next start, which says on record what becomes of it."""
+        left = self.leftovers()
+        if not left:
+            return
+        self.start()
+        self.wait(lambda: not self.leftovers(), f"parts/{left} to be removed or kept")
+        self.stop()
+        told = {e["name"] for kind in ("part-removed", "file-kept") for e in self.dock.events(kind)}
+        assert {f"parts/{name}" for name in left} <= told, f"no event tells what became of {left}"
 
     def check_spool(self):
         known = {row[0] for row in self.dock.rows("SELECT spool_name FROM clips WHERE spool_name IS NOT NULL")}
@@ -186,6 +243,9 @@ class Rig:
         os.makedirs(d.store)
         if self.make_place:
             d.place = self.make_place(self.number)
+        d.config = {"timeouts": TIMEOUTS}
+        shutil.rmtree(d.path("cameras.d"), ignore_errors=True)
+        self.source, self.unstored_erase = None, False
         self.set_reserve("16M")
         for log in ("berthd.log", "uplink.log"):
             open(d.path(log), "w", encoding="ascii").close()
@@ -252,119 +312,6 @@ class Scenario:
 
     def __init__(self, name, play, first=()):
         self.name, self.play, self.first = name, play, tuple(first)
-
-
-def play_job(rig):
-    """The main job, and an orderly end."""
-    rig.new_camera([rack.make_clip("DCIM/EMPTY.MP4", 0, 1), rack.make_clip("DCIM/SMALL.MP4", 5000, rig.number),
-                    rack.make_clip("DCIM/LARGE.MP4", 9 * MIB, rig.number + 1)])
-    rig.plug()
-    rig.start()
-    rig.wait_ready()
-    rig.stop()
-    rig.check_end()
-
-
-def pull_half(rig):
-    """A camera that is taken out after some of its clip's blocks were recorded."""
-    rig.new_camera([rack.make_clip("DCIM/LONG.MP4", 40 * MIB, rig.number)])
-    rig.sim("slow", camera=rig.camera, bytes_per_sec=40 * MIB)
-    rig.plug()
-    rig.start()
-    rig.wait(lambda: rig.dock.rows("SELECT 1 FROM blocks"), "a block's fact")
-    rig.unplug()
-    rig.sim("slow", camera=rig.camera, bytes_per_sec=0)
-    rig.wait(lambda: rig.dock.owned(rack.NAME) and rig.dock.state_of(1) == "empty", "the bay to be empty")
-
-
-def play_undocked(rig):
-    """It comes back, and the pull goes on where it was."""
-    pull_half(rig)
-    rig.plug()
-    rig.wait_ready()
-    rig.stop()
-    rig.check_end()
-
-
-def play_changed(rig):
-    """It comes back with another head, so the part is set aside."""
-    pull_half(rig)
-    rig.sim("change_clip", camera=rig.camera, path="DCIM/LONG.MP4", patch_offset=0, patch_hex="deadbeef")
-    rig.made.clear()
-    rig.note_content()
-    rig.plug()
-    rig.wait_ready()
-    rig.stop()
-    rig.check_end("kept")
-
-
-def play_bad_copy(rig):
-    """The spool's disk changes a byte of a copy before it is stored: the copy is set aside, and the camera asked again."""
-    rig.new_camera([rack.make_clip("DCIM/CLIP.MP4", MIB, rig.number)])
-    rig.plug()
-    rig.start(uplink=False)
-    rig.wait_event("copied")
-    name = rig.dock.rows("SELECT spool_name FROM clips")[0][0]
-    path = os.path.join(rig.dock.state, "spool", name)
-    os.chmod(path, 0o600)
-    with open(path, "r+b") as f:
-        f.seek(4711)
-        byte = f.read(1)
-        f.seek(4711)
-        f.write(bytes([byte[0] ^ 1]))
-    rig.dock.start_uplink()
-    rig.wait_ready()
-    rig.stop()
-    rig.check_end("kept")
-
-
-def play_room(rig):
-    """The spool's copies make room for another clip once they are stored."""
-    rig.new_camera([rack.make_clip(f"DCIM/{n}.MP4", 100000 + n, rig.number) for n in range(2)])
-    rig.plug()
-    rig.start()
-    rig.wait_ready()
-    rig.stop()
-    rig.sim("add_clip", camera=rig.camera, path="DCIM/NEW.MP4", size=5000, seed=rig.number, mtime=1700000000)
-    rig.note_content()
-    rig.set_reserve("900T")
-    rig.start()
-    rig.wait(lambda: len(rig.dock.events("spool-released")) == 2, "the copies to be released")
-    rig.stop()
-    rig.set_reserve("16M")
-    rig.start()
-    rig.wait_ready()
-    rig.stop()
-    rig.check_end()
-
-
-def play_new_key(rig):
-    """The dock gets another signing key."""
-    rig.new_camera([rack.make_clip("DCIM/CLIP.MP4", 1000, rig.number)])
-    rig.plug()
-    rig.start()
-    rig.wait_ready()
-    # Its answer does not come when the dock is ended meanwhile: then the change is finished or undone, and can be ordered again.
-    rig.wait(lambda: rig.dock.owned(rack.NAME) and (rig.dock.events("key-rotated") or rig.order("dock", "rotate-key")), "another key")
-    rig.stop()
-    names = sorted(name for name in os.listdir(rig.dock.state) if name.startswith("dock.key"))
-    assert names == ["dock.key"], f"{names} are left in the state folder"
-    rig.check_end()
-
-
-SCENARIOS = [
-    Scenario("the main job", play_job),
-    Scenario("undocked while pulling", play_undocked),
-    Scenario("changed while away", play_changed),
-    Scenario("a damaged spool copy", play_bad_copy),
-    Scenario("room is needed", play_room),
-    Scenario("another key", play_new_key),
-    Scenario("a released copy removed, and its note left", play_room, [("berthd copy-removed", 1)]),
-    Scenario("sealed, and not on record", play_job, [("berthd rename-durable", 1)]),
-    Scenario("killed with an intent in the store", play_job, [("berth-uplink intent-durable", 1)]),
-    Scenario("killed with an object in the store", play_job, [("berth-uplink object-durable", 1)]),
-    Scenario("stored, and the answer lost", play_job, [("berth-uplink answer-begins:Put", 1)]),
-]
 
 
 def spread(labels, limit):
