@@ -14,17 +14,13 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <openssl/evp.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/text.h"
 #include "uplink/s3_private.h"
 #include "uplink/source.h"
@@ -32,7 +28,6 @@
 #define AUTO_PART_MIN (16 * MIB)
 #define AUTO_PART_MAX (64 * MIB)
 #define LEAST_PART (5 * MIB) /* S3 takes no smaller ones, but the last */
-#define HASH_CHUNK ((size_t) 256 * 1024)
 
 static S3Put *put_of(S3Op *op) {
         return (S3Put *) op;
@@ -105,31 +100,19 @@ static void md5_freep(EVP_MD_CTX **md5) {
         EVP_MD_CTX_free(*md5);
 }
 
-static int hash_range(S3Put *p, uint64_t offset, uint64_t size, Hasher *part, EVP_MD_CTX *md5) {
-        _cleanup_(freep) char *buffer = malloc(HASH_CHUNK);
-        int fd = p->op.task->put.source_fd, r;
+/* What a part, and all of the clip, are hashed by. */
+typedef struct Hashing {
+        Hasher *part, *whole; /* whole: NULL for a clip in one part */
+        EVP_MD_CTX *md5;      /* NULL when it is not wanted */
+} Hashing;
 
-        if (!buffer)
-                return -ENOMEM;
-        /* From the disk; then sent from memory. What grew is synced already, and whoever writes on is not to wait for us. */
-        r = p->op.task->put.grown ? -posix_fadvise(fd, (off_t) offset, (off_t) size, POSIX_FADV_DONTNEED) :
-                                    fd_drop_cache(fd, offset, size);
-        if (r < 0)
+static int hash_chunk(void *userdata, const void *data, size_t size) {
+        const Hashing *h = userdata;
+        int r;
+
+        if ((r = hasher_update(h->part, data, size)) < 0 || (h->whole && (r = hasher_update(h->whole, data, size)) < 0))
                 return r;
-        for (uint64_t at = 0; at < size;) {
-                size_t n = (size_t) MIN2((uint64_t) HASH_CHUNK, size - at);
-
-                if (s3_op_is_cancelled(&p->op))
-                        return -ECANCELED;
-                if ((r = fd_pread_full(fd, buffer, n, offset + at)) < 0 || (r = hasher_update(part, buffer, n)) < 0 ||
-                    (p->whole && (r = hasher_update(p->whole, buffer, n)) < 0))
-                        return r;
-                if (md5 && EVP_DigestUpdate(md5, buffer, n) != 1)
-                        return -EIO;
-                at += n;
-                s3_op_moved(&p->op);
-        }
-        return 0;
+        return h->md5 && EVP_DigestUpdate(h->md5, data, size) != 1 ? -EIO : 0;
 }
 
 int s3_hash_part(S3Op *op) {
@@ -148,7 +131,8 @@ int s3_hash_part(S3Op *op) {
         if (r >= 0 && p->hashing == 1 && p->record->n_parts > 1)
                 r = hasher_new(&p->whole);
         if (r >= 0)
-                r = hash_range(p, s3_part_offset(p, p->hashing), s3_part_size(p, p->hashing), part, md5);
+                r = source_read(op->task, s3_part_offset(p, p->hashing), s3_part_size(p, p->hashing), hash_chunk,
+                                &(Hashing){ .part = part, .whole = p->whole, .md5 = md5 });
         if (r >= 0)
                 r = hasher_finish(part, &hash->digest);
         if (r < 0)
@@ -532,15 +516,11 @@ int s3_put_name_manifest(S3Put *p) {
 
 static int name_clip(S3Put *p) {
         const PutRequest *request = &p->op.task->put;
-        _cleanup_(freep) char *key = NULL;
 
         if (layout_day(request->mtime_unix_sec, request->docked_unix_sec, p->manifest.day) < 0)
                 return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_INVALID, NULL,
                                    "neither the clip nor its docking has a time");
-        /* As a key: it has nothing but printable characters then. */
-        if (layout_object_key(request->serial, p->manifest.day, request->path, 0, &key) >= 0)
-                p->clip = text_format("%" PRIu64 " %s", request->clip_id, key);
-        if (!p->clip)
+        if (source_name(request, p->manifest.day, &p->clip) < 0)
                 return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
                                    "the clip cannot be named in the store");
         p->manifest.size_bytes = request->size_bytes;
