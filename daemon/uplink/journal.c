@@ -102,6 +102,12 @@ int journal_append(int fd, json_t *j) {
         return r;
 }
 
+int journal_move(int dir, const char *from, const char *to) {
+        if (renameat(dir, from, dir, to) < 0)
+                return -errno;
+        return fd_sync_dir(dir);
+}
+
 int journal_remove(int dir, const char *name, int *fd) {
         if (*fd < 0)
                 return 0;

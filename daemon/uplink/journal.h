@@ -28,6 +28,8 @@ int journal_create(int dir, const char *name, const char *text, int *ret_fd);
 int journal_line(json_t *j, char **ret);
 /* … and appends it, synced. Nothing when `fd` is negative: then nothing is kept. */
 int journal_append(int fd, json_t *j);
+/* Gives it another name, in place of what has that now; it stays open. */
+int journal_move(int dir, const char *from, const char *to);
 /* It is over: closes it and removes it. Nothing when *fd is negative. */
 int journal_remove(int dir, const char *name, int *fd);
 

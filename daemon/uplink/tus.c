@@ -50,6 +50,12 @@ static void tus_cancel(Backend *b, Task *task) {
                 op_cancel(task->backend_data);
 }
 
+static void tus_told(Backend *b, Task *task) {
+        (void) b;
+        if (task->backend_data)
+                tus_grow_told(task->backend_data);
+}
+
 static Backend *tus_backend_free(Backend *b) {
         TusStore *s = store_of(b);
 
@@ -75,6 +81,7 @@ static const BackendOps tus_ops = {
         .resumes = true,
         .begin = tus_begin,
         .cancel = tus_cancel,
+        .told = tus_told,
         .free = tus_backend_free,
 };
 

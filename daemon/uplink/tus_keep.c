@@ -71,7 +71,7 @@ static void on_read(TusOp *op, const TusResult *result) {
 static void create(TusKeep *k);
 
 static int forget(TusOp *op) {
-        return tus_record_set_upload(keep_of(op)->record, "", 0, false);
+        return tus_record_forget_upload(keep_of(op)->record);
 }
 
 static void on_forgotten(TusOp *op, int result) {
@@ -124,7 +124,7 @@ static void begin_stream(TusKeep *k) {
 static int record_upload(TusOp *op) {
         TusKeep *k = keep_of(op);
 
-        return tus_record_set_upload(k->record, k->key, 0, false);
+        return tus_record_set_upload(k->record, &(TusUpload){ .key = k->key });
 }
 
 static void on_upload_recorded(TusOp *op, int result) {

@@ -24,7 +24,8 @@
 /* What the server offers, and what the last thorough look found out. */
 typedef struct TusPromises {
         bool known;
-        bool with_upload; /* creation-with-upload */
+        bool with_upload;   /* creation-with-upload */
+        bool defer_length;  /* creation-defer-length */
         bool termination;
         bool checks; /* it offers SHA-256, and refuses a wrong one */
         uint64_t size_max_bytes;
@@ -148,6 +149,8 @@ struct TusStream {
         uint64_t end;      /* of the last piece that was sent */
         uint64_t reach;    /* it cannot have more than that */
         uint64_t best;     /* the most that it ever had */
+        bool deferred;     /* it was begun without a length … */
+        bool length_known; /* … and has been told it since */
         unsigned losses;   /* how often it had less than it had said */
         int64_t expires_unix_sec;
         bool renewed;
@@ -162,7 +165,7 @@ void tus_stream_ask(TusStream *s);
 /* Sends what is between the offset and `end`; `digest`, which may be NULL, is of that. Then next(). */
 void tus_stream_send(TusStream *s, uint64_t end, const Digest *digest);
 
-/* ---- tus_put.c, tus_pieces.c: putting a clip ---------------------------------------------------------------------------- */
+/* ---- tus_put.c, tus_pieces.c, tus_grow.c: putting a clip ------------------------------------------------------------------ */
 
 /* A range of the clip, hashed. */
 typedef struct TusPiece {
@@ -173,17 +176,25 @@ typedef struct TusPiece {
 typedef struct TusPut {
         TusOp op; /* first */
         Manifest manifest; /* its serial and path are the request's */
+        /* Which of the dock's clips it is: the name of its record while its digest is not known, as when it began. */
+        char *name;
+        bool nameless;
         TusRecord *record;
+        TusRecord *spare; /* of another upload of this clip, which nobody needs */
         TusStream clip, note; /* the note is the manifest on its way */
         char *text;           /* … its bytes */
         /* Hashing, on the operation's thread: one piece ahead of what is sent. */
         Hasher *whole;
         Digest whole_digest;
         bool hashing, rehashing;
-        uint64_t hashed_bytes;
-        TusPiece pieces[2], again; /* `again`: one that begins amid what was hashed before */
-        unsigned n_pieces;
+        Digest *digests; /* of all pieces; … */
+        unsigned n_hashed; /* … these many are known */
+        TusPiece again;    /* the end of a piece */
+        bool differs;      /* what was sent before is of other content than there is now */
+        bool pumping;      /* the record is there, and pieces go as they can */
         bool creating, sending, settled;
+        bool deferring; /* the upload that is created has no length yet */
+        bool sealed;    /* of a clip that grew: its record has its digest */
         bool anew;    /* the clip, or the manifest, was begun anew in this very put */
         bool read_back;
         int64_t expires_unix_sec;
@@ -195,17 +206,44 @@ typedef struct TusPut {
 void tus_pieces_pump(TusPut *p);
 /* For a stream's `next`. */
 void tus_pieces_next(TusStream *s, const TusHead *head);
+/* Where the piece ends that has the byte there. */
 uint64_t tus_piece_end(const TusPut *p, uint64_t offset);
+/* Makes room for what is known of pieces: -ENOMEM. */
+int tus_pieces_init(TusPut *p);
 /* What tus_pieces_pump() goes on with: there is no upload yet, and all of it is there. */
 void tus_put_create(TusPut *p);
 void tus_put_settle(TusPut *p);
 /* It is gone, or is not what it was: the clip begins anew, once in a put. */
 void tus_put_anew(TusPut *p, const char *why);
+/* What was sent is of other content: that upload is terminated, and the clip begins anew. */
+void tus_put_discard(TusPut *p);
+/* The answer is there already: the upload goes, where the server lets it, and our record with it. */
+void tus_put_abandon(TusPut *p);
+/* Is it stored, as the record says? Gives the receipt then. */
+void tus_put_check_stored(TusPut *p, void (*gone)(TusOp *op, const char *what, const char *key));
+/* Names the manifest, whose digest is known now: -1 after an answer. */
+int tus_put_name_manifest(TusPut *p);
+/* What is recorded of the clip under its digest. */
+TusRecordKey tus_put_record_key(const TusPut *p);
 /* The spool file is not what was promised, or cannot be read. */
 void tus_put_source_differs(TusPut *p);
 void tus_put_source_error(TusPut *p, int error);
 /* A clip this small goes into the request that creates its upload, where the server takes it so. */
 bool tus_put_is_small(const TusPut *p);
+
+/* May that much of the file be sent? */
+bool tus_grow_has(const TusPut *p, uint64_t bytes);
+/* A clip that grows or grew sends only while it has one of the places (Task, take_place): asked before each piece. */
+bool tus_grow_has_place(const TusPut *p);
+/* All that can be done now is under way: when that is nothing, others have the place. */
+void tus_grow_rest(const TusPut *p);
+/* Ends, or is about to: nothing more is to be begun. Asked by tus_pieces_pump() before it begins anything. */
+bool tus_grow_ends(TusPut *p);
+/* All but the end of it is sent, and the whole has the digest that was told: our record is told it, before the server is. */
+void tus_grow_seal(TusPut *p);
+/* What was sent is not what was pulled: the upload never becomes whole. */
+void tus_grow_differs(TusPut *p);
+void tus_grow_told(Op *op);
 
 /* ---- The operations ------------------------------------------------------------------------------------------------ */
 

@@ -342,6 +342,7 @@ static void on_options(TusOp *op, const TusResult *result) {
         if (!tus_list_has(extensions, "creation"))
                 return tus_op_fail_store(op, "lets nobody create uploads (Tus-Extension: %.128s)", extensions);
         l->promises.with_upload = tus_list_has(extensions, "creation-with-upload");
+        l->promises.defer_length = tus_list_has(extensions, "creation-defer-length");
         l->promises.termination = tus_list_has(extensions, "termination");
         l->offers_sha256 = tus_list_has(extensions, "checksum") && tus_list_has(algorithms, "sha256");
         if (http_header(result->answer, "tus-max-size", max, sizeof(max)) && tus_number(max, &l->promises.size_max_bytes) < 0)

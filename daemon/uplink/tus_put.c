@@ -5,7 +5,7 @@
  *
  *   our record                 a server lists nothing: a clip that was stored is known by it, and so is an upload under way
  *   POST                       creates the upload; our record gets its name before any piece goes into it
- *   PATCH …                    piece by piece (tus_pieces.c, tus_stream.c)
+ *   PATCH …                    piece by piece (tus_pieces.c, tus_stream.c), perhaps while the clip is pulled (tus_grow.c)
  *   HEAD                       how much it has, by its own word; all of it is read back where that is wanted
  *   the same for the manifest  which names the object; now the clip counts as stored
  *
@@ -41,10 +41,13 @@ static void release(TusOp *op) {
 
         tus_op_fini(op);
         p->record = tus_record_free(p->record);
+        p->spare = tus_record_free(p->spare);
         p->whole = hasher_free(p->whole);
         free(p->manifest.object);
         free(p->manifest.manifest);
         free(p->text);
+        free(p->name);
+        free(p->digests);
         free(p);
 }
 
@@ -61,47 +64,64 @@ void tus_put_source_error(TusPut *p, int error) {
 
 /* ---- Ending what will not be completed ----------------------------------------------------------------------------- */
 
-static void on_forgotten(TusOp *op, int result) {
+static void on_removed(TusOp *op, int result) {
         (void) result;
         tus_op_end(op);
 }
 
-static int forget_upload(TusOp *op) {
-        return tus_record_set_upload(put_of(op)->record, "", 0, false);
+static int remove_record(TusOp *op) {
+        return tus_record_remove(put_of(op)->record);
+}
+
+/* The sweep goes on with it when it is old. */
+static int set_record_aside(TusOp *op) {
+        return tus_record_set_aside(put_of(op)->record);
 }
 
 static void on_terminated(TusOp *op, const TusResult *result) {
-        (void) result;
-        tus_op_job(op, forget_upload, on_forgotten);
+        tus_op_job(op, tus_outcome_is_passing(result->outcome) ? set_record_aside : remove_record, on_removed);
 }
 
-/* The answer is there already: the upload goes, where the server lets it. */
-static void abandon(TusPut *p) {
-        TusCall *call;
+static void terminate(TusPut *p, const TusRecord *record, void (*then)(TusOp *op, const TusResult *result)) {
+        TusCall *call = tus_call_new(&p->op, "DELETE", record->upload);
 
-        if (!p->record->upload[0])
-                return tus_op_end(&p->op);
-        if (!p->op.store->promises.termination)
-                return tus_op_job(&p->op, forget_upload, on_forgotten);
-        call = tus_call_new(&p->op, "DELETE", p->record->upload);
         tus_call_tries(call, 2);
-        tus_call_send(&p->op, call, on_terminated);
+        tus_call_send(&p->op, call, then);
+}
+
+static bool may_terminate(const TusPut *p, const TusRecord *record) {
+        return record->upload[0] && p->op.store->promises.termination;
+}
+
+void tus_put_abandon(TusPut *p) {
+        p->settled = true;
+        if (!may_terminate(p, p->record))
+                return tus_op_job(&p->op, remove_record, on_removed);
+        terminate(p, p->record, on_terminated);
 }
 
 void tus_put_source_differs(TusPut *p) {
         source_differs(p->op.task, &p->whole_digest);
-        p->settled = true;
-        abandon(p);
+        tus_put_abandon(p);
 }
 
 /* ---- Beginning anew ------------------------------------------------------------------------------------------------ */
+
+static int forget_upload(TusOp *op) {
+        return tus_record_forget_upload(put_of(op)->record);
+}
+
+static void on_forgotten(TusOp *op, int result) {
+        (void) result;
+        tus_op_end(op);
+}
 
 static void on_anew(TusOp *op, int result) {
         TusPut *p = put_of(op);
 
         if (result < 0)
                 return fail_record(op, result);
-        p->sending = false;
+        p->sending = p->differs = false;
         tus_pieces_pump(p);
 }
 
@@ -114,6 +134,14 @@ static void begin_clip(TusPut *p) {
         p->clip.clip = true;
         p->clip.doing = "sending a clip";
         p->clip.expires_unix_sec = p->record->expires_unix_sec;
+        p->clip.deferred = p->record->deferred;
+}
+
+static void begin_anew(TusPut *p) {
+        p->sending = true;
+        begin_clip(p);
+        p->clip.expires_unix_sec = 0;
+        tus_op_job(&p->op, forget_upload, on_anew);
 }
 
 void tus_put_anew(TusPut *p, const char *why) {
@@ -123,10 +151,20 @@ void tus_put_anew(TusPut *p, const char *why) {
                 return tus_op_job(&p->op, forget_upload, on_forgotten);
         }
         p->anew = true;
+        begin_anew(p);
+}
+
+static void on_discarded(TusOp *op, const TusResult *result) {
+        if (tus_outcome_is_passing(result->outcome))
+                return tus_op_fail(op, result, "terminating an upload of other content");
+        begin_anew(put_of(op));
+}
+
+void tus_put_discard(TusPut *p) {
         p->sending = true;
-        begin_clip(p);
-        p->clip.expires_unix_sec = 0;
-        tus_op_job(&p->op, forget_upload, on_anew);
+        if (!may_terminate(p, p->record))
+                return begin_anew(p);
+        terminate(p, p->record, on_discarded);
 }
 
 /* ---- The end ------------------------------------------------------------------------------------------------------- */
@@ -179,10 +217,14 @@ static const char *last_part(const char *path) {
         return slash ? slash + 1 : path;
 }
 
-static TusCall *creation(TusPut *p, uint64_t length, const char *metadata) {
+/* `deferred`: its length is said once that is sure. */
+static TusCall *creation(TusPut *p, uint64_t length, bool deferred, const char *metadata) {
         TusCall *call = tus_call_new(&p->op, "POST", NULL);
 
-        tus_call_header_uint(call, "Upload-Length", length);
+        if (deferred)
+                tus_call_header(call, "Upload-Defer-Length", "1");
+        else
+                tus_call_header_uint(call, "Upload-Length", length);
         tus_call_header(call, "Upload-Metadata", metadata);
         tus_call_fresh(call);
         return call;
@@ -210,13 +252,15 @@ static int clip_metadata(TusPut *p, char **ret) {
         r = add(ret, "day", p->manifest.day, r);
         if (strlen(request->path) <= PATH_IN_METADATA_MAX)
                 r = add(ret, "path", request->path, r);
-        return add(ret, TUS_META_SHA256, digest_to_hex(&request->digest, hex), r);
+        /* Of what is still pulled nobody knows it: then the manifest alone says it. */
+        return p->deferring ? r : add(ret, TUS_META_SHA256, digest_to_hex(&request->digest, hex), r);
 }
 
 static int record_upload(TusOp *op) {
         TusPut *p = put_of(op);
 
-        return tus_record_set_upload(p->record, p->key, p->expires_unix_sec, op->store->promises.checks);
+        return tus_record_set_upload(p->record, &(TusUpload){ .key = p->key, .expires_unix_sec = p->expires_unix_sec,
+                                                              .deferred = p->deferring, .with_checks = op->store->promises.checks });
 }
 
 static void on_upload_recorded(TusOp *op, int result) {
@@ -251,10 +295,11 @@ void tus_put_create(TusPut *p) {
         /* What must not go out goes out nowhere. */
         if (tus_put_is_small(p) && !digest_equal(&p->whole_digest, &p->op.task->put.digest))
                 return tus_put_source_differs(p);
+        p->deferring = p->op.task->put.growing;
         if (clip_metadata(p, &metadata) < 0)
                 return tus_op_fail_errno(&p->op, ENOMEM, "describing it");
         p->creating = true;
-        call = creation(p, p->manifest.size_bytes, metadata);
+        call = creation(p, p->manifest.size_bytes, p->deferring, metadata);
         if (tus_put_is_small(p)) {
                 tus_call_body(call, &(HttpBody){ .fd = p->op.task->put.source_fd, .size_bytes = p->manifest.size_bytes }, true);
                 tus_call_count(call, 0);
@@ -373,7 +418,7 @@ static void put_manifest(TusPut *p) {
                 r = -ENOMEM;
         if (r < 0 || (r = manifest_metadata(p, &metadata)) < 0)
                 return tus_op_fail_errno(&p->op, r, "composing a manifest");
-        tus_call_send(&p->op, creation(p, strlen(p->text), metadata), on_manifest_created);
+        tus_call_send(&p->op, creation(p, strlen(p->text), false, metadata), on_manifest_created);
 }
 
 /* ---- The object, once it is there ---------------------------------------------------------------------------------- */
@@ -393,7 +438,7 @@ static void on_read_back(TusOp *op, const TusResult *result) {
                 (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
                                    "the store %s does not have what was sent to it as %s: it gives other bytes back",
                                    op->store->name, p->record->upload);
-                return abandon(p);
+                return tus_put_abandon(p);
         }
         p->read_back = true;
         put_manifest(p);
@@ -408,8 +453,31 @@ void tus_put_settle(TusPut *p) {
 
 /* ---- What we know of it already ------------------------------------------------------------------------------------ */
 
-static void on_still_there(TusOp *op) {
+static void on_spare_removed(TusOp *op, int result) {
+        (void) result;
         give_receipt(put_of(op), true);
+}
+
+static int remove_spare(TusOp *op) {
+        return tus_record_remove(put_of(op)->spare);
+}
+
+static int set_spare_aside(TusOp *op) {
+        return tus_record_set_aside(put_of(op)->spare);
+}
+
+static void on_spare_terminated(TusOp *op, const TusResult *result) {
+        tus_op_job(op, tus_outcome_is_passing(result->outcome) ? set_spare_aside : remove_spare, on_spare_removed);
+}
+
+static void on_still_there(TusOp *op) {
+        TusPut *p = put_of(op);
+
+        if (!p->spare)
+                return give_receipt(p, true);
+        if (!may_terminate(p, p->spare))
+                return tus_op_job(op, remove_spare, on_spare_removed);
+        terminate(p, p->spare, on_spare_terminated);
 }
 
 static void on_not_there(TusOp *op, const char *what, const char *key) {
@@ -418,15 +486,14 @@ static void on_not_there(TusOp *op, const char *what, const char *key) {
         tus_put_anew(put_of(op), "it was removed");
 }
 
-/* Stored, as far as we know: is it still? */
-static void check_stored(TusPut *p) {
+void tus_put_check_stored(TusPut *p, void (*gone)(TusOp *op, const char *what, const char *key)) {
         p->check = (TusCheck){
                 .object = p->record->upload,
                 .manifest = p->record->manifest,
                 .size_bytes = p->manifest.size_bytes,
                 .digest = p->manifest.digest,
                 .good = on_still_there,
-                .gone = on_not_there,
+                .gone = gone,
         };
         tus_check(&p->op, &p->check);
 }
@@ -461,34 +528,38 @@ static void on_record(TusOp *op, int result) {
         }
         if (result < 0)
                 return fail_record(op, result);
+        if (tus_pieces_init(p) < 0)
+                return tus_op_fail_errno(op, ENOMEM, "making ready for it");
         begin_clip(p);
         if (p->record->done)
-                return check_stored(p);
+                return tus_put_check_stored(p, on_not_there);
         if (p->record->manifest[0])
                 return tus_call_send(op, tus_call_new(op, "HEAD", p->record->manifest), on_manifest_head);
-        if (p->record->upload[0]) {
+        if (p->record->upload[0] && op->task->put.afresh)
+                p->differs = true;
+        else if (p->record->upload[0]) {
                 p->sending = true;
                 tus_stream_resume(&p->clip);
         }
         tus_pieces_pump(p);
 }
 
-/* What a kill may cost where the server does not keep half a piece, against what each request costs. */
+/* What a kill may cost where the server does not keep half a piece, against what each request costs; and few enough. */
 static uint64_t choose_part_size(const TusStore *store, uint64_t size_bytes) {
-        if (store->part_size_bytes > 0)
-                return store->part_size_bytes;
-        return MIN2(MAX2(size_bytes / 16 / MIB * MIB, AUTO_PART_MIN), AUTO_PART_MAX);
+        uint64_t wanted = store->part_size_bytes;
+
+        if (wanted == 0)
+                wanted = MIN2(MAX2(size_bytes / 16 / MIB * MIB, AUTO_PART_MIN), AUTO_PART_MAX);
+        return MAX2(wanted, size_bytes / TUS_PIECES_MAX + 1);
 }
 
-static int open_record(TusOp *op) {
-        const PutRequest *request = &op->task->put;
-        TusPut *p = put_of(op);
-        const TusRecordKey key = {
-                .store = op->store->url.path,
-                .name = p->manifest.manifest,
-                .size_bytes = request->size_bytes,
-                .digest = request->digest,
-        };
+TusRecordKey tus_put_record_key(const TusPut *p) {
+        return (TusRecordKey){ .store = p->op.store->url.path, .name = p->manifest.manifest, .size_bytes = p->manifest.size_bytes,
+                               .digest = p->manifest.digest };
+}
+
+static int new_record(TusPut *p, const TusRecordKey *key) {
+        const PutRequest *request = &p->op.task->put;
         _cleanup_(freep) char *object = NULL;
         uint64_t random;
         int r;
@@ -498,7 +569,41 @@ static int open_record(TusOp *op) {
         r = layout_object_key(request->serial, p->manifest.day, request->path, random, &object);
         if (r < 0)
                 return r;
-        return tus_record_open(op->store->records, &key, object, choose_part_size(op->store, request->size_bytes), &p->record);
+        return tus_record_open(p->op.store->records, key, object, choose_part_size(p->op.store, request->size_bytes), &p->record);
+}
+
+/* Of a whole clip there may be the record of an upload that began while it was pulled. */
+static int open_record(TusOp *op) {
+        TusPut *p = put_of(op);
+        TusRecordKey key = tus_put_record_key(p), growing = key;
+        TusRecord *found = NULL;
+        int r;
+
+        growing.name = p->name;
+        if (p->nameless) {
+                growing.digest_unknown = true;
+                return new_record(p, &growing);
+        }
+        if ((r = tus_record_reopen(op->store->records, &key, &p->record)) < 0 ||
+            (r = tus_record_reopen(op->store->records, &growing, &found)) < 0)
+                return r;
+        if (p->record)
+                p->spare = found;
+        else if (found) {
+                p->record = found;
+                return tus_record_seal(found, key.name, &key.digest);
+        }
+        return p->record ? 0 : new_record(p, &key);
+}
+
+int tus_put_name_manifest(TusPut *p) {
+        const PutRequest *request = &p->op.task->put;
+
+        if (layout_manifest_key(request->serial, p->manifest.day, request->path, &request->digest, &p->manifest.manifest) < 0)
+                return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
+                                   "the clip cannot be named in the store");
+        p->manifest.digest = request->digest;
+        return 0;
 }
 
 static int name_clip(TusPut *p) {
@@ -512,14 +617,29 @@ static int name_clip(TusPut *p) {
         if (layout_day(request->mtime_unix_sec, request->docked_unix_sec, p->manifest.day) < 0)
                 return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_INVALID, NULL,
                                    "neither the clip nor its docking has a time");
-        if (layout_manifest_key(request->serial, p->manifest.day, request->path, &request->digest, &p->manifest.manifest) < 0)
+        if (source_name(request, p->manifest.day, &p->name) < 0)
                 return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
                                    "the clip cannot be named in the store");
         p->manifest.size_bytes = request->size_bytes;
-        p->manifest.digest = request->digest;
         p->manifest.serial = request->serial;
         p->manifest.path = request->path;
         p->manifest.mtime_unix_sec = request->mtime_unix_sec;
+        p->nameless = request->growing;
+        return p->nameless ? 0 : tus_put_name_manifest(p);
+}
+
+/* What has an end only once all of it is there cannot begin before. */
+static int may_grow(TusPut *p) {
+        const PutRequest *request = &p->op.task->put;
+        const TusStore *store = p->op.store;
+
+        if (!request->growing)
+                return 0;
+        if (!store->promises.defer_length)
+                return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_WHOLE, NULL,
+                                   "the store %s takes no upload before its length is known (creation-defer-length)", store->name);
+        if (request->size_bytes <= choose_part_size(store, request->size_bytes))
+                return answer_fail(&p->op.task->answer, WIRE_UPLINK_E_WHOLE, NULL, "a clip of this size is sent in one piece");
         return 0;
 }
 
@@ -532,7 +652,7 @@ int tus_put_begin(TusStore *store, Task *task) {
                 free(p);
                 return r;
         }
-        if (source_check(task) < 0 || name_clip(p) < 0)
+        if (source_check(task) < 0 || name_clip(p) < 0 || may_grow(p) < 0)
                 tus_op_end(&p->op);
         else
                 tus_op_job(&p->op, open_record, on_record);

@@ -52,6 +52,7 @@ static void on_head(TusOp *op, const TusResult *result) {
                                          head.offset_bytes);
         if (tus_expires(result) > 0)
                 s->expires_unix_sec = tus_expires(result);
+        s->length_known = head.length_known;
         take_offset(s, head.offset_bytes, true);
         s->next(s, &head);
 }
@@ -106,6 +107,7 @@ static void on_sent(TusOp *op, const TusResult *result) {
         if (result->outcome != TUS_OK)
                 return tus_op_fail(op, result, s->doing);
         s->renewed = false;
+        s->length_known |= s->end == s->source.size_bytes;
         if (tus_expires(result) > 0)
                 s->expires_unix_sec = tus_expires(result);
         if (!http_header(result->answer, "upload-offset", text, sizeof(text)) || tus_number(text, &offset) < 0 || offset != s->end)
@@ -127,6 +129,9 @@ void tus_stream_send(TusStream *s, uint64_t end, const Digest *digest) {
                 body.offset = s->offset;
         body.size_bytes = end - s->offset;
         tus_call_header_uint(call, "Upload-Offset", s->offset);
+        /* What makes it whole. Once it is said, it must not be said again. */
+        if (s->deferred && !s->length_known && end == s->source.size_bytes)
+                tus_call_header_uint(call, "Upload-Length", end);
         if (digest)
                 tus_call_checksum(call, digest);
         tus_call_body(call, &body, s->clip);

@@ -54,6 +54,31 @@ def play_old_record(rig):
         rig.age_records = False
 
 
+def lines_of_records(rig, key):
+    """How many lines there are that the uplink wrote down of uploads with that key."""
+    n = 0
+    for folder, _, names in os.walk(rig.dock.path("uplink-state")):
+        for name in names:
+            with open(os.path.join(folder, name), encoding="utf-8") as f:
+                n += f.read().count(f'"{key}":')
+    return n
+
+
+def play_growing(rig):
+    """A camera that is too slow for its clip to be pulled before its upload has begun."""
+    rig.new_camera([rack.make_clip("DCIM/GROWS.MP4", 27 * crash_rig.MIB, rig.number)])
+    rig.sim("slow", camera=rig.camera, bytes_per_sec=32 * crash_rig.MIB)
+    rig.plug()
+    rig.start()
+    rig.wait(lambda: rig.dock.rows("SELECT 1 FROM blocks LIMIT 1 OFFSET 1"), "two blocks' facts")
+    rig.sim("slow", camera=rig.camera, bytes_per_sec=crash_rig.MIB // 4)
+    rig.wait(lambda: lines_of_records(rig, "piece") >= 2, "two pieces on their way")
+    rig.sim("slow", camera=rig.camera, bytes_per_sec=0)
+    rig.wait_ready()
+    rig.stop()
+    rig.check_end()
+
+
 def scenarios(part, record):
     """part: a pass of a point in the middle of an upload in parts; record: one before the record of a stored clip goes. (label, at)"""
     return [

@@ -16,13 +16,14 @@ import rgw  # noqa: E402
 import tap  # noqa: E402
 import uplink  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
-from store_dock import StoreDock  # noqa: E402
+from store_dock import MIB, StoreDock, StoreWorld  # noqa: E402
 
-MIB = 1 << 20
 BUCKET, LOCKED = "clips", "locked"
 
 
-class World:
+class World(StoreWorld):
+    PART = 5 * MIB
+
     def __init__(self):
         missing = rgw.missing()
         assert missing is None, f"{missing} is missing: run 'make deps'"
@@ -46,6 +47,23 @@ class World:
             self.proxy.close()
         finally:
             self.store.close()
+
+    # ---- what the store was asked
+
+    def sent(self):
+        """Bytes of clips that go in parts."""
+        return self.proxy.body_bytes["part"]
+
+    def created(self):
+        return self.proxy.count("create")
+
+    def made(self):
+        """How often an object was to be made of parts."""
+        return self.proxy.count("complete")
+
+    def before_seal(self, clip):
+        """How much of one that grows is sent before its digest is known."""
+        return clip.size
 
     def dock(self, prefix=None, bucket=BUCKET, endpoint=None, keys=(rgw.ACCESS_KEY, rgw.SECRET_KEY), **settings):
         """A dock's uplink, not started, with a prefix that no other test has."""
@@ -91,7 +109,28 @@ class Dock(StoreDock):
     def records(self):
         return os.listdir(os.path.join(self.folder, "state", "uploads"))
 
+    def stored_bytes(self, clip):
+        """Of a clip that goes in parts, by our record: acknowledged, and recorded."""
+        for name in self.records():
+            with open(os.path.join(self.path("state"), "uploads", name), encoding="utf-8") as f:
+                lines = [json.loads(line) for line in f if line.endswith("\n")]
+            if lines and lines[0]["clip"].startswith(f"{clip.id} "):
+                return sum({line["part"]: line["size"] for line in lines if "part" in line}.values())
+        return 0
+
     # ---- the store's contents, by a foreign client
+
+    def named(self, clip, keys):
+        return [key for key in keys if f"/{clip.path.replace('/', '~~')}." in key]
+
+    def objects(self, clip):
+        return self.named(clip, self.keys("objects"))
+
+    def manifests(self, clip):
+        return self.named(clip, self.keys("manifests"))
+
+    def unfinished(self, clip):
+        return self.named(clip, self.world.store.uploads(self.bucket, self.prefix + "/"))
 
     def get(self, key):
         # With its own keys: to Ceph an object is its writer's, and not the bucket's owner's.
@@ -106,12 +145,10 @@ class Dock(StoreDock):
         assert hashlib.sha256(self.get(receipt.object)).hexdigest() == clip.sha256, "the object has other bytes"
         manifest = json.loads(self.get(receipt.manifest))
         assert (manifest["object"], manifest["sha256"], manifest["size"]) == (receipt.object, clip.sha256, clip.size), manifest
-        name = clip.path.replace("/", "~~")
-        found = {below: [key for key in self.keys(below) if f"/{name}." in key] for below in ["objects", "manifests"]}
+        found = {"objects": self.objects(clip), "manifests": self.manifests(clip)}
         assert len(found["objects"]) == objects and receipt.object in found["objects"], found
         assert found["manifests"] == [receipt.manifest], found
-        unfinished = [key for key in self.world.store.uploads(self.bucket, self.prefix + "/") if f"/{name}." in key]
-        assert not unfinished, f"an upload was left behind: {unfinished}"
+        assert not self.unfinished(clip), "an upload was left behind"
         assert not self.records(), "a record was left behind"
 
 

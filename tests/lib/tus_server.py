@@ -57,14 +57,14 @@ class TusServer:
                 for name in os.listdir(self.folder) if not name.endswith(".json")}
 
     def told(self, key):
-        """What the server wrote down of an upload: its "size", and the "metadata" that it was given. Nothing of one that it is just
-        about to make or to remove."""
+        """What the server wrote down of an upload: its "size", None while it has no length, and the "metadata" that it was given. Nothing
+        of one that it is just about to make or to remove."""
         try:
             with open(os.path.join(self.folder, key.rpartition("/")[2] + ".json"), encoding="utf-8") as f:
                 told = json.load(f)
         except (FileNotFoundError, ValueError):
             told = {"size": None}
-        return {**told, "metadata": told.get("metadata") or {}}
+        return {"size": None, **told, "metadata": told.get("metadata") or {}}
 
     def is_whole(self, key):
         return self.uploads().get(key) == self.told(key)["size"]

@@ -17,9 +17,7 @@ import tap  # noqa: E402
 import tus_server  # noqa: E402
 import uplink  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
-from store_dock import StoreDock  # noqa: E402
-
-MIB = 1 << 20
+from store_dock import MIB, StoreDock, StoreWorld  # noqa: E402
 
 
 def metadata_of(headers):
@@ -27,7 +25,9 @@ def metadata_of(headers):
     return {key: base64.b64decode(value).decode() for key, _, value in pairs}
 
 
-class World:
+class World(StoreWorld):
+    PART = 2 * MIB
+
     def __init__(self):
         missing = tus_server.missing()
         assert missing is None, f"{missing} is missing: run 'make deps'"
@@ -64,6 +64,23 @@ class World:
         proxy = FaultProxy(server.port, phase_of=phase_of, **more)
         self.proxies.append(proxy)
         return proxy
+
+    # ---- what the store was asked
+
+    def sent(self):
+        """Bytes of clips, but of those that go with their creation."""
+        return self.proxy.body_bytes["patch"]
+
+    def created(self):
+        return self.proxy.count("create")
+
+    def made(self):
+        """How often a clip was to be told to be stored."""
+        return self.proxy.count("manifest-create")
+
+    def before_seal(self, clip):
+        """How much of one that grows is sent before its digest is known."""
+        return (clip.size - 1) // self.PART * self.PART
 
     def dock(self, store=None, proxy=None, token=None, **settings):
         """A dock's uplink, not started."""
@@ -110,7 +127,7 @@ class Dock(StoreDock):
         settings = dict(self.settings)
         with open(self.path("uplink.conf"), "w", encoding="utf-8") as f:
             f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\nstate_dir = {self.path('state')}\n")
-            for key in ["stall", "transfers"]:
+            for key in ["stall", "transfers", "limit"]:
                 if key in settings:
                     f.write(f"{key} = {settings.pop(key)}\n")
             settings = {"type": "tus", "url": f"{self.origin}/files", "part_size": "2M", **settings}
@@ -148,12 +165,30 @@ class Dock(StoreDock):
     def all_metadata(self):
         return {key: self.metadata(key) for key in self.store.uploads()}
 
+    def of(self, clip):
+        """Keys of the uploads of a clip of that name."""
+        return [key for key, metadata in self.all_metadata().items() if metadata.get("path") == clip.path]
+
+    def objects(self, clip):
+        return [key for key in self.of(clip) if self.store.is_whole(key)]
+
+    def unfinished(self, clip):
+        return [key for key in self.of(clip) if not self.store.is_whole(key)]
+
+    def manifests(self, clip):
+        return list(self.stored(clip)[1])
+
+    def stored_bytes(self, clip):
+        return sum(self.store.uploads().get(key, 0) for key in self.of(clip))
+
     def stored(self, clip):
         """Keys of the objects and the manifests of that clip that the server has, and how much of each: whoever put them."""
         objects, manifests, sizes = {}, {}, self.store.uploads()
         for key, metadata in self.all_metadata().items():
             size = sizes.get(key, 0)
-            if metadata.get("sha256") == clip.sha256 and "object" not in metadata:
+            # What grew has no digest there.
+            grew = "sha256" not in metadata and metadata.get("path") == clip.path
+            if (metadata.get("sha256") == clip.sha256 or grew) and "object" not in metadata:
                 objects[key] = size
             if metadata.get("clip_sha256") == clip.sha256:
                 manifests[key] = size

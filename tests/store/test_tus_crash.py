@@ -35,4 +35,5 @@ def place(number):
 
 atexit.register(lambda: [server.close() for server in servers])
 SCENARIOS = crash_store.scenarios(part=("berth-uplink tus-answered:PATCH", 2), record=("berth-uplink record-synced", 4))
+SCENARIOS.append(crash_store.crash_rig.Scenario("sent while it is pulled", crash_store.play_growing))
 sys.exit(0 if crash_store.run(place, TUS_POINTS, SCENARIOS) else 1)

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,7 +49,7 @@ static void make(int dir, char ret_name[static TUS_RECORD_NAME_SIZE]) {
         TusRecord *r = record_open(dir, &key, OBJECT);
 
         assert_string_equal(r->upload, "");
-        assert_int_equal(tus_record_set_upload(r, "/files/abc", 77, true), 0);
+        assert_int_equal(tus_record_set_upload(r, &(TusUpload){ .key = "/files/abc", .expires_unix_sec = 77, .with_checks = true }), 0);
         assert_int_equal(tus_record_set_checked(r, 64), 0);
         assert_int_equal(tus_record_set_checked(r, 1000), 0);
         assert_int_equal(tus_record_set_manifest(r, "/files/def", 1700000000, true, false), 0);
@@ -77,7 +78,7 @@ static void test_record_is_found_again(void **state) {
         /* A new upload forgets all that was of the one before it. */
         assert_int_equal(tus_record_set_doubtful(r), 0);
         assert_true(r->doubtful);
-        assert_int_equal(tus_record_set_upload(r, "", 0, false), 0);
+        assert_int_equal(tus_record_forget_upload(r), 0);
         (void) tus_record_free(r);
         r = record_open(dir, &key, OTHER_OBJECT);
         assert_true(r->upload[0] == 0 && r->manifest[0] == 0 && !r->done && !r->doubtful && r->checked_bytes == 0);
@@ -131,7 +132,7 @@ static void test_record_that_is_cut_anywhere_tells_whole_lines_only(void **state
                 assert_int_equal(r->checked_bytes, lines > 3 ? 1000 : lines > 2 ? 64 : 0);
                 assert_string_equal(r->manifest, lines > 4 ? "/files/def" : "");
                 assert_int_equal(r->done, lines > 5);
-                assert_int_equal(tus_record_set_upload(r, "/files/new", 0, false), 0);
+                assert_int_equal(tus_record_set_upload(r, &(TusUpload){ .key = "/files/new" }), 0);
                 (void) tus_record_free(r);
                 r = record_open(dir, &key, OTHER_OBJECT);
                 assert_string_equal(r->upload, "/files/new");
@@ -169,6 +170,122 @@ static void test_rubbish_is_no_record(void **state) {
         (void) tus_record_free(r);
 }
 
+/* What is uploaded while it is pulled: under a name of its own, then under that of the clip. */
+static const TusRecordKey growing = { .store = "/files/", .name = "7 objects/SN-1/2026-11-23/A.MP4.0000000000000000", .size_bytes = 1000,
+                                      .digest_unknown = true };
+
+/* Its file's name before and after the digest is known. */
+static void make_growing(int dir, bool sealed, char ret_name[static TUS_RECORD_NAME_SIZE], char ret_sealed[static TUS_RECORD_NAME_SIZE]) {
+        const Digest first = { .bytes = { 5 } }, second = { .bytes = { 6 } };
+        TusRecord *r = record_open(dir, &growing, OBJECT);
+
+        assert_false(r->content_known);
+        assert_int_equal(r->n_pieces, 16);
+        assert_int_equal(tus_record_set_upload(r, &(TusUpload){ .key = "/files/abc", .deferred = true }), 0);
+        assert_int_equal(tus_record_set_piece(r, 0, &first), 0);
+        assert_int_equal(tus_record_set_piece(r, 15, &second), 0);
+        memcpy(ret_name, r->file, TUS_RECORD_NAME_SIZE);
+        if (sealed)
+                assert_int_equal(tus_record_seal(r, key.name, &key.digest), 0);
+        memcpy(ret_sealed, r->file, TUS_RECORD_NAME_SIZE);
+        (void) tus_record_free(r);
+}
+
+static void test_record_without_digest_tells_what_was_sent(void **state) {
+        _cleanup_(fd_closep) int dir = open_folder();
+        char name[TUS_RECORD_NAME_SIZE], same[TUS_RECORD_NAME_SIZE];
+        TusRecordKey named = growing;
+        TusRecord *r = NULL;
+
+        (void) state;
+        make_growing(dir, false, name, same);
+        assert_string_equal(name, same);
+        r = record_open(dir, &growing, OTHER_OBJECT);
+        assert_string_equal(r->object, OBJECT);
+        assert_true(r->deferred && !r->content_known && r->pieces[0].known && r->pieces[0].digest.bytes[0] == 5 &&
+                    r->pieces[15].known && r->pieces[15].digest.bytes[0] == 6 && !r->pieces[1].known);
+        assert_int_equal(tus_record_forget_upload(r), 0);
+        assert_true(!r->pieces[0].known && !r->deferred);
+        (void) tus_record_free(r);
+        /* Whatever the digest is that becomes known: it is of this clip. */
+        named.digest_unknown = false;
+        named.digest = key.digest;
+        assert_int_equal(tus_record_reopen(dir, &named, &r), 1);
+        (void) tus_record_free(r);
+}
+
+static void test_sealed_record_has_the_name_of_its_clip(void **state) {
+        _cleanup_(fd_closep) int dir = open_folder();
+        char name[TUS_RECORD_NAME_SIZE], sealed[TUS_RECORD_NAME_SIZE];
+        TusRecordKey other = growing;
+        TusRecord *r = NULL;
+
+        (void) state;
+        make_growing(dir, true, name, sealed);
+        assert_string_not_equal(name, sealed);
+        assert_int_equal(tus_record_reopen(dir, &growing, &r), 0);
+        assert_int_equal(tus_record_reopen(dir, &key, &r), 1);
+        assert_string_equal(r->upload, "/files/abc");
+        assert_true(r->content_known && r->pieces[15].known);
+        (void) tus_record_free(r);
+        /* Killed between the two steps: its file has the old name still. */
+        assert_int_equal(renameat(dir, sealed, dir, name), 0);
+        assert_int_equal(tus_record_reopen(dir, &key, &r), 0);
+        other.digest_unknown = false;
+        assert_int_equal(tus_record_reopen(dir, &other, &r), 0);
+        other.digest = key.digest;
+        assert_int_equal(tus_record_reopen(dir, &other, &r), 1);
+        assert_int_equal(tus_record_seal(r, key.name, &key.digest), 0);
+        (void) tus_record_free(r);
+        assert_int_equal(tus_record_reopen(dir, &key, &r), 1);
+        (void) tus_record_free(r);
+}
+
+static void test_record_that_is_set_aside_is_swept(void **state) {
+        _cleanup_(fd_closep) int dir = open_folder();
+        char name[TUS_RECORD_NAME_SIZE], same[TUS_RECORD_NAME_SIZE];
+        int64_t future = (int64_t) time(NULL) + 3600;
+        TusRecordKey longer = growing;
+        TusRecord *r;
+        TusOld old;
+
+        (void) state;
+        make_growing(dir, false, name, same);
+        /* The camera tells another size: nobody goes on with what was sent. */
+        longer.size_bytes++;
+        r = record_open(dir, &longer, OTHER_OBJECT);
+        assert_string_equal(r->object, OTHER_OBJECT);
+        assert_string_equal(r->upload, "");
+        assert_int_equal(tus_record_find_old(dir, "/files/", future, 0, &old), 1);
+        assert_string_equal(old.upload, "/files/abc");
+        assert_string_not_equal(old.file, name);
+        assert_int_equal(tus_record_set_upload(r, &(TusUpload){ .key = "/files/new" }), 0);
+        assert_int_equal(tus_record_set_aside(r), 0);
+        (void) tus_record_free(r);
+        assert_int_equal(tus_record_remove_old(dir, &old), 0);
+        assert_int_equal(tus_record_find_old(dir, "/files/", future, 0, &old), 1);
+        assert_string_equal(old.upload, "/files/new");
+        r = record_open(dir, &longer, OBJECT);
+        assert_string_equal(r->object, OBJECT);
+        (void) tus_record_free(r);
+}
+
+static void test_piece_that_the_clip_does_not_have_is_damage(void **state) {
+        _cleanup_(fd_closep) int dir = open_folder();
+        _cleanup_(freep) char *text = NULL, *longer = NULL;
+        char name[TUS_RECORD_NAME_SIZE], same[TUS_RECORD_NAME_SIZE];
+        TusRecord *r = NULL;
+        size_t size;
+
+        (void) state;
+        make_growing(dir, false, name, same);
+        assert_int_equal(fd_read_file(dir, name, 1 << 20, &text, &size), 0);
+        longer = text_format("%s{\"piece\":16,\"sha256\":\"%064d\"}\n", text, 0);
+        assert_non_null(longer);
+        assert_int_equal(fd_replace_file(dir, name, longer, strlen(longer), 0600), 0);
+        assert_int_equal(tus_record_reopen(dir, &growing, &r), 0);
+}
+
 static void test_old_records_are_found(void **state) {
         _cleanup_(fd_closep) int dir = open_folder();
         TusRecordKey unfinished = key;
@@ -181,7 +298,7 @@ static void test_old_records_are_found(void **state) {
         make(dir, name);
         unfinished.name = "manifests/SN-1/2026-11-23/B.MP4.0102.json";
         r = record_open(dir, &unfinished, OTHER_OBJECT);
-        assert_int_equal(tus_record_set_upload(r, "/files/ghi", 0, false), 0);
+        assert_int_equal(tus_record_set_upload(r, &(TusUpload){ .key = "/files/ghi" }), 0);
         /* While somebody has it, it is not. */
         assert_int_equal(tus_record_find_old(dir, "/files/", future, 0, &old), 0);
         (void) tus_record_free(r);
@@ -203,6 +320,10 @@ int main(void) {
                 cmocka_unit_test(test_record_of_something_else_is_not_gone_on_with),
                 cmocka_unit_test(test_record_that_is_cut_anywhere_tells_whole_lines_only),
                 cmocka_unit_test(test_rubbish_is_no_record),
+                cmocka_unit_test(test_record_without_digest_tells_what_was_sent),
+                cmocka_unit_test(test_sealed_record_has_the_name_of_its_clip),
+                cmocka_unit_test(test_record_that_is_set_aside_is_swept),
+                cmocka_unit_test(test_piece_that_the_clip_does_not_have_is_damage),
                 cmocka_unit_test(test_old_records_are_found),
         };
 
