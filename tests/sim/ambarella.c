@@ -167,6 +167,12 @@ static int model_command(void *state, const char *name, const json_t *args, json
         return amba_command(state, name, args, ret_answer, why, why_size);
 }
 
+static void model_battery(void *state, unsigned percent) {
+        AmbaCamera *camera = state;
+
+        camera->battery = (uint8_t) percent;
+}
+
 const SimModel sim_model_ambarella = {
         .name = "ambarella",
         .create = model_create,
@@ -177,5 +183,6 @@ const SimModel sim_model_ambarella = {
         .out = model_out,
         .in = model_in,
         .power = model_power,
+        .battery = model_battery,
         .command = model_command,
 };

@@ -20,6 +20,7 @@
 
 #include "sim/descriptors.h"
 #include "sim/device.h"
+#include "sim/supply.h"
 #include "sim/timer.h"
 
 #define BUSES_MAX 9u
@@ -40,8 +41,11 @@ typedef struct Port {
         Hub *hub;
         unsigned number;
         char path[BUS_NAME_SIZE];     /* "1-1.3" */
-        atomic_bool power;
+        struct Port *peer;            /* the other half of a USB 3 connector, or NULL */
+        atomic_bool power;            /* as it was asked for */
+        atomic_bool disabled;         /* the kernel keeps its hands off what is there */
         atomic_uint power_losses;     /* so that a short off-on is noticed too */
+        atomic_uint feed_losses;      /* of the connector, with both halves */
         unsigned over_currents;       /* topology_lock */
         _Atomic(SimDevice *) plugged; /* what sits in it */
         SimDevice *attached;          /* what the host knows of; topology_lock */
@@ -56,6 +60,8 @@ struct Hub {
         unsigned bus;
         char path[BUS_NAME_SIZE]; /* "1-1", or "usb1" for a root hub */
         bool is_root;
+        bool superspeed;
+        atomic_bool lies; /* it says that it switches its ports, and feeds them all the same */
         unsigned n_ports;
         Port ports[HUB_PORTS_MAX];
         TAILQ_ENTRY(Hub) entry;
@@ -104,7 +110,9 @@ struct SimDevice {
         char *name;
         const SimModel *model;
         void *state;
-        const char *speed; /* of sysfs: "480" */
+        const char *speed;   /* of sysfs: "480" */
+        const char *fastest; /* as it was defined */
+        SimBattery *battery; /* or NULL; topology_lock */
         pthread_mutex_t lock;
         Node *node; /* while it is on the bus; changed under topology_lock and lock */
         Port *port; /* while it sits in one; topology_lock */
@@ -206,7 +214,7 @@ Node *node_after(unsigned bus, unsigned number);
 
 /* ---- hub.c ------------------------------------------------------------------------------------------------ */
 
-/* "1-1:7,1-2:7": makes the root hubs and these. */
+/* "1-1:7,1-2:7": makes the root hubs and these. "2-1:7=1-1": the USB 3 half of the connectors of 1-1. */
 int hubs_create(const char *spec, char *why, size_t why_size);
 /* "1-1.3", or NULL. */
 Port *port_find(const char *path);
@@ -217,6 +225,13 @@ Port *port_by_name(const char *name);
 Port *port_by_index(unsigned index);
 unsigned port_index(const Port *port);
 Hub *hub_next(const Hub *hub);
+Hub *hub_find(const char *path);
+/* It lost its power for a moment, or was reset: it forgets what its ports were told. topology_lock; then topology_settle(). */
+void hub_come_again(Hub *hub);
+/* By the hub's request, or (disable) by the kernel's file, which takes the device off the bus whatever the hub makes of it. */
 void port_set_power(Port *port, bool on);
+void port_disable(Port *port, bool disable);
+/* Is there power at the connector? */
+bool port_is_fed(const Port *port);
 /* Brings what the host sees in line with what is plugged and powered. topology_lock. */
 void topology_settle(void);

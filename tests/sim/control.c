@@ -64,9 +64,9 @@ static int plug(SimDevice *device, Port *port, Answer *answer) {
         topology_settle();
         if (device->port)
                 return refuse(answer, -EBUSY, "Camera \"%s\" is at %s already.", device->name, device->port->path);
-        if (port->plugged)
+        if (port->plugged || (port->peer && port->peer->plugged))
                 return refuse(answer, -EBUSY, "Port %s is taken by \"%s\".", port->path,
-                              sim_device_name(port->plugged));
+                              sim_device_name(port->plugged ?: port->peer->plugged));
         device_put(device, port);
         topology_settle();
         return 0;
@@ -121,6 +121,26 @@ static int command_port(const json_t *command, Answer *answer) {
         topology_settle();
         pthread_mutex_unlock(&topology_lock);
         return 0;
+}
+
+static int command_hub(const json_t *command, Answer *answer) {
+        const char *path = json_string_value(json_object_get(command, "hub"));
+        Hub *hub = hub_find(path);
+
+        if (!hub)
+                return refuse(answer, -ENOENT, "There is no hub \"%s\".", path ?: "");
+        pthread_mutex_lock(&topology_lock);
+        if (json_object_get(command, "lies"))
+                hub->lies = json_is_true(json_object_get(command, "lies"));
+        if (json_is_true(json_object_get(command, "again")))
+                hub_come_again(hub);
+        topology_settle();
+        pthread_mutex_unlock(&topology_lock);
+        return 0;
+}
+
+static int command_supply(const json_t *command, Answer *answer) {
+        return supply_set(command, answer->why, sizeof(answer->why));
 }
 
 /* As the kernel does: it counts, and gives the port its power again, which its hub had cut. */
@@ -266,6 +286,8 @@ static json_t *describe_bus(const SimDevice *device) {
         for (size_t i = 0; i < ELEMENTSOF(counts); i++)
                 json_object_set_new(o, counts[i].name, json_integer((json_int_t) counts[i].value));
         json_object_set_new(o, "away", json_boolean(device->away));
+        if (device->battery)
+                json_object_set_new(o, "battery_level", json_real(device->battery->level / (double) BATTERY_PERCENT));
         json_object_set_new(o, "port", device->port ? json_string(device->port->path) : json_null());
         if (node) {
                 json_object_set_new(o, "busnum", json_integer(node->bus));
@@ -328,7 +350,7 @@ static json_t *list_ports(const Hub *hub) {
                 const Port *port = &hub->ports[i];
                 const SimDevice *device = port->plugged;
 
-                json_t *o = json_pack("{s:s, s:s, s:b}", "port", port->path, "power", port->power ? "on" : "off",
+                json_t *o = json_pack("{s:s, s:s, s:b}", "port", port->path, "power", port_is_fed(port) ? "on" : "off",
                                       "attached", port->attached != NULL);
 
                 json_object_set_new(o, "camera", device && !device->hub ? json_string(device->name) : json_null());
@@ -355,6 +377,7 @@ static int command_list(const json_t *command, Answer *answer) {
         pthread_mutex_unlock(&topology_lock);
         json_object_set_new(answer->object, "cameras", cameras);
         json_object_set_new(answer->object, "hubs", hubs);
+        json_object_set_new(answer->object, "supply", supply_describe());
         return 0;
 }
 
@@ -380,6 +403,8 @@ static const struct {
         { "unplug", command_unplug, NULL },
         { "port", command_port, NULL },
         { "over_current", command_over_current, NULL },
+        { "hub", command_hub, NULL },
+        { "supply", command_supply, NULL },
         { "state", command_state, NULL },
         { "list", command_list, NULL },
         { "trigger", command_trigger, NULL },

@@ -67,7 +67,7 @@ int device_new(const char *name, const SimModel *model, SimDevice **ret) {
                 return -ENOMEM;
         }
         device->model = model;
-        device->speed = SPEED_HIGH;
+        device->speed = device->fastest = SPEED_HIGH;
         device->faults.unplug_at = UINT64_MAX;
         device->timer = (SimTimer) { .fire = device_tick, .userdata = device };
         pthread_mutex_init(&device->lock, NULL);
@@ -79,6 +79,7 @@ int device_new(const char *name, const SimModel *model, SimDevice **ret) {
 static int device_forget(SimDevice *device, int error) {
         TAILQ_REMOVE(&devices, device, entry);
         pthread_mutex_destroy(&device->lock);
+        free(device->battery);
         free(device->name);
         free(device);
         return error;
@@ -121,9 +122,11 @@ static int define(const char *name, const SimModel *model, const json_t *spec, c
                 (void) snprintf(why, why_size, "Out of memory.");
                 return r;
         }
-        device->speed = speed;
+        device->speed = device->fastest = speed;
         (void) snprintf(why, why_size, "The %s model does not take this camera.", model->name);
-        r = model->create(device, spec, &device->state, why, why_size);
+        r = supply_battery(spec, &device->battery, why, why_size);
+        if (r >= 0)
+                r = model->create(device, spec, &device->state, why, why_size);
         return r < 0 ? device_forget(device, r) : 0;
 }
 

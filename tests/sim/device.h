@@ -41,6 +41,8 @@ typedef struct SimModel {
         int (*in)(void *state, uint8_t endpoint, uint8_t *data, size_t length);
         /* Plugged in (power on): volatile state starts afresh; unplugged (power gone). */
         void (*power)(void *state, int on);
+        /* Its battery has so many percent now. May be NULL. */
+        void (*battery)(void *state, unsigned percent);
         /* The host cleared a halt, set the configuration or alternate setting, or reset the device. */
         void (*clear_halt)(void *state, uint8_t endpoint);
         void (*reset)(void *state);

@@ -31,8 +31,11 @@ enum {
         STATUS_POWER = 1 << 8,
         STATUS_LOW_SPEED = 1 << 9,
         STATUS_HIGH_SPEED = 1 << 10,
+        STATUS_POWER_SUPERSPEED = 1 << 9, /* USB 3.2, 10.16.2.6.1 */
 
         DESCRIPTOR_HUB = 0x29,
+        DESCRIPTOR_SUPERSPEED_HUB = 0x2a,
+        SUPERSPEED_HUB_DESCRIPTOR_SIZE = 12,
         POWER_SWITCHING_BY_PORT = 1,
         POWER_SWITCHING_NONE = 2,
         OVERCURRENT_BY_PORT = 8,
@@ -43,6 +46,13 @@ static TAILQ_HEAD(, Hub) hubs = TAILQ_HEAD_INITIALIZER(hubs);
 
 Hub *hub_next(const Hub *hub) {
         return hub ? TAILQ_NEXT(hub, entry) : TAILQ_FIRST(&hubs);
+}
+
+Hub *hub_find(const char *path) {
+        for (Hub *hub = NULL; path && (hub = hub_next(hub));)
+                if (text_equal(hub->path, path))
+                        return hub;
+        return NULL;
 }
 
 Port *port_find(const char *path) {
@@ -105,6 +115,12 @@ static size_t hub_descriptors(void *state, uint8_t *ret, size_t size) {
                 ret[10] = 0x02;
                 ret[11] = 0x00;
         }
+        if (hub->superspeed) {
+                ret[3] = 0x03;
+                ret[6] = 3;
+                ret[7] = 9;
+                ret[10] = 0x03;
+        }
         return sizeof(raw);
 }
 
@@ -118,6 +134,18 @@ static const char *hub_string(void *state, uint8_t index) {
         return NULL;
 }
 
+/* USB 3.2, 10.15.2.1 */
+static int give_superspeed_hub_descriptor(const Hub *hub, uint8_t *data, size_t length) {
+        const uint8_t d[SUPERSPEED_HUB_DESCRIPTOR_SIZE] = {
+                sizeof(d), DESCRIPTOR_SUPERSPEED_HUB, (uint8_t) hub->n_ports,
+                (hub->is_root ? POWER_SWITCHING_NONE : POWER_SWITCHING_BY_PORT) | OVERCURRENT_BY_PORT, 0, 50, 100,
+        };
+        size_t n = MIN2(length, sizeof(d));
+
+        memcpy(data, d, n);
+        return (int) n;
+}
+
 static int give_hub_descriptor(const Hub *hub, uint8_t *data, size_t length) {
         uint8_t d[7 + 2 * 2] = {
                 0, DESCRIPTOR_HUB, (uint8_t) hub->n_ports,
@@ -126,6 +154,8 @@ static int give_hub_descriptor(const Hub *hub, uint8_t *data, size_t length) {
         };
         size_t bitmap = hub->n_ports / 8 + 1, n;
 
+        if (hub->superspeed)
+                return give_superspeed_hub_descriptor(hub, data, length);
         memset(d + 7 + bitmap, 0xff, bitmap);
         d[0] = (uint8_t) (7 + 2 * bitmap);
         n = MIN2(length, d[0]);
@@ -133,21 +163,39 @@ static int give_hub_descriptor(const Hub *hub, uint8_t *data, size_t length) {
         return (int) n;
 }
 
-static int give_port_status(const Port *port, uint8_t *data, size_t length) {
-        SimDevice *device = port->plugged;
-        unsigned status = 0;
+/* Does this half of the connector carry power, and what its hub makes of it? */
+static bool half_is_on(const Port *port) {
+        return port->power || port->hub->lies;
+}
 
-        if (port->power) {
-                status |= STATUS_POWER;
-                if (device && device->away)
-                        device = NULL;
-                if (device)
-                        status |= STATUS_CONNECTION | STATUS_ENABLE;
-                if (device && text_equal(device->speed, SPEED_LOW))
-                        status |= STATUS_LOW_SPEED;
-                else if (device && !text_equal(device->speed, SPEED_FULL))
-                        status |= STATUS_HIGH_SPEED;
-        }
+/* What sits in the connector, when it is this half that it talks on: a USB 3 device takes the other one only where that is all there is. */
+static SimDevice *sits_at(const Port *port) {
+        SimDevice *device = port->plugged ?: port->peer ? port->peer->plugged : NULL;
+        bool fast = device && text_equal(device->fastest, SPEED_SUPER);
+
+        if (!device || device->away || !half_is_on(port))
+                return NULL;
+        if (port->hub->superspeed)
+                return fast ? device : NULL;
+        return fast && port->peer && half_is_on(port->peer) && !port->peer->disabled ? NULL : device;
+}
+
+static unsigned speed_bits(const Port *port, const SimDevice *device) {
+        if (!device || port->hub->superspeed)
+                return 0;
+        if (text_equal(device->fastest, SPEED_LOW))
+                return STATUS_LOW_SPEED;
+        return text_equal(device->fastest, SPEED_FULL) ? 0 : STATUS_HIGH_SPEED;
+}
+
+static int give_port_status(const Port *port, uint8_t *data, size_t length) {
+        const SimDevice *device = sits_at(port);
+        unsigned status = speed_bits(port, device);
+
+        if (port->power)
+                status |= port->hub->superspeed ? STATUS_POWER_SUPERSPEED : STATUS_POWER;
+        if (device)
+                status |= STATUS_CONNECTION | STATUS_ENABLE;
         const uint8_t answer[4] = { (uint8_t) status, (uint8_t) (status >> 8) };
         size_t n = MIN2(length, sizeof(answer));
 
@@ -214,7 +262,7 @@ static const SimModel hub_model = {
 
 /* ---- the rack ---------------------------------------------------------------------------------------------- */
 
-static Hub *hub_new(unsigned bus, const char *path, bool is_root, unsigned n_ports) {
+static Hub *hub_new(unsigned bus, const char *path, bool is_root, bool superspeed, unsigned n_ports) {
         Hub *hub = calloc(1, sizeof(*hub));
 
         if (!hub || device_new(path, &hub_model, &hub->device) < 0) {
@@ -225,6 +273,8 @@ static Hub *hub_new(unsigned bus, const char *path, bool is_root, unsigned n_por
         hub->device->state = hub;
         hub->bus = bus;
         hub->is_root = is_root;
+        hub->superspeed = superspeed;
+        hub->device->speed = hub->device->fastest = superspeed ? SPEED_SUPER : SPEED_HIGH;
         hub->n_ports = n_ports;
         (void) snprintf(hub->path, sizeof(hub->path), "%s", path);
         for (unsigned i = 0; i < n_ports; i++) {
@@ -243,19 +293,28 @@ static Hub *hub_new(unsigned bus, const char *path, bool is_root, unsigned n_por
         return hub;
 }
 
-static Hub *root_hub(unsigned bus) {
+static Hub *root_hub(unsigned bus, bool superspeed) {
         char path[BUS_NAME_SIZE];
 
         for (Hub *hub = NULL; (hub = hub_next(hub));)
                 if (hub->is_root && hub->bus == bus)
-                        return hub;
+                        return hub->superspeed == superspeed ? hub : NULL;
         (void) snprintf(path, sizeof(path), "usb%u", bus);
-        return hub_new(bus, path, true, HUB_PORTS_MAX);
+        return hub_new(bus, path, true, superspeed, HUB_PORTS_MAX);
 }
 
-/* "1-1.4:7" */
+/* The connectors of both are the same. */
+static void marry(Hub *hub, Hub *other) {
+        for (unsigned i = 0; i < hub->n_ports && i < other->n_ports; i++) {
+                hub->ports[i].peer = &other->ports[i];
+                other->ports[i].peer = &hub->ports[i];
+        }
+}
+
+/* "1-1.4:7", or "2-1:7=1-1" */
 static int hub_create(char *text, char *why, size_t why_size) {
-        char *colon = strchr(text, ':');
+        char *colon = strchr(text, ':'), *equals = strchr(text, '=');
+        Hub *other = equals ? hub_find(equals + 1) : NULL;
         unsigned bus = 0, n_ports = 0;
         bool parsed = colon && sscanf(text, "%u-%*u", &bus) == 1 && sscanf(colon, ":%u", &n_ports) == 1;
         Port *port;
@@ -268,16 +327,24 @@ static int hub_create(char *text, char *why, size_t why_size) {
                 return -EINVAL;
         }
         *colon = '\0';
-        if (!root_hub(bus))
-                return -ENOMEM;
+        if (equals && (!other || other->superspeed)) {
+                (void) snprintf(why, why_size, "There is no USB 2 hub %s for the connectors of %s; name it first.", equals + 1, text);
+                return -EINVAL;
+        }
+        if (!root_hub(bus, equals != NULL)) {
+                (void) snprintf(why, why_size, "Bus %u cannot be of both speeds.", bus);
+                return -EINVAL;
+        }
         port = port_find(text);
         if (!port || port->plugged) {
                 (void) snprintf(why, why_size, "There is no free port %s for a hub; name the outer hubs first.", text);
                 return -EINVAL;
         }
-        hub = hub_new(bus, text, false, n_ports);
+        hub = hub_new(bus, text, false, equals != NULL, n_ports);
         if (!hub)
                 return -ENOMEM;
+        if (other)
+                marry(hub, other);
         port->plugged = hub->device;
         hub->device->port = port;
         return 0;
@@ -294,11 +361,35 @@ int hubs_create(const char *spec, char *why, size_t why_size) {
         return r;
 }
 
+static bool feeds(const Port *port) {
+        return port->hub->device->node && (port->hub->is_root || supply_is_there()) && half_is_on(port);
+}
+
+bool port_is_fed(const Port *port) {
+        return feeds(port) || (port->peer && feeds(port->peer));
+}
+
 void port_set_power(Port *port, bool on) {
         bool was = atomic_exchange(&port->power, on);
 
-        if (was && !on)
+        if (on)
+                port->disabled = false;
+        if (!was || on || port->hub->lies)
+                return;
+        port->power_losses++;
+        if (port->peer && half_is_on(port->peer))
+                return;
+        port->feed_losses++;
+        if (port->peer)
+                port->peer->feed_losses++;
+}
+
+void port_disable(Port *port, bool disable) {
+        bool was = atomic_exchange(&port->disabled, disable);
+
+        if (disable && !was)
                 port->power_losses++;
+        port_set_power(port, !disable);
 }
 
 static void attach_root(Hub *hub) {
@@ -318,6 +409,9 @@ static void detach_tree(Port *port) {
                 if (below->attached)
                         detach_tree(below);
                 port_wake(below);
+                /* It has forgotten what it was told when it comes again. */
+                below->power = true;
+                below->disabled = false;
         }
         device_detach(device);
 }
@@ -329,21 +423,34 @@ static Node *working_hub(const Hub *hub) {
         return node && node->bindings[0].driver ? node : NULL;
 }
 
+void hub_come_again(Hub *hub) {
+        if (hub->device->port && hub->device->port->attached)
+                detach_tree(hub->device->port);
+}
+
+static void take_speed(SimDevice *device, const Port *port) {
+        if (port->peer && text_equal(device->fastest, SPEED_SUPER))
+                device->speed = port->hub->superspeed ? SPEED_SUPER : SPEED_HIGH;
+}
+
 static void port_settle(Port *port) {
         Node *parent = working_hub(port->hub);
-        unsigned losses = port->power_losses;
+        unsigned losses = port->power_losses, feed_losses = port->feed_losses;
         SimDevice *want;
 
-        if (port->woken_losses != losses) {
-                port->woken_losses = losses;
+        if (port->woken_losses != feed_losses) {
+                port->woken_losses = feed_losses;
                 port_wake(port);
         }
-        want = parent && port->power ? port->plugged : NULL;
-        if (want && want->away)
+        want = parent && !port->disabled ? sits_at(port) : NULL;
+        /* What the supply feeds is gone with it, hubs and all. */
+        if (want && !supply_is_there() && (want->hub || !port->hub->is_root))
                 want = NULL;
         if (port->attached && (port->attached != want || port->attached_losses != losses))
                 detach_tree(port);
-        if (want && !port->attached) {
+        /* It leaves the other half first. */
+        if (want && !port->attached && !want->node) {
+                take_speed(want, port);
                 if (device_attach(want, port->hub->bus, port->path, parent->sysfs_path) < 0) {
                         fprintf(stderr, "berth-sim: cannot attach %s at %s.\n", want->name, port->path);
                         return;
@@ -370,10 +477,13 @@ static void take_unplugged(void) {
 void topology_settle(void) {
         take_unplugged();
         changes_settle();
-        for (Hub *hub = NULL; (hub = hub_next(hub));) {
-                if (hub->is_root && !hub->device->node)
-                        attach_root(hub);
-                for (unsigned i = 0; i < hub->n_ports; i++)
-                        port_settle(&hub->ports[i]);
-        }
+        supply_settle();
+        /* Twice: what left one half of a connector is at the other one then. */
+        for (unsigned pass = 0; pass < 2; pass++)
+                for (Hub *hub = NULL; (hub = hub_next(hub));) {
+                        if (hub->is_root && !hub->device->node)
+                                attach_root(hub);
+                        for (unsigned i = 0; i < hub->n_ports; i++)
+                                port_settle(&hub->ports[i]);
+                }
 }

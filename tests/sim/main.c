@@ -48,6 +48,7 @@ static void usage(FILE *out) {
               "      --script FILE            control commands, one JSON object a line, run before COMMAND\n"
               "      --socket PATH            a control socket for programs outside of the namespace too\n"
               "      --usbfs-memory-mb N      memory for all URBs together (default 16 as in Linux, 0: no limit)\n"
+              "      --no-port-files          ports have no `disable` file, as before Linux 6.0: only the hub's requests switch them\n"
               "      --old-controller         no scatter-gather: large transfers come as continued URBs\n"
               "      --kernel-events          events as the kernel sends them, for a udevd that COMMAND starts\n"
               "  -h, --help                   show this help\n"
@@ -68,12 +69,13 @@ static int parse_memory(const char *text) {
 
 /* 0, 1: help was asked for, or -EINVAL. */
 static int parse_options(int argc, char **argv, Options *ret) {
-        enum { OPTION_HUBS = 256, OPTION_SCRIPT, OPTION_SOCKET, OPTION_MEMORY, OPTION_OLD, OPTION_KERNEL };
+        enum { OPTION_HUBS = 256, OPTION_SCRIPT, OPTION_SOCKET, OPTION_MEMORY, OPTION_OLD, OPTION_NO_FILES, OPTION_KERNEL };
         static const struct option options[] = {
                 { "hubs", required_argument, NULL, OPTION_HUBS },
                 { "script", required_argument, NULL, OPTION_SCRIPT },
                 { "socket", required_argument, NULL, OPTION_SOCKET },
                 { "usbfs-memory-mb", required_argument, NULL, OPTION_MEMORY },
+                { "no-port-files", no_argument, NULL, OPTION_NO_FILES },
                 { "old-controller", no_argument, NULL, OPTION_OLD },
                 { "kernel-events", no_argument, NULL, OPTION_KERNEL },
                 { "help", no_argument, NULL, 'h' },
@@ -99,6 +101,9 @@ static int parse_options(int argc, char **argv, Options *ret) {
                                         optarg);
                                 return -EINVAL;
                         }
+                        break;
+                case OPTION_NO_FILES:
+                        sysfs_no_port_files = true;
                         break;
                 case OPTION_OLD:
                         usbfs_old_controller = true;

@@ -439,6 +439,12 @@ static int model_command(void *state, const char *name, const json_t *args, json
         return ptp_command(state, name, args, ret_answer, why, why_size);
 }
 
+static void model_battery(void *state, unsigned percent) {
+        PtpCamera *camera = state;
+
+        camera->battery_percent = percent;
+}
+
 const SimModel sim_model_ptp = {
         .name = "ptp",
         .create = model_create,
@@ -449,6 +455,7 @@ const SimModel sim_model_ptp = {
         .out = model_out,
         .in = model_in,
         .power = model_power,
+        .battery = model_battery,
         .clear_halt = model_clear_halt,
         .reset = model_reset,
         .command = model_command,

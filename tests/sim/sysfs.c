@@ -21,6 +21,8 @@
 #define TEXT_SIZE 1024u
 #define PATH_SIZE 1024u
 
+bool sysfs_no_port_files;
+
 static void complain(const char *what, const char *path) {
         fprintf(stderr, "berth-sim: cannot %s %s: %s\n", what, path, strerror(errno));
 }
@@ -298,6 +300,28 @@ static void add_device(const Node *node, const Hub *hub) {
         link_driver(dir, "usb");
 }
 
+static void port_dir(const Port *port, char ret[static PATH_SIZE]) {
+        char dir[PATH_SIZE], name[BUS_NAME_SIZE];
+
+        interface_dir(port->hub->device->node, 0, dir);
+        port_name(port, name);
+        path_make(ret, "%s/%s", dir, name);
+}
+
+/* Both halves of a connector know of each other when both are there. */
+static void link_peers(const Port *port) {
+        char path[PATH_SIZE], peer[PATH_SIZE];
+
+        if (!port->peer || !port->peer->hub->device->node)
+                return;
+        port_dir(port, path);
+        port_dir(port->peer, peer);
+        if (access(peer, F_OK) < 0)
+                return;
+        put_link(path, "peer", peer);
+        put_link(peer, "peer", path);
+}
+
 /* /sys/…/1-1:1.0/1-1-port3/disable */
 static void add_ports(const Node *node, const Hub *hub) {
         char dir[PATH_SIZE], path[PATH_SIZE], name[BUS_NAME_SIZE];
@@ -308,19 +332,19 @@ static void add_ports(const Node *node, const Hub *hub) {
                 path_make(path, "%s/%s", dir, name);
                 make_dirs(path);
                 put_text(path, "uevent", "%s", "");
-                put_served(path, "disable", name);
+                if (!sysfs_no_port_files)
+                        put_served(path, "disable", name);
                 put_text(path, "over_current_count", "%u\n", hub->ports[i].over_currents);
+                link_peers(&hub->ports[i]);
         }
 }
 
 void sysfs_port_over_current(const Port *port) {
-        char dir[PATH_SIZE], path[PATH_SIZE], name[BUS_NAME_SIZE];
+        char path[PATH_SIZE];
 
         if (!port->hub->device->node)
                 return;
-        interface_dir(port->hub->device->node, 0, dir);
-        port_name(port, name);
-        path_make(path, "%s/%s", dir, name);
+        port_dir(port, path);
         put_text(path, "over_current_count", "%u\n", port->over_currents);
 }
 
@@ -333,7 +357,8 @@ static void remove_ports(const Node *node, const Hub *hub) {
         for (unsigned i = 0; i < hub->n_ports; i++) {
                 port_name(&hub->ports[i], name);
                 path_make(path, "%s/%s", dir, name);
-                remove_served(path, "disable");
+                if (!sysfs_no_port_files)
+                        remove_served(path, "disable");
                 if (fd >= 0)
                         remove_tree(fd, name);
         }

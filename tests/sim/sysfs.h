@@ -15,6 +15,8 @@ int sysfs_start(void);
 void sysfs_controller_path(unsigned bus, char *ret, size_t size);
 /* Files, links, database, then the events. `hub` when the device is one. */
 void sysfs_node_added(const Node *node, const Hub *hub);
+/* Ports have no `disable` file (Linux before 6.0). Set before the bus starts. */
+extern bool sysfs_no_port_files;
 /* Its count changed. */
 void sysfs_port_over_current(const Port *port);
 void sysfs_node_removed(const Node *node, const Hub *hub);

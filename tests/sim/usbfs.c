@@ -360,7 +360,7 @@ static void usbfs_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t 
         Node *node = inode_interface(inode, &interface);
 
         if (port)
-                reply_slice(request, port->power ? "0\n" : "1\n", 2, size, offset);
+                reply_slice(request, port->disabled || !port->power ? "1\n" : "0\n", 2, size, offset);
         else if (node)
                 reply_slice(request, node->bindings[interface].authorized ? "1\n" : "0\n", 2, size, offset);
         else if (!file || file->node->gone)
@@ -417,7 +417,7 @@ static int write_control(fuse_ino_t inode, const char *data, size_t size) {
         } else if (inode == INODE_PROBE) {
                 r = write_probe(data, size);
         } else if (port && memchr("01yYnN", data[0], 6)) {
-                port_set_power(port, memchr("0nN", data[0], 3) != NULL);
+                port_disable(port, memchr("0nN", data[0], 3) == NULL);
                 r = 0;
         }
         if (r >= 0)
