@@ -271,6 +271,20 @@ void charging_port_is_on(Charging *c, const Bay *bay) {
         charging_kick(c);
 }
 
+/* "1-1.4" is a port of "1-1". */
+static bool is_port_of(const char *port_path, const char *hub, size_t n) {
+        const char *dot = strrchr(port_path, '.');
+
+        return dot && (size_t) (dot - port_path) == n && strncmp(hub, port_path, n) == 0;
+}
+
+void charging_hub_came(Charging *c, const char *name) {
+        for (size_t i = 0; c && i < c->n; i++)
+                if (is_port_of(bay_port_path(c->seats[i].bay), name, strlen(name)))
+                        c->seats[i].assert_usec = 0;
+        charging_kick(c);
+}
+
 static Seat *seat_at(const Charging *c, const char *port_path) {
         for (size_t i = 0; i < c->n; i++)
                 if (text_equal(bay_port_path(c->seats[i].bay), port_path))
@@ -571,13 +585,9 @@ void charging_status(const Charging *c, const Bay *bay, ChargeStatus *ret) {
 
 /* ---- Beginning and end -------------------------------------------------------------------------------------------- */
 
-/* "1-1.4" is behind "1-1". */
 static uint16_t hub_of(const ChargeSettings *s, const char *port_path) {
-        const char *dot = strrchr(port_path, '.');
-
-        for (size_t i = 0; dot && i < s->n_hubs; i++)
-                if (strlen(s->hubs[i].port_path) == (size_t) (dot - port_path) &&
-                    strncmp(s->hubs[i].port_path, port_path, (size_t) (dot - port_path)) == 0)
+        for (size_t i = 0; i < s->n_hubs; i++)
+                if (is_port_of(port_path, s->hubs[i].port_path, strlen(s->hubs[i].port_path)))
                         return (uint16_t) i;
         return CHARGE_NO_HUB;
 }

@@ -24,6 +24,8 @@ void charging_kick(Charging *c);
 void charging_battery_told(Charging *c, const Bay *bay);
 /* A device showed up there: the port has power, whoever gave it. */
 void charging_port_is_on(Charging *c, const Bay *bay);
+/* The hub of this name ("1-1") came again: its ports have power, whatever they were told before. */
+void charging_hub_came(Charging *c, const char *name);
 /* What was measured of its port is another by now. */
 void charging_port_measured(Charging *c, const Bay *bay);
 /* Can the bay's port be switched, as far as was measured? 1, 0, or -ENOENT when it was not. */

@@ -185,6 +185,13 @@ static bool is_wanted(Hotplug *h, struct udev_device *dev) {
         return text_equal(type, "usb_device") && name && h->ops->wanted(h->userdata, name);
 }
 
+/* Of a device, bind comes after those of its interfaces. */
+static void tell_of_hub(Hotplug *h, struct udev_device *dev) {
+        if (h->ops->hub_came && text_equal(udev_device_get_action(dev), "bind") && text_equal(udev_device_get_devtype(dev), "usb_device") &&
+            text_equal(udev_device_get_sysattr_value(dev, "bDeviceClass"), "09"))
+                h->ops->hub_came(h->userdata, udev_device_get_sysname(dev));
+}
+
 static void reconcile(Hotplug *h) {
         struct udev_enumerate *e = udev_enumerate_new(h->udev);
         struct udev_list_entry *entry;
@@ -228,6 +235,7 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
         while ((dev = udev_monitor_receive_device(h->monitor))) {
                 const char *action = udev_device_get_action(dev);
 
+                tell_of_hub(h, dev);
                 if (is_wanted(h, dev)) {
                         Present **at = find_present(h, udev_device_get_sysname(dev));
 

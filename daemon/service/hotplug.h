@@ -34,6 +34,8 @@ typedef struct HotplugOps {
         void (*removed)(void *userdata, const char *port_path);
         /* udev went on with it: its interfaces' rules may have run. May be NULL. */
         void (*changed)(void *userdata, const char *port_path);
+        /* A hub of this name ("1-1") came, or came again, with its driver: its ports are as it likes. May be NULL. */
+        void (*hub_came)(void *userdata, const char *name);
         /* Is this port one of ours? Devices elsewhere are never looked at. */
         bool (*wanted)(void *userdata, const char *port_path);
 } HotplugOps;

@@ -205,6 +205,12 @@ static void on_changed(void *userdata, const char *port_path) {
         docking_kick(bay_docking(manager_bay_at(userdata, port_path)));
 }
 
+static void on_hub_came(void *userdata, const char *name) {
+        const Manager *m = userdata;
+
+        charging_hub_came(m->charging, name);
+}
+
 static bool on_wanted(void *userdata, const char *port_path) {
         return manager_bay_at(userdata, port_path) != NULL;
 }
@@ -213,6 +219,7 @@ static const HotplugOps hotplug_ops = {
         .added = on_added,
         .removed = on_removed,
         .changed = on_changed,
+        .hub_came = on_hub_came,
         .wanted = on_wanted,
 };
 

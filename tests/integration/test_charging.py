@@ -3,63 +3,13 @@
 """The power of the bays' ports: measured, planned, switched; and cameras that rest without it are docked all the same."""
 
 import os
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import rack  # noqa: E402
+from charging_dock import (BOTH, HUBS, NEVER, both_halves, camera, charging_dock, ctl, hub_that_lies, measured, port, put_in,  # noqa: E402
+                           wait_for, wait_off)
 from rack import make_clip  # noqa: E402
-
-MODEL = """[model acme]
-match = 1209:be01
-interface = 06/01/01
-plugin = mtp
-charge_ma = 500
-battery_mah = 3000
-"""
-BOTH = ["1-1.1", "1-1.2"]
-NEVER = "[charging]\nlook_every = 24h\ngauge_every = 24h\n"
-
-
-def camera(sim, name, battery, clips=()):
-    sim("camera", name=name, type="ptp", vid=0x1209, pid=0xBE01, serial=f"SN-{name}", manufacturer="Acme", model="Cam", firmware="1",
-        battery=battery, clips=list(clips))
-
-
-def ctl(*args, code=0):
-    done = subprocess.run([f"{rack.BUILD}/berthctl", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-                          timeout=200)
-    assert done.returncode == code, (args, done)
-    return done
-
-
-def charging_dock(dock, bays, extra=""):
-    d = dock(bays)
-    os.makedirs(d.path("cameras.d"))
-    with open(d.path("cameras.d", "acme.conf"), "w", encoding="utf-8") as f:
-        f.write(MODEL)
-    d.write_config(extra)
-    return d.start()
-
-
-def put_in(sim, d, name, number):
-    sim("plug", camera=name, port=d.bays[number - 1])
-    d.wait_state(number, "ready")
-
-
-def port(sim, path):
-    return next(p["power"] for hub in sim("list")["hubs"] for p in hub["ports"] if p["port"] == path)
-
-
-def measured(sim, d, *cameras):
-    """Each of the first bays with its camera, its port measured."""
-    for number, name in enumerate(cameras, 1):
-        put_in(sim, d, name, number)
-        assert "it switches" in ctl("bay", "calibrate", str(number)).stdout
-
-
-def wait_off(d, number, why):
-    d.wait(lambda: not d.bay(number)["Power"] and d.bay(number)["Charge"] == why, f"bay {number} to be without power, {why}")
 
 
 def test_port_is_measured_and_remembered(sim, dock):
@@ -199,5 +149,47 @@ def test_hub_that_was_reset_has_its_ports_switched_again(sim, dock):
     assert len(d.events("docked")) == 1
 
 
+def test_hub_that_came_again_is_told_again(sim, dock):
+    """Also where no camera shows up by which that would be noticed."""
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n" + NEVER)
+    camera(sim, "a", 97)
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    sim("unplug", camera="a")
+    sim("hub", hub="1-1", again=True)
+    wait_for(lambda: port(sim, "1-1.1") == "off", "the port to be off again")
+    assert not d.events("undocked")
+
+
+def test_both_halves_of_a_usb3_connector_are_switched(sim, dock):
+    both_halves(sim, dock, "the kernel's 'disable' file")
+
+
+def test_hub_that_feeds_what_it_says_it_cut_is_found_out_and_remembered(sim, dock):
+    hub_that_lies(sim, dock, "without power at port 1-1.1, by the kernel's 'disable' file, the hub still sees the camera there")
+
+
+def test_port_is_not_cut_while_a_camera_is_pulled(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 600\n[charging]\nlook_every = 3s\ngauge_every = 24h\n")
+    camera(sim, "a", 60)
+    camera(sim, "b", 20)
+    measured(sim, d, "a", "b")
+    sim("unplug", camera="a")
+    d.wait_state(1, "empty", deadline=120)
+    d.wait(lambda: d.bay(2)["Charge"] == "charging", "the other to charge")
+    sim("add_clip", camera="a", **make_clip("long.MP4", 3_000_000, 7))
+    sim("slow", camera="a", bytes_per_sec=200_000)
+    sim("plug", camera="a", port="1-1.1")
+    d.wait_state(1, "pulling")
+    # The more wanted one wants the power now, and there is not enough for both.
+    ctl("charge", "by", "23:59")
+    seen = len(d.events())
+    d.wait(lambda: d.bay(1)["Charge"] == "in-use" and not d.bay(2)["Power"], "the other to give way")
+    assert d.state_of(1) == "pulling" and port(sim, "1-1.1") == "on"
+    d.wait(lambda: [key for key in d.stored() if key == ("SN-a", "long.MP4")], "the clip to be stored", deadline=180)
+    since = [e["event"] for e in d.events()[seen:] if e.get("bay") == "1-1.1" and e["event"] in ("copied", "left")]
+    assert since[:1] == ["copied"], since
+
+
 if __name__ == "__main__":
-    rack.run([value for name, value in list(globals().items()) if name.startswith("test_")])
+    rack.run([value for name, value in list(globals().items()) if name.startswith("test_")], hubs=HUBS)

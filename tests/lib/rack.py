@@ -38,12 +38,12 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
 """
 
 
-def enter(hubs="1-1:7,1-2:7"):
+def enter(hubs="1-1:7,1-2:7", options=()):
     """Runs this program inside the simulator, unless it is there already."""
     if "BERTH_SIM_SOCKET" in os.environ:
         return
     sim = os.path.join(BUILD, "berth-sim")
-    os.execv(sim, [sim, "--hubs", hubs, "--", "/usr/bin/python3"] + [os.path.abspath(sys.argv[0])] + sys.argv[1:])
+    os.execv(sim, [sim, "--hubs", hubs, *options, "--", "/usr/bin/python3"] + [os.path.abspath(sys.argv[0])] + sys.argv[1:])
 
 
 class SimError(Exception):
@@ -404,9 +404,9 @@ def sha256_of(camera_state):
     return {clip["path"]: clip["sha256"] for clip in camera_state["clips"]}
 
 
-def run(tests, hubs="1-1:7,1-2:7"):
+def run(tests, hubs="1-1:7,1-2:7", options=()):
     """TAP over functions that take (sim, folder)."""
-    enter(hubs)
+    enter(hubs, options)
     sim = Sim()
     wanted = sys.argv[1:]
     tests = [t for t in tests if not wanted or any(re.search(w, t.__name__) for w in wanted)]
