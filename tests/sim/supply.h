@@ -26,7 +26,10 @@ typedef struct SimBattery {
 
 /* From a `camera` command: "battery_mah", and "battery" (percent, or 100), "charge_ma", "idle_ma". *ret is NULL without "battery_mah". */
 int supply_battery(const json_t *spec, SimBattery **ret, char *why, size_t why_size);
-/* The command `supply`: {"limit_ma": 0 for no limit, "speed": seconds that pass in one, "off_msec"}. Each stays as it was when left out. "most_ma" begins anew. */
+/*
+ * The command `supply`: {"limit_ma": 0 for no limit, "speed": seconds that pass in one, "off_msec"}. Each stays as it was when left out.
+ * "most_ma" begins anew.
+ */
 int supply_set(const json_t *command, char *why, size_t why_size);
 /* {"limit_ma", "drawn_ma", "most_ma", "brown_outs"}. topology_lock. */
 json_t *supply_describe(void);
