@@ -38,7 +38,7 @@ DEPS_BUILD := gcc make pkgconf libc6-dev libsystemd-dev libudev-dev libusb-1.0-0
 # The simulated rack and a dock in it: all that the demo needs.
 DEPS_SIM := libcmocka-dev libfuse3-dev fuse3 python3 python3-gi gir1.2-glib-2.0 python3-dbus python3-dbusmock dbus util-linux
 DEPS_TEST := $(DEPS_SIM) systemd udev polkitd sqlite3 strace jq libxml2-utils gphoto2 mtp-tools usbutils uhubctl openssl ffmpeg \
-	dosfstools mtools exfatprogs sleuthkit fdisk minisign \
+	dosfstools mtools exfatprogs sleuthkit fdisk minisign dfu-util \
 	curl jq ceph-common ceph-mgr ceph-mon ceph-osd radosgw
 # make check-vm: QEMU, what makes a Debian guest (without root as well).
 DEPS_VM := qemu-system-x86 mmdebstrap squashfs-tools uidmap libusbredirparser-dev

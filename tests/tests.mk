@@ -133,7 +133,8 @@ EXTRA_ambarella_c := $(EXTRA_ambarella_record)
 EXTRA_fuzz_ambarella := $(AMBARELLA_OBJECTS)
 
 # What tests of the simulated PTP camera are linked with: the model without the bus, and a host in its place.
-SIM_PTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/ptp*.c)) $(BUILD)/tests/sim/content.o
+SIM_PTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/ptp*.c)) $(BUILD)/tests/sim/content.o \
+	$(BUILD)/tests/sim/firmware.o
 EXTRA_sim_content := $(BUILD)/tests/sim/content.o
 EXTRA_sim_ptp := $(SIM_PTP_OBJECTS) $(BUILD)/tests/unit/ptp_host.o
 EXTRA_sim_ptp_objects := $(EXTRA_sim_ptp)
@@ -199,7 +200,7 @@ check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal
 # The simulator's cameras, for QEMU.
 REDIR := $(BUILD)/tests/redir
 REDIR_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/vm/*.c) \
-	$(foreach m,ptp msc ambarella,$(wildcard tests/sim/$(m)*.c)) tests/sim/models.c tests/sim/content.c tests/sim/descriptors.c)
+	$(foreach m,ptp msc ambarella,$(wildcard tests/sim/$(m)*.c)) tests/sim/models.c tests/sim/content.c tests/sim/firmware.c tests/sim/descriptors.c)
 $(BUILD)/tests/vm/%.o: private CPPFLAGS += $(shell $(PKG_CONFIG) --cflags libusbredirparser-0.5)
 $(REDIR): $(REDIR_OBJECTS) $(LIB_base)
 	@mkdir -p $(@D)

@@ -17,7 +17,7 @@
 pthread_mutex_t topology_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, SimDevice) devices = TAILQ_HEAD_INITIALIZER(devices);
 
-static const SimModel *const models[] = { &sim_model_ptp, &sim_model_msc, &sim_model_ambarella, &sim_model_stranger, &sim_model_loopback };
+static const SimModel *const models[] = { &sim_model_ptp, &sim_model_msc, &sim_model_ambarella, &sim_model_dfu, &sim_model_stranger, &sim_model_loopback };
 
 static const SimModel *find_model(const char *name) {
         for (size_t i = 0; i < ELEMENTSOF(models); i++)
@@ -141,7 +141,7 @@ int device_define(const json_t *spec, char *why, size_t why_size) {
                 return -EINVAL;
         }
         if (!model) {
-                (void) snprintf(why, why_size, "\"type\" of camera \"%s\" must be ptp, msc, ambarella, stranger or loopback.", name);
+                (void) snprintf(why, why_size, "\"type\" of camera \"%s\" must be ptp, msc, ambarella, dfu, stranger or loopback.", name);
                 return -EINVAL;
         }
         pthread_mutex_lock(&topology_lock);

@@ -54,6 +54,7 @@ typedef struct SimModel {
 extern const SimModel sim_model_ptp;
 extern const SimModel sim_model_msc;
 extern const SimModel sim_model_ambarella;
+extern const SimModel sim_model_dfu;
 extern const SimModel sim_model_stranger;
 extern const SimModel sim_model_loopback;
 

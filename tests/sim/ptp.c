@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "sim/firmware.h"
 
 enum {
         ENDPOINT_BULK_IN = 0x81,
@@ -30,6 +31,9 @@ enum {
         REQUEST_STATUS = 0x67,
         TO_INTERFACE = 0x21,
         FROM_INTERFACE = 0xa1,
+        INTERFACE_DFU = 1,
+        DFU_DETACH = 0,
+        DFU_GETSTATUS = 3,
         CANCELLATION_CODE = 0x4001,
         CANCEL_SIZE = 6,
 };
@@ -82,12 +86,26 @@ static void start_afresh(PtpCamera *camera) {
         camera->last_event = (PtpPendingEvent) {};
 }
 
+/* What it says of its version is what its memory boots. */
+static bool load_firmware(PtpCamera *camera) {
+        char version[FIRMWARE_VERSION_SIZE], *copy;
+
+        if (!firmware_boots(camera->flash, version) || !(copy = strdup(version)))
+                return false;
+        free(camera->firmware);
+        camera->firmware = copy;
+        return true;
+}
+
 static void model_power(void *state, int on) {
         PtpCamera *camera = state;
 
         start_afresh(camera);
-        if (on)
-                (void) ptp_card_power_on(&camera->card);
+        if (!on)
+                return;
+        (void) ptp_card_power_on(&camera->card);
+        if (camera->flash[0] && !load_firmware(camera))
+                sim_device_become(camera->device, camera->loader, 0, 0);
 }
 
 static void model_reset(void *state) {
@@ -121,6 +139,8 @@ static size_t model_descriptors(void *state, uint8_t *ret, size_t size) {
                              STRING_MANUFACTURER, STRING_PRODUCT, camera->serial[0] != 0 ? STRING_SERIAL : 0, 1 };
         uint8_t configuration[] = { 9, 2, 0, 0, 1, 1, 0, 0x80, super ? 62 : 250 };
         const uint8_t interface[] = { 9, 4, 0, 0, 3, 6, 1, 1, STRING_INTERFACE };
+        /* USB DFU 1.1 §4.1: run-time mode; downloads, and detaches by itself. */
+        const uint8_t dfu[] = { 9, 4, INTERFACE_DFU, 0, 0, 0xfe, 1, 1, 0, 9, 0x21, 0x09, 0xe8, 0x03, 0, 4, 0x10, 0x01 };
         uint8_t all[128];
         size_t n = sizeof(device) + sizeof(configuration);
         uint16_t packet = packet_sizes[camera->speed];
@@ -133,6 +153,11 @@ static size_t model_descriptors(void *state, uint8_t *ret, size_t size) {
         n += put_endpoint(all + n, ENDPOINT_BULK_IN, 2, packet, 0, super);
         n += put_endpoint(all + n, ENDPOINT_BULK_OUT, 2, packet, 0, super);
         n += put_endpoint(all + n, ENDPOINT_INTERRUPT_IN, 3, 32, 6, super);
+        if (camera->loader[0]) {
+                memcpy(all + n, dfu, sizeof(dfu));
+                n += sizeof(dfu);
+                configuration[4] = 2;
+        }
         put_le(configuration + 2, (uint32_t) (n - sizeof(device)), 2);
         memcpy(all + sizeof(device), configuration, sizeof(configuration));
         n = MIN2(n, size);
@@ -208,9 +233,28 @@ static int request_extended_event(const PtpCamera *camera, uint8_t *data, size_t
         return (int) size;
 }
 
+/* DFU 1.1 §5.1: the device leaves the bus by itself, and comes back as its loader. */
+static int control_dfu(PtpCamera *camera, const uint8_t setup[8], uint8_t *data, size_t length) {
+        const uint8_t status[] = { 0, 0, 0, 0, 0, 0 };
+
+        if (!camera->loader[0])
+                return -EPIPE;
+        if (setup[0] == TO_INTERFACE && setup[1] == DFU_DETACH) {
+                sim_device_become(camera->device, camera->loader, 5, 20);
+                return 0;
+        }
+        if (setup[0] == FROM_INTERFACE && setup[1] == DFU_GETSTATUS && length >= sizeof(status)) {
+                memcpy(data, status, sizeof(status));
+                return sizeof(status);
+        }
+        return -EPIPE;
+}
+
 static int model_control(void *state, const uint8_t setup[8], uint8_t *data, size_t length) {
         PtpCamera *camera = state;
 
+        if (le16(setup + 4) == INTERFACE_DFU)
+                return control_dfu(camera, setup, data, length);
         if (le16(setup + 4) != 0) /* the interface */
                 return -EPIPE;
         if (setup[0] == TO_INTERFACE && setup[1] == REQUEST_CANCEL)

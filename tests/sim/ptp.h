@@ -161,6 +161,7 @@ struct PtpCamera {
         SimDevice *device;
         char *manufacturer, *product, *serial; /* of the USB descriptors */
         char *model, *firmware, *ptp_serial;   /* of DeviceInfo */
+        char *loader, *flash; /* the device that it becomes to be given firmware, and its memory: firmware.h; "": none */
         uint16_t vid, pid;
         PtpSpeed speed;
         bool is_mtp;     /* else plain PTP, without Microsoft's extension */

@@ -7,6 +7,8 @@
  *                "ptp_serial" (of DeviceInfo when not `serial`), "speed", "mtp": false (plain PTP), "android": false,
  *                "battery", "clock_offset_sec", "date_zone": "local"|"utc"|"offset", "zone_minutes", "storage_total",
  *                "storages": [{"label", "total", "read_only", "clips"}], "clips": [CLIP…]}
+ *                "loader": the dfu device that it becomes after DFU_DETACH, with "flash": the file that is the memory of both (firmware.h):
+ *                from there it has its version, and when that does not boot it becomes its loader when it gets power
  *   CLIP         {"path", "name" or "name_utf16", "mtime", "protected", "storage", and the content, see content.h}
  *   set          {"battery", "clock_offset_sec", "zone_minutes"}
  *   add_clip     CLIP
@@ -42,6 +44,8 @@ PtpCamera *ptp_camera_free(PtpCamera *camera) {
         free(camera->serial);
         free(camera->model);
         free(camera->firmware);
+        free(camera->loader);
+        free(camera->flash);
         free(camera->ptp_serial);
         free(camera);
         return NULL;
@@ -81,6 +85,7 @@ static int take_texts(PtpCamera *camera, const json_t *spec, char *why, size_t w
                 { "manufacturer", &camera->manufacturer, "Berth" }, { "product", &camera->product, "Simulated PTP camera" },
                 { "serial", &camera->serial, "" },                  { "model", &camera->model, NULL },
                 { "firmware", &camera->firmware, "1.0" },           { "ptp_serial", &camera->ptp_serial, NULL },
+                { "loader", &camera->loader, "" },                  { "flash", &camera->flash, "" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
