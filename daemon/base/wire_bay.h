@@ -14,6 +14,7 @@
  *   GetOwner                      ssss         officer's id and name, unit's id and name
  *   SetOwner        ssss                       the same
  *   EnterStorage                               the camera took the command and leaves the bus; only Close may follow
+ *   EnterUpdate                                the same, into the mode in which it takes firmware
  *   List            u             a(ustxu)b    first index -> page of (index, path, size, mtime, flags), more to come?
  *   Pull            ustay         tayayaysstxts
  *                                              clip index, name of the part in the incoming folder, offset (a multiple

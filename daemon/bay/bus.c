@@ -242,6 +242,11 @@ static int call_enter_storage(sd_bus_message *m, void *userdata, sd_bus_error *e
         return call_plain(m, userdata, session_enter_storage);
 }
 
+static int call_enter_update(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        (void) error;
+        return call_plain(m, userdata, session_enter_update);
+}
+
 static int call_eject(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         (void) error;
         return call_plain(m, userdata, session_eject);
@@ -427,6 +432,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("GetOwner", NULL, OWNER_TYPE, call_get_owner, 0),
         SD_BUS_METHOD("SetOwner", OWNER_TYPE, NULL, call_set_owner, 0),
         SD_BUS_METHOD("EnterStorage", NULL, NULL, call_enter_storage, 0),
+        SD_BUS_METHOD("EnterUpdate", NULL, NULL, call_enter_update, 0),
         SD_BUS_METHOD("List", "u", "a(ustxu)b", call_list, 0),
         SD_BUS_METHOD("Pull", "ustay", "tayayaysstxts", call_pull, 0),
         SD_BUS_METHOD("Salvage", "us", "tayayaysstxtsa(tt)", call_salvage, 0),

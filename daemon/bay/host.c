@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,7 +17,7 @@
 #define CLIP_FLAGS (BERTH_CLIP_SIZE_UNKNOWN | BERTH_CLIP_PROTECTED)
 
 void host_init(berth_host *h, int usb_fd) {
-        *h = (berth_host){ .usb_fd = usb_fd };
+        *h = (berth_host){ .usb_fd = usb_fd, .image_fd = -EBADF };
 }
 
 void host_begin(berth_host *h) {
@@ -146,6 +147,26 @@ void berth_host_unreadable(berth_host *h, uint64_t offset, uint64_t length) {
         if (length == 0 || length > UINT64_MAX - offset || h->n_unreadable == BERTH_UNREADABLE_MAX)
                 return;
         h->unreadable[h->n_unreadable++] = (ByteRange){ .offset = offset, .length = length };
+}
+
+/* ---- Within flash() ---- */
+
+ssize_t berth_host_image(berth_host *h, uint64_t offset, void *data, size_t length) {
+        size_t done = 0;
+
+        if (h->image_fd < 0)
+                return breach(h, HOST_MISPLACED, -EPERM);
+        length = offset < h->image_size ? (size_t) MIN2((uint64_t) length, h->image_size - offset) : 0;
+        while (done < length) {
+                ssize_t n = pread(h->image_fd, (uint8_t *) data + done, length - done, (off_t) (offset + done));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                done += (size_t) n;
+        }
+        return (ssize_t) done;
 }
 
 /* ---- Anywhere ---- */

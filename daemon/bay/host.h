@@ -78,6 +78,9 @@ struct berth_host {
         size_t n_unreadable;
         void (*on_delivered)(void *userdata, uint64_t delivered);
         void *userdata;
+
+        int image_fd; /* within flash(); else negative */
+        uint64_t image_size;
 };
 
 void host_init(berth_host *h, int usb_fd);

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include "base/text.h"
 #include "base/wire_bay.h"
 #include "bay/bus.h"
+#include "bay/flash.h"
 #include "bay/folder.h"
 #include "bay/sandbox.h"
 #include "bay/zone.h"
@@ -21,24 +23,67 @@
 #define EXIT_USAGE 64
 
 static void usage(FILE *to) {
-        (void) fprintf(to, "berth-bay --plugin FILE | --folder\n\n"
+        (void) fprintf(to, "berth-bay --plugin FILE | --folder\n"
+                           "berth-bay --plugin FILE --flash NAME --until USEC --size BYTES --sha256 HEX [--option KEY=VALUE]...\n\n"
                            "The worker of one docked camera. berthd starts it with its connection as descriptor 0, the\n"
                            "camera's USB node as 3 and the folder for footage as 4; it is of no use otherwise.\n\n"
                            "  --plugin FILE  the camera plugin\n"
                            "  --folder       descriptor 3 is no camera, but a socket over which berthctl serves a folder\n"
+                           "  --flash NAME   give the camera the image that is descriptor 5, and write how that went to NAME there\n"
+                           "  --until USEC   the end of that, CLOCK_BOOTTIME\n"
                            "  --version      print the version\n"
                            "  --help         print this\n");
 }
 
 #define FOLDER ""
 
+#define OPTIONS_MAX 64u
+
+/* What is flashed, when something is: `outcome` is NULL when nothing is. */
+static FlashOrder flash_order;
+static const char *flash_options[OPTIONS_MAX + 1];
+
+/* false: no option of a flash, or a wrong one. */
+static bool parse_flash(int c, const char *value) {
+        static size_t n;
+        char *end = NULL;
+
+        flash_order.options = flash_options;
+        switch (c) {
+        case 'F':
+                flash_order.outcome = value;
+                return *value && !strchr(value, '/');
+        case 'u':
+                flash_order.deadline_usec = strtoull(value, &end, 10);
+                return *value && !*end;
+        case 's':
+                flash_order.size_bytes = strtoull(value, &end, 10);
+                return *value && !*end;
+        case 'h':
+                flash_order.sha256 = value;
+                return true;
+        case 'o':
+                if (n == OPTIONS_MAX)
+                        return false;
+                flash_options[n++] = value;
+                return true;
+        default:
+                return false;
+        }
+}
+
 /* The plugin's path, FOLDER for that, or NULL after filling *ret_status. */
 static const char *parse_arguments(int argc, char **argv, int *ret_status) {
         static const struct option options[] = {
                 { "plugin", required_argument, NULL, 'p' },
                 { "folder", no_argument, NULL, 'f' },
+                { "flash", required_argument, NULL, 'F' },
+                { "until", required_argument, NULL, 'u' },
+                { "size", required_argument, NULL, 's' },
+                { "sha256", required_argument, NULL, 'h' },
+                { "option", required_argument, NULL, 'o' },
                 { "version", no_argument, NULL, 'v' },
-                { "help", no_argument, NULL, 'h' },
+                { "help", no_argument, NULL, '?' + 256 },
                 {},
         };
         const char *plugin = NULL;
@@ -56,15 +101,17 @@ static const char *parse_arguments(int argc, char **argv, int *ret_status) {
                         (void) printf("berth-bay %s\n", BERTH_VERSION);
                         *ret_status = EXIT_SUCCESS;
                         return NULL;
-                case 'h':
+                case '?' + 256:
                         usage(stdout);
                         *ret_status = EXIT_SUCCESS;
                         return NULL;
                 default:
+                        if (parse_flash(c, optarg))
+                                break;
                         *ret_status = EXIT_USAGE;
                         return NULL;
                 }
-        if (!plugin || optind < argc) {
+        if (!plugin || optind < argc || (flash_order.outcome && (!plugin[0] || !flash_order.sha256 || !flash_order.deadline_usec))) {
                 usage(stderr);
                 *ret_status = EXIT_USAGE;
                 return NULL;
@@ -124,6 +171,8 @@ int main(int argc, char **argv) {
                 log_error(NULL, "berthd starts this program with descriptors 0, %d and %d open", WIRE_BAY_FD_USB, WIRE_BAY_FD_INCOMING);
                 return EXIT_USAGE;
         }
+        if (flash_order.outcome)
+                return flash_run(plugin, &flash_order);
         r = follow_parent();
         if (r < 0) {
                 log_error(NULL, "not started by berthd, or it has ended: %s", strerror(-r));

@@ -317,6 +317,30 @@ int session_eject(Session *s, Fault *fault) {
         return r;
 }
 
+int session_enter_update(Session *s, Fault *fault) {
+        int r = change(s, s->plugin->calls.enter_update, "change to the mode in which it takes firmware", fault);
+
+        s->left |= r >= 0;
+        return r;
+}
+
+int session_flash(Session *s, int image_fd, uint64_t size_bytes, Fault *fault) {
+        int r;
+
+        r = need_open(s, fault);
+        if (r < 0)
+                return r;
+        if (!s->plugin->calls.flash)
+                return unsupported("take firmware", fault);
+        host_begin(&s->host);
+        s->host.image_fd = image_fd;
+        s->host.image_size = size_bytes;
+        r = s->plugin->calls.flash(s->state, size_bytes);
+        s->host.image_fd = -EBADF;
+        s->left = true;
+        return answer(s, "take the firmware", r, MAY_BE_DENIED, fault);
+}
+
 int session_format(Session *s, Fault *fault) {
         return change(s, s->plugin->calls.format, "format its storage", fault);
 }

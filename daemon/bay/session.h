@@ -36,6 +36,10 @@ int session_set_owner(Session *s, const berth_owner *owner, Fault *fault);
 /* After these two the camera is on its way to another mode: only session_close() is left. */
 int session_enter_storage(Session *s, Fault *fault);
 int session_eject(Session *s, Fault *fault);
+/* The same into the mode in which it takes firmware. */
+int session_enter_update(Session *s, Fault *fault);
+/* Gives it the whole of the open image; only session_close() is left. */
+int session_flash(Session *s, int image_fd, uint64_t size_bytes, Fault *fault);
 /* Empties all storages; the listing is void afterwards. */
 int session_format(Session *s, Fault *fault);
 /* Lists anew; the indexes of an earlier listing are void. */

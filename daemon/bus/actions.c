@@ -44,6 +44,7 @@ static const ActionRow rows[] = {
         { BUS_MANAGER_INTERFACE, "RotateKey", ACTION_EVIDENCE },
         { BUS_CAMERA_INTERFACE, "Erase", ACTION_EVIDENCE },
         { BUS_CAMERA_INTERFACE, "ConfirmIdentity", ACTION_EVIDENCE },
+        { BUS_CAMERA_INTERFACE, "UpdateFirmware", ACTION_FIRMWARE },
 
         { BUS_MANAGER_INTERFACE, "ImportRoster", ACTION_SETTINGS },
         { BUS_MANAGER_INTERFACE, "PublishRoster", ACTION_SETTINGS },

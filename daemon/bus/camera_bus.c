@@ -53,6 +53,12 @@ static int erase(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         return camera_bus_erase(m, o->camera, ret_error);
 }
 
+static int update_firmware(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const BusCamera *o = userdata;
+
+        return camera_bus_update_firmware(m, o->camera, ret_error);
+}
+
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         CAMERA("Serial", "s", CONST, serial),
@@ -79,6 +85,8 @@ static const sd_bus_vtable vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Erase", SD_BUS_ARGS("b", not_stored), SD_BUS_RESULT("u", ordered, "u", held, "u", unsafe), erase,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("UpdateFirmware", SD_BUS_ARGS("s", version, "b", in_spite),
+                                SD_BUS_RESULT("s", outcome, "s", came_back, "s", text), update_firmware, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 

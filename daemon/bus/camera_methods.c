@@ -11,6 +11,7 @@
 #include "bus/bus_private.h"
 #include "bus/caller.h"
 #include "bus/manager_methods.h"
+#include "service/flash.h"
 
 /* The camera answers when it is done, or left; the caller waits for that. */
 static void answer(void *userdata, int result, const char *text) {
@@ -71,6 +72,41 @@ int camera_bus_confirm_identity(sd_bus_message *m, void *userdata, sd_bus_error 
                 return r;
         by = caller_operator(&caller);
         r = camera_order_confirm(userdata, &by, answer, sd_bus_message_ref(m), &why);
+        if (r >= 0)
+                return 1;
+        sd_bus_message_unref(m);
+        return refuse(ret_error, r, why);
+}
+
+/* ---- Firmware ------------------------------------------------------------------------------------------------------ */
+
+static void flashed(void *userdata, int result, const FlashEnd *end, const char *text) {
+        sd_bus_message *call = userdata;
+        int r;
+
+        if (result < 0 || !end)
+                r = sd_bus_reply_method_errorf(call, result == -EBUSY ? BUS_E_BUSY : BUS_E_FAILED, "%s.", text ? text : strerror(-result));
+        else
+                r = sd_bus_reply_method_return(call, "sss", flash_outcome_to_string(end->outcome), end->came_back, text);
+        if (r < 0)
+                log_debug(NULL, "Nobody waits for the end of a flash: %s", strerror(-r));
+        sd_bus_message_unref(call);
+}
+
+int camera_bus_update_firmware(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        _cleanup_(freep) char *why = NULL;
+        const char *version;
+        int in_spite, r;
+        Operator by;
+        Caller caller;
+
+        r = sd_bus_message_read(m, "sb", &version, &in_spite);
+        if (r >= 0)
+                r = caller_get(m, &caller, ret_error);
+        if (r < 0)
+                return r;
+        by = caller_operator(&caller);
+        r = camera_order_flash(userdata, version, in_spite != 0, &by, flashed, sd_bus_message_ref(m), &why);
         if (r >= 0)
                 return 1;
         sd_bus_message_unref(m);

@@ -7,4 +7,5 @@
 
 int camera_bus_set_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int camera_bus_erase(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int camera_bus_update_firmware(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int camera_bus_confirm_identity(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

@@ -123,7 +123,9 @@ BayDecision bay_next(const BayFacts *f, uint64_t now_usec) {
         if (f->retry_at_usec > now_usec)
                 return (BayDecision){ BAY_FAULT, BAY_STEP_WAIT, f->retry_at_usec };
 
-        if (f->resting)
+        if (f->updating)
+                d = (BayDecision){ BAY_UPDATING, BAY_STEP_WAIT, 0 };
+        else if (f->resting)
                 d = next_resting(f, now_usec);
         else if (f->away)
                 d = next_away(f, now_usec);

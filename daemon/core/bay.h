@@ -62,6 +62,7 @@ typedef struct BayFacts {
 
         /* Bays whose port is switched off while nothing is to be done with their camera: service/charging.c. */
         bool resting;   /* its port is off, and so it is off the bus; it is docked all the same */
+        bool updating;  /* it is given firmware: service/docking_flash.c says when that is over */
         bool waking;    /* the port has its power again: it is back on the bus until back_by_usec, or it was taken meanwhile */
 } BayFacts;
 

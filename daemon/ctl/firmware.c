@@ -24,6 +24,7 @@
 #include "base/wire_uplink.h"
 #include "ctl/bus_client.h"
 #include "ctl/custody.h"
+#include "ctl/firmware.h"
 #include "ctl/json_out.h"
 #include "ctl/property.h"
 #include "ctl/table.h"
@@ -450,6 +451,8 @@ int verb_firmware(const Options *o) {
 
         if (o->n_args == 0)
                 return show_dock(o);
+        if (text_equal(what, "flash"))
+                return firmware_flash(o);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
                 _cleanup_(bus_unrefp) sd_bus *bus = NULL;
                 int exit_code;
@@ -459,6 +462,6 @@ int verb_firmware(const Options *o) {
                 exit_code = open_uplink(o, &bus);
                 return exit_code == CTL_OK ? verbs[i].run(o, bus) : exit_code;
         }
-        return ctl_fail(CTL_USAGE, "'firmware' is followed by 'publish CATALOG.json [IMAGE...]', 'list' or 'show [VERSION]', or by nothing"
-                        " for what the dock has");
+        return ctl_fail(CTL_USAGE, "'firmware' is followed by 'publish CATALOG.json [IMAGE...]', 'list', 'show [VERSION]' or 'flash SERIAL"
+                        " VERSION', or by nothing for what the dock has");
 }

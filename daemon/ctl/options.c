@@ -178,6 +178,8 @@ static void print_help(void) {
               "  dock check LIST [FILE...]      the list; is what docks signed to be believed by it?\n"
               "  firmware                the fleet's firmware as this dock goes by it\n"
               "  firmware list           the firmware catalogs in the store; firmware show [VERSION]: what is in one\n"
+              "  firmware flash SERIAL VERSION [again]   give a camera in a bay that version now, and wait for it\n"
+              "  firmware flash SERIAL VERSION [again]   give a camera in a bay that version now, and wait for its return\n"
               "  firmware publish CATALOG.json [IMAGE...]   bring a catalog that minisign signed, and its images, there\n"
               "  recover [FILE]   make a lost or damaged database anew; berthd must not run (FILE: its configuration)\n"
               "\n"

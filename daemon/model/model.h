@@ -102,6 +102,8 @@ typedef struct Model {
         size_t n_charge_curve;
         ModelFirmware firmware;
         char *firmware_file; /* relative path on the camera, for MODEL_FIRMWARE_FILE */
+        char *update_mode;   /* id of the model that it is while it takes firmware, for MODEL_FIRMWARE_DFU; or NULL */
+        uint64_t update_within_usec; /* 0: the default */
 } Model;
 
 typedef struct Models {
@@ -156,6 +158,17 @@ uint64_t model_returns_within_usec(const Model *m);
 /* By its id, or NULL. */
 const Model *models_find(const Models *m, const char *id);
 int models_check_returns(const Models *m, ConfError *error);
+
+/* ---- Cameras that take firmware as another device: model_update.c -------------------------------------------------- */
+
+#define MODEL_UPDATE_WITHIN_USEC (120 * USEC_PER_SEC)
+/* -ENOENT for a key that is not about that. */
+int model_parse_update(Model *m, const ConfLine *line, ConfError *error);
+/* How long it may be away: on its way to its loader, and on its way back with what it got. */
+uint64_t model_update_within_usec(const Model *m);
+/* Is it the loader of some camera? */
+bool models_is_update_mode(const Models *m, const char *id);
+int models_check_update(const Models *m, ConfError *error);
 
 /* ---- Files: model_file.c ------------------------------------------------------------------------------------------ */
 

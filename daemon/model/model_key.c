@@ -43,6 +43,7 @@ Model *model_free(Model *m) {
         list_done(&m->companions_taken);
         list_done(&m->companions_ignored);
         free(m->firmware_file);
+        free(m->update_mode);
         free(m);
         return NULL;
 }
@@ -385,7 +386,8 @@ static int parse_body(Model *m, const ConfLine *line, ConfError *error) {
 static int check_single(Model *m, const ConfLine *line, ConfError *error) {
         static const char *const keys[] = { "match_manufacturer", "match_product", "match_serial", "plugin", "returns_within",
                                             "file_times", "erase", "charge_ma", "battery_mah", "battery_floor_percent",
-                                            "charge_curve", "firmware", "description", "tested" };
+                                            "charge_curve", "firmware", "update_mode", "update_within", "description",
+                                            "tested" };
 
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
                 const uint32_t bit = UINT32_C(1) << i;
@@ -401,7 +403,7 @@ static int check_single(Model *m, const ConfLine *line, ConfError *error) {
 
 int model_parse_key(Model *m, const ConfLine *line, ConfError *error) {
         int (*const parts[])(Model *, const ConfLine *, ConfError *) = { parse_device, parse_speaker, model_parse_returns,
-                                                                               parse_files, parse_body };
+                                                                               model_parse_update, parse_files, parse_body };
         int r;
 
         r = check_single(m, line, error);

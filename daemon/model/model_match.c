@@ -109,6 +109,8 @@ static bool models_overlap(const Model *a, const Model *b) {
 }
 
 int models_check(const Models *m, ConfError *error) {
+        int r;
+
         for (size_t i = 0; i < m->n; i++)
                 for (size_t k = 0; k < i; k++) {
                         const Model *a = m->models[k], *b = m->models[i];
@@ -127,5 +129,6 @@ int models_check(const Models *m, ConfError *error) {
                                          b->file, b->line, b->id, a->id, a->file, a->line);
                         return -EEXIST;
                 }
-        return models_check_returns(m, error);
+        r = models_check_returns(m, error);
+        return r < 0 ? r : models_check_update(m, error);
 }

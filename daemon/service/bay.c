@@ -27,6 +27,7 @@ struct Bay {
         bool currents_known;
         uint64_t over_currents; /* as counted by the kernel when last looked at */
         unsigned over_rests;    /* in a row, for that reason */
+        uint64_t unsteady_usec; /* when its power was last seen not to be steady; 0: never */
         Flap flap;
         HotplugDevice *resting; /* what lies in it while it rests */
         sd_event_source *rest;
@@ -140,6 +141,10 @@ void bay_set_state(Bay *b, BayState state, const char *reason) {
         charging_kick(b->manager->charging);
 }
 
+uint64_t bay_unsteady_usec(const Bay *b) {
+        return b->unsteady_usec;
+}
+
 unsigned bay_battery_floor(const Bay *b) {
         const Docking *d = b->docking;
         /* A camera in its storage mode has the battery of its command mode. */
@@ -237,6 +242,7 @@ static void begin_rest(Bay *b, FactKind kind, uint64_t until_usec, const char *t
         if (sd_event_add_time(b->manager->event, &b->rest, CLOCK_BOOTTIME, until_usec, USEC_PER_SEC, on_rest_over, b) < 0)
                 return;
         manager_moment(b->manager, &fact.at);
+        b->unsteady_usec = fact.at.boottime_usec;
         (void) store_put(b->manager->store, &fact, NULL, NULL);
         bay_set_state(b, BAY_FAULT, text);
 }

@@ -69,6 +69,8 @@ void bay_vacated(Bay *b, const char *reason);
 bool bay_has_port_power(Bay *b);
 /* Looks whether its port drew too much since the last look: then it is a fault of the bay, which rests. */
 void bay_watch_current(Bay *b);
+/* When its power was last not steady, as far as that is known, CLOCK_BOOTTIME; 0: never. */
+uint64_t bay_unsteady_usec(const Bay *b);
 Docking *bay_docking(const Bay *b);
 /* The one place that changes the state: logs and tells the observer. */
 void bay_set_state(Bay *b, BayState state, const char *reason);

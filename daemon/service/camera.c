@@ -77,6 +77,10 @@ Camera *camera_next_in_order(Camera *c) {
         return c->next;
 }
 
+Manager *camera_manager(const Camera *c) {
+        return c->manager;
+}
+
 uint64_t camera_id(const Camera *c) {
         return c->id;
 }

@@ -54,6 +54,7 @@ Camera *camera_next_in_order(Camera *camera);
 /* ---- For the service layer ---- */
 
 uint64_t camera_id(const Camera *c);
+Manager *camera_manager(const Camera *c);
 
 typedef struct CameraWords {
         const char *manufacturer, *model, *firmware, *storage_id, *model_id;

@@ -151,6 +151,7 @@ void docking_facts(const Docking *d, uint64_t now, BayFacts *ret) {
                 .cycled = d->cycled,
                 .resting = d->resting,
                 .waking = d->waking,
+                .updating = d->updating,
         };
 
         for (size_t i = 0; i < d->n_clips; i++) {
@@ -426,6 +427,7 @@ static void set_reason(Docking *d, char *text) {
 
 void docking_forget_session(Docking *d) {
         docking_order_abort(d, d->reason ? d->reason : "the camera's session ended");
+        docking_flash_interrupted(d, d->reason ? d->reason : "the camera's session ended");
         docking_salvage_abort(d, "the camera's session ended");
         upload_pull_ended(d->current);
         d->worker = worker_free(d->worker);
@@ -535,6 +537,10 @@ static char *refusal(const Docking *d) {
         if (s->problem)
                 return text_format("the descriptors of the device %04x:%04x '%s' do not hold together: %s; take it out", s->vid, s->pid,
                                    product, s->problem);
+        if (d->stray_loader)
+                return text_format("a camera that waits for firmware, %04x:%04x '%s', is in the bay, and no flash in this bay is on "
+                                   "record; put it into the bay where it was flashed, or have its maker's tool finish it", s->vid,
+                                   s->pid, product);
         if (s->device.class_code == USB_CLASS_HUB)
                 return text_format("a hub, %04x:%04x '%s', is in the bay; take it out: what is plugged into it is not looked at", s->vid,
                                    s->pid, product);
@@ -580,7 +586,11 @@ static void record(Docking *d) {
         d->model = docking_match(d, d->device, &d->shape);
         if (store_batch_new(&batch) < 0)
                 return docking_trouble(d, -ENOMEM, "the docking cannot be recorded");
-        if (d->model && !d->behind) {
+        if (d->model && !d->flash && !docking_flash_inherit(d) && models_is_update_mode(d->manager->models, d->model->id)) {
+                d->stray_loader = true;
+                d->model = NULL;
+        }
+        if (d->model && !d->behind && !d->flash) {
                 r = docking_inherit(d);
                 if (r < 0)
                         return docking_trouble(d, r, "a change of mode at this bay cannot be looked up in the database");
@@ -618,6 +628,7 @@ static void recorded(Docking *d, Clip *clip, int result) {
                 return;
         }
         d->recorded = true;
+        docking_flash_recorded(d);
         docking_kick(d);
 }
 
@@ -680,7 +691,7 @@ Docking *docking_end(Docking *d, const char *reason) {
                 return NULL;
         docking_order_abort(d, reason ? reason : "the docking ended");
         docking_salvage_abort(d, reason ? reason : "the docking ended");
-        if (reason && (d->device || d->away || d->resting)) {
+        if (reason && (d->device || d->away || d->resting || d->updating)) {
                 Fact fact = docking_fact(d, FACT_UNDOCKED, NULL);
                 LogAbout about = docking_about(d);
                 bool early = d->camera && bay_state(d->bay) != BAY_READY && bay_state(d->bay) != BAY_SETTLED;
@@ -695,6 +706,7 @@ Docking *docking_end(Docking *d, const char *reason) {
                 free((char *) fact.text);
                 docking_camera_left(d);
         }
+        docking_flash_over(d);
         upload_pull_ended(d->current);
         d->worker = worker_free(d->worker);
         for (DockingPending *p = d->pending, *next; p; p = next) {

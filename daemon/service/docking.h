@@ -19,6 +19,7 @@
 #include "store/store.h"
 
 typedef struct DockingPending DockingPending;
+typedef struct Flash Flash;
 
 /* What people ask for about a docked camera. */
 typedef enum DockingOrder {
@@ -78,6 +79,9 @@ struct Docking {
         bool resting; /* its port is off: docking_rest.c */
         bool waking;  /* … and has its power again */
         bool idle;    /* as charging was told last: docking_may_rest() */
+        Flash *flash; /* of its camera: docking_flash.c; NULL: none */
+        bool updating; /* from its beginning until the camera is back in its run-time mode */
+        bool stray_loader; /* refused: a camera that waits for firmware, of which nothing is on record */
         bool rested;  /* it came back after that, and has not yet said who it is */
         bool gauging; /* its battery alone is being asked for */
         bool behind, emptied, ejected, lost, cycled, port_power; /* as in BayFacts */
@@ -195,6 +199,27 @@ bool docking_rest_left(Docking *d);
 bool docking_rest_came(Docking *d, HotplugDevice *device);
 /* Asks for the battery's charge, and nothing else. -EBUSY. */
 int docking_gauge(Docking *d);
+
+/* docking_flash.c: may its camera be given firmware now, as far as the dock's own work goes? */
+bool docking_may_flash(const Docking *d);
+void docking_flash_begins(Docking *d, Flash *f);
+/* The device left the bus, or came to it: true when that is because of a flash. */
+bool docking_flash_left(Docking *d);
+bool docking_flash_came(Docking *d, HotplugDevice *device);
+/* A new docking is of a camera in its loader, whose flash did not come to its end: true when it goes on with that. */
+bool docking_flash_inherit(Docking *d);
+/* The docking is on record: what waited for that may go on. */
+void docking_flash_recorded(Docking *d);
+/* Its camera said who it is, and that this is its version. */
+void docking_flash_told(Docking *d, const char *version);
+/* Its session ended while it was being sent into its loader. */
+void docking_flash_interrupted(Docking *d, const char *text);
+/* The docking ends. */
+void docking_flash_over(Docking *d);
+/* The flash ended; `trouble` is NULL when it did so well. The docking may be gone afterwards. */
+void docking_flash_ended(Docking *d, const char *trouble);
+/* What was read before counts for nothing any more: the camera was out of sight (docking_rest.c). */
+void docking_forget_readings(Docking *d);
 
 /* How a docking ended whose camera was away. */
 const char *docking_away_reason(const Docking *d);

@@ -37,16 +37,21 @@ const WorkerOps docking_worker_ops = {
         .on_progress = on_progress,
 };
 
+/* Who is spoken to: while it is flashed, what its loader understands, also in its run-time mode. */
+static const Model *spoken_to(const Docking *d) {
+        return d->updating ? models_find(d->manager->models, d->model->update_mode) : d->model;
+}
+
 /* Before it said who it is, its USB serial must do to find its credentials by. */
 static int open_camera(Docking *d, WorkerDone opened) {
         const char *serial = d->camera ? camera_serial(d->camera) : d->device->usb_serial;
         _cleanup_(secrets_freep) Secrets *secrets = NULL;
         int r;
 
-        r = credentials_for(d->manager->credentials, d->model->id, serial, &secrets);
+        r = credentials_for(d->manager->credentials, spoken_to(d)->id, serial, &secrets);
         if (r < 0)
                 return r;
-        return worker_open(d->worker, d->model->id, (const char *const *) d->model->options.items, secrets_list(secrets), opened);
+        return worker_open(d->worker, spoken_to(d)->id, (const char *const *) spoken_to(d)->options.items, secrets_list(secrets), opened);
 }
 
 static void worker_trouble(Docking *d, int error) {
@@ -70,7 +75,7 @@ int docking_spawn(Docking *d, WorkerDone opened) {
                         return -EIO;
                 }
         }
-        plugin = text_format("%s/%s.so", s->plugin_dir, d->model->plugin);
+        plugin = text_format("%s/%s.so", s->plugin_dir, spoken_to(d)->plugin);
         if (!plugin) {
                 docking_trouble(d, -ENOMEM, "the worker cannot be started");
                 return -ENOMEM;
@@ -157,6 +162,7 @@ static void identified(Docking *d, Clip *clip, int result) {
         if (result < 0)
                 return docking_trouble(d, result, "the database cannot be written");
         d->identified = true;
+        docking_flash_told(d, camera_firmware(d->camera));
         docking_step_done(d);
 }
 

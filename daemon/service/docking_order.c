@@ -222,7 +222,7 @@ bool docking_is_ordered(const Docking *d) {
 
 /* A camera that has just become ready is still being let go. Failing to spawn ends the order by docking_order_abort(). */
 void docking_order_begin(Docking *d) {
-        if (!docking_is_ordered(d) || d->order.begun || d->busy || d->worker)
+        if (!docking_is_ordered(d) || d->order.begun || d->busy || d->worker || d->updating)
                 return;
         /* It rested without power: it is recognised first, and read to its end. Another camera ends the docking, and the order. */
         if (!d->device || d->away || !d->identified || !d->checked || !(d->listed || d->emptied || d->ejected))

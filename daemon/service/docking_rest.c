@@ -19,7 +19,7 @@
 
 bool docking_may_rest(const Docking *d) {
         return bay_state(d->bay) == BAY_READY && d->device && d->camera && d->recorded && !d->worker && !d->busy && !d->away &&
-               !d->behind && !d->quarantined && !d->refused && !d->pending && d->order.kind == DOCKING_ORDER_NONE;
+               !d->behind && !d->updating && !d->quarantined && !d->refused && !d->pending && d->order.kind == DOCKING_ORDER_NONE;
 }
 
 void docking_rest(Docking *d) {
@@ -41,8 +41,7 @@ void docking_wake(Docking *d) {
         docking_kick(d);
 }
 
-/* What was read before it went counts for nothing any more: in between it was out of sight. */
-static void forget_readings(Docking *d) {
+void docking_forget_readings(Docking *d) {
         for (size_t i = 0; i < d->n_clips; i++) {
                 Clip *c = d->clips[i];
 
@@ -62,7 +61,7 @@ bool docking_rest_left(Docking *d) {
         fact.text = "its port was switched off";
         (void) docking_commit_fact(d, &fact, NULL, NULL);
         docking_forget_session(d);
-        forget_readings(d);
+        docking_forget_readings(d);
         d->device = hotplug_device_free(d->device);
         docking_kick(d);
         return true;

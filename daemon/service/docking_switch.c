@@ -82,7 +82,7 @@ bool docking_device_left(Docking *d) {
 
         if (d->quarantined || d->refused || !d->device)
                 return false;
-        if (docking_rest_left(d))
+        if (docking_rest_left(d) || docking_flash_left(d))
                 return true;
         if (!d->sending && !d->away) {
                 /* After the eject it may go back to its command mode by itself. */
@@ -151,7 +151,7 @@ static bool came_back(Docking *d, HotplugDevice *device) {
 }
 
 bool docking_device_came(Docking *d, HotplugDevice *device) {
-        if (docking_rest_came(d, device))
+        if (docking_rest_came(d, device) || docking_flash_came(d, device))
                 return true;
         return !d->device && d->away && came_back(d, device);
 }
@@ -170,6 +170,8 @@ const char *docking_away_reason(const Docking *d) {
                 return "taken out while its port was off";
         if (d->device)
                 return "taken out";
+        if (d->updating)
+                return "something else than its camera came back from a flash";
         return d->home ? "did not come back in its command mode" : "did not come back in its storage mode";
 }
 

@@ -394,6 +394,8 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
                 r = images_new(m, &m->images);
         if (r >= 0)
                 r = examine_new(m, &m->examine);
+        if (r >= 0)
+                r = flashes_new(m, &m->flashes);
         if (r < 0)
                 return r;
         m->started = true;
@@ -413,6 +415,12 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
                 r = upload_load_unstored(m);
         if (r < 0) {
                 snprintf(error->text, sizeof(error->text), "The clips that wait for the store cannot be read from %s/berth.db: %s",
+                         settings->state_dir, strerror(-r));
+                return r;
+        }
+        r = flashes_load(m->flashes);
+        if (r < 0) {
+                snprintf(error->text, sizeof(error->text), "The cameras that were being flashed cannot be read from %s: %s",
                          settings->state_dir, strerror(-r));
                 return r;
         }
@@ -438,6 +446,7 @@ Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
         m->stopping = true;
+        flashes_stop(m->flashes);
         hotplug_free(m->hotplug);
         m->hubports = hubports_free(m->hubports);
         m->charging = charging_free(m->charging);
@@ -454,6 +463,7 @@ Manager *manager_free(Manager *m) {
         m->import = import_free(m->import);
         m->uplink = uplink_free(m->uplink);
         m->examine = examine_free(m->examine);
+        m->flashes = flashes_free(m->flashes);
         m->status = dock_status_free(m->status);
         m->roster = roster_free(m->roster);
         m->roster_follow = roster_follow_free(m->roster_follow);

@@ -11,6 +11,7 @@
 #include "service/credentials.h"
 #include "service/dock_status.h"
 #include "service/examine.h"
+#include "service/flash.h"
 #include "service/hotplug.h"
 #include "service/hubport.h"
 #include "service/image.h"
@@ -68,6 +69,7 @@ struct Manager {
         CatalogFollow *catalog_follow;
         Images *images;
         Examine *examine;
+        Flashes *flashes;
 
         Bay *bays;
         Camera *cameras;

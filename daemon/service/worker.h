@@ -127,8 +127,9 @@ int worker_health(Worker *w, void (*done)(void *userdata, WorkerResult result, c
 int worker_set_clock(Worker *w, int64_t unix_sec, WorkerDone done);
 int worker_get_owner(Worker *w, void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerOwner *owner));
 int worker_set_owner(Worker *w, const WorkerOwner *owner, WorkerDone done);
-/* After WORKER_OK of these two the camera leaves the bus; only worker_close() and worker_free() make sense. */
+/* After WORKER_OK of these three the camera leaves the bus; only worker_close() and worker_free() make sense. */
 int worker_enter_storage(Worker *w, WorkerDone done);
+int worker_enter_update(Worker *w, WorkerDone done);
 int worker_eject(Worker *w, WorkerDone done);
 /* Empties the camera; clips must be listed anew. */
 int worker_format(Worker *w, WorkerDone done);

@@ -21,6 +21,7 @@ static const char *const call_names[_CALL_KIND_MAX] = {
         [CALL_LIST] = "List",   [CALL_SET_CLOCK] = "SetClock", [CALL_PULL] = "Pull",
         [CALL_ERASE] = "Erase", [CALL_VERIFY] = "Verify",     [CALL_CLOSE] = "Close",
         [CALL_EJECT] = "Eject", [CALL_FORMAT] = "Format",     [CALL_ENTER_STORAGE] = "EnterStorage",
+        [CALL_ENTER_UPDATE] = "EnterUpdate",
         [CALL_GET_OWNER] = "GetOwner", [CALL_SET_OWNER] = "SetOwner", [CALL_SALVAGE] = "Salvage",
 };
 
@@ -149,6 +150,10 @@ static int call_bare(Worker *w, CallKind kind, WorkerDone done) {
 
 int worker_enter_storage(Worker *w, WorkerDone done) {
         return call_bare(w, CALL_ENTER_STORAGE, done);
+}
+
+int worker_enter_update(Worker *w, WorkerDone done) {
+        return call_bare(w, CALL_ENTER_UPDATE, done);
 }
 
 int worker_eject(Worker *w, WorkerDone done) {

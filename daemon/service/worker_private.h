@@ -24,6 +24,7 @@ typedef enum CallKind {
         CALL_GET_OWNER,
         CALL_SET_OWNER,
         CALL_ENTER_STORAGE,
+        CALL_ENTER_UPDATE,
         CALL_EJECT,
         CALL_FORMAT,
         CALL_LIST,

@@ -19,6 +19,7 @@
 #include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "base/wire_flash.h"
 
 /* Above every number that the child has descriptors under. */
 #define CHILD_FDS_END 10
@@ -97,7 +98,7 @@ static int open_node(const WorkerConfig *config, int *ret) {
 /* ---- Spawning ---- */
 
 typedef struct ChildFds {
-        int bus, log, usb, incoming;
+        int bus, log, usb, incoming, image; /* image: negative when there is none */
 } ChildFds;
 
 static void child_fds_close(ChildFds *c) {
@@ -105,6 +106,7 @@ static void child_fds_close(ChildFds *c) {
         fd_close(c->log);
         fd_close(c->usb);
         fd_close(c->incoming);
+        fd_close(c->image);
 }
 
 /* Moves a descriptor out of the way of the child's fixed numbers; takes `fd`. */
@@ -114,6 +116,27 @@ static int move_up(int fd) {
 
         fd_close(fd);
         return r;
+}
+
+/* Of a worker that flashes: nobody to talk to, and nobody whose standing still may stop it. */
+static int make_flasher_fds(int image_fd, ChildFds *child) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        child->bus = null < 0 ? -errno : move_up(null);
+        if (child->bus < 0)
+                return child->bus;
+        child->image = fcntl(image_fd, F_DUPFD_CLOEXEC, CHILD_FDS_END);
+        return child->image < 0 || fcntl(child->log, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int make_bus(ChildFds *child, WorkerProcess *parent) {
+        int pair[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+                return -errno;
+        parent->bus_fd = pair[0];
+        child->bus = move_up(pair[1]);
+        return child->bus < 0 ? child->bus : 0;
 }
 
 static int make_fds(const WorkerConfig *config, ChildFds *child, WorkerProcess *parent) {
@@ -131,12 +154,6 @@ static int make_fds(const WorkerConfig *config, ChildFds *child, WorkerProcess *
         child->incoming = fcntl(config->incoming_fd, F_DUPFD_CLOEXEC, CHILD_FDS_END);
         if (child->incoming < 0)
                 return -errno;
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-                return -errno;
-        parent->bus_fd = pair[0];
-        child->bus = move_up(pair[1]);
-        if (child->bus < 0)
-                return child->bus;
         if (pipe2(pair, O_CLOEXEC) < 0)
                 return -errno;
         parent->log_fd = pair[0];
@@ -158,8 +175,10 @@ static int describe_fds(const ChildFds *c, posix_spawn_file_actions_t *a) {
                 r = posix_spawn_file_actions_adddup2(a, c->usb, WIRE_BAY_FD_USB);
         if (r == 0)
                 r = posix_spawn_file_actions_adddup2(a, c->incoming, WIRE_BAY_FD_INCOMING);
+        if (r == 0 && c->image >= 0)
+                r = posix_spawn_file_actions_adddup2(a, c->image, WIRE_FLASH_FD_IMAGE);
         if (r == 0)
-                r = posix_spawn_file_actions_addclosefrom_np(a, WIRE_BAY_FD_INCOMING + 1);
+                r = posix_spawn_file_actions_addclosefrom_np(a, (c->image >= 0 ? WIRE_FLASH_FD_IMAGE : WIRE_BAY_FD_INCOMING) + 1);
         return -r;
 }
 
@@ -178,9 +197,7 @@ static int describe_signals(posix_spawnattr_t *a) {
         return -r;
 }
 
-static int spawn(const WorkerConfig *config, const ChildFds *child, pid_t *ret) {
-        char *const argv[] = { (char *) config->executable, (char *) (config->plugin_path ? "--plugin" : "--folder"),
-                               (char *) config->plugin_path, NULL };
+static int spawn(const char *executable, char *const argv[], const ChildFds *child, pid_t *ret) {
         char *const environment[] = { CRASH_POINT_ENVIRONMENT, NULL };
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
@@ -198,20 +215,23 @@ static int spawn(const WorkerConfig *config, const ChildFds *child, pid_t *ret) 
         if (r >= 0)
                 r = describe_signals(&attributes);
         if (r >= 0)
-                r = -posix_spawn(ret, config->executable, &actions, &attributes, argv, environment);
+                r = -posix_spawn(ret, executable, &actions, &attributes, argv, environment);
         posix_spawnattr_destroy(&attributes);
         posix_spawn_file_actions_destroy(&actions);
         return r;
 }
 
-int worker_process_spawn(const WorkerConfig *config, WorkerProcess *ret) {
-        _cleanup_(child_fds_close) ChildFds child = { -EBADF, -EBADF, -EBADF, -EBADF };
+/* `image_fd` is negative for one that does not flash. */
+static int spawn_with(const WorkerConfig *config, int image_fd, char *const argv[], WorkerProcess *ret) {
+        _cleanup_(child_fds_close) ChildFds child = { -EBADF, -EBADF, -EBADF, -EBADF, -EBADF };
         WorkerProcess p = { .pidfd = -EBADF, .bus_fd = -EBADF, .log_fd = -EBADF };
         int r;
 
         r = make_fds(config, &child, &p);
         if (r >= 0)
-                r = spawn(config, &child, &p.pid);
+                r = image_fd >= 0 ? make_flasher_fds(image_fd, &child) : make_bus(&child, &p);
+        if (r >= 0)
+                r = spawn(config->executable, argv, &child, &p.pid);
         if (r >= 0) {
                 /* Not reaped yet, so the number is still its own. */
                 p.pidfd = pidfd_open(p.pid, 0);
@@ -228,6 +248,17 @@ int worker_process_spawn(const WorkerConfig *config, WorkerProcess *ret) {
         }
         *ret = p;
         return 0;
+}
+
+int worker_process_spawn(const WorkerConfig *config, WorkerProcess *ret) {
+        char *const argv[] = { (char *) config->executable, (char *) (config->plugin_path ? "--plugin" : "--folder"),
+                               (char *) config->plugin_path, NULL };
+
+        return spawn_with(config, -EBADF, argv, ret);
+}
+
+int worker_process_spawn_flasher(const WorkerConfig *config, int image_fd, char *const argv[], WorkerProcess *ret) {
+        return spawn_with(config, image_fd, argv, ret);
 }
 
 /* ---- Ending ---- */

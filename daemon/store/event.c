@@ -305,6 +305,25 @@ static void put_firmware(Builder *b, const Fact *f) {
                 put_text(b, "outcome", f->rollout.outcome);
 }
 
+static void put_flash(Builder *b, const Fact *f) {
+        put_id(b, "flash_id", f->flash.id);
+        if (f->kind == FACT_FLASH_BEGUN) {
+                put_text(b, "version", f->flash.version);
+                put_text(b, "from_version", f->flash.from_version);
+                put_text(b, "model_id", f->flash.model_id);
+                put_text(b, "rollout", f->flash.purpose);
+                put_digest(b, "image_digest", &f->flash.digest);
+                put_uint(b, "size_bytes", f->flash.size_bytes);
+        } else if (f->kind == FACT_FLASH_SENDING)
+                put_uint(b, "sending", f->flash.sending);
+        else if (f->kind == FACT_FLASH_SENT)
+                put_bool(b, "whole", f->flash.whole);
+        else {
+                put_text(b, "outcome", f->flash.outcome);
+                put_text(b, "version", f->flash.came_back);
+        }
+}
+
 static void put_own_members(Builder *b, const Fact *f) {
         switch (f->kind) {
         case FACT_CATALOG:
@@ -389,6 +408,12 @@ static void put_own_members(Builder *b, const Fact *f) {
         case FACT_CHARGED:
         case FACT_SHIFT_CALLED:
                 put_power(b, f);
+                break;
+        case FACT_FLASH_BEGUN:
+        case FACT_FLASH_SENDING:
+        case FACT_FLASH_SENT:
+        case FACT_FLASH_ENDED:
+                put_flash(b, f);
                 break;
         case FACT_CLOCK_STEPPED:
                 put_int(b, "step_usec", f->step.step_usec);

@@ -81,6 +81,10 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_PORT_CALIBRATED] = "port-calibrated",
         [FACT_CHARGED] = "charged",
         [FACT_SHIFT_CALLED] = "shift-called",
+        [FACT_FLASH_BEGUN] = "flash-begun",
+        [FACT_FLASH_SENDING] = "flash-sending",
+        [FACT_FLASH_SENT] = "flash-sent",
+        [FACT_FLASH_ENDED] = "flash-ended",
         [FACT_CATALOG] = "catalog",
         [FACT_ROLLOUT] = "rollout",
         [FACT_ROLLOUT_BEGUN] = "rollout-begun",
@@ -212,6 +216,17 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 ret[n++] = &f->port.hub;
                 ret[n++] = &f->port.way;
                 break;
+        case FACT_FLASH_BEGUN:
+        case FACT_FLASH_SENDING:
+        case FACT_FLASH_SENT:
+        case FACT_FLASH_ENDED:
+                ret[n++] = &f->flash.version;
+                ret[n++] = &f->flash.from_version;
+                ret[n++] = &f->flash.model_id;
+                ret[n++] = &f->flash.purpose;
+                ret[n++] = &f->flash.outcome;
+                ret[n++] = &f->flash.came_back;
+                break;
         case FACT_STATEMENT_STORED:
         case FACT_STATEMENT_REFUSED:
                 ret[n++] = &f->statement.key;
@@ -294,6 +309,11 @@ static bool fact_numbers_fit(const Fact *f) {
                 return fits(f->port.back_usec);
         case FACT_CHARGED:
                 return fits(f->charge.took_usec);
+        case FACT_FLASH_BEGUN:
+        case FACT_FLASH_SENDING:
+        case FACT_FLASH_SENT:
+        case FACT_FLASH_ENDED:
+                return fits(f->flash.id) && fits(f->flash.size_bytes) && fits(f->flash.until_usec);
         case FACT_CATALOG:
                 return fits(f->catalog.version);
         case FACT_ROLLOUT:

@@ -98,6 +98,10 @@ typedef enum FactKind {
         FACT_ROLLOUT_BEGUN,     /* a camera is about to be flashed in a rollout: its place is taken */
         FACT_ROLLOUT_ENDED,     /* … and that came to this; text: in words */
         FACT_ROLLOUT_TOLD,      /* … which lies in the store (no custody event) */
+        FACT_FLASH_BEGUN,       /* a camera is about to be given firmware */
+        FACT_FLASH_SENDING,     /* … it is in its loader, and a worker sends from now on; it outlives the daemon */
+        FACT_FLASH_SENT,        /* … the worker ended; text: why, when the camera did not take all */
+        FACT_FLASH_ENDED,       /* … and this came of it, by what the camera says of itself; again, when it is better than was thought */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
 } FactKind;
@@ -280,6 +284,21 @@ typedef struct Fact {
                         uint32_t place, wave;
                         const char *outcome;   /* ENDED: "ok", "bad" */
                 } rollout; /* ROLLOUT, ROLLOUT_* */
+                struct {
+                        uint64_t id;
+                        const char *version;      /* BEGUN: the image's … */
+                        const char *from_version; /* … and what the camera told before */
+                        const char *model_id;     /* BEGUN: in its run-time mode */
+                        const char *purpose;      /* BEGUN: the rollout's id; "": an order */
+                        Digest digest;            /* BEGUN: of the image */
+                        uint64_t size_bytes;      /* BEGUN */
+                        uint64_t until_usec;      /* BEGUN, SENT: when it must be back; SENDING: when its worker must have ended; boot
+                                                     time */
+                        unsigned sending;         /* SENDING: the how manieth */
+                        bool whole;               /* SENT: the camera took all of it */
+                        const char *outcome;      /* ENDED: "ok", "old-version", "not-back", "failed" */
+                        const char *came_back;    /* ENDED: the version that it tells; "": none */
+                } flash; /* FLASH_* */
                 struct {
                         int64_t step_usec; /* forward, beyond what passed; negative: back */
                 } step; /* CLOCK_STEPPED */

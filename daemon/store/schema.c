@@ -328,6 +328,16 @@ static const char step_16[] =
         " outcome TEXT NOT NULL DEFAULT '' CHECK (outcome IN ('', 'ok', 'bad')),"
         " told INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)), PRIMARY KEY (rollout, camera_id)) WITHOUT ROWID;";
 
+/* What was given to cameras as firmware, and what they tell of it. until_usec is of the boot's own clock. */
+static const char step_17[] =
+        "CREATE TABLE flashes (id INTEGER PRIMARY KEY, camera_id INTEGER NOT NULL REFERENCES cameras, docking_id INTEGER NOT NULL,"
+        " bay TEXT NOT NULL, model_id TEXT NOT NULL, version TEXT NOT NULL, from_version TEXT NOT NULL, digest BLOB NOT NULL,"
+        " size_bytes INTEGER NOT NULL, purpose TEXT NOT NULL, begun_usec INTEGER NOT NULL, sendings INTEGER NOT NULL DEFAULT 0,"
+        " transfer TEXT NOT NULL DEFAULT '' CHECK (transfer IN ('', 'sending', 'sent', 'cut-short')), boot_id TEXT NOT NULL,"
+        " until_usec INTEGER NOT NULL, outcome TEXT NOT NULL DEFAULT '' CHECK (outcome IN ('', 'ok', 'old-version', 'not-back', 'failed')),"
+        " came_back TEXT NOT NULL DEFAULT '', text TEXT NOT NULL DEFAULT '', ended_usec INTEGER NOT NULL DEFAULT 0);"
+        "CREATE INDEX flashes_of_camera ON flashes (camera_id, id);";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -345,6 +355,7 @@ static const SchemaStep schema_steps[] = {
         { 14, step_14 },
         { 15, step_15 },
         { 16, step_16 },
+        { 17, step_17 },
 };
 
 int schema_version(void) {

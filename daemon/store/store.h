@@ -393,6 +393,26 @@ DEFINE_CLEANUP(PortRow, port_row_free);
 /* 0, or -ENOENT. */
 int store_port(Store *s, const char *bay, PortRow **ret);
 
+/* A camera that was given firmware. */
+typedef struct FlashRow {
+        uint64_t id, camera_id, docking_id, size_bytes;
+        int64_t begun_usec; /* wall */
+        unsigned sendings;
+        char *bay, *model_id, *version, *from_version, *purpose;
+        char *transfer; /* "", "sending", "sent", "cut-short" */
+        char *boot_id;
+        uint64_t until_usec; /* as in the last of its facts, CLOCK_BOOTTIME of boot_id */
+        char *outcome, *came_back, *text;
+        Digest digest;
+} FlashRow;
+FlashRow *flash_row_free(FlashRow *f);
+DEFINE_CLEANUP(FlashRow, flash_row_free);
+void flash_rows_free(FlashRow **rows, size_t n);
+/* Those that have not ended, and the last one of each camera when it did not end well: it may still. */
+int store_flashes_unsettled(Store *s, FlashRow ***ret, size_t *ret_n);
+/* How often the camera was given this image, and did not come to have it. */
+int store_flash_attempts(Store *s, uint64_t camera_id, const Digest *digest, unsigned *ret);
+
 /* How long the dock has run in all, over every boot; its clock may be put anywhere meanwhile. */
 typedef struct StoreRunning {
         uint64_t total_usec;

@@ -166,6 +166,11 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_ROLLOUT_ENDED:
         case FACT_ROLLOUT_TOLD:
                 return rollout_apply(w, f);
+        case FACT_FLASH_BEGUN:
+        case FACT_FLASH_SENDING:
+        case FACT_FLASH_SENT:
+        case FACT_FLASH_ENDED:
+                return flash_apply(w, f);
         case FACT_HOLD_SET:
         case FACT_HOLD_RELEASED:
                 return hold_apply(w, f);

@@ -143,6 +143,17 @@ typedef struct berth_plugin {
         int (*eject)(void *state);
         /* Makes all storages empty. Called only where the site's policy and the model ask for it, in place of erase(). */
         int (*format)(void *state);
+        /*
+         * Sends the camera into the mode in which it takes firmware. 0 means that it took the command: it then leaves the bus and comes
+         * back at the same port as another device. Nothing but close() is called afterwards.
+         */
+        int (*enter_update)(void *state);
+        /*
+         * Gives the camera the firmware image of that size, which berth_host_image() reads, and has it start what it got. It may be in
+         * any state, an interrupted flash's included. 0: it took all of it and found nothing wrong; what it then runs its version tells
+         * when it is back. Nothing but close() is called afterwards.
+         */
+        int (*flash)(void *state, uint64_t size_bytes);
 } berth_plugin;
 
 /* Every plugin exports one object under this name. */
@@ -209,6 +220,10 @@ int64_t berth_host_deliver_bulk(berth_host *host, uint8_t endpoint, uint64_t len
  */
 #define BERTH_UNREADABLE_MAX 64u
 void berth_host_unreadable(berth_host *host, uint64_t offset, uint64_t length);
+
+/* ---- Within flash() ---- */
+/* Bytes [offset, offset + length) of the image: `length`, fewer at its end, 0 past it, or -errno. */
+ssize_t berth_host_image(berth_host *host, uint64_t offset, void *data, size_t length);
 
 /* ---- Within list() ---- */
 /* Reports one clip; the strings are copied. 0, -E2BIG past BERTH_CLIPS_MAX, -EINVAL for a path that breaks the rules. */

@@ -119,7 +119,8 @@ def test_users_look_and_do_not_touch(sim, dock):
         assert "org.berth.Dock1.evidence" in refused["EraseClip"] and "password is needed" in refused["EraseClip"], refused
         touches = {"Locate": ("u", "5"), "Calibrate": ()}
         assert refusals(d, NOBODY, touches, path=bay, interface=f"{NAME}.Bay").keys() == set(touches)
-        touches = {"Erase": ("b", "true"), "ConfirmIdentity": (), "SetOwner": ("ssss", "a", "b", "c", "d")}
+        touches = {"Erase": ("b", "true"), "ConfirmIdentity": (), "SetOwner": ("ssss", "a", "b", "c", "d"),
+                   "UpdateFirmware": ("sb", "2.1", "false")}
         assert refusals(d, NOBODY, touches, path=camera, interface=f"{NAME}.Camera").keys() == set(touches)
         # A call need not say which interface it means, and a method that there is not is nobody's.
         answers = subprocess.run(as_user(d, NOBODY, "/usr/bin/python3", "-c", BARE), capture_output=True, text=True, check=True).stdout

@@ -27,9 +27,11 @@ class Rack:
             f.write(image("1.0") if old is None else old)
         self.script = os.path.join(folder, "script")
         with open(self.script, "w", encoding="utf-8") as f:
-            for command in ({"cmd": "camera", "name": "loader", "type": "dfu", "vid": 0x1209, "pid": 0xBC12, "serial": "L1", "flash": self.flash,
+            for command in ({"cmd": "camera", "name": "loader", "type": "dfu", "vid": 0x1209, "pid": 0xBC12, "serial": "L1",
+                              "flash": self.flash,
                              "home": "cam", **loader},
-                            {"cmd": "camera", "name": "cam", "type": "ptp", "vid": 0x1209, "pid": 0xBC11, "serial": "C1", "loader": "loader",
+                            {"cmd": "camera", "name": "cam", "type": "ptp", "vid": 0x1209, "pid": 0xBC11, "serial": "C1",
+                              "loader": "loader",
                              "flash": self.flash},
                             {"cmd": "plug", "camera": "cam", "port": "1-1.3"}):
                 f.write(json.dumps(command) + "\n")
@@ -50,7 +52,8 @@ class Rack:
                               check=False, env=env)
 
     def dfu_util(self, arguments, then=""):
-        done = self.run(f"dfu-util -d {RUN},{LOADER} {arguments}; code=$?; echo; {then} $SIM ctl '{{\"cmd\": \"state\", \"camera\": \"loader\"}}'; exit $code")
+        done = self.run(f"dfu-util -d {RUN},{LOADER} {arguments}; code=$?; echo; {then} $SIM ctl "
+                        f"'{{\"cmd\": \"state\", \"camera\": \"loader\"}}'; exit $code")
         print(done.stdout, done.stderr, file=sys.stderr)
         return done, json.loads(done.stdout.strip().splitlines()[-1])
 

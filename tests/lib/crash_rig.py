@@ -292,8 +292,8 @@ class Rig:
 
     def unplug_if_in(self):
         for camera in self.sim("list")["cameras"]:
-            if camera["camera"] == self.camera and camera["port"]:
-                self.unplug()
+            if camera["port"] == self.port:
+                self.sim("unplug", camera=camera["camera"])
 
     def close(self):
         self.dock.close()

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 
+import firmware_world
+import flash_world
 import rack
 from crash_rig import MIB, Scenario
 
@@ -396,6 +398,36 @@ def play_shared(rig):
     rig.check_end()
 
 
+def play_flash(rig):
+    """A camera gets firmware: whoever dies on the way, it boots it in the end."""
+    new = flash_world.image("2.1", 40000)
+    admin = firmware_world.Admin(rig.dock)
+    flash_world.write_models(rig.dock, "10s")
+    rig.dock.write_config(flash_world.settings(admin))
+    camera = flash_world.Camera(rig.sim, rig.dock, rig.serial, name=rig.camera)
+    rig.plug()
+    rig.start()
+    rig.wait(lambda: os.path.exists(os.path.join(rig.dock.store, ".berth-store")), "the store")
+    flash_world.put_catalog(rig.dock, admin, {"2.1": new})
+
+    def is_well():
+        if not rig.dock.owned(rack.NAME):
+            return False
+        # Its answer does not come when the dock is ended meanwhile. One whose loader was not reached has its old version, and is asked
+        # again.
+        return any(e["outcome"] == "ok" for e in rig.dock.events("flash-ended")) or rig.order("firmware", "flash", rig.serial, "2.1",
+                                                                                              "again")
+
+    rig.wait(is_well, "the camera to have its firmware")
+    rig.wait_ready()
+    assert camera.has() == new, "the camera has something else"
+    rig.wait(lambda: rig.dock.events("flash-ended"), "the end on record")
+    rig.stop()
+    assert os.listdir(os.path.join(rig.dock.state, "flash")) == [], "something is left in flash/"
+    assert [e["outcome"] for e in rig.dock.events("flash-ended")].count("ok") == 1
+    rig.check_end()
+
+
 SCENARIOS = [
     Scenario("the main job", play_job),
     Scenario("undocked while pulling", play_undocked),
@@ -414,6 +446,7 @@ SCENARIOS = [
     Scenario("bytes that cannot be read", play_unreadable),
     Scenario("a database that is lost", play_recover),
     Scenario("what the fleet shares", play_shared),
+    Scenario("firmware", play_flash),
     Scenario("a released copy removed, and its note left", play_room, [("berthd copy-removed", 1)]),
     Scenario("sealed, and not on record", play_job, [("berthd rename-durable", 1)]),
     Scenario("killed with an intent in the store", play_job, [("berth-uplink intent-durable", 1)]),

@@ -138,6 +138,10 @@ int worker_enter_storage(Worker *w, WorkerDone done) {
         return begin_simple(w, CALL_UNSUPPORTED, done);
 }
 
+int worker_enter_update(Worker *w, WorkerDone done) {
+        return worker_enter_storage(w, done);
+}
+
 int worker_eject(Worker *w, WorkerDone done) {
         return begin_simple(w, CALL_UNSUPPORTED, done);
 }

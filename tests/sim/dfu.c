@@ -50,7 +50,7 @@ typedef struct Dfu {
         size_t size, old_size, room;
         uint8_t state, status;
         uint64_t busy_until_usec;
-        bool downloading, manifested, booted;
+        bool downloading, restarts, manifested, booted;
         uint32_t pointer;
         json_int_t blocks, early, uploaded;
 } Dfu;
@@ -87,19 +87,22 @@ static int fail(Dfu *d, uint8_t status) {
         return -EPIPE;
 }
 
+/* What came of one that was aborted counts for nothing. */
 static void begin_download(Dfu *d) {
-        if (d->downloading)
-                return;
-        d->downloading = true;
-        memcpy(d->old, d->bytes, d->size);
-        d->old_size = d->size;
-        if (!d->dfuse)
+        if (!d->downloading) {
+                memcpy(d->old, d->bytes, d->size);
+                d->old_size = d->size;
+        }
+        if ((!d->downloading || d->restarts) && !d->dfuse)
                 d->size = 0;
+        d->downloading = true;
+        d->restarts = false;
 }
 
 /* DfuSe, ST's UM0424 §3: block 0 holds a command. */
 static int dfuse_command(Dfu *d, const uint8_t *data, size_t length) {
-        uint32_t address = length == 5 ? (uint32_t) data[1] | (uint32_t) data[2] << 8 | (uint32_t) data[3] << 16 | (uint32_t) data[4] << 24 : 0;
+        uint32_t address = length == 5 ?
+                (uint32_t) data[1] | (uint32_t) data[2] << 8 | (uint32_t) data[3] << 16 | (uint32_t) data[4] << 24 : 0;
         size_t at = address - (uint32_t) d->address;
 
         if (length == 1 && data[0] == 0x41) {
@@ -213,12 +216,14 @@ static int give_status(Dfu *d, uint8_t *data, size_t length) {
                 return fail(d, ERR_STALLED);
         }
         step(d, &timeout);
-        memcpy(data, (const uint8_t[]) { d->status, (uint8_t) timeout, (uint8_t) (timeout >> 8), (uint8_t) (timeout >> 16), d->state, 0 }, 6);
+        memcpy(data, (const uint8_t[]) { d->status, (uint8_t) timeout, (uint8_t) (timeout >> 8), (uint8_t) (timeout >> 16), d->state,
+                                         0 }, 6);
         return 6;
 }
 
 static int give_block(Dfu *d, uint16_t block, uint8_t *data, size_t length) {
-        size_t at = d->dfuse ? d->pointer - (size_t) d->address + (block - 2u) * (size_t) d->transfer_size : (size_t) block * (size_t) d->transfer_size;
+        size_t at = d->dfuse ? d->pointer - (size_t) d->address + (block - 2u) * (size_t) d->transfer_size :
+                (size_t) block * (size_t) d->transfer_size;
         size_t n;
 
         if (!d->upload || (d->state != DFU_IDLE && d->state != UPLOAD_IDLE) || (d->dfuse && block < 2))
@@ -249,6 +254,7 @@ static int dfu_control(void *state, const uint8_t setup[8], uint8_t *data, size_
                         return fail(d, ERR_STALLED);
                 d->state = DFU_IDLE;
                 d->status = STATUS_OK;
+                d->restarts = true;
                 return 0;
         case GETSTATE:
                 data[0] = d->state;
@@ -257,6 +263,7 @@ static int dfu_control(void *state, const uint8_t setup[8], uint8_t *data, size_
                 if (d->state == DFU_ERROR)
                         return -EPIPE;
                 d->state = DFU_IDLE;
+                d->restarts = true;
                 return 0;
         default:
                 return fail(d, ERR_STALLED);
@@ -356,7 +363,8 @@ static int take_own(Dfu *d, const json_t *spec, char *why, size_t why_size) {
         }
         (void) snprintf(d->flash, sizeof(d->flash), "%s", flash);
         (void) snprintf(d->home, sizeof(d->home), "%s", home);
-        (void) snprintf(d->memory, sizeof(d->memory), "@Internal Flash  /0x%08llx/%04lld*001Kg", (long long) d->address, (long long) d->pages);
+        (void) snprintf(d->memory, sizeof(d->memory), "@Internal Flash  /0x%08llx/%04lld*001Kg", (long long) d->address,
+                        (long long) d->pages);
         return 0;
 }
 
@@ -375,7 +383,8 @@ static int dfu_create(SimDevice *dev, const json_t *spec, void **ret_state, char
         if (!d)
                 return -ENOMEM;
         *d = (Dfu) { .device = dev, .transfer_size = 1024, .poll_msec = 2, .manifest_msec = 10, .away_msec = 30, .fail_status = ERR_ADDRESS,
-                     .address = 0x08000000, .pages = 1024, .room = FIRMWARE_MAX, .bytes = malloc(FIRMWARE_MAX), .old = malloc(FIRMWARE_MAX) };
+                     .address = 0x08000000, .pages = 1024, .room = FIRMWARE_MAX, .bytes = malloc(FIRMWARE_MAX),
+                             .old = malloc(FIRMWARE_MAX) };
         r = d->bytes && d->old ? model_identity(spec, &d->identity, why, why_size) : -ENOMEM;
         if (r >= 0)
                 r = take_own(d, spec, why, why_size);
@@ -398,7 +407,8 @@ static int dfu_command(void *state, const char *name, const json_t *args, json_t
                 (void) snprintf(why, why_size, "The dfu model has no command \"%s\".", name);
                 return -EINVAL;
         }
-        *ret_answer = json_pack("{s:i, s:i, s:I, s:I, s:b, s:I}", "state", d->state, "status", d->status, "blocks", d->blocks, "early", d->early,
+        *ret_answer = json_pack("{s:i, s:i, s:I, s:I, s:b, s:I}", "state", d->state, "status", d->status, "blocks", d->blocks, "early",
+                                d->early,
                                 "manifested", d->manifested, "uploaded", d->uploaded);
         return *ret_answer ? 0 : -ENOMEM;
 }

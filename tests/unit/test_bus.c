@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "bus/bus.h"
 #include "service/catalog_follow.h"
+#include "service/flash.h"
 #include "service/image.h"
 #include "service/import.h"
 #include "service/roster.h"
@@ -419,6 +420,21 @@ int camera_order_owner(Camera *c, const WorkerOwner *owner, const Operator *by, 
 }
 int camera_order_confirm(Camera *c, const Operator *by, CameraDone done, void *userdata, const char **ret_why) {
         return camera_order_owner(c, NULL, by, done, userdata, ret_why);
+}
+int camera_order_flash(Camera *c, const char *version, bool in_spite, const Operator *by, FlashOrderDone done, void *userdata,
+                       char **ret_why) {
+        (void) c;
+        (void) version;
+        (void) in_spite;
+        (void) by;
+        (void) done;
+        (void) userdata;
+        (void) ret_why;
+        return -ENOSYS;
+}
+const char *flash_outcome_to_string(FlashOutcome o) {
+        (void) o;
+        return "ok";
 }
 int64_t camera_last_docked_usec(const Camera *c) {
         (void) c;

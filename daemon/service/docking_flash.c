@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A docking whose camera is flashed: it is sent into its loader, leaves the bus, comes back as that, and, when it was given its firmware,
+ * as the camera that it is. The docking goes on all the while; what is sent, and when, is the flash's (flash.c).
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "service/charging.h"
+#include "service/flash_private.h"
+
+bool docking_may_flash(const Docking *d) {
+        return docking_may_rest(d) && !d->resting && !d->waking && !d->gauging && !d->flash;
+}
+
+void docking_flash_begins(Docking *d, Flash *f) {
+        d->flash = f;
+        d->updating = true;
+        f->docking = d;
+        docking_kick(d);
+        charging_kick(d->manager->charging);
+}
+
+/* ---- Into its loader -------------------------------------------------------------------------------------------------- */
+
+static void let_go(void *userdata, WorkerResult result, const char *text) {
+        Docking *d = userdata;
+
+        (void) result;
+        (void) text;
+        d->worker = worker_free(d->worker);
+        docking_step_done(d);
+        if (!d->flash)
+                return;
+        d->flash->entering = false;
+        flash_kick(d->flash);
+}
+
+static void end_session(Docking *d) {
+        if (worker_close(d->worker, let_go) < 0)
+                let_go(d, WORKER_OK, NULL);
+}
+
+static void failed(Docking *d, WorkerResult result, const char *text) {
+        Flash *f = d->flash;
+
+        if (!f)
+                return docking_fault(d, result, text);
+        d->worker = worker_free(d->worker);
+        docking_step_done(d);
+        docking_flash_interrupted(d, text);
+}
+
+void docking_flash_interrupted(Docking *d, const char *text) {
+        Flash *f = d->flash;
+
+        if (!f || !f->entering)
+                return;
+        f->entering = false;
+        /* It is what it was. */
+        free(f->came_back);
+        f->came_back = strdup(f->row->from_version);
+        flash_cut_short(f, text);
+}
+
+static void update_entered(void *userdata, WorkerResult result, const char *text) {
+        Docking *d = userdata;
+
+        /* It may leave so fast that its answer does not get through. Whether it went where it was sent, its return tells. */
+        if (result != WORKER_OK && result != WORKER_UNPLUGGED)
+                return failed(d, result, text);
+        end_session(d);
+}
+
+static void opened(void *userdata, WorkerResult result, const char *text) {
+        Docking *d = userdata;
+
+        if (result != WORKER_OK)
+                return failed(d, result, text);
+        if (worker_enter_update(d->worker, update_entered) < 0)
+                failed(d, WORKER_DIED, "the worker cannot be called");
+}
+
+void docking_enter_update(Docking *d) {
+        d->busy = d->flash->entering = true;
+        (void) docking_spawn(d, opened);
+}
+
+/* ---- Off the bus, and back -------------------------------------------------------------------------------------------- */
+
+bool docking_flash_left(Docking *d) {
+        Fact fact = docking_fact(d, FACT_LEFT, NULL);
+
+        if (!d->flash || !d->updating)
+                return false;
+        fact.text = d->flash->in_loader ? "it leaves its loader" : "it goes into its loader";
+        (void) docking_commit_fact(d, &fact, NULL, NULL);
+        d->flash->in_loader = d->flash->entering = false;
+        docking_forget_session(d);
+        d->device = hotplug_device_free(d->device);
+        docking_kick(d);
+        flash_kick(d->flash);
+        return true;
+}
+
+bool docking_flash_came(Docking *d, HotplugDevice *device) {
+        Flash *f = d->flash;
+        const Model *model;
+        UsbShape shape;
+        Fact fact;
+
+        if (!f || !d->updating || d->device)
+                return false;
+        model = docking_match(d, device, &shape);
+        if (model != f->loader && model != f->model)
+                return false;
+        d->device = device;
+        d->shape = shape;
+        d->model = model;
+        d->authorise_until_usec = 0;
+        docking_device_fact(d, FACT_RETURNED, &fact);
+        if (docking_commit_fact(d, &fact, NULL, NULL) < 0)
+                docking_trouble(d, -ENOMEM, "the camera's return cannot be recorded");
+        f->in_loader = model == f->loader;
+        if (!f->in_loader) {
+                /* It is asked everything anew, and may be another camera that somebody put in meanwhile. */
+                d->updating = false;
+                d->unchanged = d->rested = true;
+                d->emptied = d->ejected = d->lost = d->cycled = false;
+                docking_forget_readings(d);
+        }
+        docking_kick(d);
+        flash_kick(f);
+        return true;
+}
+
+/* ---- What a new docking finds ----------------------------------------------------------------------------------------- */
+
+static Flash *unfinished_at(const Docking *d) {
+        for (Flash *f = d->manager->flashes->first; f; f = f->next)
+                if (f->bay == d->bay && !f->docking && f->loader == d->model && f->folder_fd >= 0 && !text_equal(f->row->outcome, "ok"))
+                        return f;
+        return NULL;
+}
+
+bool docking_flash_inherit(Docking *d) {
+        Flash *f = unfinished_at(d);
+
+        if (!f)
+                return false;
+        d->camera = f->camera;
+        d->flash = f;
+        d->updating = true;
+        f->docking = d;
+        f->in_loader = true;
+        f->sendings_before = flash_has_ended(f) ? f->row->sendings : 0;
+        camera_set_bay(f->camera, d->bay);
+        flash_kick(f);
+        return true;
+}
+
+void docking_flash_recorded(Docking *d) {
+        if (d->flash)
+                flash_kick(d->flash);
+}
+
+void docking_flash_told(Docking *d, const char *version) {
+        for (Flash *f = d->manager->flashes->first; f; f = f->next) {
+                char *copy;
+
+                if (f->camera != d->camera || text_equal(f->row->outcome, "ok") || d->updating)
+                        continue;
+                /* An end that is on record is changed by nothing but the version that was to come. */
+                if (flash_has_ended(f) && !text_equal(version, f->row->version))
+                        continue;
+                copy = strdup(version);
+                if (!copy)
+                        continue;
+                free(f->came_back);
+                f->came_back = copy;
+                flash_kick(f);
+        }
+}
+
+/* ---- The end ---------------------------------------------------------------------------------------------------------- */
+
+void docking_flash_over(Docking *d) {
+        Flash *f = d->flash;
+
+        if (!f)
+                return;
+        d->flash = NULL;
+        d->updating = false;
+        f->docking = NULL;
+        f->in_loader = f->entering = false;
+        flash_kick(f);
+}
+
+void docking_flash_ended(Docking *d, const char *trouble) {
+        bool in_loader = d->flash && d->flash->in_loader;
+
+        if (!d->device) {
+                docking_flash_over(d);
+                return bay_vacated(d->bay, "did not come back after it was given firmware");
+        }
+        docking_flash_over(d);
+        if (in_loader)
+                docking_quarantine(d, "it waits in its loader for firmware; take it out and put it in again, and it is tried again: %s",
+                                   trouble ? trouble : "nobody knows why");
+        docking_kick(d);
+}
