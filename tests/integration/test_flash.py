@@ -65,7 +65,7 @@ def test_what_stands_against_it_is_told_in_fwupds_words(sim, dock):
     w = World(sim, dock, {"2.1": NEW})
     assert "no camera of the serial" in w.flash("CAM-1", "2.1")
     c = docked(w, clips=[rack.make_clip("DCIM/A.MP4", 1000, 1)])
-    assert "has no image" in w.flash("CAM-1", "9.9") or "9.9" in w.flash("CAM-1", "9.9")
+    assert "9.9" in w.flash("CAM-1", "9.9")
     sim("add_clip", camera=c.name, **rack.make_clip("DCIM/B.MP4", 50000, 2))
     w.d.uplink.end()
     sim("unplug", camera=c.name)
@@ -135,22 +135,27 @@ def test_loader_that_fails_is_given_it_again(sim, dock):
     assert [e["whole"] for e in w.d.events("flash-sent")] == [True, False, True]
 
 
-def test_worker_outlives_the_daemon_which_waits_for_it(sim, dock):
-    for end in (signal.SIGKILL, signal.SIGTERM):
-        w = World(sim, dock, {"2.1": SMALL})
-        c = docked(w, **SLOW)
-        order = w.begin("CAM-1", "2.1")
-        sending(w, c)
-        (before,) = flashers(w.d)
-        w.d.daemon.end(end)
-        assert flashers(w.d) == [before]
-        w.d.start_daemon()
-        w.wait_ended("ok")
-        order.communicate(timeout=60)
-        assert c.has() == SMALL and len(w.d.events("flash-sending")) == 1, w.d.events("flash-sending")
-        w.d.wait_state(1, "ready")
-        w.d.close()
-        break
+def outlives(sim, dock, end):
+    w = World(sim, dock, {"2.1": SMALL})
+    c = docked(w, **SLOW)
+    order = w.begin("CAM-1", "2.1")
+    sending(w, c)
+    (before,) = flashers(w.d)
+    w.d.daemon.end(end)
+    assert flashers(w.d) == [before]
+    w.d.start_daemon()
+    w.wait_ended("ok")
+    order.communicate(timeout=60)
+    assert c.has() == SMALL and len(w.d.events("flash-sending")) == 1, w.d.events("flash-sending")
+    w.d.wait_state(1, "ready")
+
+
+def test_worker_outlives_a_daemon_that_is_killed_and_the_next_waits_for_it(sim, dock):
+    outlives(sim, dock, signal.SIGKILL)
+
+
+def test_worker_outlives_a_daemon_that_is_stopped_and_the_next_waits_for_it(sim, dock):
+    outlives(sim, dock, signal.SIGTERM)
 
 
 def test_its_end_while_no_daemon_runs_is_not_lost(sim, dock):
