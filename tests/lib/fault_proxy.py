@@ -12,6 +12,7 @@ must contain (default: no matter), `method` which method (default: any), `times`
   mute          lets the store do it, and never answers
   corrupt       changes one byte of the request's body
   delay         waits `seconds` before the store is asked
+  meet          waits until `of` requests that met this rule are here: a race in which nobody is first by chance (with times: None)
   truncate      resets the connection in the middle of the answer's body
   pretend       answers 200 with an etag, and the store never hears of it
   invent        answers what `invent(headers)` of the request's headers returns, (status, headers, body); the store never hears of it
@@ -196,6 +197,8 @@ class FaultProxy:
             reset(writer)
         if rule["action"] == "delay":
             await asyncio.sleep(rule["seconds"])
+        if rule["action"] == "meet":
+            await self._meet(rule)
         body = None
         if self.judge:
             kept = Kept()
@@ -207,6 +210,14 @@ class FaultProxy:
                 return True
         entry[3] = await self._forward(reader, writer, lines, phase, method, length, rule, body)
         return True
+
+    async def _meet(self, rule):
+        rule.setdefault("here", 0)
+        everybody = rule.setdefault("everybody", asyncio.Event())
+        rule["here"] += 1
+        if rule["here"] >= rule["of"]:
+            everybody.set()
+        await everybody.wait()
 
     async def _body(self, reader, writer, phase, length, rule, to):
         """Takes the body of a request, and hands it on; the same connection may be ended amid it."""

@@ -198,7 +198,7 @@ class Dock:
             self.bus_process = subprocess.Popen(["dbus-daemon", f"--config-file={self.path('bus.conf')}", "--nofork", "--print-address"],
                                                 stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
         self.bus_process.stdout.readline()
-        os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={address}"
+        os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = self.daemon_env["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={address}"
         self.conn = Gio.DBusConnection.new_for_address_sync(
             f"unix:path={address}",
             Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION, None, None)
@@ -417,8 +417,10 @@ def run(tests, hubs="1-1:7,1-2:7", options=()):
         with tempfile.TemporaryDirectory(prefix="berth-") as folder:
             docks = []
 
-            def dock(bays, **config):
-                docks.append(Dock(folder, bays, **config))
+            def dock(bays, below="", **config):
+                """`below`: where, for a second dock beside the first."""
+                os.makedirs(os.path.join(folder, below), exist_ok=True)
+                docks.append(Dock(os.path.join(folder, below), bays, **config))
                 return docks[-1]
 
             try:

@@ -95,6 +95,40 @@ def test_status_of_the_dock_replaces_the_one_before_and_no_other(sim, dock):
     assert b"".join(d.content(key)) == b"another's\n", "it was written over"
 
 
+def test_two_docks_that_race_for_a_clip_get_one_receipt(sim, dock):
+    """The same footage reaches both (a camera that was moved): one manifest wins, the other dock reads the winner's object and takes its
+    receipt. Both put their manifests in the same moment; nothing is written over."""
+    proxy.reset()
+    docks = [dock([port], below=below, place=S3Place(store, "clips", "race", endpoint=proxy.endpoint, part_size="5M"))
+             for port, below in [("1-1.1", ""), ("1-2.1", "second")]]
+    names = ["DCIM~~100~~SMALL.MP4", "DCIM~~100~~LARGE.MP4"]
+    proxy.rules = [{"phase": "manifest", "method": "PUT", "where": name, "action": "meet", "of": 2, "times": None} for name in names]
+    for d in docks:
+        d.start()
+    clips = [make_clip("DCIM/100/SMALL.MP4", 700_001, 1), make_clip("DCIM/100/LARGE.MP4", 12 * MIB, 2)]
+    for n, d in enumerate(docks):
+        sim("camera", name=f"r{n}", type="ptp", serial="SN-RACE", manufacturer="Acme", model="BC-1", firmware="1.2", clips=clips)
+    digests = rack.sha256_of(sim("state", camera="r0", sha256=True))
+    for n, d in enumerate(docks):
+        sim("plug", camera=f"r{n}", port=d.bays[0])
+    for d in docks:
+        d.wait_state(1, "ready", deadline=180)
+    assert docks[0].stored() == {("SN-RACE", path): [digest] for path, digest in digests.items()}, docks[0].stored()
+    manifests = {m["path"]: m for m in docks[0].manifests()}
+    for clip, name in zip(clips, names):
+        answers = sorted(entry[3] for entry in proxy.log if entry[0] == "manifest" and entry[1] == "PUT" and name in entry[2])
+        assert answers == [200, 412], f"{name}: {answers}"
+        winner = manifests[clip["path"]]
+        told = [next(e for e in d.events("receipted") if e["path"] == clip["path"]) for d in docks]
+        assert {e["object_key"] for e in told} == {winner["object"]} and {e["strength"] for e in told} == {"digest"}, told
+        assert [entry for entry in proxy.log if entry[0] == "read" and winner["object"].split("/")[-1] in entry[2]], "it was not read"
+        # The loser may not delete what it had put: it stays, and no manifest names it.
+        assert len([key for key in docks[0].objects() if name in key]) == 2, docks[0].objects()
+    for n, d in enumerate(docks):
+        assert sim("state", camera=f"r{n}")["clips"] == [], "a camera is not erased"
+        d.check_chain()
+
+
 def test_unit_and_drop_in_allow_all_that_it_takes(sim, dock):
     """A system call or a socket that the unit would refuse shows here, not on a dock."""
     d = dock(["1-1.1"], place=S3Place(store, "clips", "traced", endpoint=f"http://localhost:{store.port}", part_size="5M"))
@@ -122,5 +156,5 @@ def test_unit_and_drop_in_allow_all_that_it_takes(sim, dock):
 
 
 rack.run([test_cameras_are_erased_against_the_receipts_of_a_bucket, test_outage_and_killed_uplink_cost_time_only,
-          test_status_of_the_dock_replaces_the_one_before_and_no_other,
+          test_status_of_the_dock_replaces_the_one_before_and_no_other, test_two_docks_that_race_for_a_clip_get_one_receipt,
           test_unit_and_drop_in_allow_all_that_it_takes])
