@@ -80,12 +80,40 @@ static json_t *key_to_json(const FleetKey *k) {
                          "revoked", (int) k->revoked);
 }
 
+char *fleet_list_key(const char *id, uint64_t seq) {
+        return text_format("fleet/%s/%010" PRIu64, id, seq);
+}
+
+int fleet_list_number(const char *key, const char *id, uint64_t *ret) {
+        size_t n = strlen(id);
+        uint64_t seq = 0;
+
+        if (strncmp(key, "fleet/", 6) != 0 || strncmp(key + 6, id, n) != 0 || key[6 + n] != '/' || strlen(key + 7 + n) != 10 ||
+            strspn(key + 7 + n, "0123456789") != 10)
+                return -EINVAL;
+        for (const char *p = key + 7 + n; *p; p++)
+                seq = seq * 10 + (uint64_t) (*p - '0');
+        *ret = seq;
+        return seq > 0 ? 0 : -EINVAL;
+}
+
+int fleet_expired(const Fleet *f, int64_t now_usec, ConfError *error) {
+        char text[UTC_TEXT_SIZE];
+
+        if (f->expires_usec == 0 || now_usec < f->expires_usec)
+                return 0;
+        conf_fail(error, "the fleet's list of docks number %" PRIu64 " expired on %.10s, and no newer one came: sign one "
+                         "('berthctl dock renew') and publish it, or find out who keeps it from this dock", f->seq,
+                         utc_text(f->expires_usec, text));
+        return 1;
+}
+
 int fleet_sign(Fleet *f, const SignKey *admin, int64_t now_usec, char **ret) {
-        _cleanup_(freep) char *key = text_format("fleet/%s/%010" PRIu64, f->id, f->seq + 1);
+        _cleanup_(freep) char *key = fleet_list_key(f->id, f->seq + 1);
         const StatementAbout about = { STATEMENT_FLEET_LIST, key, f->id, "", f->seq + 1 };
         _cleanup_(json_decrefp) json_t *members = NULL, *docks = json_array();
         _cleanup_(statement_done) Statement s = { 0 };
-        char time[UTC_TEXT_SIZE], *file;
+        char time[UTC_TEXT_SIZE], expires[UTC_TEXT_SIZE], *file;
         int r;
 
         if (!key || !docks)
@@ -93,7 +121,8 @@ int fleet_sign(Fleet *f, const SignKey *admin, int64_t now_usec, char **ret) {
         for (size_t i = 0; i < f->n_keys; i++)
                 if (json_array_append_new(docks, key_to_json(&f->keys[i])) < 0)
                         return -ENOMEM;
-        members = json_pack("{s:s, s:O}", "time", utc_text(now_usec, time), "docks", docks);
+        members = json_pack("{s:s, s:O, s:s*}", "time", utc_text(now_usec, time), "docks", docks, "expires",
+                            f->expires_usec > 0 ? utc_text(f->expires_usec, expires) : NULL);
         if (!members)
                 return -ENOMEM;
         r = statement_make(admin, &about, members, &s);
@@ -126,9 +155,12 @@ static int key_from_json(const json_t *j, FleetKey *ret) {
 }
 
 static int take_keys(const Statement *s, Fleet *f) {
-        const json_t *docks = json_object_get(s->object, "docks");
+        const json_t *docks = json_object_get(s->object, "docks"), *expires = json_object_get(s->object, "expires");
         size_t n = json_array_size(docks);
 
+        if (expires && (utc_from_text(json_string_value(expires) ? json_string_value(expires) : "", &f->expires_usec) < 0 ||
+                        f->expires_usec <= 0))
+                return -EBADE;
         if (!json_is_array(docks) || n > FLEET_KEYS_MAX)
                 return -EBADE;
         f->keys = n > 0 ? calloc(n, sizeof(*f->keys)) : NULL;
@@ -160,7 +192,7 @@ int fleet_parse(const char *file, size_t size, const PublicKey *admin, const cha
         if (why)
                 return conf_fail(error, "the list of docks does not count: %s", why), -EKEYREJECTED;
         r = fleet_new(s.about.fleet, &f);
-        key = text_format("fleet/%s/%010" PRIu64, s.about.fleet, s.about.seq);
+        key = fleet_list_key(s.about.fleet, s.about.seq);
         if (r >= 0 && !key)
                 r = -ENOMEM;
         if (r >= 0)

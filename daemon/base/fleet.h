@@ -31,6 +31,7 @@ typedef struct Fleet {
         char id[FLEET_ID_SIZE];
         uint64_t seq; /* of this list; the next one has a higher one */
         PublicKey admin;
+        int64_t expires_usec; /* from then on it says nothing any more; 0: never */
         FleetKey *keys;
         size_t n_keys;
 } Fleet;
@@ -47,6 +48,13 @@ DEFINE_CLEANUP(Fleet, fleet_free);
 int fleet_parse(const char *file, size_t size, const PublicKey *admin, const char *id, uint64_t last_seq, Fleet **ret, ConfError *error);
 /* Signs the next list; the caller frees. */
 int fleet_sign(Fleet *f, const SignKey *admin, int64_t now_usec, char **ret);
+
+/* Under which list number `seq` lies in a store; the caller frees. */
+char *fleet_list_key(const char *id, uint64_t seq);
+/* The number of such a key: -EINVAL for any other. */
+int fleet_list_number(const char *key, const char *id, uint64_t *ret);
+/* Whoever keeps newer lists from a dock is noticed by this: 1 with a sentence, or 0. */
+int fleet_expired(const Fleet *f, int64_t now_usec, ConfError *error);
 
 /* Adds the key, or changes its times: -EEXIST when it speaks for another dock, or was revoked; -E2BIG. */
 int fleet_enroll(Fleet *f, const FleetKey *key);

@@ -53,7 +53,7 @@
  *                              point by point what the looks at the store found out: WIRE_POINT_*, WIRE_VERDICT_*, a sentence
  *                              that says what to do unless it is "ok"
  *
- * Keys of Keep begin with "checkpoints/", "keys/", "receipts/", "roster/", "rollouts/" or "firmware/catalog/" (WIRE_KEEP_*).
+ * Keys of Keep begin with "checkpoints/", "keys/", "receipts/", "roster/", "fleet/", "rollouts/" or "firmware/catalog/" (WIRE_KEEP_*).
  *
  * Signal
  *   Progress      tt           clip id, bytes of it that the store has
@@ -67,6 +67,7 @@
 #define WIRE_KEEP_KEYS "keys"
 #define WIRE_KEEP_RECEIPTS "receipts"
 #define WIRE_KEEP_ROSTER "roster"
+#define WIRE_KEEP_FLEET "fleet"
 #define WIRE_KEEP_ROLLOUTS "rollouts"
 #define WIRE_KEEP_FIRMWARE "firmware"
 #define WIRE_FIRMWARE_CATALOG "catalog"

@@ -34,7 +34,7 @@ typedef struct Options {
         const char *models_dir, *local_models_dir, *rules_dir; /* NULL: where they are installed */
         /* custody */
         const char *state_dir, *uplink_socket; /* NULL: where they are by default */
-        const char *admin_key, *fleet, *fleet_list, *expires; /* NULL when not given */
+        const char *admin_key, *fleet, *fleet_list, *expires, *list_expires; /* NULL when not given */
         const char *firmware_key; /* NULL: where it is by default */
         bool with_store, no_store;
         Until until;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* `berthctl dock enroll|revoke|check`: the fleet's list of docks, for its administrator and for whoever believes it. */
+/* `berthctl dock enroll|revoke|renew|publish|check`: the fleet's list of docks, for its administrator and for whoever believes it. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +13,17 @@
 #include "base/fd.h"
 #include "base/fleet.h"
 #include "base/text.h"
+#include "base/wire_uplink.h"
 #include "ctl/bus_client.h"
+#include "ctl/custody.h"
 #include "ctl/dock_fleet.h"
 #include "ctl/json_out.h"
+#include "proof/uplink_socket.h"
 
 #define FILE_MAX (1024u * 1024u)
-#define YEARS_DEFAULT 2
+#define YEAR_USEC (366 * 24 * 3600 * (int64_t) USEC_PER_SEC)
+#define KEY_USEC (2 * YEAR_USEC)  /* so long a key counts unless something else is said … */
+#define LIST_USEC (1 * YEAR_USEC) /* … and a list */
 
 static int read_file(const char *path, char **ret, size_t *ret_size) {
         int r = fd_read_file(AT_FDCWD, path, FILE_MAX, ret, ret_size);
@@ -67,10 +72,23 @@ int dock_fleet_read(const Options *o, const char *list, Fleet **ret) {
 
 /* ---- Signing another list ---------------------------------------------------------------------------------------------- */
 
+/* `text` may be NULL: then the output is left alone. */
+static int take_day(const char *option, const char *text, int64_t *ret) {
+        _cleanup_(freep) char *day = text ? text_format("%.10sT00:00:00.000000Z", text) : NULL;
+        if (text && (!day || strlen(text) != 10 || utc_from_text(day, ret) < 0))
+                return ctl_fail(CTL_USAGE, "%s takes a day such as 2028-01-01, not '%s'", option, text);
+        return CTL_OK;
+}
+
 static int write_list(const Options *o, Fleet *fleet, const SignKey *admin) {
         const char *path = o->args[1], *slash = strrchr(path, '/');
         _cleanup_(freep) char *text = NULL, *folder = slash ? strndup(path, (size_t) (slash - path + 1)) : strdup(".");
         _cleanup_(fd_closep) int dir = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        int64_t expires = clock_wall_usec() + LIST_USEC;
+        int exit_code = take_day("--list-expires", o->list_expires, &expires);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        fleet->expires_usec = expires;
         int r = dir < 0 ? -errno : fleet_sign(fleet, admin, clock_wall_usec(), &text);
         if (r >= 0 && text)
                 r = fd_replace_file(dir, slash ? slash + 1 : path, text, strlen(text), 0644);
@@ -105,14 +123,11 @@ static int take_dock(const char *dock_id, const char *key, const char *name, con
                                 fleet, list->id);
         memcpy(k.dock_id, dock_id, DOCK_ID_SIZE);
         memcpy(k.name, name, strlen(name) + 1);
-        k.until_usec = clock_wall_usec() + YEARS_DEFAULT * 366 * 24 * 3600 * (int64_t) USEC_PER_SEC;
-        if (o->expires) {
-                _cleanup_(freep) char *day = text_format("%.10sT00:00:00.000000Z", o->expires);
-                if (!day || strlen(o->expires) != 10 || utc_from_text(day, &k.until_usec) < 0)
-                        return ctl_fail(CTL_USAGE, "--expires takes a day such as 2028-01-01, not '%s'", o->expires);
-        }
-        *ret = k;
-        return CTL_OK;
+        k.until_usec = clock_wall_usec() + KEY_USEC;
+        int exit_code = take_day("--expires", o->expires, &k.until_usec);
+        if (exit_code == CTL_OK)
+                *ret = k;
+        return exit_code;
 }
 
 /* From a file of another dock, or from the daemon of this one. */
@@ -166,6 +181,49 @@ int dock_revoke(const Options *options) {
         return write_list(options, fleet, admin);
 }
 
+/* The same docks in a list of a higher number, that expires later. */
+int dock_renew(const Options *options) {
+        _cleanup_(sign_key_freep) SignKey *admin = NULL;
+        _cleanup_(fleet_freep) Fleet *fleet = NULL;
+        if (options->n_args != 2)
+                return ctl_fail(CTL_USAGE, "'dock renew' takes LIST");
+        int exit_code = open_list(options, false, &admin, &fleet);
+        return exit_code != CTL_OK || !fleet ? exit_code : write_list(options, fleet, admin);
+}
+
+/* By way of berth-uplink, which alone has the store's credentials. Docks take what they can verify, whoever brought it there. */
+int dock_publish(const Options *options) {
+        const char *path = options->uplink_socket ? options->uplink_socket : CUSTODY_UPLINK;
+        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(freep) char *text = NULL, *key = NULL;
+        _cleanup_(fleet_freep) Fleet *fleet = NULL;
+        ConfError error = { 0 };
+        size_t size = 0;
+        if (options->n_args != 2)
+                return ctl_fail(CTL_USAGE, "'dock publish' takes LIST");
+        int exit_code = dock_fleet_read(options, options->args[1], &fleet);
+        if (exit_code != CTL_OK || !fleet)
+                return exit_code;
+        if (fleet_expired(fleet, clock_wall_usec(), &error) > 0)
+                return ctl_fail(CTL_FAILURE, "%s: %s", options->args[1], error.text);
+        int r = read_file(options->args[1], &text, &size);
+        if (r < 0 || !(key = fleet_list_key(fleet->id, fleet->seq)))
+                return ctl_fail(CTL_FAILURE, "%s cannot be read: %s", options->args[1], strerror(r < 0 ? -r : ENOMEM));
+        if (size > WIRE_KEEP_MAX)
+                return ctl_fail(CTL_FAILURE, "%s has %zu bytes, and a store takes %u: it has room for some 200 keys", options->args[1],
+                                size, WIRE_KEEP_MAX);
+        r = uplink_socket_connect(path, &bus);
+        if (r < 0)
+                return ctl_fail(CTL_UNREACHABLE, "berth-uplink cannot be reached at %s: %s", path, strerrordesc_np(-r));
+        r = uplink_socket_keep(bus, key, text, &error);
+        if (r == -EEXIST)
+                return ctl_fail(CTL_FAILURE, "the store has another list as %s: sign this one anew ('dock renew'), and publish that", key);
+        if (r < 0)
+                return ctl_fail(CTL_FAILURE, "list %" PRIu64 " cannot be brought to the store: %s", fleet->seq, error.text);
+        printf("list %" PRIu64 " of the fleet %s is in the store\n", fleet->seq, fleet->id);
+        return CTL_OK;
+}
+
 /* ---- Believing --------------------------------------------------------------------------------------------------------- */
 
 static bool lies_under(const char *path, const char *key) {
@@ -200,7 +258,8 @@ static int check_statement(const Options *o, const Fleet *fleet, const char *pat
 static void print_keys(const Fleet *fleet) {
         int64_t now = clock_wall_usec();
         char hex[PUBLIC_KEY_HEX_SIZE], from[UTC_TEXT_SIZE], until[UTC_TEXT_SIZE];
-        printf("list %" PRIu64 " of the fleet %s\n", fleet->seq, fleet->id);
+        printf("list %" PRIu64 " of the fleet %s%s%.10s\n", fleet->seq, fleet->id, fleet->expires_usec > 0 ? ", until " : "",
+               fleet->expires_usec > 0 ? utc_text(fleet->expires_usec, until) : "");
         for (size_t i = 0; i < fleet->n_keys; i++) {
                 const FleetKey *k = &fleet->keys[i];
                 printf("%s %s %.10s %.10s %-8s %s\n", k->dock_id, public_key_to_hex(&k->key, hex), utc_text(k->from_usec, from),

@@ -44,6 +44,10 @@ int verb_dock(const Options *options) {
                 return dock_enroll(options);
         if (text_equal(what, "revoke"))
                 return dock_revoke(options);
+        if (text_equal(what, "renew"))
+                return dock_renew(options);
+        if (text_equal(what, "publish"))
+                return dock_publish(options);
         if (text_equal(what, "check"))
                 return dock_check(options);
         if (options->n_args > 1)
@@ -52,5 +56,5 @@ int verb_dock(const Options *options) {
                 return show(options);
         if (text_equal(what, "rotate-key"))
                 return rotate(options);
-        return ctl_fail(CTL_USAGE, "'dock' is followed by 'show', 'rotate-key', 'enroll', 'revoke' or 'check'");
+        return ctl_fail(CTL_USAGE, "'dock' is followed by 'show', 'rotate-key', 'enroll', 'revoke', 'renew', 'publish' or 'check'");
 }

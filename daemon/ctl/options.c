@@ -40,6 +40,7 @@ enum {
         OPTION_FLEET,
         OPTION_FLEET_LIST,
         OPTION_EXPIRES,
+        OPTION_LIST_EXPIRES,
         OPTION_UPLINK,
         OPTION_FIRMWARE_KEY,
 };
@@ -72,6 +73,7 @@ static const struct option long_options[] = {
         { "fleet", required_argument, NULL, OPTION_FLEET },
         { "fleet-list", required_argument, NULL, OPTION_FLEET_LIST },
         { "expires", required_argument, NULL, OPTION_EXPIRES },
+        { "list-expires", required_argument, NULL, OPTION_LIST_EXPIRES },
         { "no-store", no_argument, NULL, OPTION_NO_STORE },
         { "uplink", required_argument, NULL, OPTION_UPLINK },
         { "firmware-key", required_argument, NULL, OPTION_FIRMWARE_KEY },
@@ -95,7 +97,7 @@ typedef enum VerbOptions {
         TAKES_STATE_DIR = 1 << 17,
         TAKES_STATE = 1 << 11 | TAKES_STATE_DIR, /* --store, --no-store, --fleet-list too */
         TAKES_FLEET = 1 << 12, /* --admin-key, --fleet */
-        TAKES_DOCKS = 1 << 13, /* --expires */
+        TAKES_DOCKS = 1 << 13, /* --expires, --list-expires */
         TAKES_AFTER = 1 << 14, /* --after */
         TAKES_UPLINK = 1 << 15,
         TAKES_FIRMWARE = 1 << 16 | TAKES_UPLINK, /* --firmware-key */
@@ -128,7 +130,7 @@ static const Verb verbs[] = {
         { "assign", verb_assign, 0, UINT_MAX },
         { "checkout", verb_checkout, 0, UINT_MAX },
         { "custody", verb_custody, TAKES_STATE | TAKES_UPLINK | TAKES_CAMERA | TAKES_FLEET, UINT_MAX },
-        { "dock", verb_dock, TAKES_FLEET | TAKES_DOCKS | TAKES_AFTER, UINT_MAX },
+        { "dock", verb_dock, TAKES_FLEET | TAKES_DOCKS | TAKES_AFTER | TAKES_UPLINK, UINT_MAX },
         { "firmware", verb_firmware, TAKES_FIRMWARE, UINT_MAX },
         { "recover", verb_recover, 0, 1 },
 };
@@ -175,6 +177,8 @@ static void print_help(void) {
               "  custody checkpoint      sign the custody log as it is now\n"
               "  dock show               who the dock is, and by which key it signs; dock rotate-key: it gets another one\n"
               "  dock enroll LIST [DOCK.json]   sign the dock into the fleet's list; dock revoke LIST DOCK-ID [KEY]\n"
+              "  dock renew LIST                sign it anew, before it expires\n"
+              "  dock publish LIST              bring it to the store: every dock of the fleet goes by it\n"
               "  dock check LIST [FILE...]      the list; is what docks signed to be believed by it?\n"
               "  firmware                the fleet's firmware as this dock goes by it\n"
               "  firmware list           the firmware catalogs in the store; firmware show [VERSION]: what is in one\n"
@@ -224,11 +228,13 @@ static void print_help(void) {
               "      --no-store        export without the store's manifests\n"
               "      --uplink=SOCKET   where berth-uplink listens\n"
               "      --fleet-list=LIST verify the dock's keys by the fleet's list, which --admin-key signed\n"
-              "dock enroll, revoke, check:\n"
+              "dock enroll, revoke, renew, publish, check:\n"
               "      --admin-key=FILE  the administrator's Ed25519 key (PEM); a public one is enough to check\n"
               "      --fleet=ID        the fleet; of a list that is there it must be this one's\n"
               "      --after=NUMBER    the last number of that kind that is known: what is not newer was played again\n"
               "      --expires=DAY     the dock's key counts up to then (default: two years)\n"
+              "      --list-expires=DAY  the list counts up to then (default: a year)\n"
+              "      --uplink=SOCKET   of publish: where berth-uplink listens\n"
               "model-check:\n"
               "      --models-dir=DIR  the shipped models\n"
               "      --local-models-dir=DIR   the site's models, among which the files will lie\n"
@@ -356,6 +362,9 @@ static int parse_option(int c, const char *value, Options *o) {
         case OPTION_EXPIRES:
                 o->expires = value;
                 return -1;
+        case OPTION_LIST_EXPIRES:
+                o->list_expires = value;
+                return -1;
         case OPTION_NO_STORE:
                 o->no_store = true;
                 return -1;
@@ -418,6 +427,7 @@ static unsigned option_takers(int c) {
         case OPTION_AFTER:
                 return TAKES_AFTER;
         case OPTION_EXPIRES:
+        case OPTION_LIST_EXPIRES:
                 return TAKES_DOCKS;
         default:
                 return 0;

@@ -13,7 +13,7 @@
 
 #define COLUMNS_MAX 12u
 
-typedef enum ColumnKind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_BOOL, COLUMN_DIGEST, COLUMN_HEX } ColumnKind;
+typedef enum ColumnKind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_BOOL, COLUMN_DIGEST, COLUMN_HEX, COLUMN_HASHED } ColumnKind;
 
 typedef struct Column {
         const char *name, *member;
@@ -107,6 +107,11 @@ static const Mirror mirrors[] = {
             { "officer_name", "officer_name", COLUMN_TEXT, 0 },
             { "unit_id", "unit_id", COLUMN_TEXT, 0 },
             { "unit_name", "unit_name", COLUMN_TEXT, 0 } } },
+        { "fleet_lists", "SELECT event_seq, fleet, admin, seq, document FROM fleet_lists", OF_SEQ,
+          { { "fleet", "fleet", COLUMN_TEXT, 0 },
+            { "admin", "admin", COLUMN_TEXT, 0 },
+            { "seq", "list", COLUMN_NUMBER, 0 },
+            { "document", "list_sha256", COLUMN_HASHED, 0 } } },
         { "faults", "SELECT event_seq, bay, docking_id FROM faults", OF_SEQ,
           { { "bay", "bay", COLUMN_TEXT, 0 }, { "docking_id", "docking_id", COLUMN_NUMBER, 0 } } },
 };
@@ -132,6 +137,15 @@ static bool digest_agrees(sqlite3_stmt *row, int i, const json_t *member) {
         return db_column_digest(row, i, &is) >= 0 && digest_from_hex(json_string_value(member), &should) >= 0 && digest_equal(&is, &should);
 }
 
+/* A text of which the event has the digest. */
+static bool hashed_agrees(sqlite3_stmt *row, int i, const json_t *member) {
+        const char *text = (const char *) sqlite3_column_text(row, i);
+        Digest is, should;
+
+        return text && digest_of(text, strlen(text), &is) >= 0 && digest_from_hex(json_string_value(member), &should) >= 0 &&
+               digest_equal(&is, &should);
+}
+
 static bool column_agrees(const Column *c, sqlite3_stmt *row, int i, const json_t *event) {
         const json_t *member = json_object_get(event, c->member);
 
@@ -144,6 +158,8 @@ static bool column_agrees(const Column *c, sqlite3_stmt *row, int i, const json_
                 return (sqlite3_column_int64(row, i) != 0) == json_is_true(member);
         case COLUMN_HEX:
                 return hex_agrees(row, i, member);
+        case COLUMN_HASHED:
+                return hashed_agrees(row, i, member);
         default:
                 return digest_agrees(row, i, member);
         }
@@ -240,6 +256,9 @@ static int expect_none(Proof *p, const char *table, const char *sql, const char 
 static const struct {
         const char *table, *sql, *what;
 } impossible[] = {
+        { "fleet_lists", "SELECT max(c.seq) FROM custody c WHERE c.kind = 'fleet-list' GROUP BY json_extract(" JSON ", '$.fleet'),"
+                         " json_extract(" JSON ", '$.admin') HAVING max(c.seq) NOT IN (SELECT event_seq FROM fleet_lists)",
+          "the row is missing or older than the custody event of this number" },
         ISSUED("ordered_usec", "checked-out"),
         ISSUED("taken_usec", "taken"),
         { "faults", "SELECT seq FROM custody WHERE kind IN ('fault', 'over-current') AND seq NOT IN (SELECT event_seq FROM faults)",

@@ -93,10 +93,24 @@ static void add_policy(const Examine *e, bool known, ManagerPoint *ret) {
         }
 }
 
+/* Ours, too: what is said of the fleet's docks. */
+static bool add_fleet(const Examine *e, ConfError *trouble, ManagerPoint *ret) {
+        const Fleet *list = fleet_follow_list(e->manager->fleet_follow);
+
+        (void) fleet_follow_trouble(e->manager->fleet_follow, trouble);
+        if (!list && !trouble->text[0])
+                return false;
+        *ret = trouble->text[0] ?
+                (ManagerPoint){ "fleet-list", WIRE_VERDICT_FAILED, trouble->text } :
+                (ManagerPoint){ "fleet-list", WIRE_VERDICT_OK, "the fleet's list of docks is in force, and has this dock's key" };
+        return true;
+}
+
 static void on_examined(void *userdata, void *cookie, const UplinkAnswer *answer) {
         const UplinkReport *report = answer->report;
-        ManagerPoint points[WIRE_POINTS_MAX + 1];
+        ManagerPoint points[WIRE_POINTS_MAX + 2];
         Examine *e = cookie;
+        ConfError trouble;
         size_t n = 0;
 
         (void) userdata;
@@ -108,6 +122,7 @@ static void on_examined(void *userdata, void *cookie, const UplinkAnswer *answer
         } else
                 points[n++] = (ManagerPoint){ WIRE_POINT_STORE, WIRE_VERDICT_FAILED, answer->text };
         add_policy(e, answer->result == UPLINK_OK && *report->strength, &points[n++]);
+        n += add_fleet(e, &trouble, &points[n]);
         tell_all(e, points, n);
 }
 

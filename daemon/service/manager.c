@@ -389,6 +389,8 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         if (r >= 0)
                 r = roster_follow_new(m, &m->roster_follow);
         if (r >= 0)
+                r = fleet_follow_new(m, &m->fleet_follow);
+        if (r >= 0)
                 r = catalog_follow_new(m, &m->catalog_follow, error);
         if (r >= 0)
                 r = images_new(m, &m->images);
@@ -467,6 +469,7 @@ Manager *manager_free(Manager *m) {
         m->status = dock_status_free(m->status);
         m->roster = roster_free(m->roster);
         m->roster_follow = roster_follow_free(m->roster_follow);
+        m->fleet_follow = fleet_follow_free(m->fleet_follow);
         m->catalog_follow = catalog_follow_free(m->catalog_follow);
         m->images = images_free(m->images);
         m->notary = notary_free(m->notary);

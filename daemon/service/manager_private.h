@@ -12,6 +12,7 @@
 #include "service/dock_status.h"
 #include "service/examine.h"
 #include "service/flash.h"
+#include "service/fleet_follow.h"
 #include "service/hotplug.h"
 #include "service/hubport.h"
 #include "service/image.h"
@@ -66,6 +67,7 @@ struct Manager {
         DockStatus *status;
         Roster *roster;
         RosterFollow *roster_follow;
+        FleetFollow *fleet_follow;
         CatalogFollow *catalog_follow;
         Images *images;
         Examine *examine;

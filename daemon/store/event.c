@@ -326,6 +326,12 @@ static void put_flash(Builder *b, const Fact *f) {
 
 static void put_own_members(Builder *b, const Fact *f) {
         switch (f->kind) {
+        case FACT_FLEET_LIST:
+                put_text(b, "fleet", f->fleet_list.fleet);
+                put_text(b, "admin", f->fleet_list.admin);
+                put_uint(b, "list", f->fleet_list.seq);
+                put_digest_of(b, "list_sha256", f->fleet_list.document);
+                break;
         case FACT_CATALOG:
         case FACT_ROLLOUT:
         case FACT_ROLLOUT_BEGUN:

@@ -90,6 +90,7 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_ROLLOUT_BEGUN] = "rollout-begun",
         [FACT_ROLLOUT_ENDED] = "rollout-ended",
         [FACT_ROLLOUT_TOLD] = "rollout-told",
+        [FACT_FLEET_LIST] = "fleet-list",
 };
 
 const char *fact_kind_to_string(FactKind kind) {
@@ -254,6 +255,11 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 ret[n++] = &f->catalog.keys;
                 ret[n++] = &f->catalog.root;
                 break;
+        case FACT_FLEET_LIST:
+                ret[n++] = &f->fleet_list.fleet;
+                ret[n++] = &f->fleet_list.admin;
+                ret[n++] = &f->fleet_list.document;
+                break;
         case FACT_ROLLOUT:
         case FACT_ROLLOUT_BEGUN:
         case FACT_ROLLOUT_ENDED:
@@ -316,6 +322,8 @@ static bool fact_numbers_fit(const Fact *f) {
                 return fits(f->flash.id) && fits(f->flash.size_bytes) && fits(f->flash.until_usec);
         case FACT_CATALOG:
                 return fits(f->catalog.version);
+        case FACT_FLEET_LIST:
+                return fits(f->fleet_list.seq);
         case FACT_ROLLOUT:
         case FACT_ROLLOUT_BEGUN:
         case FACT_ROLLOUT_ENDED:
@@ -417,6 +425,7 @@ int fact_copy(const Fact *f, Fact *ret) {
                 bool large = (holds_descriptors(f) && strings[i] == &copy.usb.descriptors_hex) ||
                              (f->kind == FACT_SETTINGS && strings[i] == &copy.text) ||
                              (f->kind == FACT_ROSTER && strings[i] == &copy.issue.roster_json) ||
+                             (f->kind == FACT_FLEET_LIST && strings[i] == &copy.fleet_list.document) ||
                              (f->kind == FACT_CATALOG && strings[i] == &copy.catalog.document) ||
                              (f->kind == FACT_ROLLOUT && strings[i] == &copy.rollout.statement);
                 size_t max = large ? FACT_DESCRIPTORS_MAX : FACT_TEXT_MAX;

@@ -102,6 +102,7 @@ typedef enum FactKind {
         FACT_FLASH_SENDING,     /* … it is in its loader, and a worker sends from now on; it outlives the daemon */
         FACT_FLASH_SENT,        /* … the worker ended; text: why, when the camera did not take all */
         FACT_FLASH_ENDED,       /* … and this came of it, by what the camera says of itself; again, when it is better than was thought */
+        FACT_FLEET_LIST,        /* the dock goes by this list of the fleet's docks from now on; text: in words */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
 } FactKind;
@@ -299,6 +300,11 @@ typedef struct Fact {
                         const char *outcome;      /* ENDED: "ok", "old-version", "not-back", "failed" */
                         const char *came_back;    /* ENDED: the version that it tells; "": none */
                 } flash; /* FLASH_* */
+                struct {
+                        const char *fleet, *admin; /* whose list; the administrator's public key in hex */
+                        const char *document;      /* as signed */
+                        uint64_t seq;
+                } fleet_list; /* FLEET_LIST */
                 struct {
                         int64_t step_usec; /* forward, beyond what passed; negative: back */
                 } step; /* CLOCK_STEPPED */

@@ -338,6 +338,11 @@ static const char step_17[] =
         " came_back TEXT NOT NULL DEFAULT '', text TEXT NOT NULL DEFAULT '', ended_usec INTEGER NOT NULL DEFAULT 0);"
         "CREATE INDEX flashes_of_camera ON flashes (camera_id, id);";
 
+/* Of each fleet, by its administrator's key, the newest list of its docks that was believed: it stays when the settings change. */
+static const char step_18[] =
+        "CREATE TABLE fleet_lists (fleet TEXT NOT NULL, admin TEXT NOT NULL, seq INTEGER NOT NULL, document TEXT NOT NULL,"
+        " event_seq INTEGER NOT NULL, PRIMARY KEY (fleet, admin)) WITHOUT ROWID;";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -356,6 +361,7 @@ static const SchemaStep schema_steps[] = {
         { 15, step_15 },
         { 16, step_16 },
         { 17, step_17 },
+        { 18, step_18 },
 };
 
 int schema_version(void) {

@@ -166,6 +166,9 @@ DEFINE_CLEANUP(CatalogRow, catalog_row_free);
 /* -ENOENT when there is none yet. */
 int store_catalog(Store *s, CatalogRow **ret);
 
+/* The fleet's list of docks that this dock goes by, as it was signed (the caller frees): -ENOENT when there is none by that key. */
+int store_fleet_list(Store *s, const char *fleet, const char *admin_hex, uint64_t *ret_seq, char **ret);
+
 /* A rollout's plan, in the newest revision that was seen. */
 typedef struct RolloutRow {
         char *id, *statement;

@@ -160,6 +160,8 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
                 return order_apply(w, f);
         case FACT_PORT_CALIBRATED:
                 return port_apply(w, f);
+        case FACT_FLEET_LIST:
+                return fleet_list_apply(w, f);
         case FACT_CATALOG:
         case FACT_ROLLOUT:
         case FACT_ROLLOUT_BEGUN:

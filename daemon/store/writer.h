@@ -54,6 +54,7 @@ int issue_apply(Writer *w, const Fact *f);
 int port_apply(Writer *w, const Fact *f);
 int rollout_apply(Writer *w, const Fact *f);
 int flash_apply(Writer *w, const Fact *f);
+int fleet_list_apply(Writer *w, const Fact *f);
 /* Is the clip held, by itself or with its camera? 0, 1 with the case in *ret_case (the caller frees it), negative. */
 int hold_of_clip(Db *db, uint64_t clip_id, uint64_t camera_id, char **ret_case);
 /* Brings the dock's running time up to the fact's moment, and notes in its event when the clock was stepped since the last. */

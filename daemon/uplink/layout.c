@@ -201,7 +201,7 @@ static int parse_small(const char *key, const char *const *tops, size_t n, Layou
 
 int layout_parse_small_key(const char *key, LayoutSmallKey *ret) {
         static const char *const kept[] = { WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, WIRE_KEEP_RECEIPTS, WIRE_KEEP_ROSTER,
-                                              WIRE_KEEP_ROLLOUTS };
+                                              WIRE_KEEP_FLEET, WIRE_KEEP_ROLLOUTS };
         static const char *const firmware[] = { WIRE_KEEP_FIRMWARE };
         LayoutSmallKey k;
 
@@ -221,7 +221,7 @@ int layout_parse_replaced_key(const char *key, LayoutSmallKey *ret) {
 int layout_parse_prefix(const char *prefix, LayoutSmallKey *ret) {
         static const char *const tops[] = {
                 WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, WIRE_KEEP_RECEIPTS, WIRE_KEEP_ROSTER, WIRE_KEEP_FIRMWARE, WIRE_KEEP_ROLLOUTS,
-                WIRE_REPLACE_DOCKS
+                WIRE_KEEP_FLEET, WIRE_REPLACE_DOCKS
         };
         size_t length = strlen(prefix);
         char whole[LAYOUT_KEY_MAX];

@@ -31,16 +31,32 @@ def verify(state, *more):
     return done.returncode, [(f["where"], f["what"]) for f in answer["findings"]], answer
 
 
+def follow_fleet(d):
+    """The dock's fleet has an administrator, whose list of docks it follows."""
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", d.path("admin.pem")], check=True)
+    der = subprocess.run(["openssl", "pkey", "-in", d.path("admin.pem"), "-pubout", "-outform", "DER"], capture_output=True, check=True)
+    d.write_config(f"[dock]\nfleet = north\nfleet_key = {der.stdout[-32:].hex()}\n[roster]\nfollow_every = 200ms\n")
+
+
+def publish_list(d):
+    admin = f"--admin-key={d.path('admin.pem')}"
+    ctl("dock", "enroll", d.path("docks"), admin, "--fleet=north", code=0)
+    ctl("dock", "publish", d.path("docks"), admin, f"--uplink={d.path('uplink.sock')}", code=0)
+    d.wait(lambda: d.rows("SELECT 1 FROM fleet_lists"), "the fleet's list")
+
+
 def work(sim, dock):
     """A dock with clips that were erased, one that is kept, a refused device, a camera that an officer took, another that faulted, two
     keys and some checkpoints."""
     d = dock(["1-1.1", "1-1.2", "1-1.3"], keep="1d")
+    follow_fleet(d)
     d.start()
     sim("camera", name="A", type="ptp", serial="SN-A", clips=[rack.make_clip(f"DCIM/{n}.MP4", 300000 + n, n) for n in range(3)])
     sim("plug", camera="A", port="1-1.1")
     sim("camera", name="S", type="stranger", vid=0x1234, pid=0x5678)
     sim("plug", camera="S", port="1-1.2")
     d.wait(lambda: len(d.events("erased")) == 3 and d.events("refused"), "the main job")
+    publish_list(d)
     ctl("custody", "checkpoint", code=0)
     ctl("dock", "rotate-key", code=0)
     with open(d.path("roster.csv"), "w", encoding="ascii") as f:
@@ -115,9 +131,11 @@ COLUMNS = {
     "blocks": ["clip_id", "number", "digest"],
     "issues": ["id", "camera_id", "officer_id", "officer_name", "unit_id", "unit_name", "ordered_usec", "taken_usec"],
     "faults": ["event_seq", "bay", "docking_id", "over_current"],
+    "fleet_lists": ["fleet", "admin", "seq", "document", "event_seq"],
 }
 # By which a row is named, where that is no "id".
-KEYS = {"receipts": "clip_id", "custody": "seq", "statements": "event_seq", "blocks": "clip_id", "faults": "event_seq"}
+KEYS = {"receipts": "clip_id", "custody": "seq", "statements": "event_seq", "blocks": "clip_id", "faults": "event_seq",
+        "fleet_lists": "event_seq"}
 
 
 def found(findings, table, column):
