@@ -37,8 +37,7 @@ const char *uplink_result_to_string(UplinkResult r) {
 UplinkCall *uplink_call_free(UplinkCall *c) {
         if (!c)
                 return NULL;
-        if (c->uplink)
-                TAILQ_REMOVE(&c->uplink->calls, c, list);
+        TAILQ_REMOVE(&c->uplink->calls, c, list);
         sd_bus_slot_unref(c->slot);
         free(c->prefix);
         free(c);
@@ -313,26 +312,28 @@ static int read_keys(UplinkCall *c, sd_bus_message *m, const char **keys, Uplink
         return 0;
 }
 
+static void finish_list(UplinkCall *c, const UplinkKeys *keys) {
+        const Uplink *u = c->uplink;
+        UplinkListDone done = c->list_done;
+        void *cookie = c->cookie;
+
+        (void) uplink_call_free(c);
+        if (done)
+                done(u->userdata, cookie, &(UplinkAnswer){ .result = UPLINK_OK }, keys);
+}
+
 int uplink_on_list_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(freep) const char **keys = calloc(WIRE_LIST_MAX, sizeof(*keys));
         UplinkKeys list = { .n = 0 };
         UplinkCall *c = userdata;
-        UplinkListDone done;
-        Uplink *u = c->uplink;
-        void *cookie;
 
         (void) error;
-        u->heard_at_usec = clock_boottime_usec();
+        c->uplink->heard_at_usec = clock_boottime_usec();
         if (sd_bus_message_is_method_error(m, NULL) > 0)
                 take_error(c, m);
         else if (!keys || read_keys(c, m, keys, &list) < 0)
                 uplink_call_fail(c, UPLINK_INVALID, "the uplink answered with something that is no list of keys");
-        else {
-                done = c->list_done;
-                cookie = c->cookie;
-                (void) uplink_call_free(c);
-                if (done)
-                        done(u->userdata, cookie, &(UplinkAnswer){ .result = UPLINK_OK }, &list);
-        }
+        else
+                finish_list(c, &list);
         return 1;
 }
