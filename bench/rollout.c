@@ -270,9 +270,11 @@ static void draw(Unit *u, const Dock *d, uint32_t unit, uint64_t now) {
 static void take_place(Unit *u, uint32_t unit, uint64_t now) {
         Place *p = place_of(u);
 
-        fleet.requests++;
+        /* Where somebody else was first, whose it is was looked at. */
+        fleet.requests += p->outcome == FREE ? 1 : 2;
         if (p->outcome == FREE) {
                 *p = (Place){ .wave = (uint8_t) u->camera.wave, .outcome = TAKEN };
+                fleet.requests++; /* the camera's own object, so that it is flashed once */
                 u->camera.placed = true;
         } else if (u->tries++ % TRIES == TRIES - 1)
                 u->camera.turn_usec = 0;
@@ -341,7 +343,7 @@ static void begin(uint32_t bad_chance, uint64_t seed) {
         fleet.all_bad = fleet.all_well = fleet.n_events = 0;
         fleet.stopped = false;
         *p = (RolloutPlan){ .id = "bench", .n_waves = ELEMENTSOF(shares), .opens_share = 8500, .bad_share = 200, .bad_share_least = 500,
-                            .begin_usec = BEGIN, .flash_usec = 20 * MINUTE, .fresh_usec = 2 * HOUR, .spread = 12 };
+                            .begin_usec = BEGIN, .flash_usec = 20 * MINUTE, .fresh_usec = 4 * HOUR, .spread = 12 };
         for (size_t w = 0; w < p->n_waves; w++)
                 p->waves[w] = (RolloutWave){ .share = shares[w], .start_usec = BEGIN + w * DAY };
         p->docks = (uint32_t) fleet.n_docks;

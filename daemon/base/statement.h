@@ -33,6 +33,12 @@
 #define STATEMENT_DOCK_STATUS "dock-status"
 #define STATEMENT_FLEET_LIST "fleet-list"
 #define STATEMENT_ROSTER "roster"
+#define STATEMENT_ROLLOUT "rollout"
+#define STATEMENT_ROLLOUT_STARTED "rollout-started"
+#define STATEMENT_ROLLOUT_OUTCOME "rollout-outcome"
+#define STATEMENT_ROLLOUT_SUM "rollout-sum"
+#define STATEMENT_ROLLOUT_STOP "rollout-stop"
+#define STATEMENT_ROLLOUT_CAMERA "rollout-camera"
 
 /* 1 to FLEET_ID_SIZE - 1 of A-Z a-z 0-9 . _ - */
 bool fleet_id_is_valid(const char *s);

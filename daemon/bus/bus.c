@@ -33,6 +33,7 @@ static int show_all(Bus *b) {
         r = camera_bus_show_all(b);
         if (r < 0)
                 failed = r;
+        rollout_bus_show(b);
         /* Out of memory: what was not shown stays marked, and gets another chance with the progress. */
         if (failed < 0)
                 wake = now + VIEW_PROGRESS_USEC;
@@ -103,6 +104,7 @@ static void bus_disconnect(Bus *b) {
         bay_bus_disconnect_all(b);
         camera_bus_disconnect_all(b);
         authority_disconnect(b->authority);
+        rollout_bus_disconnect_all(b);
         b->object_manager = sd_bus_slot_unref(b->object_manager);
         b->bus = sd_bus_flush_close_unref(b->bus);
 }
@@ -132,6 +134,9 @@ static int put_objects(Bus *b) {
         if (r < 0)
                 return r;
         r = bay_bus_connect_all(b);
+        if (r < 0)
+                return r;
+        r = rollout_bus_connect_all(b);
         if (r < 0)
                 return r;
         return camera_bus_connect_all(b);

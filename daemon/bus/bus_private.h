@@ -13,6 +13,7 @@
 #define BUS_MANAGER_INTERFACE "org.berth.Dock1.Manager"
 #define BUS_BAY_INTERFACE "org.berth.Dock1.Bay"
 #define BUS_CAMERA_INTERFACE "org.berth.Dock1.Camera"
+#define BUS_ROLLOUT_INTERFACE "org.berth.Dock1.Rollout"
 #define BUS_E_INVALID_ARGUMENT "org.berth.Dock1.Error.InvalidArgument"
 #define BUS_E_FAILED "org.berth.Dock1.Error.Failed"
 #define BUS_E_NOT_AUTHORISED "org.berth.Dock1.Error.NotAuthorised"
@@ -41,6 +42,8 @@ struct Bus {
         BusManager *shown;
         BusBay *bays;
         BusCamera *cameras;
+        sd_bus_slot *rollouts, *rollout_nodes;
+        size_t rollouts_shown; /* so many were announced */
 };
 
 /* Has the changed objects looked at soon. */
@@ -82,3 +85,8 @@ void camera_bus_changed(Bus *b, const Camera *camera);
 int camera_bus_show_all(Bus *b);
 /* -ENOMEM; "/" for NULL. The caller frees. */
 int camera_bus_path(const Camera *camera, char **ret);
+
+/* Rollouts are read when they are asked for. */
+int rollout_bus_connect_all(Bus *b);
+void rollout_bus_disconnect_all(Bus *b);
+void rollout_bus_show(Bus *b);

@@ -144,8 +144,7 @@ static RolloutStep check_rollout(const RolloutPlan *plan, const RolloutCounts *c
                 *ret_usec = MAX2(wave->start_usec, plan->begin_usec);
                 return ROLLOUT_WAITS_START;
         }
-        /* In its turn a dock looks once a window: the others may wait longer. */
-        if (!is_fresh(counts->state_usec, is_turn(plan, camera, now_usec) ? plan->flash_usec : plan->fresh_usec, now_usec))
+        if (!is_fresh(counts->state_usec, plan->fresh_usec, now_usec))
                 return ROLLOUT_READ_STATE;
         *ret_usec = counts->state_usec + plan->fresh_usec + 1;
         if (plan->paused)

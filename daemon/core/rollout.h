@@ -20,33 +20,9 @@
 #include <stdint.h>
 
 #include "base/digest.h"
+#include "base/rollout_plan.h"
 
-#define ROLLOUT_WAVES_MAX 16u
 #define ROLLOUT_NO_WAVE UINT32_MAX
-#define ROLLOUT_SHARES 10000u /* a share is in hundredths of a percent */
-
-typedef struct RolloutWave {
-        uint32_t share;      /* cameras whose number is below this, and in no wave before; 0: only those that are named */
-        uint32_t cameras;    /* about how many they are in all the fleet */
-        uint64_t start_usec; /* not before */
-} RolloutWave;
-
-typedef struct RolloutPlan {
-        const char *id; /* of the rollout: it deals out the cameras anew */
-        RolloutWave waves[ROLLOUT_WAVES_MAX];
-        size_t n_waves;
-        uint32_t opens_share;   /* of a wave's cameras that must be well before the next wave begins */
-        uint32_t bad_max;       /* so many are borne; one more stops */
-        uint32_t bad_share;     /* of the outcomes, once there are bad_share_least: more stop; 0: no limit of that kind */
-        uint32_t bad_share_least;
-        uint32_t under_way_max; /* in the whole fleet; at least 2 */
-        uint64_t begin_usec;    /* where the windows begin */
-        uint64_t flash_usec;    /* by when a flash has ended, or counts as bad; the length of a window */
-        uint64_t fresh_usec;    /* how old what was read of the rollout's state may be */
-        uint32_t docks;         /* about how many take part */
-        uint32_t spread;        /* a wave goes out over so many windows at least, so that the first outcomes count; 0: one */
-        bool paused, aborted;
-} RolloutPlan;
 
 /* What the closed windows add up to for a wave. */
 typedef struct RolloutTally {

@@ -65,6 +65,7 @@ int verb_dock(const Options *options);
 int verb_model_check(const Options *options);
 int verb_doctor(const Options *options);
 int verb_firmware(const Options *options);
+int verb_rollout(const Options *options);
 int verb_recover(const Options *options);
 
 /* "berthctl: …" on stderr, made safe for the terminal; returns `exit_code`. */

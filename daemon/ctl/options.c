@@ -132,6 +132,7 @@ static const Verb verbs[] = {
         { "custody", verb_custody, TAKES_STATE | TAKES_UPLINK | TAKES_CAMERA | TAKES_FLEET, UINT_MAX },
         { "dock", verb_dock, TAKES_FLEET | TAKES_DOCKS | TAKES_AFTER | TAKES_UPLINK, UINT_MAX },
         { "firmware", verb_firmware, TAKES_FIRMWARE, UINT_MAX },
+        { "rollout", verb_rollout, TAKES_FLEET | TAKES_UPLINK, UINT_MAX },
         { "recover", verb_recover, 0, 1 },
 };
 
@@ -185,6 +186,9 @@ static void print_help(void) {
               "  firmware flash SERIAL VERSION [again]   give a camera in a bay that version now, and wait for it\n"
               "  firmware flash SERIAL VERSION [again]   give a camera in a bay that version now, and wait for its return\n"
               "  firmware publish CATALOG.json [IMAGE...]   bring a catalog that minisign signed, and its images, there\n"
+              "  rollout                 how the fleet's firmware goes out, as this dock sees it\n"
+              "  rollout create PLAN.json       begin one; rollout status [ID]: what all docks came to, by the store\n"
+              "  rollout pause|resume|abort ID  for all docks of the fleet\n"
               "  recover [FILE]   make a lost or damaged database anew; berthd must not run (FILE: its configuration)\n"
               "\n"
               "All verbs:\n"

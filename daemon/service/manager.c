@@ -13,6 +13,7 @@
 #include "service/docking.h"
 #include "service/leftover.h"
 #include "service/manager_private.h"
+#include "service/rollout.h"
 #include "service/recover.h"
 
 /* ---- The observer ---------------------------------------------------------------------------------------------- */
@@ -124,6 +125,10 @@ Roster *manager_roster(Manager *m) {
 
 const CatalogFollow *manager_catalog_follow(const Manager *m) {
         return m->catalog_follow;
+}
+
+const Rollouts *manager_rollouts(const Manager *m) {
+        return m->rollouts;
 }
 
 const Images *manager_images(const Manager *m) {
@@ -395,6 +400,8 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         if (r >= 0)
                 r = images_new(m, &m->images);
         if (r >= 0)
+                r = rollouts_new(m, &m->rollouts, error);
+        if (r >= 0)
                 r = examine_new(m, &m->examine);
         if (r >= 0)
                 r = flashes_new(m, &m->flashes);
@@ -472,6 +479,7 @@ Manager *manager_free(Manager *m) {
         m->fleet_follow = fleet_follow_free(m->fleet_follow);
         m->catalog_follow = catalog_follow_free(m->catalog_follow);
         m->images = images_free(m->images);
+        m->rollouts = rollouts_free(m->rollouts);
         m->notary = notary_free(m->notary);
         for (size_t i = 0; i < CLIP_BUCKETS; i++)
                 while (m->clips[i])

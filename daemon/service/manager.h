@@ -88,6 +88,10 @@ const CatalogFollow *manager_catalog_follow(const Manager *m);
 typedef struct Images Images;
 const Images *manager_images(const Manager *m);
 
+/* How it goes out. */
+typedef struct Rollouts Rollouts;
+const Rollouts *manager_rollouts(const Manager *m);
+
 /* Bays in order of their number. */
 Bay *manager_first_bay(Manager *m);
 Bay *manager_bay_by_number(Manager *m, unsigned number);

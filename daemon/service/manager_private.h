@@ -70,6 +70,8 @@ struct Manager {
         FleetFollow *fleet_follow;
         CatalogFollow *catalog_follow;
         Images *images;
+        struct Flashes *flashes;
+        Rollouts *rollouts;
         Examine *examine;
         Flashes *flashes;
 

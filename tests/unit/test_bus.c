@@ -25,6 +25,7 @@
 #include "service/flash.h"
 #include "service/image.h"
 #include "service/import.h"
+#include "service/rollout.h"
 #include "service/roster.h"
 #include "service/roster_follow.h"
 
@@ -340,6 +341,46 @@ const char *catalog_follow_trouble(const CatalogFollow *f, ConfError *ret) {
         (void) f;
         ret->text[0] = 0;
         return ret->text;
+}
+const Rollouts *manager_rollouts(const Manager *m) {
+        (void) m;
+        return NULL;
+}
+Rollout *rollouts_first(const Rollouts *r) {
+        (void) r;
+        return NULL;
+}
+Rollout *rollout_next_in_order(const Rollout *r) {
+        (void) r;
+        return NULL;
+}
+const RolloutOrder *rollout_order(const Rollout *r) {
+        (void) r;
+        return NULL;
+}
+const RolloutCounts *rollout_counts(const Rollout *r) {
+        (void) r;
+        return NULL;
+}
+const char *rollout_state(const Rollout *r) {
+        (void) r;
+        return "";
+}
+const char *rollout_trouble(const Rollout *r) {
+        (void) r;
+        return "";
+}
+RolloutUnit *rollout_first_unit(const Rollout *r) {
+        (void) r;
+        return NULL;
+}
+RolloutUnit *rollout_unit_next(const RolloutUnit *u) {
+        (void) u;
+        return NULL;
+}
+void rollout_unit_view(const RolloutUnit *u, RolloutUnitView *ret) {
+        (void) u;
+        *ret = (RolloutUnitView){ .serial = "", .state = "", .code = "", .why = "" };
 }
 bool images_has(const Images *i, const CatalogImage *image) {
         (void) i;

@@ -114,7 +114,7 @@ static void test_nothing_goes_on_without_a_fresh_look(void **state) {
         counts.state_usec = 0;
         assert_int_equal(next(), ROLLOUT_READ_STATE);
         counts.state_usec = NOW - 30 * MINUTE;
-        assert_int_equal(next(), ROLLOUT_READ_STATE);
+        assert_int_equal(next(), ROLLOUT_FLASH);
         camera.turn_usec = NOW + MINUTE;
         assert_int_equal(next(), ROLLOUT_WAITS_TURN);
         camera.turn_usec = NOW - MINUTE;
