@@ -229,9 +229,9 @@ static int take_limits(RolloutPlan *p, const json_t *said, ConfError *error) {
 }
 
 static int take_order(RolloutOrder *o, const json_t *said, ConfError *error) {
-        static const char *const known[] = { "id", "fleet", "version", "models", "waves", "hours", "begin", "flash_seconds", "fresh_seconds",
-                                             "next_wave_at_of_10000", "bad_max", "bad_of_10000", "bad_of_10000_from", "under_way_max",
-                                             "docks", "spread", NULL };
+        static const char *const known[] = { "id", "fleet", "version", "models", "waves", "hours", "begin", "flash_seconds",
+                                             "fresh_seconds", "next_wave_at_of_10000", "bad_max", "bad_of_10000",
+                                             "bad_of_10000_from", "under_way_max", "docks", "spread", NULL };
         int r;
 
         if (!json_is_object(said))
@@ -403,7 +403,8 @@ char *rollout_folder(const char *id, const char *kind, char ret[static ROLLOUT_K
 }
 
 char *rollout_started_key(const char *id, uint64_t window, uint32_t place, char ret[static ROLLOUT_KEY_SIZE]) {
-        (void) snprintf(ret, ROLLOUT_KEY_SIZE, ROLLOUT_FOLDER "%s.started/%0*" PRIu64 "-%0*u", id, WINDOW_DIGITS, window, PLACE_DIGITS, place);
+        (void) snprintf(ret, ROLLOUT_KEY_SIZE, ROLLOUT_FOLDER "%s.started/%0*" PRIu64 "-%0*u", id, WINDOW_DIGITS, window, PLACE_DIGITS,
+                        place);
         return ret;
 }
 

@@ -110,7 +110,8 @@ int rollout_plan_of_key(const char *key, char ret_id[static ROLLOUT_ID_SIZE], ui
 char *rollout_folder(const char *id, const char *kind, char ret[static ROLLOUT_KEY_SIZE]);
 char *rollout_started_key(const char *id, uint64_t window, uint32_t place, char ret[static ROLLOUT_KEY_SIZE]);
 /* `kind` is "ok" or "bad"; a wave of UINT32_MAX: a place that was given back, under "ok". */
-char *rollout_outcome_key(const char *id, const char *kind, uint64_t window, uint32_t place, uint32_t wave, char ret[static ROLLOUT_KEY_SIZE]);
+char *rollout_outcome_key(const char *id, const char *kind, uint64_t window, uint32_t place, uint32_t wave,
+                          char ret[static ROLLOUT_KEY_SIZE]);
 char *rollout_sum_key(const char *id, uint64_t window, char ret[static ROLLOUT_KEY_SIZE]);
 char *rollout_stop_key(const char *id, char ret[static ROLLOUT_KEY_SIZE]);
 int rollout_camera_key(const char *id, const char *serial, char ret[static ROLLOUT_KEY_SIZE]);

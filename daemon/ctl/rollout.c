@@ -258,7 +258,8 @@ static int count(sd_bus *bus, const RolloutOrder *o, Counts *c) {
 
                 c->last_key[0] = 0;
                 while (more)
-                        if (uplink_socket_list(bus, rollout_folder(o->id, kinds[c->list], folder), c->last_key, count_key, c, &more, &error) < 0)
+                        if (uplink_socket_list(bus, rollout_folder(o->id, kinds[c->list], folder), c->last_key, count_key, c, &more,
+                                               &error) < 0)
                                 return ctl_fail(CTL_FAILURE, "what docks put into the store cannot be listed: %s", error.text);
         }
         return CTL_OK;
@@ -279,7 +280,8 @@ static void print_status(const RolloutOrder *o, const Counts *c) {
         printf("%s: firmware %s, %s%s; %" PRIu64 " begun\n", o->id, o->version, rollout_order_state(o),
                c->stopped ? ", stopped: too many are bad" : "", c->started);
         for (size_t w = 0; w < o->plan.n_waves; w++)
-                printf("  wave %zu: %" PRIu64 " well, %" PRIu64 " bad, of about %u\n", w + 1, c->ok[w], c->bad[w], o->plan.waves[w].cameras);
+                printf("  wave %zu: %" PRIu64 " well, %" PRIu64 " bad, of about %u\n", w + 1, c->ok[w], c->bad[w],
+                       o->plan.waves[w].cameras);
 }
 
 static int status(const Options *o, sd_bus *bus) {
@@ -484,7 +486,8 @@ int verb_rollout(const Options *o) {
         static const struct {
                 const char *name;
                 int (*run)(const Options *o, sd_bus *bus);
-        } verbs[] = { { "create", create }, { "status", status }, { "pause", pause_one }, { "resume", resume_one }, { "abort", abort_one } };
+        } verbs[] = { { "create", create }, { "status", status }, { "pause", pause_one }, { "resume", resume_one },
+                      { "abort", abort_one } };
         const char *path = o->uplink_socket ? o->uplink_socket : CUSTODY_UPLINK;
 
         if (o->n_args == 0)
@@ -499,6 +502,6 @@ int verb_rollout(const Options *o) {
                 return r < 0 ? ctl_fail(CTL_UNREACHABLE, "berth-uplink cannot be reached at %s: %s", path, strerrordesc_np(-r)) :
                                verbs[i].run(o, bus);
         }
-        return ctl_fail(CTL_USAGE, "'rollout' is followed by 'create PLAN.json', 'status [ID]', 'pause ID', 'resume ID' or 'abort ID', or by"
-                        " nothing for what the dock makes of it");
+        return ctl_fail(CTL_USAGE, "'rollout' is followed by 'create PLAN.json', 'status [ID]', 'pause ID', 'resume ID' or 'abort ID', or"
+                        " by nothing for what the dock makes of it");
 }

@@ -400,11 +400,11 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         if (r >= 0)
                 r = images_new(m, &m->images);
         if (r >= 0)
-                r = rollouts_new(m, &m->rollouts, error);
-        if (r >= 0)
                 r = examine_new(m, &m->examine);
         if (r >= 0)
                 r = flashes_new(m, &m->flashes);
+        if (r >= 0)
+                r = rollouts_new(m, &m->rollouts, error);
         if (r < 0)
                 return r;
         m->started = true;

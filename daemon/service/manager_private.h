@@ -70,7 +70,6 @@ struct Manager {
         FleetFollow *fleet_follow;
         CatalogFollow *catalog_follow;
         Images *images;
-        struct Flashes *flashes;
         Rollouts *rollouts;
         Examine *examine;
         Flashes *flashes;

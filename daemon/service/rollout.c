@@ -346,12 +346,14 @@ static void draw(RolloutUnit *u, Camera *camera, uint64_t now_usec) {
         if (is_kept_back(u, camera, image))
                 return;
         if (!hours(r->order, now_usec, &until))
-                return waits(u, MIN2(until - now_usec, 10 * MINUTE_USEC), "system-inhibit", "waits for the hours in which the rollout goes on");
+                return waits(u, MIN2(until - now_usec, 10 * MINUTE_USEC), "system-inhibit",
+                             "waits for the hours in which the rollout goes on");
         if (draw_random(&random) < 0)
                 return waits(u, USEC_PER_SEC, "internal", "there is no randomness yet");
         if (!rollout_draw(&r->order->plan, &r->counts, u->camera.wave, now_usec, until, random, &u->camera.turn_usec, &u->place)) {
                 u->camera.turn_usec = 0;
-                return waits(u, MIN2(until - now_usec, 10 * MINUTE_USEC), "system-inhibit", "waits for the next hours in which the rollout goes on");
+                return waits(u, MIN2(until - now_usec, 10 * MINUTE_USEC), "system-inhibit",
+                             "waits for the next hours in which the rollout goes on");
         }
         waits(u, 0, "update-pending", "waits for its turn");
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the parts of rollouts share: rollout_follow.c finds plans, rollout_state.c reads and closes windows, rollout.c goes on with cameras. */
+/*
+ * What the parts of rollouts share: rollout_follow.c finds plans, rollout_state.c reads and closes windows, rollout.c goes on with
+ * cameras.
+ */
 
 #include "service/image.h"
 #include "service/manager_private.h"

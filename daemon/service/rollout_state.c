@@ -265,7 +265,7 @@ static void on_places(void *userdata, void *cookie, const UplinkAnswer *answer, 
 /* After that key; NULL: from the first window on. */
 static void list_places(RolloutClosing *c, const char *after) {
         const Rollout *r = c->rollout;
-        char folder[ROLLOUT_KEY_SIZE], first[ROLLOUT_KEY_SIZE + 32];
+        char folder[ROLLOUT_KEY_SIZE], first[ROLLOUT_KEY_SIZE + 32] = "";
 
         (void) rollout_folder(r->id, lists[c->list], folder);
         if (!after)
@@ -343,8 +343,8 @@ static void on_sum(void *userdata, void *cookie, const UplinkAnswer *answer) {
         if (answer->result != UPLINK_OK)
                 return state_failed(r, answer->text);
         if (!take_sum(r, answer->text, window)) {
-                conf_fail(&r->trouble, "what lies in the store as the sum of window %" PRIu64 " is none of this fleet's: nothing is flashed",
-                          window);
+                conf_fail(&r->trouble, "what lies in the store as the sum of window %" PRIu64 " is none of this fleet's: nothing is"
+                          " flashed", window);
                 log_error(NULL, "Rollout %s: %s", r->id, r->trouble.text);
                 return state_failed(r, r->trouble.text);
         }

@@ -7,44 +7,49 @@ import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+import flash_world  # noqa: E402
 import rack  # noqa: E402
 import rollout_world  # noqa: E402
+from firmware_image import image  # noqa: E402
 from rollout_world import cameras, keys, seen  # noqa: E402
 
+NEW = image("2.1", 20000)
 
-def plug(sim, d, n, first=1, hub="1-1"):
+
+def plug(sim, d, n, first=1, hub="1-1", bad=False):
+    """Cameras SN-<first> …; bad ones take the firmware, and come back with what they had."""
+    made = {}
     for i in range(first, first + n):
-        sim("camera", name=f"cam{i}", type="ptp", serial=f"SN-{i}", manufacturer="Acme", model="BC-1", firmware="1.2", clips=[])
-        sim("plug", camera=f"cam{i}", port=f"{hub}.{i - first + 1}")
+        made[f"SN-{i}"] = flash_world.Camera(sim, d, f"SN-{i}", keeps_old=bad)
+        made[f"SN-{i}"].plug(f"{hub}.{i - first + 1}")
     for i in range(1, n + 1):
         d.wait_state(i, "ready")
+    return made
 
 
 def start(dock, sim, n, bad=False, extra="", **config):
     d = dock([f"1-1.{i}" for i in range(1, n + 1)], **config)
     fleet = rollout_world.Fleet(d)
+    flash_world.write_models(d)
     d.write_config(fleet.settings(extra))
-    if bad:
-        d.daemon_env["FAKE_FLASH"] = "bad"
     d.start()
     d.wait(lambda: d.manager().get("StoreState") == "ready", "the store")
-    image = fleet.image("new.bin", b"new firmware")
-    fleet.ctl("publish", fleet.catalog(1, [("generic-mtp", "2.1", image)]), image)
-    plug(sim, d, n)
+    path = fleet.image("new.bin", NEW)
+    fleet.ctl("publish", fleet.catalog(1, [("flash-cam", "2.1", path)]), path)
+    d.cameras = plug(sim, d, n, bad=bad)
     return d, fleet
 
 
 class Second:
     """Another dock of the fleet, on the other hub, with nothing in common with the first but the store."""
 
-    def __init__(self, sim, first, fleet, n, plugged=True):
+    def __init__(self, sim, first, fleet, n, plugged=True, bad=False):
         self.dock = rack.Dock(first.path("second"), [f"1-2.{i}" for i in range(1, n + 1)], store=first.store, place=first.place)
+        flash_world.write_models(self.dock)
         self.dock.write_config(fleet.settings())
-        self.dock.daemon_env = dict(first.daemon_env)
         self.dock.start()
         self.dock.wait(lambda: self.dock.manager().get("StoreState") == "ready", "the store")
-        if plugged:
-            plug(sim, self.dock, n, 101, "1-2")
+        self.dock.cameras = plug(sim, self.dock, n, 101, "1-2", bad) if plugged else {}
 
     def __enter__(self):
         return self.dock
@@ -76,6 +81,7 @@ def test_good_firmware_reaches_every_camera_once(sim, dock):
     assert fleet.status()["waves"] == [{"wave": 1, "cameras": 4, "ok": 3, "bad": 0}]
     assert len(keys(d, "r1", "cameras")) == 3
     assert sorted(begun(d)) == ["SN-1", "SN-2", "SN-3"]
+    assert all(c.has() == NEW for c in d.cameras.values())
     # Over a restart nothing is begun anew.
     d.daemon.end()
     d.start_daemon()
@@ -155,20 +161,27 @@ def test_only_the_fleets_administrator_makes_plans(sim, dock):
 
 def test_dock_without_the_store_flashes_nothing(sim, dock):
     d, fleet = start(dock, sim, 1)
-    fleet.rollout("create", fleet.plan(waves=[{"named": ["SN-1"], "start": "2099-01-01"}]))
-    d.wait(lambda: "beginning" in why(d, "SN-1"), "the camera to wait")
+    sim("unplug", camera="SN-1")
+    d.wait_state(1, "empty")
+    fleet.rollout("create", fleet.plan())
+    d.wait(lambda: "r1" in seen(d), "the plan")
     d.uplink.end()
     d.wait(lambda: d.manager()["StoreState"] != "ready", "the store to be away")
+    d.cameras["SN-1"].plug()
+    d.wait_state(1, "ready")
     assert begun(d) == []
+    d.start_uplink()
+    d.wait(lambda: states(d) == {"SN-1": "ok"}, "the camera to be well once the store is back")
+    assert begun(d) == ["SN-1"]
 
 
 def test_image_that_is_not_the_catalogs_goes_to_no_camera(sim, dock):
     d, fleet = start(dock, sim, 1)
-    (image,) = os.listdir(os.path.join(d.store, "firmware", "images"))
-    path = os.path.join(d.store, "firmware", "images", image)
+    (stored,) = os.listdir(os.path.join(d.store, "firmware", "images"))
+    path = os.path.join(d.store, "firmware", "images", stored)
     os.chmod(path, 0o600)
     with open(path, "r+b") as f:
-        f.write(b"NEW")
+        f.write(b"OLD")
     fleet.rollout("create", fleet.plan())
     d.wait(lambda: "something else" in why(d, "SN-1"), "the image to be refused")
     os.remove(path)
@@ -182,11 +195,11 @@ def test_image_that_is_not_the_catalogs_goes_to_no_camera(sim, dock):
 def test_firmware_that_is_not_for_the_model_goes_to_no_camera(sim, dock):
     d, fleet = start(dock, sim, 1)
     fleet.rollout("create", fleet.plan(version="9.9"))
-    d.wait(lambda: "firmware 9.9 for the model generic-mtp is not in version 1 of the catalog" in why(d, "SN-1"), "the missing version")
-    image = fleet.image("other.bin", b"other firmware")
-    fleet.ctl("publish", fleet.catalog(2, [("other-cam", "9.9", image)]), image)
-    d.wait(lambda: "is in the catalog for the model other-cam, not for generic-mtp" in why(d, "SN-1"), "the other model's firmware")
-    fleet.ctl("publish", fleet.catalog(3, [("generic-mtp", "9.9", image)], expires="2099-01-01"), image)
+    d.wait(lambda: "firmware 9.9 for the model flash-cam is not in version 1 of the catalog" in why(d, "SN-1"), "the missing version")
+    other = fleet.image("other.bin", image("9.9"))
+    fleet.ctl("publish", fleet.catalog(2, [("other-cam", "9.9", other)]), other)
+    d.wait(lambda: "is in the catalog for the model other-cam, not for flash-cam" in why(d, "SN-1"), "the other model's firmware")
+    fleet.ctl("publish", fleet.catalog(3, [("flash-cam", "9.9", other)], expires="2099-01-01"), other)
     d.wait(lambda: states(d) == {"SN-1": "ok"}, "the camera to be well")
 
 
@@ -204,7 +217,7 @@ def test_good_firmware_reaches_all_cameras_of_two_docks(sim, dock):
 
 def test_bad_firmware_stops_both_docks(sim, dock):
     d, fleet = start(dock, sim, 4, bad=True)
-    with Second(sim, d, fleet, 4) as e:
+    with Second(sim, d, fleet, 4, bad=True) as e:
         fleet.rollout("create", fleet.plan(bad_max=1, under_way_max=2, waves=[{"of_10000": 10000, "cameras": 8}], docks=2))
         for one in (d, e):
             one.wait(lambda one=one: seen(one).get("r1", {}).get("state") == "stopped", "the rollout to stop", deadline=180)
@@ -218,8 +231,8 @@ def test_camera_that_changes_docks_is_not_flashed_twice(sim, dock):
     with Second(sim, d, fleet, 1, plugged=False) as e:
         fleet.rollout("create", fleet.plan(bad_max=5, docks=2))
         d.wait(lambda: states(d) == {"SN-1": "bad"}, "the camera to be bad")
-        sim("unplug", camera="cam1")
-        sim("plug", camera="cam1", port="1-2.1")
+        sim("unplug", camera="SN-1")
+        d.cameras["SN-1"].plug("1-2.1")
         e.wait_state(1, "ready")
         e.wait(lambda: "at another dock" in why(e, "SN-1"), "the other dock to leave it alone")
         assert begun(e) == []

@@ -21,13 +21,14 @@ class Fleet(firmware_world.Admin):
 
     def settings(self, extra=""):
         """What a dock of this fleet has in its configuration, beside the rest."""
-        return f"[dock]\nfleet = north\nfleet_key = {self.public_hex}\n[firmware]\nkeys = {self.path('one.pub')}\nfollow_every = 300ms\n{extra}"
+        return f"[dock]\nfleet = north\nfleet_key = {self.public_hex}\n" \
+            f"[firmware]\nkeys = {self.path('one.pub')}\nfollow_every = 300ms\n{extra}"
 
-    def plan(self, name="r1", version="2.1", models=("generic-mtp",), waves=None, **more):
+    def plan(self, name="r1", version="2.1", models=("flash-cam",), waves=None, **more):
         path = self.path(f"{name}.json")
         with open(path, "w", encoding="utf-8") as f:
             json.dump({"id": name, "fleet": "north", "version": version, "models": list(models), "begin": "2024-01-01",
-                       "waves": waves or [{"of_10000": 10000, "cameras": 4}], "bad_max": 1, "under_way_max": 8, "flash_seconds": 6,
+                       "waves": waves or [{"of_10000": 10000, "cameras": 4}], "bad_max": 1, "under_way_max": 8, "flash_seconds": 10,
                        "fresh_seconds": 20, "docks": 1, **more}, f)
         return path
 
