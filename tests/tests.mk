@@ -226,8 +226,9 @@ DEEP ?= 6
 check-crash: all tests crash-points check-property ## 200 random kills, each crash point once, random sequences
 	@$(RUN) --deadline 900 tests/crash/kills.py
 	@$(CRASH_RUN) --deadline 1800 tests/crash/matrix.py
-soak: all tests crash-points mutants ## KILLS random kills (default 10000), crash points at several of their passes, an hour of sequences, 20 power cuts
+soak: all tests sim crash-points mutants ## KILLS random kills (default 10000), crash points at several passes, an hour of sequences, 20 power cuts
 	@PROPERTY_SECONDS=3600 BERTH_SRC='$(CURDIR)' $(PROPERTY)
+	@ROLLOUTS_LONG=1 $(RUN) --deadline 1800 tests/integration/test_rollout.py
 	@POWER_CUTS=20 $(MAKE) --no-print-directory run-vm VM_SCRIPTS=tests/vm/test_power.py VM_DEADLINE=14400
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/kills.py $(KILLS)
 	@BERTH_CRASH_BUILD='$(abspath $(BUILD))-crash' BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/matrix.py --deep $(DEEP)

@@ -238,9 +238,11 @@ def test_camera_that_changes_docks_is_not_flashed_twice(sim, dock):
         assert begun(e) == []
 
 
-rack.run([test_good_firmware_reaches_every_camera_once, test_bad_firmware_stops_by_itself,
-          test_paused_rollout_waits_and_an_aborted_one_is_over, test_next_wave_waits_for_the_first,
-          test_only_the_fleets_administrator_makes_plans, test_dock_without_the_store_flashes_nothing,
-          test_image_that_is_not_the_catalogs_goes_to_no_camera, test_firmware_that_is_not_for_the_model_goes_to_no_camera,
-          test_good_firmware_reaches_all_cameras_of_two_docks, test_bad_firmware_stops_both_docks,
-          test_camera_that_changes_docks_is_not_flashed_twice])
+TESTS = [test_good_firmware_reaches_every_camera_once, test_bad_firmware_stops_by_itself, test_only_the_fleets_administrator_makes_plans,
+         test_bad_firmware_stops_both_docks, test_camera_that_changes_docks_is_not_flashed_twice]
+# Rollouts wait for their windows: `make soak` plays these as well.
+LONG = [test_paused_rollout_waits_and_an_aborted_one_is_over, test_next_wave_waits_for_the_first,
+        test_dock_without_the_store_flashes_nothing, test_image_that_is_not_the_catalogs_goes_to_no_camera,
+        test_firmware_that_is_not_for_the_model_goes_to_no_camera, test_good_firmware_reaches_all_cameras_of_two_docks]
+
+rack.run(TESTS + (LONG if "ROLLOUTS_LONG" in os.environ else []))

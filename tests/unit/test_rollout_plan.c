@@ -156,5 +156,6 @@ int main(void) {
                 cmocka_unit_test(test_names_tell_what_they_are_of),
         };
 
+        cmocka_set_message_output(CM_OUTPUT_TAP);
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
