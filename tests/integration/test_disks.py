@@ -38,8 +38,11 @@ class Disk:
         d.preload = PRELOAD
         os.environ["BERTH_DISK_FILE"] = self.path
 
-    def set(self, write=0, sync=0, read=0, data_sync=0):
+    def set(self, write=0, sync=0, read=0, data_sync=0, place=""):
+        """place: a piece of the paths that are on it."""
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        os.pwrite(fd, bytes(256 if not place else 4), 0)
+        os.pwrite(fd, place.encode() + b"\0", 4)
         os.pwrite(fd, bytes([write, sync, read, data_sync]), 0)
         os.close(fd)
 
@@ -92,6 +95,59 @@ def test_disk_that_became_read_only(sim, dock):
 
 def test_syncs_that_fail(sim, dock):
     fails_and_recovers(sim, dock, sync=errno.EIO)
+
+
+# ---- One place after the other
+
+FAULTS = {
+    "full": {"write": errno.ENOSPC},
+    "refuses writes": {"write": errno.EIO},
+    "does not sync": {"sync": errno.EIO},
+    "cannot be read": {"read": errno.EIO},
+    "became read-only": {"write": errno.EROFS, "sync": errno.EROFS},
+}
+
+
+def each_fault_at(sim, dock, place, faults, told):
+    """Each fault, at files of this place alone, while clips are on their way: nothing leaves the camera that is not stored; it is told; and
+    when the disk is well again all comes to its end, once."""
+    d = dock(["1-1.1"])
+    disk = Disk(d)
+    d.start()
+    d.wait(lambda: d.events("chain-verified"), "the start's last event")
+    digests = {}
+    for n, fault in enumerate(faults):
+        name = f"c{n}"
+        new = camera(sim, name, [make_clip(f"{n}a.MP4", 9 * MIB, 10 * n + 1), make_clip(f"{n}b.MP4", 3, 10 * n + 2)])
+        logged = len(d.daemon.output() + d.uplink.output())
+        disk.set(place=place, **FAULTS[fault])
+        sim("plug", camera=name, port="1-1.1")
+        d.wait(lambda at=logged: is_told(d) or told in (d.daemon.output() + d.uplink.output())[at:], f"{place} that {fault} to be told")
+        assert left_on(sim, name) + sum(clip in d.stored() for clip in new) >= 2, f"{place} that {fault} lost a clip"
+        disk.set()
+        d.wait_state(1, "ready", deadline=120)
+        digests |= new
+        assert d.stored() == digests and len(d.objects()) == len(digests), (fault, d.stored(), d.objects())
+        assert left_on(sim, name) == 0
+        sim("unplug", camera=name)
+        d.wait_state(1, "empty")
+    d.check_chain()
+
+
+def test_database_alone(sim, dock):
+    each_fault_at(sim, dock, "/state/berth.db", ("full", "refuses writes", "does not sync", "became read-only"), "database")
+
+
+def test_custody_head_alone(sim, dock):
+    each_fault_at(sim, dock, "/state/chain.head", ("refuses writes", "does not sync", "became read-only"), "chain.head")
+
+
+def test_spool_alone(sim, dock):
+    each_fault_at(sim, dock, "/state/spool/", ("does not sync",), "spool")
+
+
+def test_store_folder_alone(sim, dock):
+    each_fault_at(sim, dock, "/store/", ("full", "refuses writes", "does not sync", "cannot be read", "became read-only"), "store")
 
 
 # ---- Of the worker, which writes the parts
@@ -195,7 +251,8 @@ def test_digest_that_lost_a_bit_is_found_and_nothing_erased(sim, dock):
     assert "clip 1" in reason and "restore" in reason and "nothing is erased" in reason, reason
 
 
-rack.run([test_full_disk, test_writes_that_fail, test_disk_that_became_read_only, test_syncs_that_fail, test_worker_whose_disk_is_full,
+rack.run([test_full_disk, test_writes_that_fail, test_disk_that_became_read_only, test_syncs_that_fail, test_database_alone,
+          test_custody_head_alone, test_spool_alone, test_store_folder_alone, test_worker_whose_disk_is_full,
           test_worker_whose_writes_fail, test_worker_whose_syncs_fail_calls_nothing_durable,
           test_worker_whose_folder_cannot_be_synced, test_worker_whose_disk_became_read_only,
           test_worker_that_cannot_read_a_part_back_does_not_go_on_with_it,
