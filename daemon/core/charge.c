@@ -196,6 +196,7 @@ static void step(Run *run) {
 
 /* ---- A run -------------------------------------------------------------------------------------------------------- */
 
+/* Who is on now says nothing about who can be ready, or two of a kind could take turns without end; it counts for the order. */
 static void begin_run(Run *run, bool with_the_others) {
         const Look *look = run->look;
 
@@ -205,7 +206,7 @@ static void begin_run(Run *run, bool with_the_others) {
                 const ChargeBay *b = &look->bays[i];
 
                 run->level[i] = b->level;
-                run->on[i] = b->on;
+                run->on[i] = b->on && with_the_others;
                 run->ready_usec[i] = b->occupied && b->level >= b->ready_level ? look->now_usec : CHARGE_NEVER;
                 if (b->occupied && !b->resting && (run->chosen[i] || with_the_others))
                         run->order[run->n_order++] = (uint16_t) i;

@@ -298,6 +298,45 @@ static void test_budget_holds_at_every_instant(void **state) {
         }
 }
 
+/*
+ * What a dock does with a plan, at one moment: first it switches off, then on, what came on is looked at, and it plans anew after each.
+ * That comes to an end.
+ */
+static void test_plan_that_is_carried_out_stays(void **state) {
+        static ChargeBay bays[40];
+        (void) state;
+
+        srand(815);
+        for (unsigned rack = 0; rack < 1000; rack++) {
+                uint32_t budget_ma = 1000u * (1u + (uint32_t) rand() % 12);
+                size_t n = 2 + (size_t) rand() % (ELEMENTSOF(bays) - 2);
+                uint64_t due_usec = (2 + (uint64_t) rand() % 6) * HOUR;
+                unsigned turns = 0;
+                bool differs = true;
+
+                for (size_t i = 0; i < n; i++) {
+                        bays[i] = bay(40 + (uint32_t) rand() % 50, due_usec);
+                        bays[i].on = rand() % 2 != 0;
+                }
+                for (; differs && turns < 40; turns++) {
+                        bool off = false;
+
+                        (void) plan(budget_ma, bays, n, 0);
+                        differs = false;
+                        for (size_t i = 0; i < n; i++)
+                                off = off || (bays[i].on && !orders[i].on);
+                        for (size_t i = 0; i < n; i++) {
+                                bool on = orders[i].on && (!off || bays[i].on);
+
+                                differs = differs || bays[i].on != orders[i].on || bays[i].in_use;
+                                bays[i].in_use = on && !bays[i].on;
+                                bays[i].on = on;
+                        }
+                }
+                assert_false(differs);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_battery_takes_the_time_that_its_current_gives),
@@ -315,6 +354,7 @@ int main(void) {
                 cmocka_unit_test(test_who_has_no_time_is_charged_to_where_it_keeps),
                 cmocka_unit_test(test_empty_bay_has_power),
                 cmocka_unit_test(test_budget_holds_at_every_instant),
+                cmocka_unit_test(test_plan_that_is_carried_out_stays),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
