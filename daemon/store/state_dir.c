@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/crash_point.h"
@@ -20,6 +21,8 @@
 #define QUICK_CHECK_MAX (UINT64_C(128) * 1024 * 1024)
 #define VERIFY_EVENTS UINT64_C(10000)
 #define DB_PAGE_MIN 512u
+#define LOCK_TRIES 100u
+#define LOCK_RETRY_NSEC 20000000
 
 void state_dir_close(StateDir *s) {
         s->db = db_close(s->db);
@@ -29,19 +32,34 @@ void state_dir_close(StateDir *s) {
         s->fd = fd_close(s->fd);
 }
 
-/* One daemon for one folder: the lock goes with the process, however it ends. */
+/*
+ * The lock goes with the process, however it ends; but a child that one forked a moment before has it until it begins its own program. So
+ * who starts after a crash waits a little.
+ */
+static int lock_soon(int fd) {
+        for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+                if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+                        return -errno;
+                (void) nanosleep(&(struct timespec){ .tv_nsec = LOCK_RETRY_NSEC }, NULL);
+        }
+        return 0;
+}
+
+/* One daemon for one folder. */
 static int lock_dir(const char *path, StateDir *s, ConfError *error) {
         _cleanup_(freep) char *real = realpath(path, NULL);
+        int r;
 
         if (!real)
                 return db_fail(error, -errno, "the state folder %s cannot be opened: %s", path, strerror(errno));
         s->fd = open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (s->fd < 0)
                 return db_fail(error, -errno, "the state folder %s cannot be opened: %s", path, strerror(errno));
-        if (flock(s->fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK
-                             ? db_fail(error, -EBUSY, "%s is in use by another berthd: stop that one first", path)
-                             : db_fail(error, -errno, "%s cannot be locked: %s", path, strerror(errno));
+        r = lock_soon(s->fd);
+        if (r == -EWOULDBLOCK)
+                return db_fail(error, -EBUSY, "%s is in use by another berthd: stop that one first", path);
+        if (r < 0)
+                return db_fail(error, r, "%s cannot be locked: %s", path, strerror(-r));
         s->db_path = text_format("%s/" DB_NAME, real);
         return s->db_path ? 0 : db_fail(error, -ENOMEM, "out of memory");
 }

@@ -2,7 +2,10 @@
 
 /* The state folder's files: what is opened, what is refused with which sentence, and that a refusal changes nothing. */
 
+#include <sys/file.h>
 #include <sys/random.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "store_rig.h"
 
@@ -140,6 +143,32 @@ static void test_second_daemon_is_refused(void **state) {
         assert_non_null(strstr(error.text, "in use by another"));
         rig_close(rig);
         assert_int_equal(rig_open(rig), 0);
+}
+
+/* As a child has it that a daemon forked just before it was killed. */
+static void test_lock_that_outlives_its_daemon_for_a_moment_is_waited_for(void **state) {
+        Rig *rig = *state;
+        int locked[2], status;
+        char byte;
+        pid_t pid;
+
+        assert_int_equal(pipe(locked), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                int fd = open(rig->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+                if (fd < 0 || flock(fd, LOCK_EX) < 0 || write(locked[1], "", 1) != 1)
+                        _exit(1);
+                (void) nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+                _exit(0);
+        }
+        assert_int_equal(read(locked[0], &byte, 1), 1);
+        assert_int_equal(rig_open(rig), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_int_equal(close(locked[0]), 0);
+        assert_int_equal(close(locked[1]), 0);
 }
 
 static void test_database_that_another_program_writes_is_refused(void **state) {
@@ -499,6 +528,7 @@ int main(void) {
                 TEST(test_what_was_kept_is_there_after_reopening),
                 TEST(test_files_are_for_the_owner_only),
                 TEST(test_second_daemon_is_refused),
+                TEST(test_lock_that_outlives_its_daemon_for_a_moment_is_waited_for),
                 TEST(test_database_that_another_program_writes_is_refused),
                 TEST(test_missing_folder_is_said),
                 TEST(test_random_bytes_are_no_database),
