@@ -17,6 +17,8 @@ def docked(w, **how):
     c = Camera(w.sim, w.d, **how)
     c.plug()
     w.d.wait_state(1, "ready")
+    # The camera is let go of a moment later; until then it is in use.
+    w.d.wait(lambda: not w.d.workers(), "the camera to be let go of")
     return c
 
 

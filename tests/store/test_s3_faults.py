@@ -7,7 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from s3_world import MIB, FaultProxy, World, tap, uplink  # noqa: E402
+from s3_world import LOCKED, MIB, FaultProxy, World, tap, uplink  # noqa: E402
 
 world = World()
 SMALL, LARGE = 3 * MIB, 11 * MIB
@@ -62,6 +62,11 @@ def test_small_clip_is_stored_once_whatever_fails():
 
 def test_clip_in_parts_is_stored_once_whatever_fails():
     try_all(LARGE)
+
+
+def test_clip_that_is_to_be_kept_is_locked_whatever_fails():
+    """Retention and legal hold of the object and of its manifest, each asked for and read back."""
+    try_all(SMALL, ["lock"], bucket=LOCKED, retention_mode="governance", retention="60s", legal_hold="yes", sole_writer="yes")
 
 
 def test_one_of_two_parts_under_way_fails_as_one_alone_does():

@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import ssl
 import sys
 
@@ -254,6 +255,24 @@ def test_objects_are_encrypted_with_our_key_and_read_with_it_alone():
         of_bucket = target.startswith((f"/{BUCKET}?", f"/{LOCKED}?"))
         assert keyed == ({} if of_bucket or phase in ("abort", "delete", "lock") else key) or phase == "probe", f"{phase}: {keyed}"
     assert {"create", "part", "complete", "object", "manifest", "head", "look", "read", "lock"} <= {phase for phase, _ in world.proxy.seen}
+
+
+def test_upload_with_our_key_goes_on_after_a_kill():
+    """The store's marks of the parts are no MD5 then: what counts is what was recorded when they were sent."""
+    world.proxy.reset()
+    dock = world.dock(encryption="sse-c", part_size="5M")
+    dock.settings["encryption_key"], key = write_key(dock, "key", "ours")
+    dock.configure("")
+    dock.start()
+    clip = dock.clip(33 * MIB)
+    dock.begin_put(clip)
+    dock.wait(lambda: world.proxy.body_bytes["part"] > 17 * MIB, "half of it to be sent")
+    dock.end(signal.SIGKILL)
+    dock.start()
+    judge_encrypted(dock, clip, dock.put(clip), key)
+    assert world.proxy.count("create") == 1, "it began anew"
+    assert world.proxy.body_bytes["part"] - clip.size <= 5 * MIB, "more than one part was sent again"
+    dock.end()
 
 
 def test_other_key_than_it_was_put_with_is_said():
