@@ -606,17 +606,6 @@ void rollout_unit_view(const RolloutUnit *u, RolloutUnitView *ret) {
         *ret = (RolloutUnitView){ .serial = u->serial, .wave = u->camera.wave, .state = state, .code = u->code, .why = u->why };
 }
 
-const char *rollouts_version(const Rollouts *all, const char *model, const char *serial) {
-        const char *version = NULL;
-
-        for (const Rollout *r = all->first; r; r = r->next)
-                if (r->order && !r->order->plan.aborted && rollout_order_is_for(r->order, model))
-                        for (const RolloutUnit *u = r->units; u; u = u->next)
-                                if (text_equal(u->serial, serial) && (u->camera.begun || u->camera.has_version))
-                                        version = r->order->version;
-        return version;
-}
-
 /* ---- Beginning and end ------------------------------------------------------------------------------------------------------------ */
 
 int rollouts_new(Manager *m, Rollouts **ret, ConfError *error) {

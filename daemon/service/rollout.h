@@ -17,9 +17,6 @@ typedef struct Rollout Rollout;
 int rollouts_new(Manager *m, Rollouts **ret, ConfError *error);
 Rollouts *rollouts_free(Rollouts *r);
 DEFINE_CLEANUP(Rollouts, rollouts_free);
-/* The version that a camera of this model should have by the newest rollout that goes on, and is open to it; NULL: nobody says. */
-const char *rollouts_version(const Rollouts *r, const char *model, const char *serial);
-
 /* In the order in which they were found. */
 Rollout *rollouts_first(const Rollouts *r);
 Rollout *rollout_next_in_order(const Rollout *r);
