@@ -51,8 +51,9 @@ class Rack:
         return subprocess.run([SIM, "--script", self.script, "--", "/bin/bash", "-c", command], capture_output=True, text=True, timeout=120,
                               check=False, env=env)
 
-    def dfu_util(self, arguments, then=""):
-        done = self.run(f"dfu-util -d {RUN},{LOADER} {arguments}; code=$?; echo; {then} $SIM ctl "
+    def dfu_util(self, arguments, then="", there=RUN):
+        """When the device `there` is on the bus."""
+        done = self.run(f"bash -c \"$WAIT\" wait {there} > /dev/null; dfu-util -d {RUN},{LOADER} {arguments}; code=$?; echo; {then} $SIM ctl "
                         f"'{{\"cmd\": \"state\", \"camera\": \"loader\"}}'; exit $code")
         print(done.stdout, done.stderr, file=sys.stderr)
         return done, json.loads(done.stdout.strip().splitlines()[-1])
@@ -92,7 +93,7 @@ def test_dfu_util_flashes_by_address():
 def test_half_an_image_leaves_it_in_its_loader_which_dfu_util_recovers():
     new = image("2.1", 50000)
     r = rack(old=new[:20000])
-    done, state = r.dfu_util(f"-R -D {r.file(new)}")
+    done, state = r.dfu_util(f"-R -D {r.file(new)}", there=LOADER)
     assert done.returncode in (0, 74, 251), done.returncode
     assert hashlib.sha256(r.flashed()).digest() == hashlib.sha256(new).digest(), state
 
