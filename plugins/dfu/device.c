@@ -80,7 +80,7 @@ static bool take_descriptors(Dfu *d, const uint8_t *p, size_t size, uint8_t *ret
                         d->attributes = q[2];
                         d->detach_msec = (uint16_t) (q[3] | q[4] << 8);
                         d->transfer_size = (uint16_t) (q[5] | q[6] << 8);
-                        d->version = q[0] >= 9 ? (uint16_t) (q[7] | q[8] << 8) : 0x0100;
+                        d->version = (uint16_t) (q[0] >= 9 ? q[7] | q[8] << 8 : 0x0100);
                         found = true;
                 }
         }

@@ -44,6 +44,7 @@ KINDS_ELSEWHERE = {
     "clock-stepped": "by the clock; tests/integration/test_clock.py, tests/property/",
     "conflict": "a store with other bytes under a name; tests/integration/test_identity.py, tests/property/",
     "ejected": "a change of mode; tests/integration/test_switch.py kills the daemon in the middle of it",
+    "fleet-list": "a list of docks in the store; tests/integration/test_fleet.py",
     "fault": "a worker that dies by itself; tests/integration/test_worker_hostile.c, tests/crash/kills.py",
     "held-back": "a finding of the camera's health, found again at the next check; tests/integration/test_health.py",
     "identity-confirmed": "a change of mode; tests/integration/test_switch.py",

@@ -53,8 +53,8 @@ class Rack:
 
     def dfu_util(self, arguments, then="", there=RUN):
         """When the device `there` is on the bus."""
-        done = self.run(f"bash -c \"$WAIT\" wait {there} > /dev/null; dfu-util -d {RUN},{LOADER} {arguments}; code=$?; echo; {then} $SIM ctl "
-                        f"'{{\"cmd\": \"state\", \"camera\": \"loader\"}}'; exit $code")
+        done = self.run(f"bash -c \"$WAIT\" wait {there} > /dev/null; dfu-util -d {RUN},{LOADER} {arguments}; code=$?; echo; {then} "
+                        f"$SIM ctl '{{\"cmd\": \"state\", \"camera\": \"loader\"}}'; exit $code")
         print(done.stdout, done.stderr, file=sys.stderr)
         return done, json.loads(done.stdout.strip().splitlines()[-1])
 
