@@ -410,13 +410,17 @@ def play_flash(rig):
     rig.wait(lambda: os.path.exists(os.path.join(rig.dock.store, ".berth-store")), "the store")
     flash_world.put_catalog(rig.dock, admin, {"2.1": new})
 
+    asked = []
+
     def is_well():
         if not rig.dock.owned(rack.NAME):
             return False
         # Its answer does not come when the dock is ended meanwhile. One whose loader was not reached has its old version, and is asked
         # again.
-        return any(e["outcome"] == "ok" for e in rig.dock.events("flash-ended")) or rig.order("firmware", "flash", rig.serial, "2.1",
-                                                                                              "again")
+        if any(e["outcome"] == "ok" for e in rig.dock.events("flash-ended")):
+            return True
+        asked.append("2.1")
+        return rig.order("firmware", "flash", rig.serial, "2.1", "again")
 
     rig.wait(is_well, "the camera to have its firmware")
     rig.wait_ready()
@@ -425,7 +429,7 @@ def play_flash(rig):
     rig.stop()
     assert os.listdir(os.path.join(rig.dock.state, "flash")) == [], "something is left in flash/"
     # More than once only when it was asked again while the first end was not on record yet.
-    assert "ok" in [e["outcome"] for e in rig.dock.events("flash-ended")]
+    assert 1 <= [e["outcome"] for e in rig.dock.events("flash-ended")].count("ok") <= len(asked)
     rig.check_end()
 
 
