@@ -20,6 +20,8 @@ libdir ?= $(PREFIX)/lib
 includedir ?= $(PREFIX)/include
 datadir ?= $(PREFIX)/share
 mandir ?= $(datadir)/man
+# Where Debian's zsh looks.
+zshcompletiondir ?= $(datadir)/zsh/vendor-completions
 docdir ?= $(datadir)/doc/berth
 # Not under PREFIX: a dock's settings are in /etc/berth wherever the programs are.
 sysconfdir ?= /etc
@@ -30,21 +32,31 @@ dbuspolicydir ?= $(if $(filter /usr,$(PREFIX)),$(datadir),$(sysconfdir))/dbus-1/
 
 # polkit reads actions from there only.
 polkitactionsdir ?= /usr/share/polkit-1/actions
+polkitrulesdir ?= /usr/share/polkit-1/rules.d
+# Debian 12's debhelper knows the first two below /lib alone.
+unitdir ?= $(PREFIX)/lib/systemd/system
+udevrulesdir ?= $(PREFIX)/lib/udev/rules.d
+sysusersdir ?= $(PREFIX)/lib/sysusers.d
+catalogdir ?= $(PREFIX)/lib/systemd/catalog
+tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
 
 # ---- Debian packages: the one list ------------------------------------------------------------------------------
 
-DEPS_BUILD := gcc make pkgconf libc6-dev libsystemd-dev libudev-dev libusb-1.0-0-dev libseccomp-dev libsqlite3-dev \
+DEPS_BUILD := gcc make pkgconf python3 libc6-dev libsystemd-dev libudev-dev libusb-1.0-0-dev libseccomp-dev libsqlite3-dev \
 	libcurl4-openssl-dev libexpat1-dev libssl-dev libjansson-dev
 # The simulated rack and a dock in it: all that the demo needs.
 DEPS_SIM := libcmocka-dev libfuse3-dev fuse3 python3 python3-gi gir1.2-glib-2.0 python3-dbus python3-dbusmock dbus util-linux
 DEPS_TEST := $(DEPS_SIM) systemd udev polkitd sqlite3 strace jq libxml2-utils gphoto2 mtp-tools usbutils uhubctl openssl ffmpeg \
 	dosfstools mtools exfatprogs sleuthkit fdisk minisign dfu-util \
+	prometheus python3-prometheus-client python3-jsonschema zsh less \
 	curl jq ceph-common ceph-mgr ceph-mon ceph-osd radosgw
 # make check-vm: QEMU, what makes a Debian guest (without root as well).
 DEPS_VM := qemu-system-x86 mmdebstrap squashfs-tools uidmap libusbredirparser-dev
 # make bench-upload, bench-dock: what it is compared with.
-DEPS_BENCH := rclone awscli
+DEPS_BENCH := rclone awscli gnuplot-nox
 DEPS_LINT := cppcheck clang clang-tidy libclang-rt-dev mandoc shellcheck
+# make deb; what debian/control wants beside DEPS_BUILD.
+DEPS_DEB := build-essential debhelper dpkg-dev lintian
 
 # ---- Flags ------------------------------------------------------------------------------------------------------
 
@@ -57,8 +69,10 @@ else
 OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 endif
 
-PLACES := -DBERTH_VERSION='"$(VERSION)"' -DBERTH_LIBDIR='"$(libdir)/berth"' -DBERTH_DATADIR='"$(datadir)/berth"' \
+PLACES := -DBERTH_LIBDIR='"$(libdir)/berth"' -DBERTH_DATADIR='"$(datadir)/berth"' \
 	-DBERTH_SYSCONFDIR='"$(sysconfdir)/berth"' -DBERTH_SBINDIR='"$(sbindir)"'
+# For those files alone that tell it: another version is not another build of everything.
+VERSION_FLAG := -DBERTH_VERSION='"$(VERSION)"'
 CFLAGS_ALL = -std=gnu11 -D_GNU_SOURCE $(PLACES) $(if $(CRASH_POINTS),-DBERTH_CRASH_POINTS) $(WARNINGS) $(HARDENING) $(OPTIMISE) -Iinclude -Idaemon -pthread $(PKG_CFLAGS) \
 	$(CPPFLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(OPTIMISE) -pthread $(LINK_HARDENING) $(LDFLAGS)
@@ -104,7 +118,7 @@ PLUGINS := $(patsubst plugins/%/,%,$(sort $(dir $(wildcard plugins/*/*.c))))
 PLUGIN_FILES := $(PLUGINS:%=$(BUILD)/plugins/%.so)
 
 .PHONY: all
-all: $(PROGRAMS) $(PLUGIN_FILES) $$(GENERATED) ## build the programs and the camera plugins (default)
+all: $(PROGRAMS) $(PLUGIN_FILES) $$(GENERATED) $$(DBUS_PAGE) ## build the programs and the camera plugins (default)
 
 whole = -Wl,--whole-archive $(1) -Wl,--no-whole-archive
 $(BUILD)/berthd: $(BUILD)/daemon/main.o $(DAEMON_LIBS)
@@ -129,6 +143,10 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+VERSIONED := $(patsubst %.c,$(BUILD)/%.o,$(shell grep -ls BERTH_VERSION daemon/*.c daemon/*/*.c plugins/*/*.c))
+$(VERSIONED): private CPPFLAGS += $(VERSION_FLAG)
+$(VERSIONED): $(BUILD)/version
+
 # Files whose text changes when the flags, or the set of sources, change: what depends on them is then made anew.
 FLAGS_NOW = $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)
 SOURCES_NOW = $(sort $(wildcard daemon/*.c daemon/*/*.c plugins/*/*.c tests/*/*.c))
@@ -141,6 +159,9 @@ $(BUILD)/flags: export TEXT = $(FLAGS_NOW)
 $(BUILD)/flags: force | $(BUILD)
 	@$(PKG_CONFIG) --print-errors --exists $(PKGS) || { echo "Libraries are missing: run 'make deps'." >&2; exit 1; }
 	$(write-if-changed)
+$(BUILD)/version: export TEXT = $(VERSION)
+$(BUILD)/version: force | $(BUILD)
+	$(write-if-changed)
 $(BUILD)/sources: export TEXT = $(SOURCES_NOW)
 $(BUILD)/sources: force | $(BUILD)
 	$(write-if-changed)
@@ -151,7 +172,7 @@ $(BUILD):
 
 .PHONY: deps deps-build deps-demo demo help clean
 deps: ## install the Debian packages, and a tus server from npm, that building, testing and linting need
-	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT)
+	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT) $(DEPS_DEB)
 	@.ci/install-tus-server build-npm
 deps-build: ## those that building needs
 	@.ci/install-packages $(DEPS_BUILD)
@@ -164,20 +185,38 @@ demo: deps-demo ## show the main job in a simulated rack of 12 bays
 	@$(MAKE) --no-print-directory $(PARALLEL) all sim $(TEST_PLUGINS)
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/demo/run
 
+DEB := $(BUILD)-deb
+.PHONY: deb build-deb build-next-deb
+deb: ## make the Debian packages, in build-deb/; installs what that needs
+	@.ci/install-packages $(DEPS_BUILD) $(DEPS_DEB)
+	@$(MAKE) --no-print-directory build-deb
+	@ls '$(DEB)'/*.deb
+build-deb:
+	@.ci/build-deb '$(abspath $(DEB))'
+# Beside them, in build-deb/next/, those of a release that follows: what an upgrade is tested with.
+build-next-deb:
+	@.ci/build-deb '$(abspath $(DEB))' tests/vm/next-release
+
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 	@echo 'Set BUILD=, PREFIX=, DESTDIR=, CFLAGS=, SANITIZE=address,undefined, CRASH_POINTS=1, V=1 as you need.'
 
 clean: ## remove what was built
-	rm -rf '$(BUILD)' '$(BUILD)-asan' '$(BUILD)-tsan' '$(BUILD)-fuzz' '$(BUILD)-vm' '$(BUILD)-crash' build-npm
+	rm -rf '$(BUILD)' '$(DEB)' '$(BUILD)-asan' '$(BUILD)-tsan' '$(BUILD)-fuzz' '$(BUILD)-vm' '$(BUILD)-crash' build-npm
 
 # ---- Install: every file once, as MODE|SOURCE|PLACE -------------------------------------------------------------
 
 # Files that name a folder are made from their .in.
-GENERATED := $(patsubst %.in,$(BUILD)/%,$(wildcard systemd/*/*.in))
+GENERATED := $(patsubst %.in,$(BUILD)/%,$(wildcard systemd/*/*.in udev-rules/*.in))
 $(GENERATED): $(BUILD)/%: %.in $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,MAKE)sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@bindir@|$(bindir)|g' -e 's|@docdir@|$(docdir)|g' $< > $@
+
+# The bus's manual page from the contract, which is its documentation.
+DBUS_PAGE := $(BUILD)/man/org.berth.Dock1.5
+$(DBUS_PAGE): man/dbus-page $(wildcard daemon/bus/*.xml)
+	@mkdir -p $(@D)
+	$(call say,MAKE)man/dbus-page $(wildcard daemon/bus/*.xml) > $@
 
 from = $(filter-out %.in,$(wildcard $(1)/*)) $(filter $(BUILD)/$(1)/%,$(GENERATED))
 place = $(foreach f,$(2),$(1)|$(f)|$(3)/$(notdir $(f)))
@@ -188,16 +227,24 @@ INSTALLED = \
 	$(call place,644,$(PLUGIN_FILES),$(libdir)/berth/plugins) \
 	$(call place,644,$(wildcard cameras.d/*.conf),$(datadir)/berth/cameras.d) \
 	$(call place,644,$(call from,systemd/dropins),$(datadir)/berth) \
+	$(call place,644,completion/bash/berthctl,$(datadir)/bash-completion/completions) \
+	$(call place,644,completion/zsh/_berthctl,$(zshcompletiondir)) \
+	$(call place,644,monitoring/alerts.yml monitoring/dashboard.json,$(datadir)/berth/monitoring) \
 	$(call place,644,include/berth/plugin.h,$(includedir)/berth) \
-	$(call place,644,$(call from,systemd/system),$(PREFIX)/lib/systemd/system) \
-	$(call place,644,$(call from,systemd/sysusers.d),$(PREFIX)/lib/sysusers.d) \
-	$(call place,644,$(call from,systemd/tmpfiles.d),$(PREFIX)/lib/tmpfiles.d) \
+	$(call place,644,$(call from,systemd/system),$(unitdir)) \
+	$(call place,644,$(call from,systemd/sysusers.d),$(sysusersdir)) \
+	$(call place,644,$(call from,systemd/tmpfiles.d),$(tmpfilesdir)) \
+	$(call place,644,$(call from,systemd/catalog),$(catalogdir)) \
 	$(call place,644,$(call from,systemd/dbus-policy),$(dbuspolicydir)) \
 	$(call place,644,$(call from,systemd/polkit),$(polkitactionsdir)) \
+	$(call place,644,$(call from,systemd/polkit-rules),$(polkitrulesdir)) \
 	$(call place,644,$(call from,systemd/dbus-activation),$(datadir)/dbus-1/system-services) \
 	$(call place,644,$(wildcard daemon/bus/*.xml),$(datadir)/dbus-1/interfaces) \
-	$(call place,644,$(wildcard udev-rules/*.rules),$(PREFIX)/lib/udev/rules.d) \
-	$(foreach n,1 3 5 7 8,$(call place,644,$(wildcard man/*.$(n)),$(mandir)/man$(n))) \
+	$(call place,644,$(call from,udev-rules),$(udevrulesdir)) \
+	$(foreach n,1 3 5 7 8,$(call place,644,$(wildcard man/*.$(n)) $(filter %.$(n),$(DBUS_PAGE)),$(mandir)/man$(n))) \
+	$(call place,644,$(wildcard docs/json/*.json),$(docdir)/json) \
+	$(call place,644,$(wildcard docs/examples/*.*),$(docdir)/examples) \
+	$(call place,644,$(wildcard docs/plugin-example/*),$(docdir)/plugin-example) \
 	$(call place,644,README.md SECURITY.md LICENSE NEWS $(wildcard docs/*.md),$(docdir)) \
 	$(foreach p,$(PLUGINS),$(call place,644,$(wildcard plugins/$(p)/README.md),$(docdir)/plugins/$(p)))
 # Settings: never overwritten, and removed only when nobody changed them.
@@ -230,6 +277,6 @@ uninstall: ## remove what install put there; changed settings and the state fold
 include tests/tests.mk
 include bench/bench.mk
 
-ifneq ($(filter-out help clean deps deps-build deps-demo,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help clean deps deps-build deps-demo deb build-deb build-next-deb,$(or $(MAKECMDGOALS),all)),)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 endif

@@ -7,7 +7,7 @@ usage: bench_pull.py [MIB]      (default 1024)
 Ours reads, hashes, writes and syncs at once, from a PTP camera and from one that shows its card as a disk. Limits: libusb
 alone, SHA-256 alone, writing with fdatasync alone. Peers of PTP: gphoto2, and mtp-getfile of the mtp-tools, each followed by
 sync and openssl sha256. A card cannot be mounted here. The simulator itself takes CPU, too: it shares the machine with all of
-them.
+them. At the end, ways of writing the same bytes: the worker's, and those that it does not take (bench/spool_write.c).
 """
 
 import hashlib
@@ -22,11 +22,13 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "lib"))
 import cards  # noqa: E402
 import rack  # noqa: E402
+import results  # noqa: E402
 
 PORT = "1-1.1"
 ROUNDS = 3
 BENCH = f"{rack.BUILD}/bench"
 OURS = "Berth: pull, hash, sync"
+WAYS = ["direct", "cached", "uring", "uring-fixed", "uring-cached"]  # the first is the worker's
 PEERS = {"gphoto2, sync, openssl": "gphoto2 --quiet --force-overwrite --filename '{target}' --get-file 1",
          "mtp-getfile, sync, openssl": "mtp-getfile {number} '{target}'"}
 
@@ -98,9 +100,12 @@ class Bench:
         print(f"  {'':28} {'MB/s':>8} {'CPU s/GiB':>10}")
         for name, (speed, cpu) in medians.items():
             print(f"  {name:28} {speed:8.0f} {cpu:10.2f}")
+            results.add("pull", f"{camera}: {name}", speed, "MB/s")
         ours = medians[OURS][0]
         limit_name, limit = min(((n, m[0]) for n, m in medians.items() if "alone" in n), key=lambda x: x[1])
         print(f"\n  of the slowest limit ({limit_name}): {ours / limit:.2f}")
+        results.add("pull", f"{camera}: of the slowest limit ({limit_name})", ours / limit, "times", ">= 0.85")
+        results.add("pull", f"{camera}: CPU", medians[OURS][1], "s/GiB", "<= 1")
         for name in PEERS:
             if name in medians:
                 print(f"  times {name}: {ours / medians[name][0]:.2f}")
@@ -137,6 +142,19 @@ def bench_storage(sim, size, folder):
     os.unlink(card.image)
 
 
+def bench_writing(size, folder):
+    print(f"\nWriting {size >> 20} MiB into the spool, durable every 64 MiB, median of {ROUNDS} rounds:\n")
+    rows = {}
+    for _ in range(ROUNDS):
+        for way in WAYS:
+            rows.setdefault(way, []).append([float(value) for value in figures([f"{BENCH}/spool_write", way, str(size), folder])])
+    for way, runs in rows.items():
+        wall, cpu = (statistics.median(column) for column in zip(*runs))
+        print(f"  {way:28} {size / 1e6 / wall:8.0f} {cpu * (1 << 30) / size:10.2f}")
+        results.add("pull", f"writing, {way}", size / 1e6 / wall, "MB/s")
+        results.add("pull", f"writing, {way}: CPU", cpu * (1 << 30) / size, "s/GiB")
+
+
 def main():
     rack.enter("1-1:4")
     size = int(sys.argv[1] if len(sys.argv) > 1 else 1024) << 20
@@ -144,6 +162,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder:
         bench_ptp(sim, size, folder)
         bench_storage(sim, size, folder)
+        bench_writing(size, folder)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "lib"))
+import results  # noqa: E402
 import rgw  # noqa: E402
 import uplink  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
@@ -26,6 +27,8 @@ from fault_proxy import FaultProxy  # noqa: E402
 MIB = 1 << 20
 SMALL_MIB = 10
 OURS = "berth-uplink"
+AIMS = {("rclone", "large"): ">= 2", ("awscli", "large"): ">= 2", ("curl", "large"): ">= 0.6",
+        ("rclone", "small"): ">= 1", ("awscli", "small"): ">= 1", ("curl", "small"): None}
 
 
 class Bench:
@@ -105,6 +108,9 @@ class Bench:
         wall, cpu, peak = figures
         self.rows[name, which] = (size / wall / 1e6, cpu, peak)
         print(f"  {name:<14} {which:<8} {size / wall / 1e6:8.0f} MB/s {cpu:8.1f} CPU s {peak / MIB:8.0f} MiB peak", flush=True)
+        results.add("upload", f"{which}: {name}", size / wall / 1e6, "MB/s")
+        if name == OURS:
+            results.add("upload", f"{which}: memory at its peak", peak / MIB, "MiB", "<= 64")
 
     def throughput(self):
         small_size = sum(clip.size for clip in self.small_clips)
@@ -132,6 +138,7 @@ class Bench:
         more = max(0, sent - self.large_clip.size)
         self.rows[name, "again"] = more
         print(f"  {name:<14} sent {more / MIB:8.0f} MiB again of {self.large_mib}", flush=True)
+        results.add("upload", f"sent again after SIGKILL at half of {self.large_mib} MiB: {name}", more / MIB, "MiB")
 
     def kills(self):
         dock = self.dock(self.proxy.endpoint, 3).start()
@@ -163,6 +170,8 @@ class Bench:
                 ours, theirs = self.rows[OURS, which], self.rows[name, which]
                 print(f"  {name:<8} {which:<6} speed {ours[0] / theirs[0]:5.2f}   CPU {ours[1] / theirs[1]:5.2f}   "
                       f"memory {ours[2] / theirs[2]:5.2f}")
+                results.add("upload", f"{which}: speed, to {name}'s", ours[0] / theirs[0], "times", AIMS[name, which])
+                results.add("upload", f"{which}: CPU, to {name}'s", ours[1] / theirs[1], "times", "<= 0.34" if name == "rclone" else None)
 
 
 def cpu_of(pid):

@@ -19,6 +19,7 @@
 #include "base/battery.h"
 #include "base/macro.h"
 #include "core/charge.h"
+#include "results.h"
 
 #define MINUTE (60 * USEC_PER_SEC)
 #define HOUR (60 * MINUTE)
@@ -315,6 +316,7 @@ static void small_racks(unsigned count) {
                 worse += planned < exact;
         }
         printf("small racks (2 to %u bays, 5 h, exact optimum): %u\n", SMALL_BAYS, count);
+        results_add("charge", "cameras ready in time, to the exact optimum", ratio(ours, best), "times", ">= 0.97");
         printf("  cameras ready in time: planned %llu, optimum %llu: %.4f of it; fewer than the optimum on %llu racks\n",
                (unsigned long long) ours, (unsigned long long) best, ratio(ours, best), (unsigned long long) worse);
 }
@@ -334,6 +336,8 @@ static void large_racks(unsigned count) {
         }
         printf("large racks (8 to %u bays, 4 to 12 h, hubs with budgets, batteries up to 15 %% off): %u with %llu cameras\n", LARGE_BAYS,
                count, (unsigned long long) cameras);
+        results_add("charge", "cameras ready in time, to round-robin", ratio(ours, robin), "times", NULL);
+        results_add("charge", "cameras ready in time, to all on until brown-out", ratio(ours, brown), "times", NULL);
         printf("  ready in time: planned %llu, round-robin %llu (ours is %.2f of it), all on until it browns out %llu (%.2f)\n",
                (unsigned long long) ours, (unsigned long long) robin, ratio(ours, robin), (unsigned long long) brown, ratio(ours, brown));
 }
@@ -344,6 +348,8 @@ int main(int argc, char **argv) {
         srand(argc > 3 ? (unsigned) atoi(argv[3]) : 1);
         small_racks(small);
         large_racks(large);
+        results_add("charge", "cameras in plans that drew more than there is", (double) over_budget, "", "<= 0");
+        results_add("charge", "one plan for 64 bays, at most", (double) worst_nsec / 1e6, "ms CPU", "<= 5");
         printf("more drawn than there is: %llu times in %llu plans\n", (unsigned long long) over_budget, (unsigned long long) n_plans);
         printf("a plan takes %.2f ms on average, one for %u bays %.2f ms at most (CPU)\n", (double) sum_nsec / (double) n_plans / 1e6,
                LARGE_BAYS, (double) worst_nsec / 1e6);

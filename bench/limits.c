@@ -13,29 +13,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/digest.h"
 #include "base/fd.h"
+#include "stopwatch.h"
 
 #define PIECE (1 * MIB)
 #define BEGIN_EVERY (8 * MIB)
-
-static double wall(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
-}
-
-static double cpu(void) {
-        struct rusage u;
-
-        getrusage(RUSAGE_SELF, &u);
-        return (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
 
 static int hash(const void *piece, uint64_t bytes) {
         _cleanup_(hasher_freep) Hasher *h = NULL;
@@ -83,12 +68,12 @@ int main(int argc, char **argv) {
                 piece[i] = (uint8_t) (state >> 56);
         }
         wall_before = wall();
-        cpu_before = cpu();
+        cpu_before = cpu(RUSAGE_SELF);
         r = strcmp(argv[1], "sha") == 0 ? hash(piece, bytes) : write_out(piece, bytes, argv[3]);
         if (r < 0) {
                 fprintf(stderr, "limits %s: %s\n", argv[1], strerror(-r));
                 return 1;
         }
-        printf("%.6f %.6f\n", wall() - wall_before, cpu() - cpu_before);
+        printf("%.6f %.6f\n", wall() - wall_before, cpu(RUSAGE_SELF) - cpu_before);
         return 0;
 }

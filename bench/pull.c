@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/fd.h"
 #include "service/worker.h"
+#include "stopwatch.h"
 
 typedef struct Bench {
         sd_event *event;
@@ -25,20 +25,6 @@ typedef struct Bench {
         double begun, seconds;
         WorkerCopy copy;
 } Bench;
-
-static double wall(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
-}
-
-static double cpu(int who) {
-        struct rusage u;
-
-        getrusage(who, &u);
-        return (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
 
 static int give_up(Bench *b, const char *what, const char *text) {
         fprintf(stderr, "pull: %s: %s\n", what, text ? text : "failed");

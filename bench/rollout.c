@@ -15,6 +15,7 @@
 
 #include "base/macro.h"
 #include "core/rollout.h"
+#include "results.h"
 
 #define SECOND USEC_PER_SEC
 #define MINUTE (60 * SECOND)
@@ -31,12 +32,17 @@
 #define THERE_USEC (152 * HOUR)
 #define ANSWER_USEC (200 * USEC_PER_MSEC)
 #define KEYS_PER_PAGE 1000u
+/* To the store, for each camera over the whole rollout. */
+#define REQUESTS_MAX 5u
+/* In a smaller fleet the windows, which somebody must close, count for more than the cameras. */
+#define REQUESTS_FLEET 100000u
 /* How many places of a window are tried. */
 #define TRIES 4u
 
 typedef struct Dock {
         RolloutCounts counts;
         uint64_t changes_usec; /* when it goes away, or comes back */
+        uint64_t known;        /* the windows that were closed when it last read a sum */
         bool away;
         uint8_t zone;
 } Dock;
@@ -199,9 +205,11 @@ static void close_window(uint64_t window, uint64_t now) {
 }
 
 static void read_state(Dock *d, uint64_t now) {
-        fleet.requests += 2; /* what is there is listed, and the newest sum read */
+        /* What came after the last one that it knows is listed, and the newest read when there is one (rollout_state.c). */
+        fleet.requests += d->known < fleet.n_closed ? 2 : 1;
         while (rollout_is_closer(&fleet.plan, fleet.n_closed, now, (uint32_t) random64()))
                 close_window(fleet.n_closed, now);
+        d->known = fleet.n_closed;
         memcpy(d->counts.tallies, fleet.closed, sizeof(fleet.closed));
         d->counts.stopped = fleet.stopped;
         d->counts.state_usec = now;
@@ -347,7 +355,7 @@ static void begin(uint32_t bad_chance, uint64_t seed) {
         for (size_t w = 0; w < p->n_waves; w++)
                 p->waves[w] = (RolloutWave){ .share = shares[w], .start_usec = BEGIN + w * DAY };
         p->docks = (uint32_t) fleet.n_docks;
-        p->under_way_max = MAX2((uint32_t) fleet.n_units / 50, 4u);
+        p->under_way_max = MAX2((uint32_t) fleet.n_units / 40, 4u);
         /* What goes with the power of a dock is bad, too: one in a thousand flashes of so many. */
         p->bad_max = MAX2((uint32_t) fleet.n_units / 100, 20u);
         for (size_t d = 0; d < fleet.n_docks; d++)
@@ -364,9 +372,10 @@ static void begin(uint32_t bad_chance, uint64_t seed) {
         }
 }
 
-/* Returns whether nobody was flashed who could have seen the stop, and the fleet's limit held. */
+/* Returns whether nobody was flashed who could have seen the stop, and the fleet's limit and that of requests held. */
 static bool run(uint32_t bad_chance, uint64_t seed) {
         struct timespec from, to;
+        char what[80];
         bool holds;
 
         (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
@@ -390,7 +399,13 @@ static bool run(uint32_t bad_chance, uint64_t seed) {
                 printf("; %llu after one who sees every outcome at once could have", (unsigned long long) fleet.late_share);
         printf("; %.2f requests a camera; %.1f s CPU\n", (double) fleet.requests / (double) fleet.n_units,
                (double) (to.tv_sec - from.tv_sec) + (double) (to.tv_nsec - from.tv_nsec) / 1e9);
-        holds = fleet.wrong == 0 && fleet.most_under_way <= fleet.plan.under_way_max;
+        (void) snprintf(what, sizeof(what), "%u.%02u %% bad images: requests to the store", bad_chance / 100, bad_chance % 100);
+        results_add("rollout", what, (double) fleet.requests / (double) fleet.n_units, "a camera", "<= 5");
+        (void) snprintf(what, sizeof(what), "%u.%02u %% bad images: begun when the stop could be seen", bad_chance / 100,
+                        bad_chance % 100);
+        results_add("rollout", what, (double) fleet.wrong, "flashes", "<= 0");
+        holds = fleet.wrong == 0 && fleet.most_under_way <= fleet.plan.under_way_max &&
+                (fleet.n_units < REQUESTS_FLEET || fleet.requests <= REQUESTS_MAX * fleet.n_units);
         return holds;
 }
 

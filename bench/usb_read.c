@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
+
+#include "stopwatch.h"
 
 #define TRANSFERS 8
 #define TRANSFER_SIZE (256 * 1024)
@@ -21,20 +21,6 @@
 
 static uint64_t left, received;
 static int in_flight, failed;
-
-static double wall(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
-}
-
-static double cpu(void) {
-        struct rusage u;
-
-        getrusage(RUSAGE_SELF, &u);
-        return (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
 
 static void put32(uint8_t *p, uint32_t v) {
         for (int i = 0; i < 4; i++)
@@ -138,11 +124,11 @@ int main(int argc, char **argv) {
                 return 1;
         }
         wall_before = wall();
-        cpu_before = cpu();
+        cpu_before = cpu(RUSAGE_SELF);
         if (fetch(h) < 0) {
                 fputs("usb_read: the camera did not give its object\n", stderr);
                 return 1;
         }
-        printf("%.6f %.6f %llu\n", wall() - wall_before, cpu() - cpu_before, (unsigned long long) received);
+        printf("%.6f %.6f %llu\n", wall() - wall_before, cpu(RUSAGE_SELF) - cpu_before, (unsigned long long) received);
         return 0;
 }

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
+
+#include "stopwatch.h"
 
 #define TRANSFERS 4
 #define TRANSFER_SIZE (256 * 1024)
@@ -23,20 +23,6 @@
 
 static struct libusb_transfer *transfers[TRANSFERS];
 static int in_flight, failed;
-
-static double wall(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
-}
-
-static double cpu(void) {
-        struct rusage u;
-
-        getrusage(RUSAGE_SELF, &u);
-        return (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
 
 static void LIBUSB_CALL came(struct libusb_transfer *t) {
         in_flight--;
@@ -105,12 +91,12 @@ int main(int argc, char **argv) {
                 libusb_fill_bulk_transfer(transfers[i], h, 0x81, malloc(TRANSFER_SIZE), TRANSFER_SIZE, came, NULL, TIMEOUT_MSEC);
         }
         wall_before = wall();
-        cpu_before = cpu();
+        cpu_before = cpu(RUSAGE_SELF);
         for (uint32_t tag = 1; done + COMMAND_SIZE <= bytes; tag++, done += COMMAND_SIZE)
                 if (read_once(h, tag, (uint32_t) (done / SECTOR)) < 0) {
                         fputs("usb_storage: the disk did not give its sectors\n", stderr);
                         return 1;
                 }
-        printf("%.6f %.6f %llu\n", wall() - wall_before, cpu() - cpu_before, (unsigned long long) done);
+        printf("%.6f %.6f %llu\n", wall() - wall_before, cpu(RUSAGE_SELF) - cpu_before, (unsigned long long) done);
         return 0;
 }

@@ -34,6 +34,10 @@ LEFT_BEHIND_GRACE_SEC = 3
 PLAN = re.compile(r"1\.\.(\d+)(?:\s*#\s*skip\S*\s*(.*))?$", re.I)
 POINT = re.compile(r"(not )?ok\b\s*(\d*)\s*-?\s*(.*)$")
 SKIP = re.compile(r"#\s*skip\b\s*(.*)$", re.I)
+# How a traceback of Python ends, in a comment; and a line of one that is in a test.
+ERROR = re.compile(r"# (\w[\w.]*: .*|\w*(?:Error|Exception))$")
+TEST_FRAME = re.compile(r'^\s*File ".*", line (\d+),? in (test_\w+)$')
+WHY_MAX = 400
 
 
 class Tap:
@@ -44,12 +48,27 @@ class Tap:
         self.reported = 0
         self.passed = 0
         self.failed = []
+        self.whys = []  # of those that failed, one line each, or ""
         self.skipped = []
         self.bailed_out = None
+        self._error = ""
+        self._waits_for_why = False
         for line in text.splitlines():
             self._line(line.rstrip())
 
+    def _comment(self, line):
+        """Python's tests say why before the point, cmocka's behind it."""
+        error = ERROR.match(line)
+        if error:
+            self._error = error.group(1)
+        if self._waits_for_why and line.strip("# "):
+            self.whys[-1] = line.strip("# ")
+            self._waits_for_why = False
+
     def _line(self, line):
+        if line.startswith("#"):
+            self._comment(line)
+            return
         plan = PLAN.match(line)
         if plan:
             count = int(plan.group(1))
@@ -66,8 +85,12 @@ class Tap:
         skip = SKIP.search(line)
         name = point.group(3) or "test " + point.group(2)
         self.reported += 1
+        error, self._error = self._error, ""
+        self._waits_for_why = False
         if point.group(1):
             self.failed.append(name)
+            self.whys.append(error)
+            self._waits_for_why = not error
         elif skip:
             self.skipped.append(name)
         else:
@@ -82,14 +105,14 @@ class Result:
         tap = Tap(output)
         self.passed = tap.passed
         self.skipped = tap.skipped
-        self.complaints = [f"not ok: {name}" for name in tap.failed]
+        self.complaints = [f"{name}: {why[:WHY_MAX]}" if why else name for name, why in zip(tap.failed, tap.whys)]
         self.failed = len(tap.failed)
         self.notes = []
         if left_behind:
             self.notes.append("left processes behind, which were killed: " + ", ".join(left_behind))
         missing = (tap.planned or 0) - tap.reported
         if hung:
-            self._broken(f"still running at its deadline, {seconds:.0f} s after its start; killed", missing)
+            self._broken(f"still running at its deadline, {seconds:.0f} s after its start; killed{where(output)}", missing)
         elif status < 0:
             self._broken(f"died by {signal_name(-status)}", missing)
         elif tap.bailed_out:
@@ -105,6 +128,12 @@ class Result:
     def _broken(self, why, missing):
         self.complaints.append(why)
         self.failed += max(1, missing)
+
+
+def where(output):
+    """The test in which a program of Python's was when it was told to end, by its fault handler."""
+    frames = [frame for frame in map(TEST_FRAME.match, output.splitlines()) if frame]
+    return f" in {frames[-1].group(2)}, line {frames[-1].group(1)}" if frames else ""
 
 
 def signal_name(number):
@@ -227,7 +256,7 @@ def show(result):
         print(f"       skipped: {reason}")
     if result.failed:
         for complaint in result.complaints:
-            print(f"       {complaint}")
+            print(f"       not ok: {complaint}")
         text = result.output
         if result.hung:
             text = "\n".join(text.splitlines()[-TAIL_LINES:])

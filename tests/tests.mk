@@ -43,8 +43,9 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/tests/preload/%.so,$(wildcard 
 $(PRELOADS): %.so: %.o
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -shared -o $@ $< -ldl
 
+EXTRA_bus := $(BUILD)/tests/unit/bus_stubs.o
+
 # The uplink, by itself and with berthd's client to it.
-EXTRA_layout := $(LIB_uplink)
 EXTRA_pace := $(LIB_uplink)
 EXTRA_http_pace := $(LIB_uplink)
 PKGS_http_pace := $(PKGS_uplink)
@@ -63,13 +64,13 @@ $(BUILD)/tests/integration/test_uplink_program: | $(BUILD)/berth-uplink $(BUILD)
 TEST_TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
 $(TEST_TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/tools/%.o $$(EXTRA_$$*) $(LIB_base)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,$(PKGS_base))
+	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,$(PKGS_base) $(PKGS_$*))
 
 # Random sequences against the daemon's real floors: tests/property/ stands in for what is outside of them, time included. The archives
 # come last, so that what it defines itself is not taken from them.
 PROPERTY := $(BUILD)/tests/sequences
 PROPERTY_WRAPS := sd_event_add_time sd_event_source_set_time sd_event_source_unref sd_event_source_disable_unref job_thread_submit \
-	clock_boottime_usec clock_wall_usec moment_now fstatvfs
+	clock_boottime_usec clock_suspended_usec clock_wall_usec moment_now fstatvfs getrandom
 comma := ,
 PROPERTY_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/property/*.c))
 $(PROPERTY): $(PROPERTY_OBJECTS) $(DAEMON_LIBS)
@@ -78,8 +79,8 @@ $(PROPERTY): $(PROPERTY_OBJECTS) $(DAEMON_LIBS)
 
 # A night of a whole rack in the same virtual time, with the same stand-ins, which are compiled for as many bays.
 NIGHT := $(BUILD)/tests/whole_night
-NIGHT_OBJECTS := $(BUILD)/tests/night/night.o $(patsubst %,$(BUILD)/tests/night/%.o,fake_uplink fake_usb fake_worker virtual_time world)
-$(BUILD)/tests/night/%.o: CPPFLAGS += -DCAMERAS=40u -DBAYS=40u
+NIGHT_OBJECTS := $(BUILD)/tests/night/night.o $(patsubst %,$(BUILD)/tests/night/%.o,fake_flasher fake_uplink fake_usb fake_worker fleet virtual_time world)
+$(BUILD)/tests/night/%.o: CPPFLAGS += -DCAMERAS=64u -DBAYS=64u
 $(filter-out %/night.o,$(NIGHT_OBJECTS)): $(BUILD)/tests/night/%.o: tests/property/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
@@ -93,11 +94,20 @@ PROPERTY_SEED ?= 1
 PROPERTY_SEQUENCES ?= 40
 check-property: $(PROPERTY) $(NIGHT) ## random sequences of events, PROPERTY_SEQUENCES from PROPERTY_SEED on; each one's seed makes it again
 	@PROPERTY_SEED=$(PROPERTY_SEED) PROPERTY_SEQUENCES=$(PROPERTY_SEQUENCES) $(RUN) --deadline 900 $(PROPERTY) $(NIGHT)
-mutants: export BERTH_COMPILE = $(CC) $(CFLAGS_ALL)
+mutants: PROPERTY_SEQUENCES = 80
+mutants: export BERTH_COMPILE = $(CC) $(CFLAGS_ALL) $(VERSION_FLAG)
 mutants: export BERTH_LINK = $(CC) $(LDFLAGS_ALL) $(PROPERTY_WRAPS:%=-Wl$(comma)--wrap=%) $(filter %.o,$(PROPERTY_OBJECTS))
 mutants: export BERTH_LIBS = $(DAEMON_LIBS) $(call pkg-libs,$(DAEMON_PKGS))
-mutants: $(PROPERTY) ## bugs made on purpose, each of which the random sequences must find
-	@PROPERTY_SEED=$(PROPERTY_SEED) PROPERTY_SEQUENCES=$(PROPERTY_SEQUENCES) $(RUN) --deadline 1200 tests/property/mutants.py
+mutants: export BERTH_UNIT_LINK = $(CC) $(LDFLAGS_ALL)
+mutants: export BERTH_UNIT_LIBS = $(DAEMON_LIBS) $(call pkg-libs,cmocka $(DAEMON_PKGS))
+# What tests of whole programs find: each program with the mutant (@) before its own objects, whose place it takes.
+mutant-link = $(CC) $(LDFLAGS_ALL) -Wl,--allow-multiple-definition $(1) @
+mutants: export BERTH_LINK_berthd = $(call mutant-link,-pie) $(BUILD)/daemon/main.o $(DAEMON_LIBS) $(call pkg-libs,$(DAEMON_PKGS))
+mutants: export BERTH_LINK_berth_bay = $(call mutant-link,-pie -rdynamic) $(call whole,$(LIB_bay)) $(LIB_base) $(call pkg-libs,$(PKGS_base) $(PKGS_bay))
+mutants: export BERTH_LINK_berthctl = $(call mutant-link,-pie) $(call whole,$(LIB_ctl)) $(CTL_LIBS) $(call pkg-libs,$(PKGS_base) $(PKGS_store))
+mutants: export BERTH_LINK_plugins_mtp_so = $(call mutant-link,-shared) $(MTP_OBJECTS)
+mutants: all $(PROPERTY) $(UNIT_TESTS) $(TEST_PLUGINS) $(PRELOADS) sim ## bugs made on purpose, each of which the random sequences, or a unit test, must find
+	@PROPERTY_SEED=$(PROPERTY_SEED) PROPERTY_SEQUENCES=$(PROPERTY_SEQUENCES) $(RUN) --deadline 3600 tests/property/mutants.py
 
 .PHONY: sim tests
 sim: $(SIM) ## build the simulated rack
@@ -107,9 +117,11 @@ tests: $(PROPERTY) $(NIGHT) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(TEST_PLUGINS) $
 MTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/mtp/*.c))
 EXTRA_mtp_wire := $(MTP_OBJECTS) $(BUILD)/tests/unit/fake_host.o
 EXTRA_mtp_transaction := $(EXTRA_mtp_wire)
+EXTRA_mtp_source := $(EXTRA_mtp_wire)
 EXTRA_mtp_datasets := $(EXTRA_mtp_wire) $(BUILD)/tests/unit/mtp_dataset.o
 EXTRA_mtp_camera := $(EXTRA_mtp_datasets)
 EXTRA_fuzz_ptp := $(MTP_OBJECTS)
+EXTRA_fuzz_dfu := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/dfu/*.c))
 
 # The file systems of the msc plugin, without USB; fs_image tries them on image files.
 FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/msc/fs*.c plugins/msc/fat*.c plugins/msc/exfat*.c))
@@ -162,6 +174,8 @@ EXTRA_ring := $(BUILD)/daemon/bay/ring.o
 CONTAINER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/bay/container*.c) daemon/bay/look.c)
 EXTRA_container := $(CONTAINER_OBJECTS)
 EXTRA_container_tell := $(CONTAINER_OBJECTS)
+EXTRA_fill_facts := $(LIB_store)
+PKGS_fill_facts := sqlite3
 EXTRA_fuzz_container := $(CONTAINER_OBJECTS)
 EXTRA_zone := $(BUILD)/daemon/bay/zone.o
 EXTRA_host := $(EXTRA_sim_bus) $(filter-out %/main.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/bay/*.c)))
@@ -172,20 +186,25 @@ PKGS_host := cmocka $(PKGS_bay)
 RUN = BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/run.py
 UNIT_SCRIPTS := $(wildcard tests/unit/test_*.py)
 INTEGRATION_SCRIPTS := $(wildcard tests/integration/test_*.py)
+# Those that take minutes begin first, so that no one of them is left to run alone in the end.
+longest-first = $(foreach n,$(1),$(filter %/test_$(n).py,$(2))) $(filter-out $(foreach n,$(1),%/test_$(n).py),$(2))
+LONGEST_SIM := rollout charging trouble main_job msc mtp flash recover
 
 .PHONY: check check-units check-sim check-demo check-asan check-tsan
 check: export FUZZ_SECONDS := 15
 check: deps ## everything that continuous integration runs: units, simulator, sanitizers, lint, short fuzzing
-	@tests/check.py '$(MAKE)' $(CHECK_PARTS)
-CHECK_PARTS := check-build check-units check-sim check-store check-crash check-demo check-vm check-asan check-tsan lint fuzz-short
+	@tests/check.py '$(MAKE)' check-build $(CHECK_LANES)
+# What waits beside what counts. No two parts of different lanes may make the same files: what both need is made by check-build.
+CHECK_LANES := check-vm,check-asan,check-tsan,fuzz-short check-units,check-sim,check-store,check-crash,check-demo,lint
 .PHONY: check-build
 # Not "build": that is the folder.
-check-build: all tests
+check-build: all tests crash-points build-deb
 
 check-units: all tests ## unit tests
 	@$(RUN) --deadline 300 $(UNIT_TESTS) $(UNIT_SCRIPTS)
+# They wait most of the time: for timers of the daemon's, for cameras that are slow on purpose.
 check-sim: all tests ## integration tests in the simulated rack
-	@$(RUN) --deadline 900 $(filter-out %/test_units.py,$(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS))
+	@$(RUN) --jobs 3 --deadline 900 $(call longest-first,$(LONGEST_SIM),$(filter-out %/test_units.py,$(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)))
 
 # Against stores that others wrote, each started by the test program that needs it.
 STORE_SCRIPTS := $(wildcard tests/store/test_*.py)
@@ -200,7 +219,7 @@ check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal
 # The simulator's cameras, for QEMU.
 REDIR := $(BUILD)/tests/redir
 REDIR_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/vm/*.c) \
-	$(foreach m,ptp msc ambarella,$(wildcard tests/sim/$(m)*.c)) tests/sim/models.c tests/sim/content.c tests/sim/firmware.c tests/sim/descriptors.c)
+	$(foreach m,ptp msc ambarella dfu,$(wildcard tests/sim/$(m)*.c)) tests/sim/models.c tests/sim/content.c tests/sim/firmware.c tests/sim/descriptors.c)
 $(BUILD)/tests/vm/%.o: private CPPFLAGS += $(shell $(PKG_CONFIG) --cflags libusbredirparser-0.5)
 $(REDIR): $(REDIR_OBJECTS) $(LIB_base)
 	@mkdir -p $(@D)
@@ -209,9 +228,9 @@ VM_SCRIPTS := $(wildcard tests/vm/test_*.py)
 VM_DEADLINE ?= 1500
 .PHONY: check-vm run-vm vm-guest
 check-vm: ## the installed Berth on Debian's kernel, in QEMU; installs what that needs
-	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_VM)
+	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_VM) $(DEPS_DEB)
 	@$(MAKE) --no-print-directory $(PARALLEL) run-vm
-run-vm: vm-guest $(REDIR) $(PRELOADS)
+run-vm: vm-guest build-next-deb $(REDIR) $(PRELOADS)
 	@$(RUN) --jobs 1 --deadline $(VM_DEADLINE) $(VM_SCRIPTS)
 vm-guest: all
 	@tests/vm/build-guest '$(BUILD)-vm'
@@ -228,9 +247,9 @@ check-crash: all tests crash-points check-property ## 200 random kills, each cra
 	@$(CRASH_RUN) --deadline 1800 tests/crash/matrix.py
 soak: all tests sim crash-points mutants ## KILLS random kills (default 10000), crash points at several passes, an hour of sequences, 20 power cuts
 	@PROPERTY_SECONDS=3600 BERTH_SRC='$(CURDIR)' $(PROPERTY)
-	@ROLLOUTS_LONG=1 $(RUN) --deadline 1800 tests/integration/test_rollout.py
+	@ROLLOUTS_LONG=1 FLASH_LONG=1 $(RUN) --deadline 1800 tests/integration/test_rollout.py tests/store/test_s3_rollout.py tests/integration/test_flash.py
 	@POWER_CUTS=20 $(MAKE) --no-print-directory run-vm VM_SCRIPTS=tests/vm/test_power.py VM_DEADLINE=14400
-	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/kills.py $(KILLS)
+	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/kills.py --disk $(KILLS)
 	@BERTH_CRASH_BUILD='$(abspath $(BUILD))-crash' BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/matrix.py --deep $(DEEP)
 
 # The programs with the places where the crash matrix ends them (base/crash_point.h), in a folder of their own.
@@ -283,8 +302,8 @@ run-fuzz: $(FUZZERS)
 # ---- Lint -------------------------------------------------------------------------------------------------------
 
 # Tests are compiled with all warnings, but not analysed: after each assert of theirs the analysers see a way on.
-C_FILES := $(wildcard daemon/*.c daemon/*/*.c plugins/*/*.c tests/sim/*.c bench/*.c)
-SCRIPTS := $(shell grep -lsE '^\#!/bin/(ba)?sh' .ci/* tests/* tests/*/* tests/vm/guest/* bench/*)
+C_FILES := $(wildcard daemon/*.c daemon/*/*.c plugins/*/*.c tests/sim/*.c bench/*.c docs/plugin-example/*.c)
+SCRIPTS := $(shell grep -lsE '^\#!/bin/(ba)?sh' .ci/* debian/* docs/examples/* tests/* tests/*/* tests/vm/guest/* bench/*)
 
 # cppcheck reads no system header: it is told what a loop macro is, and not asked about leaks, since it knows nothing of
 # release by scope (ASan sees leaks), nor about NULL, which accept4() does take (gcc -fanalyzer looks for that).
@@ -295,9 +314,9 @@ CPPCHECK := cppcheck --quiet --std=c11 --enable=warning,portability,performance 
 	-Iinclude -Idaemon -Itests -D_GNU_SOURCE -DBERTH_VERSION='"0"' -D'json_object_foreach(o,k,v)=while((v=o)&&(k=""))' \
 	-D'json_array_foreach(a,i,v)=while((v=a)&&(i=1))'
 
-LINTS := lint-floors lint-words lint-style lint-shell lint-man lint-cppcheck lint-files lint-units
+LINTS := lint-floors lint-words lint-style lint-shell lint-man lint-cppcheck lint-files lint-units lint-deb
 .PHONY: lint $(LINTS)
-lint: $(LINTS) ## floors, words, style, shellcheck, mandoc, cppcheck, gcc -fanalyzer, clang-tidy, systemd-analyze
+lint: $(LINTS) ## floors, words, style, shellcheck, mandoc, cppcheck, gcc -fanalyzer, clang-tidy, systemd-analyze, lintian
 lint-floors:
 	tests/lint/floors.py
 lint-words:
@@ -306,18 +325,21 @@ lint-style:
 	tests/lint/style.py
 lint-shell:
 	shellcheck $(SCRIPTS)
-lint-man:
-	mandoc -T lint -W warning $(wildcard man/*.[1-8])
+	shellcheck --shell=bash completion/bash/berthctl
+lint-man: $(DBUS_PAGE)
+	mandoc -T lint -W warning $(wildcard man/*.[1-8]) $(DBUS_PAGE)
 lint-cppcheck:
 	$(CPPCHECK) -j$(shell nproc) $(C_FILES)
-lint-units: all
+lint-deb: build-deb
+	lintian --allow-root --pedantic --display-info --fail-on=error,warning,info,pedantic --tag-display-limit=0 $(DEB)/*.changes
+lint-units: all sim
 	@$(RUN) --deadline 300 tests/integration/test_units.py
 # One file at a time, so that make runs several and repeats only those that changed.
 lint-files: $(C_FILES:%.c=$(BUILD)/lint/%.ok)
 $(BUILD)/lint/%.ok: %.c $(BUILD)/flags tests/lint/clang-tidy.yaml
 	@mkdir -p $(@D)
-	$(call say,LINT)$(CC) $(CFLAGS_ALL) $(LINT_FLAGS) $(ANALYZER) -MMD -MP -MT $@ -MF $(@:.ok=.d) -c -o $(@:.ok=.o) $<
-	@clang-tidy --quiet --config-file=tests/lint/clang-tidy.yaml $< -- -std=gnu11 -D_GNU_SOURCE $(PLACES) -Iinclude -Idaemon \
+	$(call say,LINT)$(CC) $(CFLAGS_ALL) $(VERSION_FLAG) $(LINT_FLAGS) $(ANALYZER) -MMD -MP -MT $@ -MF $(@:.ok=.d) -c -o $(@:.ok=.o) $<
+	@clang-tidy --quiet --config-file=tests/lint/clang-tidy.yaml $< -- -std=gnu11 -D_GNU_SOURCE $(PLACES) $(VERSION_FLAG) -Iinclude -Idaemon \
 		$(PKG_CFLAGS) $(LINT_FLAGS) > $@.log 2>&1 || { cat $@.log; exit 1; }
 	@touch $@
 # Leaks are left to ASan: this gcc loses track of what a list or a table owns. Without -O0, gcc has removed some mistakes (a

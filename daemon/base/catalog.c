@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "base/json_value.h"
+#include "base/measure.h"
 #include "base/statement.h"
 #include "base/text.h"
 
@@ -21,7 +22,6 @@
 #define CATALOG_END ".json"
 #define SIGNATURE_END ".json.minisig"
 #define VERSION_DIGITS 10u
-#define READ_SIZE (256u * 1024u)
 
 static int fail(ConfError *error, const char *format, ...) _printf_(2, 3);
 static int fail(ConfError *error, const char *format, ...) {
@@ -39,40 +39,26 @@ static int fail(ConfError *error, const char *format, ...) {
 
 /* A later member may forbid what this version would allow: none is passed over. */
 static int refuse_unknown(json_t *object, const char *const *known, const char *where, ConfError *error) {
-        const char *name;
-        json_t *value;
+        const char *name = json_unknown_member(object, known);
 
-        json_object_foreach(object, name, value) {
-                size_t i = 0;
-
-                while (known[i] && !text_equal(known[i], name))
-                        i++;
-                if (!known[i])
-                        return fail(error, "%s has \"%s\", which this version of Berth does not know", where, name);
-        }
-        return 0;
+        return !name ? 0 : fail(error, "%s has \"%s\", which this version of Berth does not know", where, name);
 }
 
 static int take_text(json_t *object, const char *name, bool optional, char *ret, size_t size, const char *where, ConfError *error) {
         const json_t *value = json_object_get(object, name);
-        const char *text = json_string_value(value);
 
         if (!value && optional) {
                 ret[0] = 0;
                 return 0;
         }
-        if (!text || !text[0] || json_string_length(value) != strlen(text) || strlen(text) >= size || !text_is_printable(text))
+        if (!json_take_text(value, ret, size))
                 return fail(error, "%s: \"%s\" must be a printable text of at most %zu bytes", where, name, size - 1);
-        memcpy(ret, text, strlen(text) + 1);
         return 0;
 }
 
 static int take_number(json_t *object, const char *name, uint64_t max, uint64_t *ret, const char *where, ConfError *error) {
-        const json_t *value = json_object_get(object, name);
-
-        if (!json_is_integer(value) || json_integer_value(value) < 1 || (uint64_t) json_integer_value(value) > max)
+        if (!json_take_number(json_object_get(object, name), 1, max, ret))
                 return fail(error, "%s: \"%s\" must be a number from 1 to %" PRIu64, where, name, max);
-        *ret = (uint64_t) json_integer_value(value);
         return 0;
 }
 
@@ -87,12 +73,9 @@ static int take_hardware(json_t *object, CatalogImage *image, const char *where,
         if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > CATALOG_HARDWARE_MAX)
                 return fail(error, "%s: \"hardware\" must be a list of 1 to %u revisions", where, CATALOG_HARDWARE_MAX);
         json_array_foreach(list, i, one) {
-                const char *text = json_string_value(one);
-
-                if (!text || !text[0] || json_string_length(one) != strlen(text) || strlen(text) >= CATALOG_TEXT_SIZE ||
-                    !text_is_printable(text))
+                if (!json_take_text(one, image->hardware[image->n_hardware], CATALOG_TEXT_SIZE))
                         return fail(error, "%s: a revision in \"hardware\" is no short text", where);
-                memcpy(image->hardware[image->n_hardware++], text, strlen(text) + 1);
+                image->n_hardware++;
         }
         return 0;
 }
@@ -340,15 +323,10 @@ const char *catalog_misfit(const CatalogImage *image, const char *model, const c
 }
 
 int catalog_check_image(const CatalogImage *image, int fd, ConfError *error) {
-        _cleanup_(hasher_freep) Hasher *h = NULL;
-        _cleanup_(freep) char *buffer = malloc(READ_SIZE);
-        uint64_t at = 0;
         Digest digest;
         struct stat st;
-        ssize_t n = 1;
+        int r;
 
-        if (!buffer || hasher_new(&h) < 0)
-                return -ENOMEM;
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (!S_ISREG(st.st_mode) || (uint64_t) st.st_size != image->size_bytes) {
@@ -356,17 +334,10 @@ int catalog_check_image(const CatalogImage *image, int fd, ConfError *error) {
                           image->version, image->model, (uint64_t) st.st_size, image->size_bytes);
                 return -EBADMSG;
         }
-        while (n > 0 && at < image->size_bytes) {
-                n = pread(fd, buffer, MIN2((uint64_t) READ_SIZE, image->size_bytes - at), (off_t) at);
-                if (n < 0)
-                        return -errno;
-                if (hasher_update(h, buffer, (size_t) n) < 0)
-                        return -EIO;
-                at += (uint64_t) n;
-        }
-        if (hasher_finish(h, &digest) < 0)
-                return -EIO;
-        if (at == image->size_bytes && digest_equal(&digest, &image->digest))
+        r = measure_digest(fd, image->size_bytes, &digest);
+        if (r < 0 && r != -ENODATA)
+                return r;
+        if (r >= 0 && digest_equal(&digest, &image->digest))
                 return 0;
         conf_fail(error, "the firmware %s for %s has not the SHA-256 that the catalog says: it was changed", image->version, image->model);
         return -EBADMSG;

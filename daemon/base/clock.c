@@ -34,6 +34,12 @@ uint64_t clock_boottime_usec(void) {
         return clock_usec(CLOCK_BOOTTIME);
 }
 
+uint64_t clock_suspended_usec(void) {
+        uint64_t monotonic_usec = clock_usec(CLOCK_MONOTONIC), boottime_usec = clock_usec(CLOCK_BOOTTIME);
+
+        return boottime_usec > monotonic_usec ? boottime_usec - monotonic_usec : 0;
+}
+
 int64_t clock_wall_usec(void) {
         return (int64_t) clock_usec(CLOCK_REALTIME);
 }
@@ -114,5 +120,22 @@ char *utc_day(int64_t wall_sec, char ret[static 11]) {
         utc_split(wall_sec, &tm);
         (void) snprintf(ret, 11, "%04u-%02u-%02u", (unsigned) (tm.tm_year + 1900) % 10000u,
                         (unsigned) (tm.tm_mon + 1) % 100u, (unsigned) tm.tm_mday % 100u);
+        return ret;
+}
+
+bool local_time(int64_t unix_sec, struct tm *ret) {
+        time_t sec = (time_t) unix_sec;
+
+        tzset();
+        return localtime_r(&sec, ret) != NULL;
+}
+
+char *local_text(int64_t wall_usec, char ret[static LOCAL_TEXT_SIZE]) {
+        int64_t sec = wall_usec / (int64_t) USEC_PER_SEC;
+        struct tm tm;
+
+        if (!local_time(sec < UTC_FIRST_SEC ? UTC_FIRST_SEC : sec > UTC_LAST_SEC ? UTC_LAST_SEC : sec, &tm) ||
+            strftime(ret, LOCAL_TEXT_SIZE, "%Y-%m-%d %H:%M %z", &tm) == 0)
+                (void) snprintf(ret, LOCAL_TEXT_SIZE, "a time that is not known");
         return ret;
 }

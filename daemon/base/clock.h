@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #define BOOT_ID_SIZE 33 /* 32 hex digits and the NUL */
 
@@ -15,6 +16,8 @@ typedef struct Moment {
 } Moment;
 
 uint64_t clock_boottime_usec(void);
+/* How much of that time the machine was suspended. */
+uint64_t clock_suspended_usec(void);
 int64_t clock_wall_usec(void);
 void moment_now(bool synchronised, Moment *ret);
 
@@ -31,5 +34,13 @@ int64_t moment_step_usec(const Moment *before, const Moment *after);
 char *utc_text(int64_t wall_usec, char ret[static UTC_TEXT_SIZE]);
 /* The inverse; only exactly that form, else -EINVAL. */
 int utc_from_text(const char *text, int64_t *ret_wall_usec);
+/*
+ * The clock on the wall at that time, by the zone that the machine has by now: it may have been given another one since the program began.
+ * False: no such time.
+ */
+bool local_time(int64_t unix_sec, struct tm *ret);
+#define LOCAL_TEXT_SIZE 32
+/* For people, by local_time(), and to the minute: "2026-11-23 22:00 +0100". Returns ret. */
+char *local_text(int64_t wall_usec, char ret[static LOCAL_TEXT_SIZE]);
 /* "2026-11-23" */
 char *utc_day(int64_t wall_sec, char ret[static 11]);

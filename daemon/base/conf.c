@@ -291,6 +291,24 @@ int conf_uint(const ConfLine *line, uint64_t min, uint64_t max, uint64_t *ret, C
         return 0;
 }
 
+int conf_int(const ConfLine *line, int64_t min, int64_t max, int64_t *ret, ConfError *error) {
+        bool negative = line->value[0] == '-';
+        const char *end = NULL;
+        uint64_t v = 0;
+        int64_t value;
+        int r;
+
+        r = parse_digits(line->value + negative, &v, &end);
+        if (r == -EINVAL || (r >= 0 && *end))
+                return conf_error(line, error, "'%s' is not a whole number", line->value);
+        value = r < 0 || v > INT64_MAX ? INT64_MAX : (int64_t) v;
+        value = negative ? -value : value;
+        if (value < min || value > max)
+                return conf_error(line, error, "%s is not between %lld and %lld", line->value, (long long) min, (long long) max);
+        *ret = value;
+        return 0;
+}
+
 typedef struct Unit {
         const char *name;
         uint64_t factor;

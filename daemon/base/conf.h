@@ -44,6 +44,7 @@ void conf_fail(ConfError *error, const char *format, ...) _printf_(2, 3);
 /* Values, each -EINVAL with a filled error when it is not one. */
 int conf_bool(const ConfLine *line, bool *ret, ConfError *error);
 int conf_uint(const ConfLine *line, uint64_t min, uint64_t max, uint64_t *ret, ConfError *error);
+int conf_int(const ConfLine *line, int64_t min, int64_t max, int64_t *ret, ConfError *error);
 /* "512M", "40G", binary units. */
 int conf_bytes(const ConfLine *line, uint64_t min, uint64_t max, uint64_t *ret, ConfError *error);
 /* "30s", "5min", "250ms", "2h", "1d"; in microseconds. */

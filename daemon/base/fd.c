@@ -239,6 +239,20 @@ static int read_to_end(int fd, size_t max, char **ret, size_t *ret_size) {
         return 0;
 }
 
+int fd_read_line(int dir_fd, const char *name, char *ret, size_t size) {
+        _cleanup_(fd_closep) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+        ssize_t n;
+
+        if (fd < 0)
+                return -errno;
+        n = read(fd, ret, size - 1);
+        if (n < 0)
+                return -errno;
+        ret[n] = 0;
+        ret[strcspn(ret, "\n")] = 0;
+        return 0;
+}
+
 int fd_read_file(int dir_fd, const char *name, size_t max, char **ret, size_t *ret_size) {
         _cleanup_(fd_closep) int fd = -EBADF;
         struct stat st;

@@ -36,3 +36,5 @@ int fd_rename_durable(int from_dir, const char *from, int to_dir, const char *to
 int fd_drop_cache(int fd, uint64_t offset, uint64_t size);
 /* Reads a whole file of at most `max` bytes into a NUL-terminated buffer (caller frees): -EFBIG past it. */
 int fd_read_file(int dir_fd, const char *name, size_t max, char **ret, size_t *ret_size);
+/* Reads the first line of a file that the kernel makes up, without its end; what does not fit is cut off. -errno. */
+int fd_read_line(int dir_fd, const char *name, char *ret, size_t size);

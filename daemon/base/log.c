@@ -77,9 +77,9 @@ static void add_field(struct iovec *io, size_t *n, Field *field, const char *nam
 
 static int send_to_journal(int priority, const LogAbout *about, const char *line) {
         char message[LOG_LINE_MAX + sizeof("MESSAGE=")];
-        Field level, name, bay, camera, clip;
+        Field level, name, bay, camera, clip, message_field, id;
         char number[2] = { (char) ('0' + (priority & LOG_PRIMASK)), 0 };
-        struct iovec io[6];
+        struct iovec io[8];
         size_t n = 0;
 
         (void) snprintf(message, sizeof(message), "MESSAGE=%s", line);
@@ -90,6 +90,8 @@ static int send_to_journal(int priority, const LogAbout *about, const char *line
                 add_field(io, &n, &bay, "BERTH_BAY", about->bay);
                 add_field(io, &n, &camera, "BERTH_CAMERA", about->camera);
                 add_field(io, &n, &clip, "BERTH_CLIP", about->clip);
+                add_field(io, &n, &message_field, "BERTH_MESSAGE", message_name(about->message));
+                add_field(io, &n, &id, "MESSAGE_ID", message_id(about->message));
         }
         return sd_journal_sendv(io, (int) n);
 }

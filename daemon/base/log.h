@@ -9,18 +9,24 @@
 #include <syslog.h>
 
 #include "base/macro.h"
+#include "base/message.h"
 
-/* What the line is about: each may be NULL. Becomes BERTH_BAY=, BERTH_CAMERA=, BERTH_CLIP= and the line's prefix. */
+/*
+ * What the line is about: each may be NULL. Becomes BERTH_BAY=, BERTH_CAMERA=, BERTH_CLIP= and the line's prefix; and which event it is,
+ * for the journal alone: BERTH_MESSAGE= and MESSAGE_ID=.
+ */
 typedef struct LogAbout {
         const char *bay;
         const char *camera;
         const char *clip;
+        Message message;
 } LogAbout;
 
 /* `name` is the program's, kept by reference. Level from $BERTH_LOG (a number or "debug", "info", …), else info. */
 void log_init(const char *name);
 void log_full(int priority, const LogAbout *about, const char *format, ...) _printf_(3, 4);
 
+#define log_message(priority, id, ...) log_full(priority, &(LogAbout){ .message = (id) }, __VA_ARGS__)
 #define log_error(about, ...) log_full(LOG_ERR, about, __VA_ARGS__)
 #define log_warning(about, ...) log_full(LOG_WARNING, about, __VA_ARGS__)
 #define log_notice(about, ...) log_full(LOG_NOTICE, about, __VA_ARGS__)

@@ -16,5 +16,7 @@ typedef struct Measure {
 /* From the disk, not from the page cache. -EFBIG for more than WIRE_BLOCKS_MAX blocks, -errno of a failed read. */
 int measure_file(int fd, Measure *ret);
 void measure_done(Measure *m);
+/* Of its first `size_bytes` alone, whatever it is read from. -ENODATA when it has fewer, -errno. */
+int measure_digest(int fd, uint64_t size_bytes, Digest *ret);
 /* The length of block `number`. */
 uint32_t measure_block_length(const Measure *m, size_t number);

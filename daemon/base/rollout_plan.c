@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/json_value.h"
 #include "base/text.h"
 
 #define WINDOW_DIGITS 8
@@ -35,27 +36,13 @@ static int fail(ConfError *error, const char *format, ...) {
 
 /* A later member may forbid what this version would allow: none is passed over. */
 static int refuse_unknown(const json_t *object, const char *const *known, const char *where, ConfError *error) {
-        const char *name;
-        json_t *value;
+        const char *name = json_unknown_member(object, known);
 
-        json_object_foreach((json_t *) object, name, value) {
-                size_t i = 0;
-
-                while (known[i] && !text_equal(known[i], name))
-                        i++;
-                if (!known[i])
-                        return fail(error, "%s has \"%s\", which this version of Berth does not know", where, name);
-        }
-        return 0;
+        return !name ? 0 : fail(error, "%s has \"%s\", which this version of Berth does not know", where, name);
 }
 
 static int take_text(const json_t *value, char *ret, size_t size, const char *what, ConfError *error) {
-        const char *text = json_string_value(value);
-
-        if (!text || !text[0] || json_string_length(value) != strlen(text) || strlen(text) >= size || !text_is_printable(text))
-                return fail(error, "%s must be a printable text of at most %zu bytes", what, size - 1);
-        memcpy(ret, text, strlen(text) + 1);
-        return 0;
+        return json_take_text(value, ret, size) ? 0 : fail(error, "%s must be a printable text of at most %zu bytes", what, size - 1);
 }
 
 /* One that may be left out keeps the value that it has. */
@@ -64,10 +51,8 @@ static int take_number(const json_t *object, const char *name, uint64_t min, uin
 
         if (!value && optional)
                 return 0;
-        if (!json_is_integer(value) || json_integer_value(value) < 0 || (uint64_t) json_integer_value(value) < min ||
-            (uint64_t) json_integer_value(value) > max)
+        if (!json_take_number(value, min, max, ret))
                 return fail(error, "\"%s\" must be a number from %" PRIu64 " to %" PRIu64, name, min, max);
-        *ret = (uint64_t) json_integer_value(value);
         return 0;
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
+
 #define DAY_MINUTES (24u * 60u)
 #define EVERY_DAY 0x7f
 
@@ -139,4 +141,42 @@ unsigned week_next_change(const WeekSpan *spans, size_t n, unsigned minute) {
                             week_span_contains(&spans[i], (minute + later) % WEEK_MINUTES))
                                 return later;
         return 0;
+}
+
+static bool is_within(const WeekSpan *spans, size_t n, unsigned minute) {
+        for (size_t i = 0; i < n; i++)
+                if (week_span_contains(&spans[i], minute))
+                        return true;
+        return false;
+}
+
+bool week_is_within(const WeekSpan *spans, size_t n, int64_t unix_sec) {
+        struct tm local;
+
+        return local_time(unix_sec, &local) && is_within(spans, n, week_minute(&local));
+}
+
+/* The same, in the zone as it was found last: for many times one after the other. */
+static bool will_be_within(const WeekSpan *spans, size_t n, int64_t unix_sec) {
+        time_t sec = (time_t) unix_sec;
+        struct tm local;
+
+        return localtime_r(&sec, &local) && is_within(spans, n, week_minute(&local));
+}
+
+/* By real minutes: how long an hour of the clock is nobody knows who only adds. Only the minutes at which a span can begin or end count. */
+int64_t week_changes_sec(const WeekSpan *spans, size_t n, int64_t unix_sec) {
+        int64_t start = unix_sec - unix_sec % 60;
+        bool now = week_is_within(spans, n, start), edges[60] = {};
+
+        /* Where clocks change they do so at full quarters, and a zone is off by such. */
+        for (unsigned minute = 0; minute < 60; minute += 15)
+                edges[minute] = true;
+        for (size_t i = 0; i < n; i++)
+                for (unsigned quarter = 0; quarter < 60; quarter += 15)
+                        edges[(spans[i].from + quarter) % 60] = edges[(spans[i].to + quarter) % 60] = true;
+        for (int64_t at = start + 60; at <= start + (int64_t) (WEEK_MINUTES + 120) * 60; at += 60)
+                if (edges[at / 60 % 60] && will_be_within(spans, n, at) != now)
+                        return at;
+        return INT64_MAX;
 }

@@ -30,3 +30,10 @@ bool week_span_contains(const WeekSpan *span, unsigned minute);
 unsigned week_minute(const struct tm *local);
 /* Minutes from `minute` until any of the spans begins or ends: 1 to WEEK_MINUTES; 0 when none ever does. */
 unsigned week_next_change(const WeekSpan *spans, size_t n, unsigned minute);
+/* Is that moment, seconds since 1970, in any of the spans by the process's own time zone? */
+bool week_is_within(const WeekSpan *spans, size_t n, int64_t unix_sec);
+/*
+ * When the answer of week_is_within() changes: seconds since 1970, to the minute, also over a night in which the clocks change; INT64_MAX
+ * when it does not within a week.
+ */
+int64_t week_changes_sec(const WeekSpan *spans, size_t n, int64_t unix_sec);

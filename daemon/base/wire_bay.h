@@ -65,6 +65,11 @@
 #define WIRE_HEALTH_CLOCK "clock-unix-sec"       /* x */
 #define WIRE_HEALTH_CLOCK_AT "clock-boottime-usec" /* t */
 #define WIRE_HEALTH_DIRTY "volume-dirty"         /* b */
+#define WIRE_HEALTH_TEMPERATURE "temperature-decidegrees" /* i: tenths of a degree Celsius, within WIRE_TEMPERATURE_* */
+#define WIRE_HEALTH_RESTARTS "restarts"          /* u */
+/* What lies outside of these a thermometer in a camera does not say. */
+#define WIRE_TEMPERATURE_MIN (-600)
+#define WIRE_TEMPERATURE_MAX 1500
 
 /* Error names; the text is one sentence for a person. Any other name is a fault of the worker. */
 #define WIRE_BAY_E "org.berth.Bay1.Error."

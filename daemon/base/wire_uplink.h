@@ -47,16 +47,24 @@
  *                                         Conflict when the store has something else under its name
  *   Verify      sstay          s
  *                              as Confirm, and the object is read whole and must have this SHA-256
+ *   GetClip     thsstay        s
+ *                              clip id, file (writable, empty), object key, manifest key, size, SHA-256 -> strength. As Verify, and what is
+ *                              read is written to the file from its beginning. Source, when the file cannot be written
+ *   StopGet       t                       clip id: its GetClip is answered with Stopped
+ *   Lock          sssb         ss
+ *                              object key, manifest key, version of the object ("": none), held? -> WIRE_LOCK_*, and a sentence unless
+ *                              it is as asked for. A legal hold is put on both in the store, or taken from both, and read back.
  *   GetState                   ss         WIRE_STORE_*, and a sentence (when ready: "", or what is not as it should be all the same)
  *   Examine     h              sa(sss)
  *                              the dock's spool (a folder) -> the strength that receipts will have ("" while nobody knows), and
  *                              point by point what the looks at the store found out: WIRE_POINT_*, WIRE_VERDICT_*, a sentence
  *                              that says what to do unless it is "ok"
  *
- * Keys of Keep begin with "checkpoints/", "keys/", "receipts/", "roster/", "fleet/", "rollouts/" or "firmware/catalog/" (WIRE_KEEP_*).
+ * Keys of Keep begin with "checkpoints/", "custody/", "keys/", "receipts/", "holds/", "roster/", "fleet/", "rollouts/" or
+ * "firmware/catalog/" (WIRE_KEEP_*).
  *
  * Signal
- *   Progress      tt           clip id, bytes of it that the store has
+ *   Progress      tt           clip id, bytes of it that the store has; of GetClip: that were read
  *   StateChanged  ss           as GetState
  */
 
@@ -65,7 +73,9 @@
 
 #define WIRE_KEEP_CHECKPOINTS "checkpoints"
 #define WIRE_KEEP_KEYS "keys"
+#define WIRE_KEEP_CUSTODY "custody"
 #define WIRE_KEEP_RECEIPTS "receipts"
+#define WIRE_KEEP_HOLDS "holds"
 #define WIRE_KEEP_ROSTER "roster"
 #define WIRE_KEEP_FLEET "fleet"
 #define WIRE_KEEP_ROLLOUTS "rollouts"
@@ -81,6 +91,11 @@
 #define WIRE_STRENGTH_SIZE "size"     /* the store only counts bytes */
 #define WIRE_STRENGTH_LOCAL "local"   /* a folder on the spool's own disk */
 
+#define WIRE_LOCK_ON "on"
+#define WIRE_LOCK_OFF "off"
+#define WIRE_LOCK_STAYS "stays" /* it was to be taken away, and the site's settings want it to stay */
+#define WIRE_LOCK_NONE "none"   /* the store has no such thing */
+
 #define WIRE_STORE_READY "ready"
 #define WIRE_STORE_MISSING "missing"
 #define WIRE_STORE_READ_ONLY "read-only"
@@ -94,6 +109,7 @@
 #define WIRE_POINT_STORE_REPLACE "store-replace"     /* … nor replace */
 #define WIRE_POINT_STORE_CHECKSUMS "store-checksums" /* it checks digests, or what it has is read back */
 #define WIRE_POINT_STORE_LOCK "store-lock"           /* retention and legal hold, where they are asked for */
+#define WIRE_POINT_STORE_FLEET "store-fleet"         /* what docks share cannot lie there; of a tus server */
 #define WIRE_POINTS_MAX 16u
 
 #define WIRE_VERDICT_OK "ok"

@@ -9,6 +9,7 @@
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "base/wire_bay.h"
+#include "base/wire_digest.h"
 #include "bay/calls.h"
 #include "bay/outbox.h"
 
@@ -54,24 +55,6 @@ static int reply_fault(sd_bus_message *m, const Fault *fault) {
 
 static int reply_memory(sd_bus_message *m) {
         return sd_bus_reply_method_errorf(m, WIRE_BAY_E_LIMIT, "the worker's memory limit was reached");
-}
-
-static int append_digest(sd_bus_message *m, const Digest *d) {
-        return sd_bus_message_append_array(m, 'y', d->bytes, DIGEST_SIZE);
-}
-
-static int read_digest(sd_bus_message *m, Digest *ret) {
-        const void *bytes;
-        size_t size;
-        int r;
-
-        r = sd_bus_message_read_array(m, 'y', &bytes, &size);
-        if (r < 0)
-                return r;
-        if (size != DIGEST_SIZE)
-                return -EINVAL;
-        memcpy(ret->bytes, bytes, size);
-        return 0;
 }
 
 /* Copies what the message brings; `m` itself is made zero by sd-bus when it goes. */
@@ -158,6 +141,10 @@ static int append_health(sd_bus_message *m, const berth_health *h) {
         }
         if (r >= 0 && (h->known & BERTH_HEALTH_VOLUME))
                 r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_DIRTY, "b", h->volume_dirty != 0);
+        if (r >= 0 && (h->known & BERTH_HEALTH_TEMPERATURE))
+                r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_TEMPERATURE, "i", h->temperature_decidegrees);
+        if (r >= 0 && (h->known & BERTH_HEALTH_RESTARTS))
+                r = sd_bus_message_append(m, "{sv}", WIRE_HEALTH_RESTARTS, "u", h->restarts);
         return r >= 0 ? sd_bus_message_close_container(m) : r;
 }
 
@@ -304,11 +291,11 @@ static int reply_reading(sd_bus_message *m, const Reading *reading, const Contai
         if (r >= 0)
                 r = sd_bus_message_append(reply, "t", reading->size_bytes);
         if (r >= 0)
-                r = append_digest(reply, &reading->digest);
+                r = wire_append_digest(reply, &reading->digest);
         if (r >= 0)
-                r = append_digest(reply, &reading->head);
+                r = wire_append_digest(reply, &reading->head);
         if (r >= 0)
-                r = append_digest(reply, &reading->tail);
+                r = wire_append_digest(reply, &reading->tail);
         if (r >= 0)
                 r = sd_bus_message_append(reply, "sstxts", container_format_to_string(c->format), container_verdict_to_string(c->verdict),
                                           c->offset, c->recorded_unix_sec, c->duration_msec, c->reason);
@@ -401,11 +388,11 @@ static int call_erase(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         (void) error;
         r = sd_bus_message_read(m, "stx", &path, &content.size_bytes, &mtime);
         if (r >= 0)
-                r = read_digest(m, &content.digest);
+                r = wire_read_digest(m, &content.digest);
         if (r >= 0)
-                r = read_digest(m, &content.head);
+                r = wire_read_digest(m, &content.head);
         if (r >= 0)
-                r = read_digest(m, &content.tail);
+                r = wire_read_digest(m, &content.tail);
         if (r < 0)
                 return r;
         if (erase_clip(b->session, path, &content, mtime, &fault) < 0)

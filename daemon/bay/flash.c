@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,10 @@
 #include "bay/session.h"
 
 #define CHUNK (64u * 1024u)
+#define TELL_USEC (USEC_PER_SEC / 4)
+
+static int progress_fd = -EBADF;
+static uint64_t told_usec, image_bytes;
 
 /* Held until the process ends, however it does. */
 static int take_lock(void) {
@@ -42,6 +47,22 @@ static int set_deadline(uint64_t usec) {
         if (timer_create(CLOCK_BOOTTIME, &event, &timer) < 0 || timer_settime(timer, TIMER_ABSTIME, &at, NULL) < 0)
                 return -errno;
         return 0;
+}
+
+/* In place, so that whoever reads sees one number or the other; written twice, should it see half of one. */
+static void tell_progress(uint64_t bytes) {
+        uint64_t now = clock_boottime_usec();
+        char line[48];
+        int n;
+
+        if (progress_fd < 0 || (told_usec != 0 && now - told_usec < TELL_USEC && bytes < image_bytes))
+                return;
+        told_usec = now;
+        n = snprintf(line, sizeof(line), "%020" PRIu64 " %020" PRIu64 "\n", bytes, bytes);
+        if (pwrite(progress_fd, line, (size_t) n, 0) < 0) {
+                log_warning(NULL, "how far it is cannot be written: %s", strerror(errno));
+                progress_fd = fd_close(progress_fd);
+        }
 }
 
 static int check_image(const FlashOrder *o, Fault *fault) {
@@ -81,7 +102,10 @@ static int write_outcome(const char *name, const Fault *fault) {
         n = (size_t) snprintf(line, sizeof(line), "%s\t%s\n", fault ? fault->name : WIRE_FLASH_OK, fault ? fault->text : "");
         CRASH_POINT("flash-outcome-begins");
         fd = openat(WIRE_FLASH_FD_FOLDER, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0 || write(fd, line, n) != (ssize_t) n || fdatasync(fd) < 0 || fsync(WIRE_FLASH_FD_FOLDER) < 0)
+        if (fd < 0 || write(fd, line, n) != (ssize_t) n)
+                return -errno;
+        CRASH_POINT("flash-outcome-unsynced");
+        if (fdatasync(fd) < 0 || fsync(WIRE_FLASH_FD_FOLDER) < 0)
                 return -errno;
         CRASH_POINT("flash-outcome-written");
         return 0;
@@ -103,11 +127,15 @@ static int flash(const char *plugin_path, const FlashOrder *o, Fault *fault) {
         if (r < 0)
                 return r;
         session_init(&session, &plugin, WIRE_FLASH_FD_USB, WIRE_FLASH_FD_FOLDER);
+        session.host.on_sent = tell_progress;
         r = session_open(&session, o->options, NULL, fault);
         if (r < 0)
                 return r;
         CRASH_POINT("flash-begins");
-        r = session_flash(&session, WIRE_FLASH_FD_IMAGE, o->size_bytes, fault);
+        if (o->file)
+                r = session_drop(&session, o->file, o->restart, WIRE_FLASH_FD_IMAGE, o->size_bytes, fault);
+        else
+                r = session_flash(&session, WIRE_FLASH_FD_IMAGE, o->size_bytes, fault);
         CRASH_POINT("flash-sent");
         session_close(&session);
         return r;
@@ -134,6 +162,10 @@ int flash_run(const char *plugin_path, const FlashOrder *order) {
                 return EXIT_FAILURE;
         }
         CRASH_POINT("flasher-locked");
+        image_bytes = order->size_bytes;
+        progress_fd = openat(WIRE_FLASH_FD_FOLDER, WIRE_FLASH_PROGRESS, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (progress_fd < 0)
+                log_warning(NULL, "how far it is cannot be written: %s", strerror(errno));
         r = flash(plugin_path, order, &fault);
         if (write_outcome(order->outcome, r < 0 ? &fault : NULL) < 0) {
                 log_error(NULL, "how it went cannot be written: %s", strerror(errno));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -149,13 +150,15 @@ void berth_host_unreadable(berth_host *h, uint64_t offset, uint64_t length) {
         h->unreadable[h->n_unreadable++] = (ByteRange){ .offset = offset, .length = length };
 }
 
-/* ---- Within flash() ---- */
+/* ---- Within flash() and drop() ---- */
 
 ssize_t berth_host_image(berth_host *h, uint64_t offset, void *data, size_t length) {
         size_t done = 0;
 
         if (h->image_fd < 0)
                 return breach(h, HOST_MISPLACED, -EPERM);
+        /* Between two of them the camera has a part of it. */
+        CRASH_POINT("firmware-part-asked");
         length = offset < h->image_size ? (size_t) MIN2((uint64_t) length, h->image_size - offset) : 0;
         while (done < length) {
                 ssize_t n = pread(h->image_fd, (uint8_t *) data + done, length - done, (off_t) (offset + done));
@@ -167,6 +170,19 @@ ssize_t berth_host_image(berth_host *h, uint64_t offset, void *data, size_t leng
                 done += (size_t) n;
         }
         return (ssize_t) done;
+}
+
+void berth_host_sent(berth_host *h, uint64_t bytes) {
+        if (h->image_fd < 0) {
+                (void) breach(h, HOST_MISPLACED, -EPERM);
+                return;
+        }
+        bytes = MIN2(bytes, h->image_size);
+        if (bytes <= h->image_sent)
+                return;
+        h->image_sent = bytes;
+        if (h->on_sent)
+                h->on_sent(bytes);
 }
 
 /* ---- Anywhere ---- */

@@ -79,8 +79,10 @@ struct berth_host {
         void (*on_delivered)(void *userdata, uint64_t delivered);
         void *userdata;
 
-        int image_fd; /* within flash(); else negative */
+        int image_fd; /* within flash() and drop(); else negative */
         uint64_t image_size;
+        uint64_t image_sent; /* of it, at most: a plugin may begin anew */
+        void (*on_sent)(uint64_t bytes); /* or NULL */
 };
 
 void host_init(berth_host *h, int usb_fd);

@@ -11,14 +11,14 @@
  * Bulk IN with several transfers in flight, each straight into a slot of the ring. The slots are taken, filled and
  * committed in the order of the bytes.
  *
- * All usbfs users share 16 MiB of kernel buffers by default (usbcore.usbfs_memory_mb), so four transfers of one ring
+ * All usbfs users share 16 MiB of kernel buffers by default (usbcore.usbfs_memory_mb), so two transfers of one ring
  * slot each are asked for, and fewer and smaller ones when the kernel has no room.
  *
  * Where the host controller takes no scattered buffers, libusb would cut a transfer into pieces of 16 KiB and make one error of
  * all that can happen to them. There more transfers of that size are in flight.
  */
 #define FLIGHTS_MAX 16u
-#define FLIGHTS_LARGE 4u
+#define FLIGHTS_LARGE 2u
 #define TRANSFER_SIZE RING_SLOT_SIZE
 _Static_assert(FLIGHTS_LARGE * TRANSFER_SIZE <= WIRE_BAY_USB_MEMORY, "who asks whether there is room counts with less");
 #define TRANSFER_SIZE_MIN (16u * 1024u)

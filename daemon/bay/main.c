@@ -24,13 +24,16 @@
 
 static void usage(FILE *to) {
         (void) fprintf(to, "berth-bay --plugin FILE | --folder\n"
-                           "berth-bay --plugin FILE --flash NAME --until USEC --size BYTES --sha256 HEX [--option KEY=VALUE]...\n\n"
+                           "berth-bay --plugin FILE --flash NAME --until USEC --size BYTES --sha256 HEX [--file PATH [--restart]]\n"
+                           "          [--option KEY=VALUE]...\n\n"
                            "The worker of one docked camera. berthd starts it with its connection as descriptor 0, the\n"
                            "camera's USB node as 3 and the folder for footage as 4; it is of no use otherwise.\n\n"
                            "  --plugin FILE  the camera plugin\n"
                            "  --folder       descriptor 3 is no camera, but a socket over which berthctl serves a folder\n"
                            "  --flash NAME   give the camera the image that is descriptor 5, and write how that went to NAME there\n"
                            "  --until USEC   the end of that, CLOCK_BOOTTIME\n"
+                           "  --file PATH    as a file on its storage\n"
+                           "  --restart      and have it restart then\n"
                            "  --version      print the version\n"
                            "  --help         print this\n");
 }
@@ -62,6 +65,12 @@ static bool parse_flash(int c, const char *value) {
         case 'h':
                 flash_order.sha256 = value;
                 return true;
+        case 'i':
+                flash_order.file = value;
+                return *value != 0;
+        case 'r':
+                flash_order.restart = true;
+                return true;
         case 'o':
                 if (n == OPTIONS_MAX)
                         return false;
@@ -81,6 +90,8 @@ static const char *parse_arguments(int argc, char **argv, int *ret_status) {
                 { "until", required_argument, NULL, 'u' },
                 { "size", required_argument, NULL, 's' },
                 { "sha256", required_argument, NULL, 'h' },
+                { "file", required_argument, NULL, 'i' },
+                { "restart", no_argument, NULL, 'r' },
                 { "option", required_argument, NULL, 'o' },
                 { "version", no_argument, NULL, 'v' },
                 { "help", no_argument, NULL, '?' + 256 },

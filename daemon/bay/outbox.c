@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/wire_bay.h"
+#include "base/wire_digest.h"
 
 #define PROGRESS_INTERVAL_USEC (USEC_PER_SEC / 4)
 
@@ -58,7 +59,7 @@ void outbox_block(uint32_t clip, uint32_t number, uint32_t length, const Digest 
         if (r >= 0)
                 r = sd_bus_message_append(m, "uuu", clip, number, length);
         if (r >= 0)
-                r = sd_bus_message_append_array(m, 'y', digest->bytes, DIGEST_SIZE);
+                r = wire_append_digest(m, digest);
         send_now(m, r);
         pthread_mutex_unlock(&lock);
 }

@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "bay/outbox.h"
 
-#define READ_SIZE (1024u * 1024u)
+#define READ_SIZE (256u * 1024u)
 
 int part_fault(Fault *fault, const char *doing, int error) {
         if (error == -ENOSPC || error == -EDQUOT)
@@ -66,7 +66,7 @@ int part_open(int dir_fd, const char *name, uint64_t offset, int *ret_fd, Fault 
         return 0;
 }
 
-static int check_block(int fd, uint64_t number, const Digest *expected, uint8_t *buffer, Hasher *hasher, Edges *edges, Fault *fault) {
+static int check_block(int fd, uint64_t number, const Digest *expected, uint8_t *buffer, Edges *edges, Fault *fault) {
         Digest found;
         int r;
 
@@ -74,13 +74,11 @@ static int check_block(int fd, uint64_t number, const Digest *expected, uint8_t 
                 r = fd_pread_full(fd, buffer, READ_SIZE, number * WIRE_BLOCK_SIZE + at);
                 if (r < 0)
                         return part_fault(fault, "read back", r);
-                r = hasher_update(hasher, buffer, READ_SIZE);
-                if (r >= 0)
-                        r = edges_update(edges, buffer, READ_SIZE);
+                r = edges_update(edges, buffer, READ_SIZE);
                 if (r < 0)
                         return part_fault(fault, "hash", r);
         }
-        r = hasher_finish(hasher, &found);
+        r = edges_finish_block(edges, &found);
         if (r < 0)
                 return part_fault(fault, "hash", r);
         if (!digest_equal(&found, expected))
@@ -90,7 +88,6 @@ static int check_block(int fd, uint64_t number, const Digest *expected, uint8_t 
 }
 
 int part_check(int fd, const Digest *kept, size_t n_kept, Edges *edges, Fault *fault) {
-        _cleanup_(hasher_freep) Hasher *hasher = NULL;
         _cleanup_(freep) uint8_t *buffer = NULL;
         int r;
 
@@ -100,12 +97,11 @@ int part_check(int fd, const Digest *kept, size_t n_kept, Edges *edges, Fault *f
         r = fd_drop_cache(fd, 0, n_kept * WIRE_BLOCK_SIZE);
         if (r < 0)
                 return part_fault(fault, "sync", r);
-        r = hasher_new(&hasher);
         buffer = malloc(READ_SIZE);
-        if (r < 0 || !buffer)
+        if (!buffer)
                 return part_fault(fault, "check", -ENOMEM);
         for (size_t i = 0; i < n_kept; i++) {
-                r = check_block(fd, i, &kept[i], buffer, hasher, edges, fault);
+                r = check_block(fd, i, &kept[i], buffer, edges, fault);
                 if (r < 0)
                         return r;
                 (void) posix_fadvise(fd, (off_t) (i * WIRE_BLOCK_SIZE), (off_t) WIRE_BLOCK_SIZE, POSIX_FADV_DONTNEED);

@@ -16,24 +16,35 @@
 #include "bay/part.h"
 
 /*
- * The pull pipeline. The plugin's thread fills the ring from the camera. One thread hashes the whole; one hashes blocks and
- * writes; one makes the written bytes durable, whatever has gathered by one fdatasync, and only then tells the blocks.
+ * The pull pipeline. The plugin's thread fills the ring from the camera. One thread gathers its bytes in pieces and hashes them twice,
+ * for the whole and for their block, while they are in the processor's cache; one writes the pieces past the page cache (as far as the
+ * file system can), makes them durable, whatever has gathered by one fdatasync, and only then tells the blocks.
  */
 
-/* A sync waits until this much is written, or the first finished block has waited so long. */
+/* What is written is made durable when it is so much, or when the first finished block has waited so long. */
 #define SYNC_BYTES (64u * MIB)
-#define SYNC_WAIT_MSEC 250
-/* Writing waits for the disk beyond this, so that pulls do not fill the page cache. */
-#define UNSYNCED_MAX_BYTES (128u * MIB)
+#define SYNC_WAIT_USEC (250 * USEC_PER_MSEC)
+#define PIECE_SIZE (512 * KIB)
+#define PIECES 2u /* one is filled while the other is written */
+/* O_DIRECT wants buffer, offset and length in whole blocks; no disk of today has larger ones. */
+#define DIRECT_ALIGN 4096u
 _Static_assert(WIRE_BLOCK_SIZE == BERTH_BLOCK_BYTES, "what plugins are told of the blocks is not so");
-#define FINISHED_MAX (UNSYNCED_MAX_BYTES / WIRE_BLOCK_SIZE + 4)
-
-enum { CONSUMER_WHOLE, CONSUMER_WRITER, _CONSUMER_MAX };
+_Static_assert(WIRE_BLOCK_SIZE % PIECE_SIZE == 0, "a block ends where a piece does, but for the last");
+#define FINISHED_MAX (SYNC_BYTES / WIRE_BLOCK_SIZE + 1)
 
 typedef struct Block {
         uint32_t number, length;
         Digest digest;
 } Block;
+
+typedef struct Piece {
+        uint8_t *data;
+        uint64_t at; /* in the part */
+        size_t size;
+        bool ends_block;
+        Block block; /* that one */
+        bool full;   /* under the lock: it is the writer's */
+} Piece;
 
 typedef struct Pull {
         uint32_t clip;
@@ -45,21 +56,37 @@ typedef struct Pull {
         bool found;    /* … and here is one more */
         uint64_t base; /* what was delivered before the read that is under way */
         Ring *ring;
-        Edges *edges;  /* whole thread's */
-        Hasher *block; /* writer's */
 
+        /* The hasher's. */
+        Edges *edges;
+        uint64_t hashed; /* position in the part */
+        unsigned filling;
+
+        /* The writer's. */
+        unsigned writing;
+        bool direct; /* past the page cache */
+        Block finished[FINISHED_MAX]; /* written, not durable */
+        size_t n_finished;
+        uint64_t finished_usec; /* when the first of them was, CLOCK_MONOTONIC */
+        uint64_t written, synced; /* positions in the part */
+
+        void *memory; /* of the pieces */
         pthread_mutex_t lock;
         pthread_cond_t changed;
         /* Under the lock: */
-        Block finished[FINISHED_MAX]; /* hashed and written, not durable */
-        size_t n_finished;
-        struct timespec finished_at; /* of the first of them, CLOCK_MONOTONIC */
-        uint64_t written, synced;    /* positions in the part */
-        bool complete;               /* the plugin delivered the clip to its end */
-        bool ended;                  /* the writer wrote all that it will */
+        Piece pieces[PIECES];
+        bool complete; /* the plugin delivered the clip to its end */
+        bool ended;    /* the hasher handed over all that it will */
         int error;
         const char *failed; /* "write" */
 } Pull;
+
+static uint64_t now_usec(void) {
+        struct timespec t;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t) t.tv_sec * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
+}
 
 static int pull_fail(Pull *p, const char *doing, int error) {
         pthread_mutex_lock(&p->lock);
@@ -73,95 +100,100 @@ static int pull_fail(Pull *p, const char *doing, int error) {
         return error;
 }
 
-static void *run_whole(void *userdata) {
-        Pull *p = userdata;
-        const uint8_t *data;
-        size_t size;
+/* ---- Hashing ------------------------------------------------------------------------------------------------------- */
 
-        while (ring_peek(p->ring, CONSUMER_WHOLE, &data, &size) == 0 && size > 0) {
-                int r = edges_update(p->edges, data, size);
+/* Waits until the next piece is empty. */
+static int take_piece(Pull *p, Piece **ret) {
+        Piece *piece = &p->pieces[p->filling];
+        int error;
 
-                if (r < 0) {
-                        (void) pull_fail(p, "hash", r);
-                        break;
-                }
-                ring_consume(p->ring, CONSUMER_WHOLE);
-        }
-        return NULL;
+        pthread_mutex_lock(&p->lock);
+        while (p->error == 0 && piece->full)
+                pthread_cond_wait(&p->changed, &p->lock);
+        error = p->error;
+        pthread_mutex_unlock(&p->lock);
+        if (error == 0)
+                *ret = piece;
+        return error;
 }
 
-/* Ends the block that lies before `end`. */
-static int finish_block(Pull *p, uint64_t end) {
-        uint64_t number = (end - 1) / WIRE_BLOCK_SIZE;
-        Block b = { .number = (uint32_t) number, .length = (uint32_t) (end - number * WIRE_BLOCK_SIZE) };
-        int r;
-
-        r = hasher_finish(p->block, &b.digest);
-        if (r < 0)
-                return pull_fail(p, "hash", r);
-        /* Has the disk begin now, so that the sync has little left to wait for. */
-        (void) sync_file_range(p->fd, (off_t) (number * WIRE_BLOCK_SIZE), b.length, SYNC_FILE_RANGE_WRITE);
+static void hand_over(Pull *p, Piece *piece) {
         pthread_mutex_lock(&p->lock);
-        while (p->error == 0 && (p->n_finished == FINISHED_MAX || end - p->synced > UNSYNCED_MAX_BYTES))
-                pthread_cond_wait(&p->changed, &p->lock);
-        if (p->n_finished == 0)
-                (void) clock_gettime(CLOCK_MONOTONIC, &p->finished_at);
-        r = p->error;
-        if (r == 0) {
-                p->finished[p->n_finished++] = b;
-                p->written = end;
-        }
+        piece->full = true;
         pthread_cond_broadcast(&p->changed);
         pthread_mutex_unlock(&p->lock);
-        return r;
+        p->filling = (p->filling + 1) % PIECES;
 }
 
-static int write_slot(Pull *p, const uint8_t *data, size_t size, uint64_t *at) {
+/* Ends the block that the piece's bytes end in. */
+static int finish_block(Pull *p, Piece *piece) {
+        uint64_t number = (p->hashed - 1) / WIRE_BLOCK_SIZE;
         int r;
 
-        CRASH_POINT("part-write-begins");
-        r = fd_pwrite_full(p->fd, data, size, *at);
-        CRASH_POINT("part-written");
-        if (r < 0)
-                return pull_fail(p, "write", r);
-        while (size > 0) {
-                size_t n = (size_t) MIN2((uint64_t) size, WIRE_BLOCK_SIZE - *at % WIRE_BLOCK_SIZE);
+        piece->ends_block = true;
+        piece->block = (Block){ .number = (uint32_t) number, .length = (uint32_t) (p->hashed - number * WIRE_BLOCK_SIZE) };
+        r = edges_finish_block(p->edges, &piece->block.digest);
+        return r < 0 ? pull_fail(p, "hash", r) : 0;
+}
 
-                r = hasher_update(p->block, data, n);
+static int hash_slot(Pull *p, const uint8_t *data, size_t size) {
+        while (size > 0) {
+                Piece *piece = NULL;
+                size_t n;
+                int r;
+
+                r = take_piece(p, &piece);
+                if (!piece)
+                        return r;
+                /* It was kept, since the clip might have ended with it, and its last block. */
+                if (piece->size == PIECE_SIZE) {
+                        hand_over(p, piece);
+                        continue;
+                }
+                if (piece->size == 0)
+                        piece->at = p->hashed;
+                n = (size_t) MIN2((uint64_t) size, PIECE_SIZE - piece->size);
+                memcpy(piece->data + piece->size, data, n);
+                r = edges_update(p->edges, data, n);
                 if (r < 0)
                         return pull_fail(p, "hash", r);
+                piece->size += n;
+                p->hashed += n;
                 data += n;
                 size -= n;
-                *at += n;
-                if (*at % WIRE_BLOCK_SIZE == 0) {
-                        r = finish_block(p, *at);
-                        if (r < 0)
-                                return r;
-                }
+                if (p->hashed % WIRE_BLOCK_SIZE != 0)
+                        continue;
+                r = finish_block(p, piece);
+                if (r < 0)
+                        return r;
+                hand_over(p, piece);
         }
         return 0;
 }
 
-static void *run_writer(void *userdata) {
+static void *run_hasher(void *userdata) {
         Pull *p = userdata;
-        uint64_t at = p->offset;
+        Piece *piece = NULL;
         const uint8_t *data;
         bool complete;
         size_t size;
         int r;
 
-        while ((r = ring_peek(p->ring, CONSUMER_WRITER, &data, &size)) == 0 && size > 0) {
-                r = write_slot(p, data, size, &at);
+        while ((r = ring_peek(p->ring, &data, &size)) == 0 && size > 0) {
+                r = hash_slot(p, data, size);
                 if (r < 0)
                         break;
-                ring_consume(p->ring, CONSUMER_WRITER);
+                ring_consume(p->ring);
         }
         pthread_mutex_lock(&p->lock);
         complete = p->complete;
         pthread_mutex_unlock(&p->lock);
-        /* A block that the camera broke off in is no fact. */
-        if (r == 0 && complete && at % WIRE_BLOCK_SIZE != 0)
-                (void) finish_block(p, at);
+        if (r == 0 && take_piece(p, &piece) == 0 && piece->size > 0) {
+                /* A block that the camera broke off in is no fact. */
+                if (complete)
+                        (void) finish_block(p, piece);
+                hand_over(p, piece);
+        }
         pthread_mutex_lock(&p->lock);
         p->ended = true;
         pthread_cond_broadcast(&p->changed);
@@ -169,80 +201,130 @@ static void *run_writer(void *userdata) {
         return NULL;
 }
 
-/* Waits, with the lock held, until a sync is worth it. */
-static void wait_for_work(Pull *p) {
-        struct timespec until;
+/* ---- Writing ------------------------------------------------------------------------------------------------------- */
 
-        while (p->error == 0 && !p->ended && p->n_finished == 0)
-                pthread_cond_wait(&p->changed, &p->lock);
-        until = p->finished_at;
-        until.tv_nsec += SYNC_WAIT_MSEC * 1000 * 1000;
-        if (until.tv_nsec >= 1000 * 1000 * 1000) {
-                until.tv_sec++;
-                until.tv_nsec -= 1000 * 1000 * 1000;
+static void set_direct(Pull *p, bool direct) {
+        int flags = fcntl(p->fd, F_GETFL);
+
+        p->direct = flags >= 0 && fcntl(p->fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0 && direct;
+}
+
+/* A file system may take the flag and not the write. And the last bytes of a clip fill no block of the disk. */
+static int write_piece(Pull *p, const Piece *piece) {
+        size_t blocks = p->direct ? piece->size / DIRECT_ALIGN * DIRECT_ALIGN : piece->size;
+        int r;
+
+        CRASH_POINT("part-write-begins");
+        r = blocks > 0 ? fd_pwrite_full(p->fd, piece->data, blocks, piece->at) : 0;
+        if (p->direct && (r == -EINVAL || (r >= 0 && blocks < piece->size))) {
+                blocks = r < 0 ? 0 : blocks;
+                set_direct(p, false);
+                r = fd_pwrite_full(p->fd, piece->data + blocks, piece->size - blocks, piece->at + blocks);
         }
-        while (p->error == 0 && !p->ended && p->written - p->synced < SYNC_BYTES)
-                if (pthread_cond_timedwait(&p->changed, &p->lock, &until) == ETIMEDOUT)
-                        break;
+        CRASH_POINT("part-written");
+        if (r < 0)
+                return pull_fail(p, "write", r);
+        p->written = piece->at + piece->size;
+        /* Has the disk begin now, so that the sync has little left to wait for. */
+        if (!p->direct && piece->ends_block)
+                (void) sync_file_range(p->fd, (off_t) (p->written - piece->block.length), piece->block.length, SYNC_FILE_RANGE_WRITE);
+        return 0;
 }
 
 /* Makes durable what is written, tells the blocks, and has the page cache forget them. */
-static int sync_once(Pull *p, size_t n, uint64_t from, uint64_t upto) {
-        Block told[FINISHED_MAX];
-
+static int sync_blocks(Pull *p) {
         CRASH_POINT("part-sync-begins");
         if (fdatasync(p->fd) < 0)
                 return pull_fail(p, "sync", -errno);
         CRASH_POINT("part-synced");
-        pthread_mutex_lock(&p->lock);
-        memcpy(told, p->finished, n * sizeof(Block));
-        memmove(p->finished, p->finished + n, (p->n_finished - n) * sizeof(Block));
-        p->n_finished -= n;
-        p->synced = upto;
-        if (p->n_finished > 0)
-                (void) clock_gettime(CLOCK_MONOTONIC, &p->finished_at);
-        pthread_cond_broadcast(&p->changed);
-        pthread_mutex_unlock(&p->lock);
-
-        for (size_t i = 0; i < n && !p->scouting; i++)
-                outbox_block(p->clip, told[i].number, told[i].length, &told[i].digest);
+        for (size_t i = 0; i < p->n_finished && !p->scouting; i++)
+                outbox_block(p->clip, p->finished[i].number, p->finished[i].length, &p->finished[i].digest);
         CRASH_POINT("blocks-told");
-        (void) posix_fadvise(p->fd, (off_t) from, (off_t) (upto - from), POSIX_FADV_DONTNEED);
+        if (!p->direct)
+                (void) posix_fadvise(p->fd, (off_t) p->synced, (off_t) (p->written - p->synced), POSIX_FADV_DONTNEED);
+        p->n_finished = 0;
+        p->synced = p->written;
         return 0;
 }
 
-static void *run_sync(void *userdata) {
-        Pull *p = userdata;
-
-        for (;;) {
-                uint64_t from, upto;
-                bool last;
-                size_t n;
-
-                pthread_mutex_lock(&p->lock);
-                wait_for_work(p);
-                last = p->ended || p->error < 0;
-                /* After a failure of the disk nothing more is durable; after one of the camera, what it gave is. */
-                n = p->error < 0 ? 0 : p->n_finished;
-                from = p->synced;
-                upto = p->written;
-                pthread_mutex_unlock(&p->lock);
-
-                if ((n > 0 && sync_once(p, n, from, upto) < 0) || last)
-                        return NULL;
-        }
+static void note_block(Pull *p, const Block *block) {
+        if (p->n_finished == 0)
+                p->finished_usec = now_usec();
+        p->finished[p->n_finished++] = *block;
 }
 
-static int start(Pull *p, pthread_t threads[static 3]) {
-        void *(*const runs[])(void *) = { run_whole, run_writer, run_sync };
+/* Waits for a piece, while blocks wait no longer than they may. NULL: none came, or none will (*ret_ended), or somebody failed. */
+static Piece *next_piece(Pull *p, bool *ret_ended) {
+        Piece *piece = &p->pieces[p->writing];
+        uint64_t until = p->finished_usec + SYNC_WAIT_USEC;
+        const struct timespec at = { .tv_sec = (time_t) (until / USEC_PER_SEC), .tv_nsec = (long) (until % USEC_PER_SEC) * 1000 };
+        bool there;
 
-        for (int i = 0; i < 3; i++) {
+        pthread_mutex_lock(&p->lock);
+        while (p->error == 0 && !piece->full && !p->ended)
+                if (p->n_finished == 0)
+                        pthread_cond_wait(&p->changed, &p->lock);
+                else if (pthread_cond_clockwait(&p->changed, &p->lock, CLOCK_MONOTONIC, &at) == ETIMEDOUT)
+                        break;
+        there = p->error == 0 && piece->full;
+        *ret_ended = p->error < 0 || (p->ended && !there);
+        pthread_mutex_unlock(&p->lock);
+        return there ? piece : NULL;
+}
+
+static void give_back(Pull *p, Piece *piece) {
+        pthread_mutex_lock(&p->lock);
+        piece->size = 0;
+        piece->ends_block = piece->full = false;
+        pthread_cond_broadcast(&p->changed);
+        pthread_mutex_unlock(&p->lock);
+        p->writing = (p->writing + 1) % PIECES;
+}
+
+static bool is_failed(Pull *p) {
+        bool failed;
+
+        pthread_mutex_lock(&p->lock);
+        failed = p->error < 0;
+        pthread_mutex_unlock(&p->lock);
+        return failed;
+}
+
+static void *run_writer(void *userdata) {
+        Pull *p = userdata;
+        bool ended = false;
+
+        set_direct(p, true);
+        while (!ended) {
+                Piece *piece = next_piece(p, &ended);
+
+                if (piece) {
+                        if (write_piece(p, piece) < 0)
+                                break;
+                        if (piece->ends_block)
+                                note_block(p, &piece->block);
+                        give_back(p, piece);
+                }
+                /* After a failure of the disk nothing more is durable; after one of the camera, what it gave is. */
+                if (p->n_finished == 0 || is_failed(p))
+                        continue;
+                if (ended || p->written - p->synced >= SYNC_BYTES || now_usec() - p->finished_usec >= SYNC_WAIT_USEC)
+                        if (sync_blocks(p) < 0)
+                                break;
+        }
+        set_direct(p, false);
+        return NULL;
+}
+
+static int start(Pull *p, pthread_t threads[static 2]) {
+        void *(*const runs[])(void *) = { run_hasher, run_writer };
+
+        for (int i = 0; i < 2; i++) {
                 int r = pthread_create(&threads[i], NULL, runs[i], p);
 
                 if (r == 0)
                         continue;
                 (void) pull_fail(p, "start threads for", -r);
-                /* The sync thread ends by the error, too. */
                 while (i-- > 0)
                         (void) pthread_join(threads[i], NULL);
                 return -r;
@@ -337,7 +419,7 @@ static int read_around(Session *s, Pull *p, const Clip *clip, Fault *fault) {
 
 /* Runs the pipeline over the rest of the clip. What failed on the dock's side comes before what the plugin made of it. */
 static int run(Session *s, Pull *p, const Clip *clip, uint64_t length, Fault *fault) {
-        pthread_t threads[3];
+        pthread_t threads[2];
         uint64_t delivered;
         int r;
 
@@ -358,27 +440,25 @@ static int run(Session *s, Pull *p, const Clip *clip, uint64_t length, Fault *fa
 }
 
 static int set_up(Pull *p) {
-        pthread_condattr_t attributes;
         int r;
 
         pthread_mutex_init(&p->lock, NULL);
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&p->changed, &attributes);
-        pthread_condattr_destroy(&attributes);
-        r = ring_new(_CONSUMER_MAX, &p->ring);
+        pthread_cond_init(&p->changed, NULL);
+        r = ring_new(&p->ring);
         if (r >= 0)
-                r = edges_new(&p->edges);
+                r = edges_new(true, &p->edges);
         if (r >= 0)
-                r = hasher_new(&p->block);
+                r = -posix_memalign(&p->memory, DIRECT_ALIGN, PIECES * PIECE_SIZE);
+        for (unsigned i = 0; r >= 0 && i < PIECES; i++)
+                p->pieces[i].data = (uint8_t *) p->memory + i * PIECE_SIZE;
         return r;
 }
 
 static void pull_done(Pull *p) {
         fd_close(p->fd);
-        hasher_free(p->block);
         edges_free(p->edges);
         ring_free(p->ring);
+        free(p->memory);
         pthread_cond_destroy(&p->changed);
         pthread_mutex_destroy(&p->lock);
 }
@@ -432,7 +512,7 @@ static int pull(Session *s, Pull *p, const Clip *clip, const char *part, const D
 
 int pull_clip(Session *s, uint32_t index, const char *part, uint64_t offset, const Digest *kept, size_t n_kept, Reading *ret,
               Container *ret_container, Fault *fault) {
-        Pull p = { .clip = index, .offset = offset, .written = offset, .synced = offset, .fd = -EBADF };
+        Pull p = { .clip = index, .offset = offset, .hashed = offset, .written = offset, .synced = offset, .fd = -EBADF };
         const Clip *clip = session_clip(s, index, fault);
         int r;
 

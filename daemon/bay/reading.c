@@ -18,14 +18,14 @@ static void *run(void *userdata) {
         const uint8_t *data;
         size_t size;
 
-        while (ring_peek(job->ring, 0, &data, &size) == 0 && size > 0) {
+        while (ring_peek(job->ring, &data, &size) == 0 && size > 0) {
                 int r = edges_update(job->edges, data, size);
 
                 if (r < 0) {
                         (void) ring_fail(job->ring, r);
                         break;
                 }
-                ring_consume(job->ring, 0);
+                ring_consume(job->ring);
         }
         return NULL;
 }
@@ -39,9 +39,9 @@ int session_read_digest(Session *s, const Clip *clip, uint64_t offset, uint64_t 
         Job job;
         int r, failed;
 
-        r = ring_new(1, &ring);
+        r = ring_new(&ring);
         if (r >= 0)
-                r = edges_new(&edges);
+                r = edges_new(false, &edges);
         job = (Job){ ring, edges };
         if (r >= 0)
                 r = -pthread_create(&thread, NULL, run, &job);

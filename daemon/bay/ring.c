@@ -7,27 +7,26 @@
 
 struct Ring {
         pthread_mutex_t lock;
-        pthread_cond_t changed;
+        /* Two, so that who waits for bytes is not woken by a slot that is freed. */
+        pthread_cond_t filled, freed;
         uint8_t *memory;
         size_t sizes[RING_SLOTS];
-        /* Counts of slots since the start: consumed[i] <= committed <= acquired <= least consumed + RING_SLOTS. */
-        uint64_t acquired, committed, consumed[RING_CONSUMERS_MAX];
-        unsigned consumers;
+        /* Counts of slots since the start: consumed <= committed <= acquired <= consumed + RING_SLOTS. */
+        uint64_t acquired, committed, consumed;
         bool ended;
         int error;
 };
 
-int ring_new(unsigned consumers, Ring **ret) {
+int ring_new(Ring **ret) {
         _cleanup_(ring_freep) Ring *r = NULL;
         void *memory;
 
-        assert(consumers > 0 && consumers <= RING_CONSUMERS_MAX);
         r = calloc(1, sizeof(Ring));
         if (!r)
                 return -ENOMEM;
         pthread_mutex_init(&r->lock, NULL);
-        pthread_cond_init(&r->changed, NULL);
-        r->consumers = consumers;
+        pthread_cond_init(&r->filled, NULL);
+        pthread_cond_init(&r->freed, NULL);
         memory = mmap(NULL, (size_t) RING_SLOTS * RING_SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED)
                 return -errno;
@@ -41,7 +40,8 @@ Ring *ring_free(Ring *r) {
                 return NULL;
         if (r->memory)
                 (void) munmap(r->memory, (size_t) RING_SLOTS * RING_SLOT_SIZE);
-        pthread_cond_destroy(&r->changed);
+        pthread_cond_destroy(&r->filled);
+        pthread_cond_destroy(&r->freed);
         pthread_mutex_destroy(&r->lock);
         free(r);
         return NULL;
@@ -52,11 +52,7 @@ static uint8_t *slot(Ring *r, uint64_t count) {
 }
 
 static bool is_full(const Ring *r) {
-        uint64_t least = r->consumed[0];
-
-        for (unsigned i = 1; i < r->consumers; i++)
-                least = MIN2(least, r->consumed[i]);
-        return r->acquired - least >= RING_SLOTS;
+        return r->acquired - r->consumed >= RING_SLOTS;
 }
 
 static int acquire(Ring *r, bool wait, uint8_t **ret) {
@@ -64,7 +60,7 @@ static int acquire(Ring *r, bool wait, uint8_t **ret) {
 
         pthread_mutex_lock(&r->lock);
         while (wait && r->error == 0 && is_full(r))
-                pthread_cond_wait(&r->changed, &r->lock);
+                pthread_cond_wait(&r->freed, &r->lock);
         error = r->error;
         if (error == 0 && is_full(r))
                 error = -EAGAIN;
@@ -89,7 +85,7 @@ int ring_commit(Ring *r, size_t size) {
         assert(r->committed < r->acquired && size > 0 && size <= RING_SLOT_SIZE);
         r->sizes[r->committed++ % RING_SLOTS] = size;
         error = r->error;
-        pthread_cond_broadcast(&r->changed);
+        pthread_cond_broadcast(&r->filled);
         pthread_mutex_unlock(&r->lock);
         return error;
 }
@@ -110,18 +106,18 @@ void ring_release(Ring *r) {
 void ring_end(Ring *r) {
         pthread_mutex_lock(&r->lock);
         r->ended = true;
-        pthread_cond_broadcast(&r->changed);
+        pthread_cond_broadcast(&r->filled);
         pthread_mutex_unlock(&r->lock);
 }
 
-int ring_peek(Ring *r, unsigned consumer, const uint8_t **ret, size_t *ret_size) {
+int ring_peek(Ring *r, const uint8_t **ret, size_t *ret_size) {
         uint64_t at;
         int error;
 
         pthread_mutex_lock(&r->lock);
-        at = r->consumed[consumer];
+        at = r->consumed;
         while (r->error == 0 && !r->ended && at == r->committed)
-                pthread_cond_wait(&r->changed, &r->lock);
+                pthread_cond_wait(&r->filled, &r->lock);
         error = r->error;
         if (error == 0) {
                 *ret = slot(r, at);
@@ -131,10 +127,10 @@ int ring_peek(Ring *r, unsigned consumer, const uint8_t **ret, size_t *ret_size)
         return error;
 }
 
-void ring_consume(Ring *r, unsigned consumer) {
+void ring_consume(Ring *r) {
         pthread_mutex_lock(&r->lock);
-        r->consumed[consumer]++;
-        pthread_cond_broadcast(&r->changed);
+        r->consumed++;
+        pthread_cond_signal(&r->freed);
         pthread_mutex_unlock(&r->lock);
 }
 
@@ -143,7 +139,8 @@ int ring_fail(Ring *r, int error) {
         if (r->error == 0)
                 r->error = error;
         error = r->error;
-        pthread_cond_broadcast(&r->changed);
+        pthread_cond_broadcast(&r->filled);
+        pthread_cond_broadcast(&r->freed);
         pthread_mutex_unlock(&r->lock);
         return error;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The bounded ring between the thread that reads from the camera and the threads that hash and write: one producer, and
- * consumers that each see every slot, in order. A slot is free again when the last consumer is done with it.
+ * The bounded ring between the thread that reads from the camera and the one that hashes: one producer, and one consumer that sees every
+ * slot in order.
  *
  * The producer may hold several slots at once (queued USB transfers fill them) and commits them in the order in which it
  * acquired them. A failure stops both sides: the first one wins.
@@ -15,13 +15,12 @@
 
 #include "base/macro.h"
 
-#define RING_SLOT_SIZE (256u * 1024u) /* a multiple of every USB packet size */
-#define RING_SLOTS 64u
-#define RING_CONSUMERS_MAX 2u
+#define RING_SLOT_SIZE (512u * 1024u) /* a multiple of every USB packet size */
+#define RING_SLOTS 6u
 
 typedef struct Ring Ring;
 
-int ring_new(unsigned consumers, Ring **ret);
+int ring_new(Ring **ret);
 Ring *ring_free(Ring *r);
 DEFINE_CLEANUP(Ring, ring_free);
 
@@ -37,8 +36,8 @@ void ring_release(Ring *r);
 void ring_end(Ring *r);
 
 /* Consumer. Waits for the next slot; *ret_size is 0 at the end. */
-int ring_peek(Ring *r, unsigned consumer, const uint8_t **ret, size_t *ret_size);
-void ring_consume(Ring *r, unsigned consumer);
+int ring_peek(Ring *r, const uint8_t **ret, size_t *ret_size);
+void ring_consume(Ring *r);
 
 /* Either side. Returns the error that stands. */
 int ring_fail(Ring *r, int error);

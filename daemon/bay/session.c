@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/wire_bay.h"
@@ -180,6 +181,12 @@ static void drop_nonsense(berth_health *health) {
                 log_warning(NULL, "the camera says that more of its storage is free than it has; its storage counts as unknown");
                 health->known &= ~BERTH_HEALTH_STORAGE;
         }
+        if ((health->known & BERTH_HEALTH_TEMPERATURE) && (health->temperature_decidegrees < WIRE_TEMPERATURE_MIN ||
+                                                           health->temperature_decidegrees > WIRE_TEMPERATURE_MAX)) {
+                log_warning(NULL, "the camera says that it has %d degrees Celsius; its temperature counts as unknown",
+                            health->temperature_decidegrees / 10);
+                health->known &= ~BERTH_HEALTH_TEMPERATURE;
+        }
 }
 
 int session_health(Session *s, berth_health *ret, Fault *fault) {
@@ -299,7 +306,9 @@ static int change(Session *s, int (*callback)(void *state), const char *doing, F
         clip_list_clear(&s->list);
         s->listed = s->erase_listed = false;
         host_begin(&s->host);
+        CRASH_POINT("change-begins");
         r = callback(s->state);
+        CRASH_POINT("changed");
         return answer(s, doing, r, MAY_BE_DENIED, fault);
 }
 
@@ -339,6 +348,30 @@ int session_flash(Session *s, int image_fd, uint64_t size_bytes, Fault *fault) {
         s->host.image_fd = -EBADF;
         s->left = true;
         return answer(s, "take the firmware", r, MAY_BE_DENIED, fault);
+}
+
+int session_drop(Session *s, const char *file, bool restart, int image_fd, uint64_t size_bytes, Fault *fault) {
+        int r;
+
+        r = need_open(s, fault);
+        if (r < 0)
+                return r;
+        if (!s->plugin->calls.drop)
+                return unsupported("put a firmware file on it", fault);
+        if (restart && !s->plugin->calls.restart)
+                return unsupported("have it restart", fault);
+        host_begin(&s->host);
+        s->host.image_fd = image_fd;
+        s->host.image_size = size_bytes;
+        r = s->plugin->calls.drop(s->state, file, size_bytes);
+        s->host.image_fd = -EBADF;
+        s->left = true;
+        r = answer(s, "take the firmware file", r, MAY_BE_DENIED, fault);
+        if (r < 0 || !restart)
+                return r;
+        CRASH_POINT("firmware-dropped");
+        host_begin(&s->host);
+        return answer(s, "restart", s->plugin->calls.restart(s->state), MAY_BE_DENIED, fault);
 }
 
 int session_format(Session *s, Fault *fault) {

@@ -40,6 +40,8 @@ int session_eject(Session *s, Fault *fault);
 int session_enter_update(Session *s, Fault *fault);
 /* Gives it the whole of the open image; only session_close() is left. */
 int session_flash(Session *s, int image_fd, uint64_t size_bytes, Fault *fault);
+/* Puts it on the camera as `file`, and has the camera restart when that is wanted, too; only session_close() is left. */
+int session_drop(Session *s, const char *file, bool restart, int image_fd, uint64_t size_bytes, Fault *fault);
 /* Empties all storages; the listing is void afterwards. */
 int session_format(Session *s, Fault *fault);
 /* Lists anew; the indexes of an earlier listing are void. */

@@ -13,6 +13,7 @@ typedef enum Action {
         ACTION_FIRMWARE,
         ACTION_SETTINGS, /* officers, whose camera it is, whether uploads run */
         _ACTION_MAX,
+        ACTION_OF_JOB = _ACTION_MAX, /* that of the method that began the job; who began it needs none */
         _ACTION_INVALID = -EINVAL,
 } Action;
 
@@ -21,7 +22,7 @@ typedef struct ActionRow {
         Action action;
 } ActionRow;
 
-/* "org.berth.Dock1.evidence". */
+/* "org.berth.Dock1.evidence"; "of-its-job" is no action of polkit's. */
 const char *action_to_string(Action action);
 /* All methods of org.berth.Dock1.*. */
 const ActionRow *action_rows(size_t *ret_n);

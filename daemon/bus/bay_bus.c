@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "bus/bus_private.h"
 #include "bus/caller.h"
+#include "bus/job.h"
 #include "bus/view.h"
 #include "service/calibrate.h"
 
@@ -29,10 +30,13 @@ typedef struct BayView {
         int32_t charge_percent, minutes_to_full;
         int64_t ready_at_usec;
         int ready_in_time;
+        int32_t flash_percent;
+        char *flash_version;
 } BayView;
 
 struct BusBay {
         BusBay *next;
+        Bus *bus;
         Bay *bay;
         char path[BAY_PATH_SIZE];
         sd_bus_slot *slot;
@@ -64,30 +68,72 @@ static int locate(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
 
 /* The sentence of what was found, or why not. */
 static void calibrated(void *userdata, int result, const char *text) {
-        sd_bus_message *m = userdata;
-
-        if (result < 0)
-                return caller_answer(m, result, text);
-        (void) sd_bus_reply_method_return(m, "s", text);
-        sd_bus_message_unref(m);
+        job_end(userdata, result >= 0 ? JOB_DONE : result == -ECANCELED ? JOB_CANCELLED : JOB_FAILED,
+                result >= 0 || result == -ECANCELED ? NULL : error_name(result), text ? text : strerror(-result), NULL, 0);
 }
 
+static int cancel_calibration(void *operation, const Operator *by, const char **ret_why) {
+        (void) by;
+        *ret_why = "what was found is being recorded";
+        return calibration_cancel(operation);
+}
+
+static const JobKind calibrate_kind = { .name = "calibrate", .unit = "", .action = ACTION_OPERATE, .cancel = cancel_calibration };
+
 static int calibrate(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const BusBay *o = userdata;
+        Calibration *calibration;
+        const char *why = NULL;
+        Caller caller;
+        Operator by;
+        Job *job;
+        int r;
+
+        r = caller_get(m, &caller, ret_error);
+        if (r >= 0)
+                r = job_new(o->bus, m, &calibrate_kind, o->path, &job, ret_error);
+        if (r < 0)
+                return r;
+        by = caller_operator(&caller);
+        r = calibrate_bay(o->bay, &by, calibrated, job, &calibration, &why);
+        if (r >= 0)
+                return job_answer(job, calibration);
+        job_drop(job);
+        return error_set(ret_error, r, "%s.", why ? why : strerror(-r));
+}
+
+static void ejected(void *userdata, int result, const char *text) {
+        job_end(userdata, result >= 0 ? JOB_DONE : JOB_FAILED, result >= 0 ? NULL : error_name(result),
+                text && *text ? text : strerror(-result), NULL, 0);
+}
+
+static int eject_goes_on(void *operation, const Operator *by, const char **ret_why) {
+        (void) operation;
+        (void) by;
+        *ret_why = "the camera is being let go, which is over in a moment; to have the dock go on with it, take it out and put it in again";
+        return -EALREADY;
+}
+
+static int eject(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        static const JobKind kind = { .name = "eject", .unit = "", .action = ACTION_OPERATE, .cancel = eject_goes_on };
         const BusBay *o = userdata;
         const char *why = NULL;
         Caller caller;
         Operator by;
+        Job *job;
         int r;
 
         r = caller_get(m, &caller, ret_error);
+        if (r >= 0)
+                r = job_new(o->bus, m, &kind, o->path, &job, ret_error);
         if (r < 0)
                 return r;
         by = caller_operator(&caller);
-        r = calibrate_bay(o->bay, &by, calibrated, sd_bus_message_ref(m), &why);
+        r = bay_hand_out(o->bay, &by, ejected, job, &why);
         if (r >= 0)
-                return 1;
-        sd_bus_message_unref(m);
-        return sd_bus_error_setf(ret_error, r == -EBUSY ? BUS_E_BUSY : BUS_E_FAILED, "%s.", why ? why : strerror(-r));
+                return job_answer(job, NULL);
+        job_drop(job);
+        return error_set(ret_error, r, "%s.", why && *why ? why : strerror(-r));
 }
 
 static const sd_bus_vtable vtable[] = {
@@ -118,7 +164,10 @@ static const sd_bus_vtable vtable[] = {
         BAY("MinutesToFull", "i", EMITS_CHANGE, minutes_to_full),
         BAY("ReadyAtUsec", "x", EMITS_CHANGE, ready_at_usec),
         BAY("ReadyInTime", "b", EMITS_CHANGE, ready_in_time),
-        SD_BUS_METHOD_WITH_ARGS("Calibrate", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", found), calibrate, SD_BUS_VTABLE_UNPRIVILEGED),
+        BAY("FlashPercent", "i", EMITS_CHANGE, flash_percent),
+        BAY("FlashVersion", "s", EMITS_CHANGE, flash_version),
+        SD_BUS_METHOD_WITH_ARGS("Calibrate", SD_BUS_NO_ARGS, SD_BUS_RESULT("o", job), calibrate, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Eject", SD_BUS_NO_ARGS, SD_BUS_RESULT("o", job), eject, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Locate", SD_BUS_ARGS("u", seconds), SD_BUS_NO_RESULT, locate, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
@@ -150,6 +199,8 @@ static const ViewMember members[] = {
         { "MinutesToFull", VIEW_I32, offsetof(BayView, minutes_to_full) },
         { "ReadyAtUsec", VIEW_I64, offsetof(BayView, ready_at_usec) },
         { "ReadyInTime", VIEW_BOOL, offsetof(BayView, ready_in_time) },
+        { "FlashPercent", VIEW_I32, offsetof(BayView, flash_percent) },
+        { "FlashVersion", VIEW_TEXT, offsetof(BayView, flash_version) },
 };
 
 const char *bay_bus_path(const Bay *bay, char ret[static BAY_PATH_SIZE]) {
@@ -175,9 +226,11 @@ static int view_charge(const Bay *bay, BayView *v) {
 /* All but the progress. */
 static int view_standing(const Bay *bay, BayView *v) {
         const Camera *camera = bay_camera(bay);
+        const char *version;
         int r;
 
         v->number = bay_number(bay);
+        v->flash_percent = bay_flash_percent(bay, &version);
         v->battery_percent = camera ? camera_battery_percent(camera) : -1;
         v->faults = bay_faults(bay);
         v->retry_at_usec = bay_retry_at_usec(bay);
@@ -191,7 +244,8 @@ static int view_standing(const Bay *bay, BayView *v) {
             (r = view_text(&v->state, bay_state_to_string(bay_state(bay)))) < 0 ||
             (r = view_text(&v->light, light_to_string(bay_light(bay)))) < 0 ||
             (r = view_text(&v->reason, bay_reason(bay))) < 0 || (r = view_text(&v->identity, bay_identity(bay))) < 0 ||
-            (r = view_text(&v->serial, camera ? camera_serial(camera) : "")) < 0)
+            (r = view_text(&v->serial, camera ? camera_serial(camera) : "")) < 0 ||
+            (r = view_text(&v->flash_version, version)) < 0)
                 return r;
         return view_text(&v->model, camera ? camera_model(camera) : "");
 }
@@ -282,6 +336,7 @@ int bay_bus_new_all(Bus *b) {
 
                 if (!o)
                         return -ENOMEM;
+                o->bus = b;
                 o->bay = bay;
                 bay_bus_path(bay, o->path);
                 o->next = b->bays;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "bus/bus_private.h"
 #include "bus/view.h"
+#include "service/timer.h"
 
 #define RECONNECT_USEC USEC_PER_SEC
 
@@ -33,14 +34,27 @@ static int show_all(Bus *b) {
         r = camera_bus_show_all(b);
         if (r < 0)
                 failed = r;
-        rollout_bus_show(b);
+        r = roster_bus_show(b);
+        if (r < 0)
+                failed = r;
+        r = catalog_bus_show(b);
+        if (r < 0)
+                failed = r;
+        r = transfer_bus_show_all(b, now, &wake);
+        if (r < 0)
+                failed = r;
+        r = job_bus_show_all(b, now, &wake);
+        if (r < 0)
+                failed = r;
+        r = rollout_bus_show_all(b, now, &wake);
+        if (r < 0)
+                failed = r;
         /* Out of memory: what was not shown stays marked, and gets another chance with the progress. */
         if (failed < 0)
                 wake = now + VIEW_PROGRESS_USEC;
         if (wake == UINT64_MAX)
                 return 0;
-        r = sd_event_source_set_time(b->later, wake);
-        return r < 0 ? r : sd_event_source_set_enabled(b->later, SD_EVENT_ONESHOT);
+        return timer_at(b->later, wake);
 }
 
 static int on_flush(sd_event_source *source, void *userdata) {
@@ -56,6 +70,13 @@ static int on_later(sd_event_source *source, uint64_t usec, void *userdata) {
 
 static void on_manager_changed(void *userdata) {
         manager_bus_changed(userdata);
+        roster_bus_changed(userdata);
+        catalog_bus_changed(userdata);
+        transfer_bus_changed(userdata);
+}
+
+static void on_transfers_changed(void *userdata) {
+        transfer_bus_changed(userdata);
 }
 
 static void on_bay_changed(void *userdata, Bay *bay) {
@@ -82,16 +103,23 @@ static void on_camera_removed(void *userdata, Camera *camera) {
 }
 
 static void on_camera_overdue(void *userdata, const IssueRow *issue) {
-        manager_bus_camera_overdue(userdata, issue);
+        roster_bus_camera_overdue(userdata, issue);
+}
+
+static void on_fleet_camera_overdue(void *userdata, const char *serial, const char *dock_id, const char *dock_name,
+                                    const char *officer_id, int64_t due_usec) {
+        manager_bus_fleet_camera_overdue(userdata, serial, dock_id, dock_name, officer_id, due_usec);
 }
 
 static const ManagerObserver observer = {
         .manager_changed = on_manager_changed,
         .bay_changed = on_bay_changed,
+        .transfers_changed = on_transfers_changed,
         .camera_added = on_camera_added,
         .camera_changed = on_camera_changed,
         .camera_removed = on_camera_removed,
         .camera_overdue = on_camera_overdue,
+        .fleet_camera_overdue = on_fleet_camera_overdue,
 };
 
 /* ---- The connection ------------------------------------------------------------------------------------------- */
@@ -103,8 +131,12 @@ static void bus_disconnect(Bus *b) {
         manager_bus_disconnect(b);
         bay_bus_disconnect_all(b);
         camera_bus_disconnect_all(b);
+        roster_bus_disconnect(b);
+        catalog_bus_disconnect_all(b);
+        transfer_bus_disconnect_all(b);
         authority_disconnect(b->authority);
         rollout_bus_disconnect_all(b);
+        job_bus_disconnect_all(b);
         b->object_manager = sd_bus_slot_unref(b->object_manager);
         b->bus = sd_bus_flush_close_unref(b->bus);
 }
@@ -136,7 +168,19 @@ static int put_objects(Bus *b) {
         r = bay_bus_connect_all(b);
         if (r < 0)
                 return r;
+        r = roster_bus_connect(b);
+        if (r < 0)
+                return r;
+        r = catalog_bus_connect_all(b);
+        if (r < 0)
+                return r;
+        r = transfer_bus_connect_all(b);
+        if (r < 0)
+                return r;
         r = rollout_bus_connect_all(b);
+        if (r < 0)
+                return r;
+        r = job_bus_connect_all(b);
         if (r < 0)
                 return r;
         return camera_bus_connect_all(b);
@@ -211,13 +255,22 @@ int bus_new(sd_event *event, Manager *manager, Bus **ret) {
         r = make_sources(b);
         if (r < 0)
                 return r;
-        r = authority_new(&b->authority);
+        r = authority_new(b, &b->authority);
         if (r < 0)
                 return r;
         r = manager_bus_new(b);
         if (r < 0)
                 return r;
         r = bay_bus_new_all(b);
+        if (r < 0)
+                return r;
+        r = roster_bus_new(b);
+        if (r < 0)
+                return r;
+        r = catalog_bus_new(b);
+        if (r < 0)
+                return r;
+        r = transfer_bus_new(b);
         if (r < 0)
                 return r;
         for (Camera *c = manager_first_camera(manager); c; c = camera_next_in_order(c)) {
@@ -241,6 +294,11 @@ Bus *bus_free(Bus *b) {
         manager_bus_free(b);
         bay_bus_free_all(b);
         camera_bus_free_all(b);
+        roster_bus_free(b);
+        catalog_bus_free(b);
+        transfer_bus_free(b);
+        job_bus_free_all(b);
+        rollout_bus_free_all(b);
         authority_free(b->authority);
         sd_event_source_disable_unref(b->flush);
         sd_event_source_disable_unref(b->later);

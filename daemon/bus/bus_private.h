@@ -5,8 +5,10 @@
 
 #include <systemd/sd-bus.h>
 
+#include "bus/actions.h"
 #include "bus/authority.h"
 #include "bus/bus.h"
+#include "bus/error.h"
 
 #define BUS_NAME "org.berth.Dock1"
 #define BUS_PATH "/org/berth/Dock1"
@@ -14,20 +16,24 @@
 #define BUS_BAY_INTERFACE "org.berth.Dock1.Bay"
 #define BUS_CAMERA_INTERFACE "org.berth.Dock1.Camera"
 #define BUS_ROLLOUT_INTERFACE "org.berth.Dock1.Rollout"
-#define BUS_E_INVALID_ARGUMENT "org.berth.Dock1.Error.InvalidArgument"
-#define BUS_E_FAILED "org.berth.Dock1.Error.Failed"
-#define BUS_E_NOT_AUTHORISED "org.berth.Dock1.Error.NotAuthorised"
-#define BUS_E_NO_SUCH_CAMERA "org.berth.Dock1.Error.NoSuchCamera"
-#define BUS_E_NO_SUCH_CLIP "org.berth.Dock1.Error.NoSuchClip"
-#define BUS_E_TOO_LATE "org.berth.Dock1.Error.TooLate"
-#define BUS_E_NOT_STORED "org.berth.Dock1.Error.NotStored"
-#define BUS_E_BUSY "org.berth.Dock1.Error.Busy"
-#define BUS_E_NO_SUCH_OFFICER "org.berth.Dock1.Error.NoSuchOfficer"
-#define BUS_E_NO_CAMERA "org.berth.Dock1.Error.NoCamera"
+#define BUS_JOB_INTERFACE "org.berth.Dock1.Job"
+#define BUS_ROSTER_INTERFACE "org.berth.Dock1.Roster"
+#define BUS_TRANSFERS_INTERFACE "org.berth.Dock1.Transfers"
+#define BUS_TRANSFER_INTERFACE "org.berth.Dock1.Transfer"
+#define BUS_TRANSFER_PATH BUS_PATH "/transfer"
+#define BUS_CATALOG_INTERFACE "org.berth.Dock1.Catalog"
+#define BUS_FIRMWARE_INTERFACE "org.berth.Dock1.Firmware"
+#define BUS_FIRMWARE_PATH BUS_PATH "/firmware"
+#define BUS_ROSTER_PATH BUS_PATH "/roster"
 
 typedef struct BusManager BusManager;
 typedef struct BusBay BusBay;
 typedef struct BusCamera BusCamera;
+typedef struct BusRollout BusRollout;
+typedef struct BusRoster BusRoster;
+typedef struct BusCatalog BusCatalog;
+typedef struct BusTransfers BusTransfers;
+typedef struct Job Job;
 
 struct Bus {
         sd_event *event;
@@ -42,8 +48,14 @@ struct Bus {
         BusManager *shown;
         BusBay *bays;
         BusCamera *cameras;
+        BusRoster *roster;
+        BusCatalog *catalog;
+        BusTransfers *transfers;
         sd_bus_slot *rollouts, *rollout_nodes;
-        size_t rollouts_shown; /* so many were announced */
+        BusRollout *rollouts_shown; /* what was announced of them */
+        uint64_t rollouts_looked_usec;
+        Job *jobs; /* the newest first */
+        uint64_t jobs_begun;
 };
 
 /* Has the changed objects looked at soon. */
@@ -62,7 +74,8 @@ void manager_bus_changed(Bus *b);
 /* A bay is in another state: what the manager counts is told along with it. */
 void manager_bus_hurry(Bus *b);
 /* The signal of the same name. */
-void manager_bus_camera_overdue(Bus *b, const IssueRow *issue);
+void manager_bus_fleet_camera_overdue(Bus *b, const char *serial, const char *dock_id, const char *dock_name, const char *officer_id,
+                                      int64_t due_usec);
 int manager_bus_show(Bus *b, uint64_t now_usec, uint64_t *wake_usec);
 
 int bay_bus_new_all(Bus *b);
@@ -75,6 +88,30 @@ int bay_bus_show_all(Bus *b, uint64_t now_usec, uint64_t *wake_usec);
 #define BAY_PATH_SIZE 40u
 const char *bay_bus_path(const Bay *bay, char ret[static BAY_PATH_SIZE]);
 
+int roster_bus_new(Bus *b);
+void roster_bus_free(Bus *b);
+int roster_bus_connect(Bus *b);
+void roster_bus_disconnect(Bus *b);
+void roster_bus_changed(Bus *b);
+int roster_bus_show(Bus *b);
+/* The signal of the same name. */
+void roster_bus_camera_overdue(Bus *b, const IssueRow *issue);
+
+int transfer_bus_new(Bus *b);
+void transfer_bus_free(Bus *b);
+int transfer_bus_connect_all(Bus *b);
+void transfer_bus_disconnect_all(Bus *b);
+void transfer_bus_changed(Bus *b);
+int transfer_bus_show_all(Bus *b, uint64_t now_usec, uint64_t *wake_usec);
+
+/* With the images that it has. */
+int catalog_bus_new(Bus *b);
+void catalog_bus_free(Bus *b);
+int catalog_bus_connect_all(Bus *b);
+void catalog_bus_disconnect_all(Bus *b);
+void catalog_bus_changed(Bus *b);
+int catalog_bus_show(Bus *b);
+
 /* Makes the object when there is none for it yet, and announces it. */
 int camera_bus_add(Bus *b, Camera *camera);
 void camera_bus_remove(Bus *b, const Camera *camera);
@@ -86,7 +123,17 @@ int camera_bus_show_all(Bus *b);
 /* -ENOMEM; "/" for NULL. The caller frees. */
 int camera_bus_path(const Camera *camera, char **ret);
 
-/* Rollouts are read when they are asked for. */
+/* Jobs: job.h has what those need who begin them. */
+int job_bus_connect_all(Bus *b);
+void job_bus_disconnect_all(Bus *b);
+/* What is not over then goes on unseen. */
+void job_bus_free_all(Bus *b);
+int job_bus_show_all(Bus *b, uint64_t now_usec, uint64_t *wake_usec);
+/* The action of the method that began the job at this path, and whether it was this user; _ACTION_INVALID: there is no such job. */
+Action job_bus_action(const Bus *b, const char *path, uint32_t uid, bool *ret_own);
+
+/* Rollouts are read when they are asked for; what changed of them is looked for four times a second at most. */
 int rollout_bus_connect_all(Bus *b);
 void rollout_bus_disconnect_all(Bus *b);
-void rollout_bus_show(Bus *b);
+int rollout_bus_show_all(Bus *b, uint64_t now_usec, uint64_t *wake_usec);
+void rollout_bus_free_all(Bus *b);

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "bus/bus_private.h"
+#include "bus/error.h"
 
 /* From the file alone: a directory server that does not answer would hold up the loop. */
 static void look_up_name(uint32_t uid, char ret[static CALLER_NAME_SIZE]) {
@@ -51,7 +52,7 @@ void caller_answer(void *userdata, int result, const char *text) {
         sd_bus_message *m = userdata;
 
         if (result < 0)
-                (void) sd_bus_reply_method_errorf(m, BUS_E_FAILED, "%s.", text ? text : strerror(-result));
+                (void) error_reply(m, result, text);
         else
                 (void) sd_bus_reply_method_return(m, NULL);
         sd_bus_message_unref(m);

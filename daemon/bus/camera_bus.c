@@ -16,6 +16,8 @@ typedef struct CameraView {
         char *bay;
         int64_t clock_drift_usec;
         int clock_drift_known;
+        int64_t temperature_decidegrees;
+        int temperature_known;
         uint64_t last_docked_usec;
         int ambiguous;
         char *officer_id, *officer_name, *unit_id, *unit_name;
@@ -24,6 +26,7 @@ typedef struct CameraView {
 
 struct BusCamera {
         BusCamera *next;
+        Bus *bus;
         Camera *camera;
         char *path;
         sd_bus_slot *slot;
@@ -38,7 +41,7 @@ struct BusCamera {
 static int set_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         const BusCamera *o = userdata;
 
-        return camera_bus_set_owner(m, o->camera, ret_error);
+        return camera_bus_set_owner(m, o->bus, o->camera, ret_error);
 }
 
 static int confirm_identity(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
@@ -56,7 +59,7 @@ static int erase(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
 static int update_firmware(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         const BusCamera *o = userdata;
 
-        return camera_bus_update_firmware(m, o->camera, ret_error);
+        return camera_bus_update_firmware(m, o->bus, o->camera, ret_error);
 }
 
 static const sd_bus_vtable vtable[] = {
@@ -70,6 +73,8 @@ static const sd_bus_vtable vtable[] = {
         CAMERA("Bay", "o", EMITS_CHANGE, bay),
         CAMERA("ClockDriftUsec", "x", EMITS_CHANGE, clock_drift_usec),
         CAMERA("ClockDriftKnown", "b", EMITS_CHANGE, clock_drift_known),
+        CAMERA("TemperatureDecidegrees", "x", EMITS_CHANGE, temperature_decidegrees),
+        CAMERA("TemperatureKnown", "b", EMITS_CHANGE, temperature_known),
         CAMERA("LastDockedUsec", "t", EMITS_CHANGE, last_docked_usec),
         CAMERA("Ambiguous", "b", EMITS_CHANGE, ambiguous),
         CAMERA("OfficerId", "s", EMITS_CHANGE, officer_id),
@@ -79,14 +84,14 @@ static const sd_bus_vtable vtable[] = {
         CAMERA("Health", "s", EMITS_CHANGE, health),
         CAMERA("HeldBack", "s", EMITS_CHANGE, held_back),
         SD_BUS_METHOD_WITH_ARGS("SetOwner",
-                                SD_BUS_ARGS("s", officer_id, "s", officer_name, "s", unit_id, "s", unit_name), SD_BUS_NO_RESULT,
+                                SD_BUS_ARGS("s", officer_id, "s", officer_name, "s", unit_id, "s", unit_name), SD_BUS_RESULT("o", job),
                                 set_owner, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ConfirmIdentity", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, confirm_identity,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Erase", SD_BUS_ARGS("b", not_stored), SD_BUS_RESULT("u", ordered, "u", held, "u", unsafe), erase,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("UpdateFirmware", SD_BUS_ARGS("s", version, "b", in_spite),
-                                SD_BUS_RESULT("s", outcome, "s", came_back, "s", text), update_firmware, SD_BUS_VTABLE_UNPRIVILEGED),
+                                SD_BUS_RESULT("o", job), update_firmware, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 
@@ -100,6 +105,8 @@ static const ViewMember members[] = {
         { "Bay", VIEW_TEXT, offsetof(CameraView, bay) },
         { "ClockDriftUsec", VIEW_I64, offsetof(CameraView, clock_drift_usec) },
         { "ClockDriftKnown", VIEW_BOOL, offsetof(CameraView, clock_drift_known) },
+        { "TemperatureDecidegrees", VIEW_I64, offsetof(CameraView, temperature_decidegrees) },
+        { "TemperatureKnown", VIEW_BOOL, offsetof(CameraView, temperature_known) },
         { "LastDockedUsec", VIEW_U64, offsetof(CameraView, last_docked_usec) },
         { "Ambiguous", VIEW_BOOL, offsetof(CameraView, ambiguous) },
         { "OfficerId", VIEW_TEXT, offsetof(CameraView, officer_id) },
@@ -120,12 +127,14 @@ int camera_bus_path(const Camera *camera, char **ret) {
 static int view_camera(const Camera *c, CameraView *v) {
         WorkerOwner owner = camera_owner(c);
         char bay[BAY_PATH_SIZE];
-        int r;
+        int decidegrees = 0, r;
 
         v->battery_percent = camera_battery_percent(c);
         v->clock_drift_known = camera_clock_drift(c, &v->clock_drift_usec);
         if (!v->clock_drift_known)
                 v->clock_drift_usec = 0;
+        v->temperature_known = camera_temperature(c, &decidegrees);
+        v->temperature_decidegrees = decidegrees;
         v->last_docked_usec = (uint64_t) MAX2(camera_last_docked_usec(c), INT64_C(0));
         v->ambiguous = camera_is_ambiguous(c);
         if ((r = view_text(&v->serial, camera_serial(c))) < 0 ||
@@ -206,6 +215,7 @@ int camera_bus_add(Bus *b, Camera *camera) {
         o = calloc(1, sizeof(*o));
         if (!o)
                 return -ENOMEM;
+        o->bus = b;
         o->camera = camera;
         r = camera_bus_path(camera, &o->path);
         if (r < 0)

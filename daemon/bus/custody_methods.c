@@ -23,11 +23,11 @@ static int given(sd_bus_message *m, int r, sd_bus_error *ret_error) {
         case -EALREADY:
                 return sd_bus_error_set(ret_error, BUS_E_BUSY, "Another key is taking over already.");
         case -EPERM:
-                return sd_bus_error_set(ret_error, BUS_E_FAILED,
+                return sd_bus_error_set(ret_error, BUS_E_NOT_ALLOWED,
                                         "The dock's key is the credential dock-key of berthd.service: put another one there, the old "
                                         "one beside it as dock-key-old, and restart berthd.");
         default:
-                return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The order could not be given: %s.", strerror(-r));
+                return error_set(ret_error, r, "The order could not be given: %s.", strerror(-r));
         }
 }
 

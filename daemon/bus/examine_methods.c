@@ -23,7 +23,7 @@ static void on_examined(void *userdata, const ManagerPoint *points, size_t n) {
         int r;
 
         if (n == 0)
-                r = sd_bus_reply_method_errorf(call, BUS_E_FAILED, "The daemon ends.");
+                r = error_reply(call, -ESHUTDOWN, "The daemon ends");
         else {
                 r = sd_bus_message_new_method_return(call, &reply);
                 if (r >= 0)
@@ -44,7 +44,7 @@ int manager_bus_examine_store(sd_bus_message *m, void *userdata, sd_bus_error *r
         if (r >= 0)
                 return 1;
         sd_bus_message_unref(m);
-        return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The store could not be examined: %s.", strerror(-r));
+        return error_set(ret_error, r, "The store could not be examined: %s.", strerror(-r));
 }
 
 int manager_bus_examine_rack(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {

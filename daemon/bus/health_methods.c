@@ -179,7 +179,8 @@ static int append_bay(sd_bus_message *reply, Manager *manager, const Bay *b) {
         if (r < 0)
                 return r;
         n = bay_judge(&(BayRecord){ .cameras = row.cameras, .cameras_faulted = row.cameras_faulted, .faulted_here = row.faulted_here,
-                                    .rests = row.rests, .over_currents = row.over_currents }, bay_number(b), findings);
+                                    .rests = row.rests, .over_currents = row.over_currents },
+                      &manager_settings(manager)->bay_health, bay_number(b), findings);
         for (size_t i = 0; i < n && r >= 0; i++)
                 r = sd_bus_message_append(reply, "(ussss)", (uint32_t) bay_number(b), health_severity_to_string(findings[i].severity),
                                           bay_code_to_string(findings[i].code), findings[i].text, findings[i].next_step);
@@ -227,6 +228,6 @@ int manager_bus_release_camera(sd_bus_message *m, void *userdata, sd_bus_error *
         if (r == -ENODEV)
                 return no_such_camera(ret_error, serial);
         if (r == -EALREADY)
-                return sd_bus_error_setf(ret_error, BUS_E_FAILED, "Camera %.*s is not held back.", (int) SERIAL_MAX, serial);
-        return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The order could not be given: %s.", strerror(-r));
+                return sd_bus_error_setf(ret_error, BUS_E_TOO_LATE, "Camera %.*s is not held back.", (int) SERIAL_MAX, serial);
+        return error_set(ret_error, r, "The order could not be given: %s.", strerror(-r));
 }

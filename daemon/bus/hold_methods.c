@@ -31,9 +31,9 @@ static int given(sd_bus_message *m, int r, sd_bus_error *ret_error) {
         case -ENODEV:
                 return sd_bus_error_set(ret_error, BUS_E_NO_SUCH_CAMERA, "The dock never saw a camera of this serial.");
         case -ESRCH:
-                return sd_bus_error_set(ret_error, BUS_E_FAILED, "There is no such hold; ListHolds tells which there are.");
+                return sd_bus_error_set(ret_error, BUS_E_NOT_FOUND, "There is no such hold; ListHolds tells which there are.");
         default:
-                return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The order could not be given: %s.", strerror(-r));
+                return error_set(ret_error, r, "The order could not be given: %s.", strerror(-r));
         }
 }
 
@@ -107,6 +107,9 @@ static int append_hold(sd_bus_message *m, const HoldRow *h) {
                 r = sd_bus_message_append(m, "{sv}", "Operator", "s", h->operator_name);
         if (r >= 0 && h->clip_id != 0)
                 r = sd_bus_message_append(m, "{sv}{sv}", "ClipId", "t", h->clip_id, "Path", "s", h->path);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}", "StoredClips", "t", h->stored_clips, "LockedClips", "t", h->locked_clips,
+                                          "UnlockableClips", "t", h->unlockable_clips);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "bus/bus_private.h"
 #include "bus/caller.h"
+#include "bus/job.h"
 #include "bus/manager_methods.h"
 #include "service/import.h"
 
@@ -16,17 +17,29 @@
 #define SOURCE_MAX_BYTES 4096u
 
 static void imported(void *userdata, int result, const char *text, const ImportCount *count) {
-        sd_bus_message *m = userdata;
+        const JobValue values[] = {
+                { .name = "Imported", .number = count->imported },
+                { .name = "Recognised", .number = count->recognised },
+                { .name = "Failed", .number = count->failed },
+        };
+        _cleanup_(freep) char *said = text_format("%s%s%zu files imported, %zu recognised, %zu failed",
+                                                  result < 0 ? text ? text : strerror(-result) : "", result < 0 ? "; " : "",
+                                                  count->imported, count->recognised, count->failed);
 
-        if (result < 0)
-                (void) sd_bus_reply_method_errorf(m, BUS_E_FAILED, "The import ended before its end, after %zu files were imported, %zu "
-                                                  "recognised and %zu failed: %s.", count->imported, count->recognised, count->failed,
-                                                  text ? text : strerror(-result));
-        else
-                (void) sd_bus_reply_method_return(m, "uuu", (uint32_t) count->imported, (uint32_t) count->recognised,
-                                                  (uint32_t) count->failed);
-        sd_bus_message_unref(m);
+        job_end(userdata, result >= 0 ? JOB_DONE : result == -ECANCELED ? JOB_CANCELLED : JOB_FAILED,
+                result >= 0 || result == -ECANCELED ? NULL : error_name(result), said, values, ELEMENTSOF(values));
 }
+
+static void moved(void *userdata, size_t done, size_t total) {
+        job_progress(userdata, done, total);
+}
+
+static int cancel(void *operation, const Operator *by, const char **ret_why) {
+        *ret_why = "it is ending";
+        return import_cancel(operation, by);
+}
+
+static const JobKind kind = { .name = "import", .unit = "files", .action = ACTION_EVIDENCE, .cancel = cancel };
 
 static int check_text(const char *what, const char *text, size_t max, sd_bus_error *ret_error) {
         if (text[0] && strlen(text) <= max && text_is_printable(text))
@@ -45,10 +58,12 @@ static int check_socket(int fd, sd_bus_error *ret_error) {
 }
 
 int manager_bus_import(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
-        Manager *manager = (*(Bus **) userdata)->manager;
+        Bus *b = *(Bus **) userdata;
         ImportOrder order;
+        Import *import;
         Operator by;
         Caller caller;
+        Job *job;
         int r;
 
         r = sd_bus_message_read(m, "sssh", &order.name, &order.source, &order.folder_id, &order.socket);
@@ -57,14 +72,15 @@ int manager_bus_import(sd_bus_message *m, void *userdata, sd_bus_error *ret_erro
         if ((r = check_text("name", order.name, NAME_MAX_BYTES, ret_error)) < 0 ||
             (r = check_text("source", order.source, SOURCE_MAX_BYTES, ret_error)) < 0 ||
             (r = check_text("folder_id", order.folder_id, SOURCE_MAX_BYTES, ret_error)) < 0 ||
-            (r = check_socket(order.socket, ret_error)) < 0 || (r = caller_get(m, &caller, ret_error)) < 0)
+            (r = check_socket(order.socket, ret_error)) < 0 || (r = caller_get(m, &caller, ret_error)) < 0 ||
+            (r = job_new(b, m, &kind, BUS_PATH, &job, ret_error)) < 0)
                 return r;
         by = caller_operator(&caller);
-        r = manager_import(manager, &order, &by, imported, sd_bus_message_ref(m));
+        r = manager_import(b->manager, &order, &by, moved, imported, job, &import);
         if (r >= 0)
-                return 1;
-        sd_bus_message_unref(m);
+                return job_answer(job, import);
+        job_drop(job);
         if (r == -EBUSY)
                 return sd_bus_error_set(ret_error, BUS_E_BUSY, "Another folder is being imported; try again when that is done.");
-        return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The import cannot be begun: %s.", strerror(-r));
+        return error_set(ret_error, r, "The import cannot be begun: %s.", strerror(-r));
 }

@@ -16,7 +16,7 @@ typedef struct ManagerView {
         char *version, *dock_name, *dock_id, *dock_key, *fleet, *state, *reason, *store_state, *store_reason, *spool_state, *chain_state;
         uint64_t spool_used_bytes, spool_free_bytes, unstored_clips, unstored_bytes;
         int64_t spool_holds_sec, next_shift_usec;
-        int clock_synchronised, uploads_paused;
+        int clock_synchronised;
 } ManagerView;
 
 struct BusManager {
@@ -47,8 +47,6 @@ static const sd_bus_vtable vtable[] = {
                                        manager_bus_list_refused, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListModels", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", models), manager_bus_list_models,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListTransfers", SD_BUS_ARGS("u", max), SD_BUS_RESULT("aa{sv}", transfers),
-                                       manager_bus_list_transfers, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListHolds", SD_BUS_ARGS("t", after_id, "u", max), SD_BUS_RESULT("aa{sv}", holds),
                                        manager_bus_list_holds, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListCameras", SD_BUS_ARGS("t", after_id, "u", max), SD_BUS_RESULT("aa{sv}", cameras),
@@ -57,41 +55,26 @@ static const sd_bus_vtable vtable[] = {
                                        manager_bus_list_findings, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ListBayFindings", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ussss)", findings),
                                        manager_bus_list_bay_findings, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListOfficers", SD_BUS_ARGS("s", after_id, "u", max),
-                                       SD_BUS_RESULT("t", number, "aa{sv}", officers), manager_bus_list_officers,
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListFleetDocks", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", docks), manager_bus_list_fleet_docks,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListIssues", SD_BUS_ARGS("b", open, "t", from_id, "u", max), SD_BUS_RESULT("aa{sv}", issues),
-                                       manager_bus_list_issues, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListFirmware", SD_BUS_NO_ARGS,
-                                       SD_BUS_RESULT("b", follows, "t", version, "x", expires_usec, "s", trouble, "aa{sv}", images),
-                                       manager_bus_list_firmware, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("ListFleetCameras", SD_BUS_ARGS("s", after_serial, "u", max), SD_BUS_RESULT("aa{sv}", cameras),
+                                       manager_bus_list_fleet_cameras, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("GetFigures", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", figures), manager_bus_get_figures,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ExamineStore", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", points), manager_bus_examine_store,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ExamineRack", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", points), manager_bus_examine_rack,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         /* Each asks who calls by itself. */
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("ImportRoster", SD_BUS_ARGS("s", source, "a(ssssss)", officers), SD_BUS_NO_RESULT,
-                                       manager_bus_import_roster, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("PublishRoster", SD_BUS_ARGS("s", statement), SD_BUS_NO_RESULT, manager_bus_publish_roster,
-                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("Assign", SD_BUS_ARGS("s", officer, "s", serial), SD_BUS_NO_RESULT, manager_bus_assign,
-                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("Checkout", SD_BUS_ARGS("s", officer), SD_BUS_RESULT("s", serial, "u", bay), manager_bus_checkout,
-                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("CancelCheckout", SD_BUS_ARGS("s", serial), SD_BUS_NO_RESULT, manager_bus_cancel_checkout,
-                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_SIGNAL_WITH_ARGS("CameraOverdue", SD_BUS_ARGS("s", serial, "s", officer_id, "s", officer_name, "x", due_usec), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("FleetCameraOverdue",
+                                SD_BUS_ARGS("s", serial, "s", dock_id, "s", dock_name, "s", officer_id, "x", due_usec), 0),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ReleaseCamera", SD_BUS_ARGS("s", serial, "s", reason), SD_BUS_NO_RESULT,
                                        manager_bus_release_camera, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("SetHold", SD_BUS_ARGS("t", clip_id, "s", serial, "s", case, "s", reason), SD_BUS_NO_RESULT,
                                        manager_bus_set_hold, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("ReleaseHold", SD_BUS_ARGS("t", clip_id, "s", serial, "s", case, "s", reason), SD_BUS_NO_RESULT,
                                        manager_bus_release_hold, offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("PauseUploads", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_pause_uploads,
-                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("ResumeUploads", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_resume_uploads,
-                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS_OFFSET("SendNow", SD_BUS_ARGS("t", clip_id), SD_BUS_NO_RESULT, manager_bus_send_now,
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sasasb)", changes), manager_bus_reload,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("EraseClip", SD_BUS_ARGS("t", clip_id, "b", not_stored),
                                        SD_BUS_RESULT("u", ordered, "u", held, "u", unsafe), manager_bus_erase_clip,
@@ -103,7 +86,9 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD_WITH_ARGS_OFFSET("RotateKey", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, manager_bus_rotate_key,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS_OFFSET("Import", SD_BUS_ARGS("s", name, "s", source, "s", folder_id, "h", socket),
-                                       SD_BUS_RESULT("u", imported, "u", recognised, "u", failed), manager_bus_import,
+                                       SD_BUS_RESULT("o", job), manager_bus_import,
+                                       offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS_OFFSET("FetchClip", SD_BUS_ARGS("t", clip_id, "h", file), SD_BUS_RESULT("o", job), manager_bus_fetch_clip,
                                        offsetof(BusManager, bus), SD_BUS_VTABLE_UNPRIVILEGED),
         MANAGER("Version", "s", CONST, version),
         MANAGER("DockName", "s", CONST, dock_name),
@@ -120,7 +105,6 @@ static const sd_bus_vtable vtable[] = {
         MANAGER("SpoolHoldsSec", "x", EMITS_CHANGE, spool_holds_sec),
         MANAGER("UnstoredClips", "t", EMITS_CHANGE, unstored_clips),
         MANAGER("UnstoredBytes", "t", EMITS_CHANGE, unstored_bytes),
-        MANAGER("UploadsPaused", "b", EMITS_CHANGE, uploads_paused),
         MANAGER("ClockSynchronised", "b", EMITS_CHANGE, clock_synchronised),
         MANAGER("ChainState", "s", EMITS_CHANGE, chain_state),
         MANAGER("NextShiftUsec", "x", EMITS_CHANGE, next_shift_usec),
@@ -143,7 +127,6 @@ static const ViewMember members[] = {
         { "SpoolHoldsSec", VIEW_I64, offsetof(ManagerView, spool_holds_sec) },
         { "UnstoredClips", VIEW_U64, offsetof(ManagerView, unstored_clips) },
         { "UnstoredBytes", VIEW_U64, offsetof(ManagerView, unstored_bytes) },
-        { "UploadsPaused", VIEW_BOOL, offsetof(ManagerView, uploads_paused) },
         { "ClockSynchronised", VIEW_BOOL, offsetof(ManagerView, clock_synchronised) },
         { "ChainState", VIEW_TEXT, offsetof(ManagerView, chain_state) },
         { "NextShiftUsec", VIEW_I64, offsetof(ManagerView, next_shift_usec) },
@@ -169,7 +152,6 @@ static int view_manager(const Manager *m, const ManagerView *shown, bool progres
         store_state = manager_store_state(m, &store_reason);
         manager_spool_status(m, &spool);
         v->next_shift_usec = manager_next_shift(m);
-        v->uploads_paused = manager_uploads_are_paused(m);
         v->clock_synchronised = manager_clock_synchronised(m);
         v->spool_used_bytes = progress ? spool.used_bytes : shown->spool_used_bytes;
         v->spool_free_bytes = progress ? spool.free_bytes : shown->spool_free_bytes;

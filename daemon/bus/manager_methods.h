@@ -26,27 +26,24 @@ int manager_bus_list_findings(sd_bus_message *m, void *userdata, sd_bus_error *r
 int manager_bus_list_bay_findings(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int manager_bus_release_camera(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
-/* roster_methods.c */
-int manager_bus_import_roster(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
-int manager_bus_publish_roster(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
-int manager_bus_assign(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
-int manager_bus_list_officers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
-int manager_bus_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
-int manager_bus_cancel_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
-int manager_bus_list_issues(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+/* fleet_methods.c */
+int manager_bus_list_fleet_docks(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int manager_bus_list_fleet_cameras(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
-/* firmware_methods.c */
-int manager_bus_list_firmware(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+/* figures_methods.c */
+int manager_bus_get_figures(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
+/* settings_methods.c */
+int manager_bus_reload(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
+/* fetch_methods.c */
+int manager_bus_fetch_clip(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
 /* import_methods.c */
 int manager_bus_import(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
-/* transfer_methods.c */
-int manager_bus_list_transfers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+/* shift_methods.c */
 int manager_bus_call_shift(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
-int manager_bus_pause_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
-int manager_bus_resume_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
-int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
 /* examine_methods.c */
 int manager_bus_examine_store(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

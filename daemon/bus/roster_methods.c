@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The methods of org.berth.Dock1.Manager about officers and their cameras, and the signal that one should be back by now. */
+/* The methods of org.berth.Dock1.Roster: officers and their cameras. */
 
 #include <errno.h>
 #include <string.h>
 
 #include <jansson.h>
 
-#include "base/log.h"
 #include "base/roster.h"
 #include "base/text.h"
 #include "bus/bus_private.h"
 #include "bus/caller.h"
-#include "bus/manager_methods.h"
+#include "bus/error.h"
+#include "bus/job.h"
+#include "bus/roster_methods.h"
 #include "service/roster.h"
 #include "service/roster_follow.h"
 
@@ -36,7 +37,7 @@ static int given(sd_bus_message *m, int r, sd_bus_error *ret_error) {
         if (r >= 0)
                 return 1;
         sd_bus_message_unref(m);
-        return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The order could not be given: %s.", strerror(-r));
+        return error_set(ret_error, r, "The order could not be given: %s.", strerror(-r));
 }
 
 static bool is_word(const char *s) {
@@ -88,7 +89,7 @@ static int read_roster(sd_bus_message *m, const char **ret_source, json_t *roste
         return r < 0 ? sd_bus_error_setf(ret_error, BUS_E_INVALID_ARGUMENT, "officers: %s.", error.text[0] ? error.text : strerror(-r)) : 0;
 }
 
-int manager_bus_import_roster(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+int roster_bus_import_officers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         json_t *roster = json_array();
         const char *source;
         Operator by;
@@ -107,10 +108,24 @@ int manager_bus_import_roster(sd_bus_message *m, void *userdata, sd_bus_error *r
         return r;
 }
 
-int manager_bus_publish_roster(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+static void published(void *userdata, int result, const char *text) {
+        job_end(userdata, result < 0 ? JOB_FAILED : JOB_DONE, result < 0 ? error_name(result) : NULL,
+                result < 0 ? text && *text ? text : strerror(-result) : "the store has it", NULL, 0);
+}
+
+static int cannot_be_cancelled(void *operation, const Operator *by, const char **ret_why) {
+        (void) operation;
+        (void) by;
+        *ret_why = "the store is being given it";
+        return -EALREADY;
+}
+
+int roster_bus_publish(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        static const JobKind kind = { .name = "publish", .unit = "", .action = ACTION_SETTINGS, .cancel = cannot_be_cancelled };
+        Bus *b = *(Bus **) userdata;
         ConfError error = { 0 };
         const char *statement;
-        Caller caller;
+        Job *job;
         int r;
 
         r = sd_bus_message_read(m, "s", &statement);
@@ -118,17 +133,26 @@ int manager_bus_publish_roster(sd_bus_message *m, void *userdata, sd_bus_error *
                 return r;
         if (strlen(statement) > ROSTER_FILE_MAX)
                 return sd_bus_error_setf(ret_error, BUS_E_INVALID_ARGUMENT, "statement: it has %u bytes at most.", ROSTER_FILE_MAX);
-        r = caller_get(m, &caller, ret_error);
+        r = job_new(b, m, &kind, BUS_ROSTER_PATH, &job, ret_error);
         if (r < 0)
                 return r;
-        r = roster_publish(manager_roster_follow(manager_of(userdata)), statement, caller_answer, sd_bus_message_ref(m), &error);
-        if (r != -EPERM)
-                return given(m, r, ret_error);
-        sd_bus_message_unref(m);
-        return sd_bus_error_setf(ret_error, BUS_E_FAILED, "It is not published: %s.", error.text);
+        r = roster_publish(manager_roster_follow(b->manager), statement, published, job, &error);
+        if (r >= 0)
+                return job_answer(job, NULL);
+        job_drop(job);
+        return error_set(ret_error, r, "It is not published: %s.", error.text[0] ? error.text : strerror(-r));
 }
 
-int manager_bus_assign(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+static void assigned(void *userdata, int result, const char *text) {
+        sd_bus_message *m = userdata;
+
+        if (result != -ENOENT)
+                return caller_answer(m, result, text);
+        (void) sd_bus_reply_method_errorf(m, BUS_E_NO_SUCH_OFFICER, "%s.", text);
+        sd_bus_message_unref(m);
+}
+
+int roster_bus_assign(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         const char *officer, *serial;
         Operator by;
         Caller caller;
@@ -141,7 +165,7 @@ int manager_bus_assign(sd_bus_message *m, void *userdata, sd_bus_error *ret_erro
             (r = caller_get(m, &caller, ret_error)) < 0)
                 return r;
         by = caller_operator(&caller);
-        return given(m, roster_assign(manager_roster(manager_of(userdata)), officer, serial, &by, caller_answer, sd_bus_message_ref(m)),
+        return given(m, roster_assign(manager_roster(manager_of(userdata)), officer, serial, &by, assigned, sd_bus_message_ref(m)),
                      ret_error);
 }
 
@@ -159,7 +183,7 @@ static int append_officer(sd_bus_message *m, const OfficerRow *o) {
         return sd_bus_message_close_container(m);
 }
 
-int manager_bus_list_officers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+int roster_bus_list_officers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         OfficerRow **rows = NULL;
         const char *after;
@@ -191,37 +215,51 @@ int manager_bus_list_officers(sd_bus_message *m, void *userdata, sd_bus_error *r
 
 /* ---- Checkout ------------------------------------------------------------------------------------------------------ */
 
-static void checked_out(void *userdata, int result, const char *text, const char *serial, unsigned bay) {
-        sd_bus_message *m = userdata;
-
-        if (result < 0)
-                (void) sd_bus_reply_method_errorf(m, BUS_E_FAILED, "Nothing is checked out: %s.", text && *text ? text : strerror(-result));
-        else
-                (void) sd_bus_reply_method_return(m, "su", serial, (uint32_t) bay);
-        sd_bus_message_unref(m);
+static const char *checkout_error(int r) {
+        return r == -ENOENT ? BUS_E_NO_SUCH_OFFICER : r == -EAGAIN ? BUS_E_NO_CAMERA : error_name(r);
 }
 
-int manager_bus_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+static void checked_out(void *userdata, int result, const char *text, const char *serial, unsigned bay) {
+        if (result >= 0) {
+                const JobValue values[] = { { .name = "Serial", .text = serial }, { .name = "Bay", .number = bay } };
+                _cleanup_(freep) char *where = text_format("it waits in bay %u", bay);
+
+                return job_end(userdata, JOB_DONE, NULL, where ?: "", values, ELEMENTSOF(values));
+        }
+        job_end(userdata, result == -ECANCELED ? JOB_CANCELLED : JOB_FAILED, result == -ECANCELED ? NULL : checkout_error(result),
+                text && *text ? text : strerror(-result), NULL, 0);
+}
+
+static int withdraw(void *operation, const Operator *by, const char **ret_why) {
+        (void) by;
+        return roster_checkout_withdraw(operation, ret_why);
+}
+
+int roster_bus_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        static const JobKind kind = { .name = "checkout", .unit = "", .action = ACTION_OPERATE, .cancel = withdraw };
+        Bus *b = *(Bus **) userdata;
         const char *officer, *why = NULL;
+        Checkout *checkout;
         Operator by;
         Caller caller;
+        Job *job;
         int r;
 
         r = sd_bus_message_read(m, "s", &officer);
         if (r < 0)
                 return r;
-        if ((r = check_word("officer", officer, ret_error)) < 0 || (r = caller_get(m, &caller, ret_error)) < 0)
+        if ((r = check_word("officer", officer, ret_error)) < 0 || (r = caller_get(m, &caller, ret_error)) < 0 ||
+            (r = job_new(b, m, &kind, BUS_ROSTER_PATH, &job, ret_error)) < 0)
                 return r;
         by = caller_operator(&caller);
-        r = roster_checkout(manager_roster(manager_of(userdata)), officer, &by, checked_out, sd_bus_message_ref(m), &why);
+        r = roster_checkout(manager_roster(b->manager), officer, &by, checked_out, job, &checkout, &why);
         if (r >= 0)
-                return 1;
-        sd_bus_message_unref(m);
-        return sd_bus_error_setf(ret_error, r == -ENOENT ? BUS_E_NO_SUCH_OFFICER : r == -EAGAIN ? BUS_E_NO_CAMERA : BUS_E_BUSY,
-                                 "Nothing is checked out for '%s': %s.", officer, why);
+                return job_answer(job, checkout);
+        job_drop(job);
+        return sd_bus_error_setf(ret_error, checkout_error(r), "Nothing is checked out for '%s': %s.", officer, why);
 }
 
-int manager_bus_cancel_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+int roster_bus_cancel_checkout(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         const char *serial;
         Operator by;
         Caller caller;
@@ -235,7 +273,7 @@ int manager_bus_cancel_checkout(sd_bus_message *m, void *userdata, sd_bus_error 
         if (r != -ENODEV)
                 return given(m, r, ret_error);
         sd_bus_message_unref(m);
-        return sd_bus_error_set(ret_error, BUS_E_FAILED, "No camera of this serial waits in a bay for its officer.");
+        return sd_bus_error_set(ret_error, BUS_E_NOT_FOUND, "No camera of this serial waits in a bay for its officer.");
 }
 
 /* ---- Who has which ------------------------------------------------------------------------------------------------- */
@@ -255,7 +293,7 @@ static int append_issue(sd_bus_message *m, const IssueRow *i) {
         return sd_bus_message_close_container(m);
 }
 
-int manager_bus_list_issues(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+int roster_bus_list_issues(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         Store *store = manager_store(manager_of(userdata));
         IssueRow **rows = NULL;
@@ -281,15 +319,4 @@ int manager_bus_list_issues(sd_bus_message *m, void *userdata, sd_bus_error *ret
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_message_send(reply);
-}
-
-void manager_bus_camera_overdue(Bus *b, const IssueRow *i) {
-        int r;
-
-        if (!b->bus)
-                return;
-        r = sd_bus_emit_signal(b->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "CameraOverdue", "sssx", i->serial, i->officer_id, i->officer_name,
-                               i->due_usec);
-        if (r < 0)
-                log_debug(NULL, "That camera %s should be back cannot be announced: %s", i->serial, strerror(-r));
 }

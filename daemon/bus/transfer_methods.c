@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The methods of org.berth.Dock1.Manager about uploads. */
+/* The methods of org.berth.Dock1.Transfers. */
 
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "bus/bus_private.h"
 #include "bus/caller.h"
-#include "bus/manager_methods.h"
+#include "bus/transfer_methods.h"
 #include "service/clip.h"
 
 #define TRANSFERS_DEFAULT 100u
@@ -33,7 +33,7 @@ static int given(sd_bus_message *m, int r, sd_bus_error *ret_error) {
         case -ESTALE:
                 return sd_bus_error_set(ret_error, BUS_E_TOO_LATE, "The clip is stored, lost or in conflict: it waits for nothing.");
         default:
-                return sd_bus_error_setf(ret_error, BUS_E_FAILED, "The order could not be given: %s.", strerror(-r));
+                return error_set(ret_error, r, "The order could not be given: %s.", strerror(-r));
         }
 }
 
@@ -49,35 +49,15 @@ static int pause_uploads(sd_bus_message *m, void *userdata, bool pause, sd_bus_e
         return given(m, manager_pause_uploads(manager_of(userdata), pause, &by, caller_answer, sd_bus_message_ref(m)), ret_error);
 }
 
-int manager_bus_pause_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+int transfer_bus_pause(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         return pause_uploads(m, userdata, true, ret_error);
 }
 
-int manager_bus_resume_uploads(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+int transfer_bus_resume(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         return pause_uploads(m, userdata, false, ret_error);
 }
 
-int manager_bus_call_shift(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
-        int64_t at_usec;
-        Operator by;
-        Caller caller;
-        int r;
-
-        r = sd_bus_message_read(m, "x", &at_usec);
-        if (r < 0)
-                return r;
-        r = caller_get(m, &caller, ret_error);
-        if (r < 0)
-                return r;
-        by = caller_operator(&caller);
-        r = manager_call_shift(manager_of(userdata), at_usec, &by, caller_answer, sd_bus_message_ref(m));
-        if (r != -EINVAL)
-                return given(m, r, ret_error);
-        sd_bus_message_unref(m);
-        return sd_bus_error_set(ret_error, BUS_E_INVALID_ARGUMENT, "at_usec: a shift begins within a week from now.");
-}
-
-int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+int transfer_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         uint64_t clip_id;
         Operator by;
         Caller caller;
@@ -97,6 +77,15 @@ int manager_bus_send_now(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
 
 /* ---- The list ----------------------------------------------------------------------------------------------------- */
 
+const char *transfer_reason(const Clip *c) {
+        /* To a store that would begin it anew. */
+        if (c->uploading && manager_uploads_are_paused(c->manager))
+                return "stands still until uploads are resumed";
+        if (c->grow.under_way)
+                return "while it is pulled from the camera";
+        return c->reason ?: "";
+}
+
 static int append_transfer(sd_bus_message *m, const Clip *c) {
         int r;
 
@@ -108,13 +97,8 @@ static int append_transfer(sd_bus_message *m, const Clip *c) {
                                   c->uploading || c->grow.under_way ? "uploading" : "waiting", "Urgent", "b", (int) c->urgent);
         if (r >= 0 && c->retry_at_usec > clock_boottime_usec())
                 r = sd_bus_message_append(m, "{sv}", "RetryAtUsec", "t", c->retry_at_usec);
-        /* To a store that would begin it anew. */
-        if (r >= 0 && c->uploading && manager_uploads_are_paused(c->manager))
-                r = sd_bus_message_append(m, "{sv}", "Reason", "s", "stands still until uploads are resumed");
-        else if (r >= 0 && c->grow.under_way)
-                r = sd_bus_message_append(m, "{sv}", "Reason", "s", "while it is pulled from the camera");
-        else if (r >= 0 && c->reason && *c->reason)
-                r = sd_bus_message_append(m, "{sv}", "Reason", "s", c->reason);
+        if (r >= 0 && *transfer_reason(c))
+                r = sd_bus_message_append(m, "{sv}", "Reason", "s", transfer_reason(c));
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -134,18 +118,25 @@ static int reply_transfers(sd_bus_message *m, Clip *const *clips, size_t n) {
         return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-int manager_bus_list_transfers(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+int transfer_bus_list(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         _cleanup_(freep) Clip **clips = NULL;
+        size_t n = 0, first = 0;
+        uint64_t after_id;
         uint32_t max;
-        size_t n = 0;
         int r;
 
-        (void) ret_error;
-        r = sd_bus_message_read(m, "u", &max);
+        r = sd_bus_message_read(m, "tu", &after_id, &max);
         if (r < 0)
                 return r;
         r = manager_transfers(manager_of(userdata), &clips, &n);
         if (r < 0)
                 return r;
-        return reply_transfers(m, clips, MIN2(n, max == 0 ? TRANSFERS_DEFAULT : MIN2(max, TRANSFERS_MAX)));
+        if (after_id > 0) {
+                while (first < n && clips[first]->id != after_id)
+                        first++;
+                /* Where the page would begin nobody knows: what was before it has moved up, or gone. */
+                if (first++ == n)
+                        return sd_bus_error_set(ret_error, BUS_E_TOO_LATE, "after_id: this clip is not on its way any more; begin with 0.");
+        }
+        return reply_transfers(m, clips + first, MIN2(n - first, max == 0 ? TRANSFERS_DEFAULT : MIN2(max, TRANSFERS_MAX)));
 }

@@ -17,6 +17,7 @@ static const char *const bay_state_table[_BAY_STATE_MAX] = {
         [BAY_REFUSED] = "refused",
         [BAY_QUARANTINED] = "quarantined",
         [BAY_FAULT] = "fault",
+        [BAY_EJECTED] = "ejected",
 };
 DEFINE_STRING_TABLE(bay_state, BayState, bay_state_table)
 
@@ -111,6 +112,13 @@ static BayDecision next_in_command_mode(const BayFacts *f) {
         return (BayDecision){ BAY_READY, BAY_STEP_CLOSE, 0 };
 }
 
+/* What must not be cut short, which is an erase, comes to its end first. Then nothing is begun any more, whatever there would be to do. */
+static BayDecision next_handed_out(const BayFacts *f) {
+        if (f->worker_busy || f->in_session)
+                return (BayDecision){ BAY_SETTLED, f->worker_busy ? BAY_STEP_WAIT : BAY_STEP_CLOSE, 0 };
+        return (BayDecision){ BAY_EJECTED, BAY_STEP_WAIT, 0 };
+}
+
 BayDecision bay_next(const BayFacts *f, uint64_t now_usec) {
         BayDecision d;
 
@@ -120,6 +128,8 @@ BayDecision bay_next(const BayFacts *f, uint64_t now_usec) {
                 return (BayDecision){ BAY_REFUSED, BAY_STEP_WAIT, 0 };
         if (f->quarantined)
                 return (BayDecision){ BAY_QUARANTINED, BAY_STEP_CLOSE, 0 };
+        if (f->handed_out)
+                return next_handed_out(f);
         if (f->retry_at_usec > now_usec)
                 return (BayDecision){ BAY_FAULT, BAY_STEP_WAIT, f->retry_at_usec };
 

@@ -19,10 +19,12 @@ typedef enum BayState {
         BAY_REFUSED,
         BAY_QUARANTINED,
         BAY_FAULT,
+        BAY_EJECTED, /* somebody ordered that it may be taken out as it is: nothing is under way with it, and nothing is begun */
         _BAY_STATE_MAX,
         _BAY_STATE_INVALID = -22,
 } BayState;
 
+/* In small letters; NULL for none. And back, or _BAY_STATE_INVALID. */
 const char *bay_state_to_string(BayState s);
 BayState bay_state_from_string(const char *s);
 
@@ -47,6 +49,8 @@ typedef struct BayFacts {
         bool spool_full;
         bool store_waiting; /* the store takes nothing now: do not wait with what is erasable */
         bool worker_busy;   /* a step is under way */
+        bool in_session;    /* a worker has the camera open */
+        bool handed_out;    /* by order it may be taken out as it is: service/docking_handout.c */
 
         /* Cameras that show their footage only as another device. */
         bool switches;  /* it is in its command mode: the footage is behind a change of mode */

@@ -29,6 +29,12 @@ typedef struct BayRecord {
         unsigned over_currents;
 } BayRecord;
 
+typedef struct BayLimits {
+        unsigned cameras;       /* that fault in it and nowhere else: from so many on it is the bay; fewer may have been put in badly */
+        unsigned rests;         /* fewer are a warning */
+        unsigned over_currents; /* fewer are a warning */
+} BayLimits;
+
 typedef struct BayFinding {
         BayCode code;
         HealthSeverity severity;
@@ -37,4 +43,4 @@ typedef struct BayFinding {
 } BayFinding;
 
 /* The findings, the most severe first; returns how many. */
-size_t bay_judge(const BayRecord *record, unsigned number, BayFinding ret[static _BAY_HEALTH_MAX]);
+size_t bay_judge(const BayRecord *record, const BayLimits *limits, unsigned number, BayFinding ret[static _BAY_HEALTH_MAX]);

@@ -52,10 +52,16 @@ typedef struct Run {
 const char *charge_why_to_string(ChargeWhy why) {
         static const char *const names[_CHARGE_WHY_MAX] = {
                 [CHARGE_EMPTY] = "empty", [CHARGE_IN_USE] = "in-use", [CHARGE_FIXED] = "fixed",     [CHARGE_CHARGING] = "charging",
-                [CHARGE_READY] = "ready", [CHARGE_HELD] = "held",     [CHARGE_WAITING] = "waiting", [CHARGE_RESTING] = "resting",
+                [CHARGE_READY] = "ready", [CHARGE_HELD] = "held",     [CHARGE_WAITING] = "waiting", [CHARGE_TOO_WARM] = "too-warm",
+                [CHARGE_TOO_COLD] = "too-cold",
         };
 
         return why < _CHARGE_WHY_MAX ? names[why] : NULL;
+}
+
+/* For how long it will not be is not known: it is planned as if that never ended, and anew when it did. */
+static bool may_not_be_charged(const ChargeBay *b) {
+        return b->temperature == TEMPERATURE_WARM || b->temperature == TEMPERATURE_COLD;
 }
 
 /* How long a transfer takes is not known: it is looked at as if it ended with the first step. */
@@ -114,18 +120,21 @@ static bool power(Run *run, size_t i, bool must) {
         return true;
 }
 
-/* The smaller, the sooner it is powered. One that is on stays so unless another is worse off by a good deal: switching costs. */
+/*
+ * The smaller, the sooner it is powered. Among those that are wanted at the same time one that is on stays so until another can wait no
+ * longer: shared out evenly, power would bring all of them nearly there, and none, if batteries hold a little more than they should.
+ */
 static uint64_t key_of(const Run *run, size_t i) {
         const ChargeBay *b = &run->look->bays[i];
         uint64_t needs = usec_to(b, run->level[i], b->ready_level), stay = 2 * run->look->slot_usec, key;
 
-        if (run->rule == RULE_SHORTEST || b->due_usec == CHARGE_NEVER)
-                key = needs;
-        else
+        if (run->rule == RULE_SHORTEST || b->due_usec == CHARGE_NEVER || !run->chosen[i])
+                key = needs + (run->on[i] ? 0 : stay);
+        else {
                 key = b->due_usec > run->at_usec + needs ? b->due_usec - run->at_usec - needs : 0;
-        key += stay;
-        if (run->on[i])
-                key -= stay;
+                if (key > stay && !run->on[i])
+                        key += LOOK_MAX_USEC;
+        }
         /* The others take what is left. */
         return key + (run->chosen[i] ? 0 : UINT64_MAX / 2);
 }
@@ -206,9 +215,9 @@ static void begin_run(Run *run, bool with_the_others) {
                 const ChargeBay *b = &look->bays[i];
 
                 run->level[i] = b->level;
-                run->on[i] = b->on && with_the_others;
+                run->on[i] = b->on && with_the_others && !may_not_be_charged(b);
                 run->ready_usec[i] = b->occupied && b->level >= b->ready_level ? look->now_usec : CHARGE_NEVER;
-                if (b->occupied && !b->resting && (run->chosen[i] || with_the_others))
+                if (b->occupied && !may_not_be_charged(b) && (run->chosen[i] || with_the_others))
                         run->order[run->n_order++] = (uint16_t) i;
         }
 }
@@ -260,7 +269,7 @@ static size_t find_candidates(const Look *look, Candidate *ret) {
                 Candidate c = { .bay = (uint16_t) i, .rank = b->rank };
                 size_t j;
 
-                if (!b->occupied || b->resting || b->level >= b->ready_level || b->due_usec == CHARGE_NEVER ||
+                if (!b->occupied || may_not_be_charged(b) || b->level >= b->ready_level || b->due_usec == CHARGE_NEVER ||
                     b->due_usec > look->end_usec)
                         continue;
                 c.needs_usec = usec_to(b, b->level, b->ready_level);
@@ -366,8 +375,8 @@ static ChargeWhy why_of(const Run *run, size_t i) {
                 return CHARGE_IN_USE;
         if (!b->switchable)
                 return CHARGE_FIXED;
-        if (b->resting)
-                return CHARGE_RESTING;
+        if (may_not_be_charged(b))
+                return b->temperature == TEMPERATURE_WARM ? CHARGE_TOO_WARM : CHARGE_TOO_COLD;
         if (b->level >= b->ready_level)
                 return CHARGE_READY;
         return b->level >= stop_level(run, i) ? CHARGE_HELD : CHARGE_WAITING;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/battery.h"
+#include "core/temperature.h"
 
 #define CHARGE_BAYS_MAX 256u
 #define CHARGE_HUBS_MAX 64u
@@ -30,7 +31,8 @@ typedef enum ChargeWhy {
         CHARGE_READY,    /* off: charged */
         CHARGE_HELD,     /* off: at the level at which it keeps best, until it is needed */
         CHARGE_WAITING,  /* off: others are first, or there is no power for it */
-        CHARGE_RESTING,  /* off: too warm, or otherwise not to be charged now */
+        CHARGE_TOO_WARM, /* off: until it is cooler */
+        CHARGE_TOO_COLD, /* off: until it is warmer */
         _CHARGE_WHY_MAX,
 } ChargeWhy;
 
@@ -38,7 +40,7 @@ typedef struct ChargeBay {
         bool occupied;
         bool in_use;     /* a transfer or a flash: the port is never cut then */
         bool switchable;
-        bool resting;    /* not to be charged now */
+        Temperature temperature; /* too warm or too cold it is not charged */
         bool on;         /* as it is now */
         const Battery *battery;
         uint32_t level;       /* thousandths of a percent; of a camera that does not tell: 0, so that it is charged */

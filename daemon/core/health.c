@@ -39,6 +39,13 @@ static const char *const health_code_table[_HEALTH_CODE_MAX] = {
         [HEALTH_RECORDINGS_LEFT] = "recordings-left",
         [HEALTH_BATTERY_WORN] = "battery-worn",
         [HEALTH_BATTERY_WEAK] = "battery-weak",
+        [HEALTH_TEMPERATURE] = "temperature",
+        [HEALTH_HOT] = "hot",
+        [HEALTH_BATTERY_FADES] = "battery-fades",
+        [HEALTH_CLOCK_WORSENS] = "clock-worsens",
+        [HEALTH_RESTARTS] = "restarts",
+        [HEALTH_FIRMWARE_COMES] = "firmware-comes",
+        [HEALTH_FIRMWARE_UNLISTED] = "firmware-unlisted",
 };
 DEFINE_STRING_TABLE(health_code, HealthCode, health_code_table)
 
@@ -55,6 +62,13 @@ static const char *const next_steps[_HEALTH_CODE_MAX] = {
         [HEALTH_RECORDINGS_LEFT] = "leave it docked; 'berthctl clips --camera' tells what keeps them there",
         [HEALTH_BATTERY_WORN] = "have the battery exchanged",
         [HEALTH_BATTERY_WEAK] = "have the battery looked at, or dock the camera earlier in the shift",
+        [HEALTH_TEMPERATURE] = "leave it docked: it is charged as soon as it may be; if it stays, look at the room, else at the battery",
+        [HEALTH_BATTERY_FADES] = "plan for a new battery",
+        [HEALTH_CLOCK_WORSENS] = "send the camera in before its clock is not to be relied on: the battery that keeps it may be at its end",
+        [HEALTH_RESTARTS] = "ask the officer what happened, look for newer firmware, and send it in if it goes on",
+        [HEALTH_FIRMWARE_COMES] = "leave it docked; 'berthctl rollout status' tells when it is its turn",
+        [HEALTH_FIRMWARE_UNLISTED] = "find out where it has that from, or add it to the catalog",
+        [HEALTH_HOT] = "take it out of the rack, away from what burns, and have its battery looked at",
 };
 
 char *health_codes_to_text(uint32_t codes, char ret[static HEALTH_CODES_SIZE]) {
@@ -124,6 +138,14 @@ static void judge_medium(const HealthFacts *h, const HealthLimits *l, Findings *
                 found(f, HEALTH_VOLUME_DIRTY, HEALTH_WARNING, "its file system was not left cleanly");
 }
 
+static void judge_clock_trend(const HealthFacts *h, const HealthLimits *l, Findings *f) {
+        int64_t usec;
+
+        if (l->drift_trend_usec > 0 && trend_per_month(h->drifts, h->n_drifts, &usec) && usec > l->drift_trend_usec)
+                found(f, HEALTH_CLOCK_WORSENS, HEALTH_WARNING, "its clock runs off more and more: by %" PRId64 " s a day more each month",
+                      usec / (int64_t) USEC_PER_SEC);
+}
+
 static void judge_clock(const HealthFacts *h, const HealthLimits *l, Findings *f) {
         int64_t per_day, sec;
 
@@ -146,27 +168,63 @@ static void judge_clock(const HealthFacts *h, const HealthLimits *l, Findings *f
 
 static void judge_battery(const HealthFacts *h, const HealthLimits *l, Findings *f) {
         unsigned wear = h->battery_wear_percent < 0 ? 0 : (unsigned) h->battery_wear_percent;
+        int64_t permille;
 
         if (wear > l->battery_wear_percent)
                 found(f, HEALTH_BATTERY_WORN, wear * 2 > l->battery_wear_percent * 3 ? HEALTH_SERIOUS : HEALTH_WARNING,
                       "its battery holds about %u percent less than when it was new", wear);
+        if (l->battery_fade_percent > 0 && trend_per_month(h->capacities, h->n_capacities, &permille) &&
+            -permille > (int64_t) l->battery_fade_percent * 10)
+                found(f, HEALTH_BATTERY_FADES, HEALTH_WARNING, "its battery holds %" PRId64 " percent less each month", -permille / 10);
         if (l->weak_dockings > 0 && h->weak_dockings >= l->weak_dockings)
                 found(f, HEALTH_BATTERY_WEAK, HEALTH_WARNING, "it came back with %d percent of charge or less %u times in a row",
                       HEALTH_WEAK_PERCENT, h->weak_dockings);
 }
 
+/* In words that stay the same while it does: each new sentence goes on record. */
+static void judge_temperature(const HealthFacts *h, const HealthLimits *l, Findings *f) {
+        if (!h->temperature_known)
+                return;
+        if (h->temperature_decidegrees >= l->hot_decidegrees)
+                found(f, HEALTH_HOT, HEALTH_SERIOUS, "it is hot: %d degrees Celsius or more", l->hot_decidegrees / 10);
+        else if (h->temperature_decidegrees > l->charge.max_decidegrees)
+                found(f, HEALTH_TEMPERATURE, HEALTH_WARNING, "it is too warm to be charged: more than %d degrees Celsius",
+                      l->charge.max_decidegrees / 10);
+        else if (h->temperature_decidegrees < l->charge.min_decidegrees)
+                found(f, HEALTH_TEMPERATURE, HEALTH_WARNING, "it is too cold to be charged: less than %d degrees Celsius",
+                      l->charge.min_decidegrees / 10);
+}
+
 static bool firmware_known(const HealthFacts *h) {
-        return h->firmware && *h->firmware && h->firmware_wanted && *h->firmware_wanted;
+        return h->firmware && *h->firmware && h->fleet != HEALTH_FLEET_NOTHING;
+}
+
+static void judge_firmware(const HealthFacts *h, Findings *f) {
+        if (!firmware_known(h) || (h->firmware_wanted && text_equal(h->firmware, h->firmware_wanted)))
+                return;
+        if (h->fleet == HEALTH_FLEET_UNLISTED)
+                found(f, HEALTH_FIRMWARE_UNLISTED, HEALTH_NOTICE,
+                      "its firmware is %.40s, which the fleet's catalog does not have for its model", h->firmware);
+        else if (h->fleet == HEALTH_FLEET_COMES)
+                found(f, HEALTH_FIRMWARE_COMES, HEALTH_NOTICE, "its firmware is %.40s, and a rollout brings it %.40s", h->firmware,
+                      h->firmware_wanted);
+        else if (h->fleet == HEALTH_FLEET_FAILED)
+                found(f, HEALTH_FIRMWARE_OTHER, HEALTH_WARNING, "its firmware is %.40s, and the rollout of %.40s did not change that",
+                      h->firmware, h->firmware_wanted);
+        else
+                found(f, HEALTH_FIRMWARE_OTHER, HEALTH_WARNING, "its firmware is %.40s, and the fleet's is %.40s", h->firmware,
+                      h->firmware_wanted);
 }
 
 static void judge_rest(const HealthFacts *h, const HealthLimits *l, Findings *f) {
-        if (firmware_known(h) && !text_equal(h->firmware, h->firmware_wanted))
-                found(f, HEALTH_FIRMWARE_OTHER, HEALTH_WARNING, "its firmware is %.40s, and the fleet's is %.40s", h->firmware,
-                      h->firmware_wanted);
+        judge_firmware(h, f);
         /* In one bay alone it may be the bay: core/bay_health.c. */
         if (h->faulted_bays > 1 && l->faulted_dockings > 0 && h->faulted_dockings >= l->faulted_dockings)
                 found(f, HEALTH_CAMERA_FAULTS, HEALTH_SERIOUS, "%u of its last %u dockings faulted, in %u bays", h->faulted_dockings,
                       HEALTH_DOCKINGS, h->faulted_bays);
+        if (l->restarts > 0 && h->restarts_known && h->restarts >= l->restarts)
+                found(f, HEALTH_RESTARTS, HEALTH_WARNING, "it started again by itself %" PRIu64 " times in its last %u dockings",
+                      h->restarts, HEALTH_DOCKINGS);
         if (h->done && h->recordings_left > 0)
                 found(f, HEALTH_RECORDINGS_LEFT, HEALTH_NOTICE, "%u recordings are left on it", h->recordings_left);
 }
@@ -179,7 +237,9 @@ size_t health_judge(const HealthFacts *facts, const HealthLimits *limits, Health
         judge_storage(facts, limits, &f);
         judge_medium(facts, limits, &f);
         judge_clock(facts, limits, &f);
+        judge_clock_trend(facts, limits, &f);
         judge_battery(facts, limits, &f);
+        judge_temperature(facts, limits, &f);
         judge_rest(facts, limits, &f);
         for (HealthSeverity s = _HEALTH_SEVERITY_MAX; s-- > 0;)
                 for (size_t i = 0; i < f.n; i++)
@@ -189,7 +249,8 @@ size_t health_judge(const HealthFacts *facts, const HealthLimits *limits, Health
 }
 
 uint32_t health_looked_at(const HealthFacts *h) {
-        uint32_t codes = HEALTH_BIT(HEALTH_MEDIUM_ERRORS) | HEALTH_BIT(HEALTH_CAMERA_FAULTS) | HEALTH_BIT(HEALTH_BATTERY_WEAK);
+        uint32_t codes = HEALTH_BIT(HEALTH_MEDIUM_ERRORS) | HEALTH_BIT(HEALTH_CAMERA_FAULTS) | HEALTH_BIT(HEALTH_BATTERY_WEAK) |
+                         HEALTH_BIT(HEALTH_BATTERY_FADES) | HEALTH_BIT(HEALTH_CLOCK_WORSENS);
 
         if (h->storage_known)
                 codes |= HEALTH_BIT(HEALTH_STORAGE_READ_ONLY) | HEALTH_BIT(HEALTH_STORAGE_SHRUNK);
@@ -202,9 +263,13 @@ uint32_t health_looked_at(const HealthFacts *h) {
         if (h->drift_known)
                 codes |= HEALTH_BIT(HEALTH_CLOCK_LOST) | HEALTH_BIT(HEALTH_CLOCK_RUNS_OFF);
         if (firmware_known(h))
-                codes |= HEALTH_BIT(HEALTH_FIRMWARE_OTHER);
+                codes |= HEALTH_BIT(HEALTH_FIRMWARE_OTHER) | HEALTH_BIT(HEALTH_FIRMWARE_COMES) | HEALTH_BIT(HEALTH_FIRMWARE_UNLISTED);
         if (h->battery_wear_percent >= 0)
                 codes |= HEALTH_BIT(HEALTH_BATTERY_WORN);
+        if (h->restarts_known)
+                codes |= HEALTH_BIT(HEALTH_RESTARTS);
+        if (h->temperature_known)
+                codes |= HEALTH_BIT(HEALTH_TEMPERATURE) | HEALTH_BIT(HEALTH_HOT);
         return codes;
 }
 

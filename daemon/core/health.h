@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/temperature.h"
+#include "core/trend.h"
+
 typedef enum HealthSeverity {
         HEALTH_NOTICE,  /* nobody has to do anything */
         HEALTH_WARNING, /* somebody should look at it; it may be issued */
@@ -33,6 +36,13 @@ typedef enum HealthCode {
         HEALTH_RECORDINGS_LEFT, /* on it, though its docking is done */
         HEALTH_BATTERY_WORN,    /* it holds less than when it was new, by how fast it charges */
         HEALTH_BATTERY_WEAK,    /* it came back all but empty, again and again */
+        HEALTH_TEMPERATURE,     /* too warm or too cold to be charged */
+        HEALTH_HOT,             /* so hot that nobody should wear it */
+        HEALTH_BATTERY_FADES,   /* it holds less from month to month */
+        HEALTH_CLOCK_WORSENS,   /* it runs off faster from month to month */
+        HEALTH_RESTARTS,        /* it started again by itself, again and again */
+        HEALTH_FIRMWARE_COMES,  /* not the fleet's yet: a rollout brings it */
+        HEALTH_FIRMWARE_UNLISTED, /* the fleet's catalog does not have it */
         _HEALTH_CODE_MAX,
         _HEALTH_CODE_INVALID = -22,
 } HealthCode;
@@ -42,10 +52,20 @@ HealthCode health_code_from_string(const char *s);
 
 #define HEALTH_BIT(code) (UINT32_C(1) << (code))
 /* A set of codes as text, joined by commas, "" for none; of bytes with room for all of them. */
-#define HEALTH_CODES_SIZE 320u
+#define HEALTH_CODES_SIZE 520u
 char *health_codes_to_text(uint32_t codes, char ret[static HEALTH_CODES_SIZE]);
 /* Unknown words are passed over: a newer program may have written them. */
 uint32_t health_codes_from_text(const char *text);
+
+/* What the fleet says of a camera's firmware. */
+typedef enum HealthFleet {
+        HEALTH_FLEET_NOTHING,
+        HEALTH_FLEET_SET,      /* the dock's settings name the version */
+        HEALTH_FLEET_COMES,    /* a rollout brings it to this camera */
+        HEALTH_FLEET_FAILED,   /* a rollout tried to */
+        HEALTH_FLEET_UNLISTED, /* no rollout is on, and the catalog has versions for its model, but not this one */
+        _HEALTH_FLEET_MAX,
+} HealthFleet;
 
 typedef struct HealthLimits {
         int64_t drift_usec_per_day;   /* more than this runs off */
@@ -54,6 +74,11 @@ typedef struct HealthLimits {
         unsigned faulted_dockings;    /* of the last ten, in two bays or more */
         unsigned battery_wear_percent; /* more than this is worn; at one and a half times that it is serious */
         unsigned weak_dockings;       /* in a row, at HEALTH_WEAK_PERCENT or less */
+        unsigned battery_fade_percent; /* more than this a month fades; 0: that is not looked at */
+        int64_t drift_trend_usec;     /* a drift by the day that grows by more than this a month worsens; 0: that is not looked at */
+        unsigned restarts;            /* that nobody asked for, in the last ten dockings; 0: they are not looked at */
+        TemperatureLimits charge;     /* batteries are charged within these */
+        int hot_decidegrees;          /* from this on it is serious */
 } HealthLimits;
 #define HEALTH_WEAK_PERCENT 5
 #define HEALTH_DOCKINGS 10u /* so many are looked back on */
@@ -69,13 +94,23 @@ typedef struct HealthFacts {
         int64_t drift_usec;          /* camera minus dock */
         int64_t camera_unix_sec;     /* what its clock showed */
         uint64_t clock_set_age_usec; /* since the dock set it; 0: never, or not known */
-        const char *firmware, *firmware_wanted; /* NULL or "": not known, nothing is wanted */
+        const char *firmware;        /* NULL or "": not known */
+        HealthFleet fleet;
+        const char *firmware_wanted; /* with HEALTH_FLEET_SET, COMES, FAILED */
         unsigned medium_errors;      /* recordings with bytes that could not be read, in the last dockings */
         unsigned faulted_dockings, faulted_bays; /* of the last dockings */
         bool done;                   /* its docking has nothing left to do … */
         unsigned recordings_left;    /* … but these are on the camera */
         unsigned weak_dockings;      /* in a row, this one included */
         int battery_wear_percent;    /* -1: not known */
+        const TrendPoint *capacities; /* how long it took to be charged, in thousandths of what its model says, over its dockings */
+        size_t n_capacities;
+        const TrendPoint *drifts;    /* by how much its clock ran off in a day, microseconds, over its dockings */
+        size_t n_drifts;
+        bool restarts_known;
+        uint64_t restarts;           /* in the last dockings */
+        bool temperature_known;
+        int temperature_decidegrees;
 } HealthFacts;
 
 typedef struct HealthFinding {

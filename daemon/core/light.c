@@ -25,6 +25,7 @@ static const Light lights_of_states[_BAY_STATE_MAX] = {
         [BAY_CHECKING] = LIGHT_BUSY,    [BAY_PULLING] = LIGHT_BUSY,     [BAY_SETTLED] = LIGHT_BUSY,
         [BAY_UPDATING] = LIGHT_BUSY,    [BAY_READY] = LIGHT_READY,      [BAY_REFUSED] = LIGHT_KEEP,
         [BAY_QUARANTINED] = LIGHT_KEEP, [BAY_FAULT] = LIGHT_FAULT,
+        [BAY_EJECTED] = LIGHT_TAKE,
 };
 
 Light light_of(const LightFacts *f) {
@@ -35,5 +36,5 @@ Light light_of(const LightFacts *f) {
                 return LIGHT_TAKE;
         if (light == LIGHT_READY && f->battery_percent >= 0 && (unsigned) f->battery_percent < f->battery_floor_percent)
                 return LIGHT_CHARGING;
-        return light;
+        return light == LIGHT_READY && f->best ? LIGHT_TAKE : light;
 }

@@ -112,7 +112,7 @@ bool rollout_draw(const RolloutPlan *plan, const RolloutCounts *counts, uint32_t
                   uint64_t random, uint64_t *ret_turn_usec, uint32_t *ret_place) {
         uint64_t ended = counts->tallies[wave].well + counts->tallies[wave].bad, cameras = plan->waves[wave].cameras;
         uint64_t left = cameras > ended ? cameras - ended : 1, places = rollout_places(plan);
-        uint64_t in_each = MIN2(MAX2(2 * places / 3, UINT64_C(1)), MAX2(cameras / MAX2(plan->spread, 1u), UINT64_C(1)));
+        uint64_t in_each = MIN2(MAX2(places / 2, UINT64_C(1)), MAX2(cameras / MAX2(plan->spread, 1u), UINT64_C(1)));
         uint64_t windows = (left + in_each - 1) / in_each, next = rollout_window(plan, now_usec) + 1;
 
         *ret_place = (uint32_t) ((random >> 32) % places);
@@ -144,6 +144,11 @@ static RolloutStep check_rollout(const RolloutPlan *plan, const RolloutCounts *c
                 *ret_usec = MAX2(wave->start_usec, plan->begin_usec);
                 return ROLLOUT_WAITS_START;
         }
+        /* Until its turn it waits, whatever the store has: that is asked for then. */
+        if (camera->turn_usec > now_usec && !plan->paused) {
+                *ret_usec = camera->turn_usec;
+                return ROLLOUT_WAITS_TURN;
+        }
         if (!is_fresh(counts->state_usec, plan->fresh_usec, now_usec))
                 return ROLLOUT_READ_STATE;
         *ret_usec = counts->state_usec + plan->fresh_usec + 1;
@@ -152,12 +157,7 @@ static RolloutStep check_rollout(const RolloutPlan *plan, const RolloutCounts *c
         return is_open(plan, counts, camera->wave) ? ROLLOUT_FLASH : ROLLOUT_WAITS_WAVE;
 }
 
-static RolloutStep check_turn(const RolloutPlan *plan, const RolloutCounts *counts, const RolloutCamera *camera, uint64_t now_usec,
-                              uint64_t *ret_usec) {
-        if (now_usec < camera->turn_usec) {
-                *ret_usec = camera->turn_usec;
-                return ROLLOUT_WAITS_TURN;
-        }
+static RolloutStep check_turn(const RolloutPlan *plan, const RolloutCounts *counts, const RolloutCamera *camera, uint64_t now_usec) {
         if (!is_turn(plan, camera, now_usec))
                 return ROLLOUT_DRAW;
         /* Listed in this turn, and before the place is taken. */
@@ -181,5 +181,5 @@ RolloutStep rollout_next(const RolloutPlan *plan, const RolloutCounts *counts, c
         if (step != ROLLOUT_FLASH)
                 return step;
         *ret_usec = 0;
-        return check_turn(plan, counts, camera, now_usec, ret_usec);
+        return check_turn(plan, counts, camera, now_usec);
 }

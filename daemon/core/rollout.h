@@ -90,7 +90,7 @@ bool rollout_is_closer(const RolloutPlan *plan, uint64_t window, uint64_t now_us
 /*
  * Draws a window and a place in it, evenly over as many windows as what is left of the wave needs; until_usec is the end of the dock's
  * hours (UINT64_MAX: it has none), and false says that the turn is not in them: draw again in the next. `random` is 64 random bits.
- * Two places of three are drawn, or too many cameras would meet at one.
+ * One place of two is drawn, or too many cameras would meet at one: each such meeting costs two requests.
  */
 bool rollout_draw(const RolloutPlan *plan, const RolloutCounts *counts, uint32_t wave, uint64_t now_usec, uint64_t until_usec,
                   uint64_t random, uint64_t *ret_turn_usec, uint32_t *ret_place);

@@ -14,7 +14,9 @@
 int bus_client_connect(const Options *options, sd_bus **ret) {
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
         int r;
-        if (options->address) {
+        if (options->n_hosts > 0)
+                r = sd_bus_open_system_remote(&bus, options->hosts[0]);
+        else if (options->address) {
                 r = sd_bus_new(&bus);
                 if (r < 0)
                         return r;
@@ -38,6 +40,8 @@ int bus_client_connect(const Options *options, sd_bus **ret) {
 
 int bus_client_open(const Options *options, sd_bus **ret) {
         int r = bus_client_connect(options, ret);
+        if (r < 0 && options->n_hosts > 0)
+                return ctl_fail(CTL_UNREACHABLE, "cannot reach the bus of %s: %s", options->hosts[0], strerror(-r));
         if (r < 0 && options->address)
                 return ctl_fail(CTL_UNREACHABLE, "cannot connect to the bus at '%s': %s", options->address,
                                 strerror(-r));
@@ -82,9 +86,24 @@ int bus_client_report(const sd_bus_error *error, int r) {
         return ctl_fail(CTL_FAILURE, "the daemon's answer cannot be used: %s", said);
 }
 
+static const char *path_of(const char *interface) {
+        static const struct {
+                const char *interface, *path;
+        } paths[] = {
+                { DOCK_ROSTER_INTERFACE, DOCK_PATH "/roster" },
+                { DOCK_TRANSFERS_INTERFACE, DOCK_PATH "/transfer" },
+                { DOCK_CATALOG_INTERFACE, DOCK_PATH "/firmware" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++)
+                if (strcmp(paths[i].interface, interface) == 0)
+                        return paths[i].path;
+        return DOCK_PATH;
+}
+
 int bus_client_message(sd_bus *bus, const char *interface, const char *member, sd_bus_message **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r = sd_bus_message_new_method_call(bus, &call, DOCK_BUS_NAME, DOCK_PATH, interface, member);
+        int r = sd_bus_message_new_method_call(bus, &call, DOCK_BUS_NAME, path_of(interface), interface, member);
         if (r < 0)
                 return r;
         /* Looking at the dock must not start it. */
@@ -106,15 +125,24 @@ static bool looks(sd_bus_message *call) {
         return false;
 }
 
+/* Whoever may be asked for a password is given longer. */
+static int may_ask(sd_bus *bus, sd_bus_message *call, uint64_t *wait_usec) {
+        /* An agent here could not answer for a session there. */
+        const char *address = NULL;
+        bool remote = sd_bus_get_address(bus, &address) >= 0 && strncmp(address, "unixexec:", strlen("unixexec:")) == 0;
+        if (remote || !agent_may_ask() || looks(call))
+                return 0;
+        int r = sd_bus_message_set_allow_interactive_authorization(call, true);
+        if (r < 0)
+                return r;
+        agent_start();
+        *wait_usec = (*wait_usec > 0 ? *wait_usec : CALL_TIMEOUT_USEC) + DIALOG_USEC;
+        return 0;
+}
+
 int bus_client_send(sd_bus *bus, sd_bus_message *call, uint64_t wait_usec, sd_bus_error *error, sd_bus_message **ret) {
-        if (agent_may_ask() && !looks(call)) {
-                int r = sd_bus_message_set_allow_interactive_authorization(call, true);
-                if (r < 0)
-                        return r;
-                agent_start();
-                wait_usec = (wait_usec > 0 ? wait_usec : CALL_TIMEOUT_USEC) + DIALOG_USEC;
-        }
-        return sd_bus_call(bus, call, wait_usec, error, ret);
+        int r = may_ask(bus, call, &wait_usec);
+        return r < 0 ? r : sd_bus_call(bus, call, wait_usec, error, ret);
 }
 
 int bus_client_call(sd_bus *bus, const char *interface, const char *member, sd_bus_message **ret, const char *types,
@@ -137,13 +165,23 @@ int bus_client_call(sd_bus *bus, const char *interface, const char *member, sd_b
         return CTL_OK;
 }
 
-int bus_client_dock(const Options *options, Dock **ret) {
-        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+int bus_client_properties(sd_bus *bus, const char *path, const char *interface, sd_bus_message **ret) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r = sd_bus_message_new_method_call(bus, &call, DOCK_BUS_NAME, path ? path : path_of(interface), BUS_PROPERTIES, "GetAll");
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(call, false);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", interface);
+        if (r >= 0)
+                r = bus_client_send(bus, call, 0, &error, ret);
+        return r < 0 ? bus_client_report(&error, r) : CTL_OK;
+}
+
+int bus_client_load(sd_bus *bus, Dock **ret, sd_bus_message **ret_objects) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *manager = NULL, *objects = NULL;
         _cleanup_(dock_freep) Dock *dock = NULL;
-        int exit_code = bus_client_open(options, &bus);
-        if (exit_code == CTL_OK)
-                exit_code = bus_client_call(bus, BUS_PROPERTIES, "GetAll", &manager, "s", DOCK_MANAGER_INTERFACE);
+        int exit_code = bus_client_properties(bus, NULL, DOCK_MANAGER_INTERFACE, &manager);
         if (exit_code == CTL_OK)
                 exit_code = bus_client_call(bus, BUS_OBJECT_MANAGER, "GetManagedObjects", &objects, "");
         if (exit_code != CTL_OK)
@@ -154,8 +192,18 @@ int bus_client_dock(const Options *options, Dock **ret) {
                 r = dock_load_manager(dock, manager);
         if (r >= 0)
                 r = dock_load_objects(dock, objects);
+        if (r >= 0)
+                r = sd_bus_message_rewind(objects, true);
         if (r < 0)
                 return bus_client_report(NULL, r);
         *ret = TAKE_PTR(dock);
+        if (ret_objects)
+                *ret_objects = TAKE_PTR(objects);
         return CTL_OK;
+}
+
+int bus_client_dock(const Options *options, Dock **ret) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        int exit_code = bus_client_open(options, &bus);
+        return exit_code == CTL_OK ? bus_client_load(bus, ret, NULL) : exit_code;
 }

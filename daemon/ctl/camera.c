@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "ctl/bus_client.h"
 #include "ctl/cameras.h"
+#include "ctl/job.h"
 #include "ctl/number.h"
 
 #define CAMERA_INTERFACE DOCK_BUS_NAME ".Camera"
@@ -22,31 +23,56 @@ static int new_call(sd_bus *bus, const char *serial, const char *method, sd_bus_
         int r = sd_bus_path_encode(DOCK_PATH "/camera", serial, &path);
         if (r < 0)
                 return r;
-        return sd_bus_message_new_method_call(bus, ret, DOCK_BUS_NAME, path, CAMERA_INTERFACE, method);
+        r = sd_bus_message_new_method_call(bus, ret, DOCK_BUS_NAME, path, CAMERA_INTERFACE, method);
+        /* Looking at the dock must not start it. */
+        return r < 0 ? r : sd_bus_message_set_auto_start(*ret, false);
+}
+
+static char *no_such_camera(const char *serial) {
+        return text_format("no camera of the serial '%s' was in a bay since the daemon's start", serial);
 }
 
 static int report(const char *serial, const sd_bus_error *error, int r) {
-        if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT) || sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD))
-                return ctl_fail(CTL_FAILURE, "no camera of the serial '%s' was in a bay since the daemon's start", serial);
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT) || sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD)) {
+                _cleanup_(freep) char *text = no_such_camera(serial);
+                return ctl_fail(CTL_FAILURE, "%s", text ? text : strerror(ENOMEM));
+        }
         return bus_client_report(error, r);
 }
 
-static int order(const Options *options, const char *serial, const char *method, char *const *words, size_t n_words) {
+static int confirm(const Options *options, const char *serial) {
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int exit_code = bus_client_open(options, &bus);
         if (exit_code != CTL_OK)
                 return exit_code;
-        int r = new_call(bus, serial, method, &call);
-        if (r >= 0)
-                r = sd_bus_message_set_auto_start(call, false);
-        for (size_t i = 0; i < n_words && r >= 0; i++)
-                r = sd_bus_message_append(call, "s", words[i]);
+        int r = new_call(bus, serial, "ConfirmIdentity", &call);
         if (r < 0)
                 return bus_client_report(NULL, r);
         r = bus_client_send(bus, call, ORDER_TIMEOUT_USEC, &error, NULL);
         return r < 0 ? report(serial, &error, r) : CTL_OK;
+}
+
+static int owner_set(void *userdata, const JobEnd *end) {
+        (void) userdata;
+        (void) end;
+        return CTL_OK;
+}
+
+static int set_owner(const Options *options, const char *serial, char *const *words) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_(freep) char *no_object = no_such_camera(serial);
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        int r = new_call(bus, serial, "SetOwner", &call);
+        for (size_t i = 0; i < OWNER_WORDS && r >= 0; i++)
+                r = sd_bus_message_append(call, "s", words[i]);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        return job_run(options, bus, &(JobOrder){ .call = call, .no_object = no_object, .tell = owner_set });
 }
 
 /* What was ordered, in words; CTL_FAILURE when something stays. */
@@ -71,8 +97,6 @@ static int erase(const Options *options, const char *serial, uint64_t clip) {
         if (exit_code != CTL_OK)
                 return exit_code;
         int r = serial ? new_call(bus, serial, "Erase", &call) : bus_client_message(bus, DOCK_MANAGER_INTERFACE, "EraseClip", &call);
-        if (r >= 0)
-                r = sd_bus_message_set_auto_start(call, false);
         if (r >= 0 && !serial)
                 r = sd_bus_message_append(call, "t", clip);
         if (r >= 0)
@@ -119,13 +143,13 @@ int verb_camera(const Options *options) {
         if (text_equal(what, "confirm")) {
                 if (options->n_args != 2)
                         return ctl_fail(CTL_USAGE, "'camera confirm' takes one SERIAL");
-                return order(options, options->args[1], "ConfirmIdentity", NULL, 0);
+                return confirm(options, options->args[1]);
         }
         if (text_equal(what, "owner")) {
                 if (options->n_args != 2 + OWNER_WORDS)
                         return ctl_fail(CTL_USAGE,
                                         "'camera owner' takes SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME; '' leaves one empty");
-                return order(options, options->args[1], "SetOwner", options->args + 2, OWNER_WORDS);
+                return set_owner(options, options->args[1], options->args + 2);
         }
         return ctl_fail(CTL_USAGE, "'camera' is followed by 'list', 'health SERIAL', 'release SERIAL', 'confirm SERIAL', 'erase SERIAL' or "
                                    "'owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME'");

@@ -5,15 +5,13 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "base/text.h"
 #include "ctl/bus_client.h"
 #include "ctl/cameras.h"
 #include "ctl/json_out.h"
+#include "ctl/list.h"
 #include "ctl/property.h"
 #include "ctl/table.h"
-
-#define CAMERAS_A_PAGE 500u
 
 typedef struct ListedCamera {
         uint64_t id, unstored_clips;
@@ -61,15 +59,9 @@ static const Column columns[] = {
         { .title = "HELD BACK", .min_width = 12, .drop_rank = 1 },
 };
 
-static void add_time(Table *table, int64_t usec) {
-        char text[UTC_TEXT_SIZE];
-        if (usec > 0)
-                table_cellf(table, STYLE_PLAIN, "%.10s %.5s", utc_text(usec, text), text + 11);
-        else
-                table_cell(table, STYLE_PLAIN, "");
-}
-
-static void add_row(Table *table, const ListedCamera *c) {
+static void add_row(Table *table, const void *entry, void *userdata) {
+        const ListedCamera *c = entry;
+        (void) userdata;
         table_row(table);
         table_cell(table, STYLE_PLAIN, c->serial);
         table_cell(table, STYLE_PLAIN, c->model ? c->model : "");
@@ -77,79 +69,33 @@ static void add_row(Table *table, const ListedCamera *c) {
                 table_cellf(table, STYLE_PLAIN, "%u", (unsigned) c->bay);
         else
                 table_cell(table, STYLE_PLAIN, "away");
-        add_time(table, c->last_docked_usec);
+        table_time(table, c->last_docked_usec, "");
         table_cell(table, STYLE_PLAIN, c->officer_name ? c->officer_name : c->officer_id ? c->officer_id : "");
         if (c->due_usec != PROPERTY_TIME_UNKNOWN && c->overdue)
                 table_cell(table, STYLE_BAD, "overdue");
         else
-                add_time(table, c->due_usec != PROPERTY_TIME_UNKNOWN ? c->due_usec : 0);
+                table_time(table, c->due_usec, "");
         table_cell(table, text_equal(c->health, "good") ? STYLE_GOOD : text_equal(c->health, "serious") ? STYLE_BAD : STYLE_PLAIN,
                    c->health);
         table_cellf(table, STYLE_PLAIN, "%llu", (unsigned long long) c->unstored_clips);
-        add_time(table, c->unstored_clips > 0 ? c->unstored_since_usec : 0);
+        table_time(table, c->unstored_clips > 0 ? c->unstored_since_usec : 0, "");
         table_cell(table, STYLE_PLAIN, c->held_back ? c->held_back : "");
 }
 
-/* Reads one entry into the table, or into the JSON array when there is one; *ret_id is the one to go on after. */
-static int take_entry(sd_bus_message *reply, Table *table, json_t *array, uint64_t *ret_id) {
-        ListedCamera c = { 0 };
-        int r = properties_init(properties, ELEMENTSOF(properties), &c);
-        if (r >= 0)
-                r = properties_read(properties, ELEMENTSOF(properties), &c, reply);
-        if (r >= 0 && array) {
-                json_t *entry = json_object();
-                if (!entry || properties_to_json(properties, ELEMENTSOF(properties), &c, entry) < 0 || json_array_append(array, entry) < 0)
-                        r = -ENOMEM;
-                json_decref(entry);
-        } else if (r >= 0)
-                add_row(table, &c);
-        *ret_id = c.id;
-        properties_clear(properties, ELEMENTSOF(properties), &c);
-        return r;
-}
-
-static int take_page(sd_bus_message *reply, Table *table, json_t *array, size_t *ret_n, uint64_t *ret_last) {
-        size_t n = 0;
-        int r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "a{sv}");
-        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0) {
-                r = take_entry(reply, table, array, ret_last);
-                n++;
-        }
-        *ret_n = n;
-        return r < 0 ? r : 0;
-}
-
 int cameras_list(const Options *options) {
+        static const ListKind kind = { properties, ELEMENTSOF(properties), sizeof(ListedCamera), columns, ELEMENTSOF(columns), add_row };
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
-        _cleanup_(table_freep) Table *table = NULL;
-        _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
-        size_t n, all = 0;
-        uint64_t last = 0;
+        _cleanup_(list_done) List list = { 0 };
         int exit_code = bus_client_open(options, &bus);
         if (exit_code != CTL_OK)
                 return exit_code;
-        int r = table_new(columns, ELEMENTSOF(columns), &table);
-        if (r >= 0 && options->json && !array)
-                r = -ENOMEM;
+        int r = list_begin(&kind, options->json, NULL, &list);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        do {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-                exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListCameras", &reply, "tu", last, CAMERAS_A_PAGE);
-                if (exit_code != CTL_OK)
-                        return exit_code;
-                r = take_page(reply, table, array, &n, &last);
-                if (r < 0)
-                        return bus_client_report(NULL, r);
-                all += n;
-        } while (n == CAMERAS_A_PAGE);
-        if (options->json)
-                return json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("cameras"), "cameras", array), false);
-        if (all == 0) {
-                puts("No camera was ever docked here.");
-                return CTL_OK;
-        }
-        return table_print(table);
+        exit_code = list_read_pages(&list, bus, DOCK_MANAGER_INTERFACE, "ListCameras", NULL);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        return list_print(&list, JSON_SCHEMA("cameras"), "cameras", "No camera was ever docked here.");
 }
 
 /* ---- Findings ------------------------------------------------------------------------------------------------------ */

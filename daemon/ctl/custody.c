@@ -24,9 +24,11 @@ int verb_custody(const Options *options) {
         }
         if (text_equal(what, "show"))
                 return custody_show_verb(options);
+        if (text_equal(what, "archive"))
+                return custody_archive_verb(options);
         if (text_equal(what, "verify"))
                 return custody_verify_verb(options);
         if (text_equal(what, "export"))
                 return custody_export_verb(options);
-        return ctl_fail(CTL_USAGE, "'custody' is followed by 'show CLIP', 'verify', 'export' or 'checkpoint'");
+        return ctl_fail(CTL_USAGE, "'custody' is followed by 'show CLIP', 'verify', 'export', 'archive' or 'checkpoint'");
 }

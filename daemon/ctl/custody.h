@@ -3,9 +3,7 @@
 
 #include "ctl/ctl.h"
 
-#define CUSTODY_STATE_DIR "/var/lib/berth"
-#define CUSTODY_UPLINK "/run/berth-uplink/uplink.sock"
-
+int custody_archive_verb(const Options *options);
 int custody_verify_verb(const Options *options);
 int custody_export_verb(const Options *options);
 int custody_show_verb(const Options *options);

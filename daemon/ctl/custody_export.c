@@ -11,8 +11,11 @@
 #include "base/text.h"
 #include "ctl/bus_client.h"
 #include "ctl/custody.h"
+#include "ctl/evidence.h"
+#include "ctl/job.h"
 #include "ctl/json_out.h"
 #include "ctl/number.h"
+#include "ctl/uplink_client.h"
 #include "proof/export.h"
 
 /* "2026-11-25": its first microsecond. */
@@ -54,10 +57,83 @@ static int parse_words(const Options *o, ExportRequest *ret, const char **ret_pa
                                                 o->args[1]);
                 }
         }
-        ret->footage = true;
-        ret->socket_path = o->no_store ? NULL : o->uplink_socket ? o->uplink_socket : CUSTODY_UPLINK;
+        ret->socket_path = o->no_store ? NULL : uplink_client_path(o);
         return CTL_OK;
 }
+
+/* ---- Clips that lie in the store alone ------------------------------------------------------------------------------- */
+
+typedef struct Fetcher {
+        const Options *options;
+        const char *dock_id; /* whose evidence it is */
+        sd_bus *bus;
+        bool asked; /* whether there is a daemon to ask; then `why` is why not, or "" */
+        char why[256];
+        json_t *missing; /* [{clip_id, why}] */
+        ConfError *error; /* of the fetch under way */
+} Fetcher;
+
+/* Only the daemon whose evidence this is knows these clips by these numbers. */
+static void look_for_daemon(Fetcher *f) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(freep) char *id = NULL;
+        f->asked = true;
+        if (bus_client_connect(f->options, &f->bus) < 0 || !bus_client_has_daemon(f->bus))
+                (void) snprintf(f->why, sizeof(f->why), "berthd, which has it fetched, does not run");
+        else if (sd_bus_get_property_string(f->bus, DOCK_BUS_NAME, DOCK_PATH, DOCK_MANAGER_INTERFACE, "DockId", &error, &id) < 0)
+                (void) snprintf(f->why, sizeof(f->why), "berthd does not say which dock it is");
+        else if (!text_equal(id, f->dock_id))
+                (void) snprintf(f->why, sizeof(f->why), "the daemon that runs here is of another dock");
+}
+
+static int fetched(void *userdata, const JobEnd *end) {
+        (void) userdata;
+        (void) end;
+        return CTL_OK;
+}
+
+static int not_fetched(void *userdata, const sd_bus_error *error, int r) {
+        const char *why = error && error->message ? error->message : strerror(-r);
+        Fetcher *f = userdata;
+        size_t n = strlen(why);
+        /* It becomes the end of another sentence. */
+        (void) snprintf(f->error->text, sizeof(f->error->text), "%.*s", (int) (n > 0 && why[n - 1] == '.' ? n - 1 : n), why);
+        return CTL_FAILURE;
+}
+
+static int fetch(void *userdata, uint64_t clip_id, uint64_t size, int fd, ConfError *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        Fetcher *f = userdata;
+        (void) size;
+        f->error = error;
+        if (!f->asked)
+                look_for_daemon(f);
+        if (f->why[0]) {
+                (void) snprintf(error->text, sizeof(error->text), "%s", f->why);
+                return -ENOTCONN;
+        }
+        char what[48];
+        (void) snprintf(what, sizeof(what), "clip %" PRIu64 " from the store: ", clip_id);
+        int r = bus_client_message(f->bus, DOCK_MANAGER_INTERFACE, "FetchClip", &call);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "th", clip_id, fd);
+        if (r < 0) {
+                (void) snprintf(error->text, sizeof(error->text), "berthd cannot be asked: %s", strerror(-r));
+                return r;
+        }
+        /* The daemon ends the job when this program goes. */
+        const JobOrder order = { .call = call, .what = what, .is_part = true, .tell = fetched, .failed = not_fetched, .userdata = f };
+        return job_run(f->options, f->bus, &order) == CTL_OK ? 0 : -EIO;
+}
+
+static void on_missing(void *userdata, uint64_t clip_id, const char *why) {
+        Fetcher *f = userdata;
+        if (!f->options->json)
+                fprintf(stderr, "berthctl: clip %" PRIu64 " is not complete in the export: %s\n", clip_id, why);
+        (void) json_array_append_new(f->missing, json_pack("{s:I, s:s}", "clip_id", (json_int_t) clip_id, "why", why));
+}
+
+/* ---- The verb -------------------------------------------------------------------------------------------------------- */
 
 static int write_bundle(Proof *p, const ExportRequest *request, const char *path, ExportCounts *counts) {
         ConfError error = { 0 };
@@ -72,12 +148,6 @@ static int write_bundle(Proof *p, const ExportRequest *request, const char *path
         return CTL_OK;
 }
 
-static void on_found(void *userdata, const char *where, const char *what) {
-        (void) userdata;
-        (void) where;
-        (void) what;
-}
-
 /* So that the newest events are covered, too; without a daemon there are none that are newer. */
 static void ask_for_checkpoint(const Options *o) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -86,32 +156,47 @@ static void ask_for_checkpoint(const Options *o) {
                 (void) bus_client_call(bus, DOCK_MANAGER_INTERFACE, "MakeCheckpoint", &reply, "");
 }
 
+static int say(const Options *options, const char *path, const ExportCounts *counts, const Fetcher *f) {
+        int exit_code = CTL_OK;
+        if (options->json)
+                exit_code = json_out(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "schema", JSON_SCHEMA("custody-export"),
+                                               "path", path, "events", (json_int_t) counts->events, "checkpoints",
+                                               (json_int_t) counts->checkpoints, "clips", (json_int_t) counts->clips, "footage",
+                                               (json_int_t) counts->footage, "fetched", (json_int_t) counts->fetched, "manifests",
+                                               (json_int_t) counts->manifests, "missing", f->missing), false);
+        else
+                printf("%s: %" PRIu64 " events under %" PRIu64 " checkpoints, %" PRIu64 " clips, of which %" PRIu64
+                       " with their footage (%" PRIu64 " from the store) and %" PRIu64 " with their manifest\n", path, counts->events,
+                       counts->checkpoints, counts->clips, counts->footage, counts->fetched, counts->manifests);
+        if (exit_code != CTL_OK || counts->incomplete == 0)
+                return exit_code;
+        return ctl_fail(CTL_INCOMPLETE, "%s verifies, and is not complete: of %" PRIu64 " of its clips something is missing, as is said "
+                        "in its index.json", path, counts->incomplete);
+}
+
 int custody_export_verb(const Options *options) {
-        const ProofOps ops = { .found = on_found };
+        const ProofOps ops = { 0 };
         ExportRequest request = { 0 };
         ExportCounts counts = { 0 };
         const char *path = NULL;
-        ConfError error = { 0 };
         Proof p;
         int exit_code = parse_words(options, &request, &path);
         if (exit_code != CTL_OK)
                 return exit_code;
         if (!options->state_dir)
                 ask_for_checkpoint(options);
-        int r = proof_open(options->state_dir ? options->state_dir : CUSTODY_STATE_DIR, &ops, &p, &error);
-        if (r < 0)
-                return ctl_fail(CTL_FAILURE, "%s", error.text[0] ? error.text : strerror(-r));
-        exit_code = write_bundle(&p, &request, path, &counts);
-        proof_close(&p);
+        exit_code = evidence_open(options, &ops, &p);
         if (exit_code != CTL_OK)
                 return exit_code;
-        if (options->json)
-                return json_out(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "schema", JSON_SCHEMA("custody-export"), "path", path,
-                                          "events", (json_int_t) counts.events, "checkpoints", (json_int_t) counts.checkpoints, "clips",
-                                          (json_int_t) counts.clips, "footage", (json_int_t) counts.footage, "manifests",
-                                          (json_int_t) counts.manifests), false);
-        printf("%s: %" PRIu64 " events under %" PRIu64 " checkpoints, %" PRIu64 " clips, of which %" PRIu64
-               " with their footage and %" PRIu64 " with their manifest\n", path, counts.events, counts.checkpoints, counts.clips,
-               counts.footage, counts.manifests);
-        return CTL_OK;
+        _cleanup_(json_decrefp) json_t *missing = json_array();
+        Fetcher fetcher = { .options = options, .dock_id = p.dock_id, .missing = missing };
+        request.fetch = options->no_store ? NULL : fetch;
+        request.missing = on_missing;
+        request.userdata = &fetcher;
+        exit_code = write_bundle(&p, &request, path, &counts);
+        proof_close(&p);
+        if (exit_code == CTL_OK)
+                exit_code = say(options, path, &counts, &fetcher);
+        bus_unrefp(&fetcher.bus);
+        return exit_code;
 }

@@ -8,32 +8,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/text.h"
 #include "ctl/custody.h"
 #include "ctl/dock_fleet.h"
+#include "ctl/evidence.h"
 #include "ctl/json_out.h"
+#include "ctl/progress_line.h"
+#include "ctl/uplink_client.h"
 #include "proof/proof.h"
-
-#define PROGRESS_USEC (USEC_PER_SEC / 5)
 
 typedef struct Verify {
         json_t *findings; /* NULL: print each as it comes */
-        bool progress;
-        uint64_t shown_usec;
-        bool line; /* a line of progress stands on the terminal */
+        ProgressLine line;
 } Verify;
-
-static void end_progress(Verify *v) {
-        if (v->line)
-                fputs("\r\033[K", stderr);
-        v->line = false;
-}
 
 static void on_found(void *userdata, const char *where, const char *what) {
         Verify *v = userdata;
         char safe_where[256], safe_what[1024];
-        end_progress(v);
+        progress_line_clear(&v->line);
         if (v->findings) {
                 (void) json_array_append_new(v->findings, json_pack("{s:s, s:s}", "where", where, "what", what));
                 return;
@@ -45,16 +37,7 @@ static void on_found(void *userdata, const char *where, const char *what) {
 
 static void on_progress(void *userdata, const char *what, uint64_t done, uint64_t total) {
         Verify *v = userdata;
-        uint64_t now = clock_boottime_usec();
-        if (!v->progress || now - v->shown_usec < PROGRESS_USEC)
-                return;
-        v->shown_usec = now;
-        v->line = true;
-        fprintf(stderr, "\r\033[K%" PRIu64, done);
-        if (total > 0)
-                fprintf(stderr, " of %" PRIu64, total);
-        fprintf(stderr, " %s", what);
-        (void) fflush(stderr);
+        progress_line_show(&v->line, what, done, total);
 }
 
 /* All parts, whatever one of them finds: negative when one could not look at everything. */
@@ -64,20 +47,21 @@ static int verify_all(const Options *o, Proof *p, const Fleet *fleet) {
                 r = k;
         if ((k = proof_tables(p)) < 0)
                 r = k;
-        if ((k = proof_spool(p)) < 0)
+        if ((k = proof_spool(p)) < 0 || (k = proof_files(p)) < 0)
                 r = k;
-        if (o->with_store && (k = proof_store(p, o->uplink_socket ? o->uplink_socket : CUSTODY_UPLINK)) < 0)
+        if (o->with_store && (k = proof_store(p, uplink_client_path(o))) < 0)
                 r = k;
         return r;
 }
 
 static json_t *counts_json(const ProofCounts *c) {
-        return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "events", (json_int_t) c->events, "checkpoints",
-                         (json_int_t) c->checkpoints, "keys", (json_int_t) c->keys, "uncovered_events", (json_int_t) c->uncovered, "rows",
-                         (json_int_t) c->rows, "spool_files", (json_int_t) c->spool_files, "spool_bytes", (json_int_t) c->spool_bytes,
-                         "stored_statements", (json_int_t) c->stored_statements, "stored_clips", (json_int_t) c->stored_clips, "findings",
-                         (json_int_t) c->findings, "recoveries", (json_int_t) c->recoveries, "recovered_clips",
-                         (json_int_t) c->recovered_clips);
+        return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "events", (json_int_t) c->events,
+                         "checkpoints", (json_int_t) c->checkpoints, "keys", (json_int_t) c->keys, "uncovered_events",
+                         (json_int_t) c->uncovered, "rows", (json_int_t) c->rows, "spool_files", (json_int_t) c->spool_files,
+                         "spool_bytes", (json_int_t) c->spool_bytes, "stored_statements", (json_int_t) c->stored_statements,
+                         "stored_clips", (json_int_t) c->stored_clips, "findings", (json_int_t) c->findings, "recoveries",
+                         (json_int_t) c->recoveries, "recovered_clips", (json_int_t) c->recovered_clips, "restorations",
+                         (json_int_t) c->restorations, "archived_events", (json_int_t) c->archived_events);
 }
 
 static int report(const Options *o, const Proof *p, json_t *findings) {
@@ -88,9 +72,14 @@ static int report(const Options *o, const Proof *p, json_t *findings) {
         printf("%" PRIu64 " events, %" PRIu64 " checkpoints by %" PRIu64 " keys (%" PRIu64 " events after the last), %" PRIu64
                " rows, %" PRIu64 " files of the spool", c->events, c->checkpoints, c->keys, c->uncovered, c->rows, c->spool_files);
         if (o->with_store)
-                printf(", %" PRIu64 " statements and %" PRIu64 " clips in the store", c->stored_statements, c->stored_clips);
+                printf(", %" PRIu64 " statements, %" PRIu64 " archived events and %" PRIu64 " clips in the store", c->stored_statements,
+                       c->archived_events, c->stored_clips);
         if (c->recoveries > 0)
-                printf("; the database was made anew before, and %" PRIu64 " clips were found in the spool then", c->recovered_clips);
+                printf("; the database was made anew before, and %" PRIu64 " clips were found in the spool or the store then",
+                       c->recovered_clips);
+        if (c->restorations > 0)
+                printf("; the database was put back from a backup %s, and what happened after that backup is not in it",
+                       c->restorations == 1 ? "once" : "more than once");
         if (c->findings == 0)
                 puts(": all as it was.");
         else
@@ -99,9 +88,8 @@ static int report(const Options *o, const Proof *p, json_t *findings) {
 }
 
 int custody_verify_verb(const Options *options) {
-        Verify v = { .progress = !options->json && isatty(STDERR_FILENO) };
+        Verify v = { .line.wanted = !options->json && isatty(STDERR_FILENO) };
         const ProofOps ops = { .found = on_found, .progress = on_progress, .userdata = &v };
-        ConfError error = { 0 };
         Proof p;
         if (options->n_args != 1)
                 return ctl_fail(CTL_USAGE, "'custody verify' takes nothing more");
@@ -109,13 +97,13 @@ int custody_verify_verb(const Options *options) {
         int exit_code = options->fleet_list ? dock_fleet_read(options, options->fleet_list, &fleet) : CTL_OK;
         if (exit_code != CTL_OK)
                 return exit_code;
-        int r = proof_open(options->state_dir ? options->state_dir : CUSTODY_STATE_DIR, &ops, &p, &error);
-        if (r < 0)
-                return ctl_fail(CTL_FAILURE, "%s", error.text[0] ? error.text : strerror(-r));
+        exit_code = evidence_open(options, &ops, &p);
+        if (exit_code != CTL_OK)
+                return exit_code;
         if (options->json)
                 v.findings = json_array();
-        r = verify_all(options, &p, fleet);
-        end_progress(&v);
+        int r = verify_all(options, &p, fleet);
+        progress_line_clear(&v.line);
         exit_code = report(options, &p, v.findings);
         json_decref(v.findings);
         if (exit_code == CTL_OK && (r < 0 || p.counts.findings > 0))

@@ -131,6 +131,14 @@ static int apply(Dock *d, const char *path, const char *interface, bool create, 
         if (text_equal(interface, DOCK_MANAGER_INTERFACE) && text_equal(path, DOCK_PATH)) {
                 change.noun = DOCK_MANAGER;
                 r = properties_read(manager_properties, n_manager_properties, &d->manager, m);
+        } else if (text_equal(interface, DOCK_TRANSFERS_INTERFACE)) {
+                bool paused = d->manager.uploads_paused;
+                r = properties_read(manager_properties, n_manager_properties, &d->manager, m);
+                if (r < 0)
+                        return r;
+                /* Its progress is shown by bays. */
+                ret->noun = paused != d->manager.uploads_paused ? DOCK_MANAGER : DOCK_NOTHING;
+                return 0;
         } else if (text_equal(interface, DOCK_BAY_INTERFACE)) {
                 change.bay = dock_find_bay(d, path);
                 if (!change.bay && create)
@@ -227,6 +235,8 @@ int dock_load_objects(Dock *d, sd_bus_message *reply) {
 
 void dock_inherit(Dock *d, Dock *before) {
         DockManager manager = d->manager;
+        /* It came with the objects. */
+        before->manager.uploads_paused = d->manager.uploads_paused;
         d->manager = before->manager;
         before->manager = manager;
         for (size_t i = 0; i < before->n_bays; i++) {
@@ -301,7 +311,7 @@ int dock_interfaces_removed(Dock *d, sd_bus_message *signal, DockChange *ret) {
 }
 
 bool dock_bay_is_working(const DockBay *b) {
-        static const char *const resting[] = { "empty", "ready", "refused", "quarantined" };
+        static const char *const resting[] = { "empty", "ready", "refused", "quarantined", "ejected" };
         for (size_t i = 0; i < ELEMENTSOF(resting); i++)
                 if (text_equal(b->state, resting[i]))
                         return false;

@@ -20,6 +20,12 @@
 #define DOCK_MANAGER_INTERFACE "org.berth.Dock1.Manager"
 #define DOCK_BAY_INTERFACE "org.berth.Dock1.Bay"
 #define DOCK_CAMERA_INTERFACE "org.berth.Dock1.Camera"
+#define DOCK_ROLLOUT_INTERFACE "org.berth.Dock1.Rollout"
+#define DOCK_CATALOG_INTERFACE "org.berth.Dock1.Catalog"
+#define DOCK_FIRMWARE_INTERFACE "org.berth.Dock1.Firmware"
+#define DOCK_TRANSFERS_INTERFACE "org.berth.Dock1.Transfers"
+#define DOCK_JOB_INTERFACE "org.berth.Dock1.Job"
+#define DOCK_ROSTER_INTERFACE "org.berth.Dock1.Roster"
 #define DOCK_E_INVALID_ARGUMENT "org.berth.Dock1.Error.InvalidArgument"
 
 /* Strings are never NULL. */
@@ -42,7 +48,8 @@ typedef struct DockBay {
         int64_t ready_at_usec; /* 0 unknown */
         uint32_t clips_total, clips_copied, clips_stored, clips_erased, faults;
         uint64_t bytes_total, bytes_copied, bytes_stored, retry_at_usec;
-        char *current_clip, *identity;
+        char *current_clip, *identity, *flash_version;
+        int32_t flash_percent; /* of the firmware that its camera is given; -1: none */
         Rate copying; /* of bytes_copied, as seen from here */
         char *told;   /* what a watcher last said about it; NULL: nothing */
 } DockBay;
@@ -56,6 +63,8 @@ typedef struct DockCamera {
         char *bay_path;
         int64_t clock_drift_usec;
         bool clock_drift_known;
+        int64_t temperature_decidegrees; /* tenths of a degree Celsius */
+        bool temperature_known;
         uint64_t last_docked_usec;
         bool ambiguous;
 } DockCamera;

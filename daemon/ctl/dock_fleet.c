@@ -15,9 +15,9 @@
 #include "base/text.h"
 #include "base/wire_uplink.h"
 #include "ctl/bus_client.h"
-#include "ctl/custody.h"
 #include "ctl/dock_fleet.h"
 #include "ctl/json_out.h"
+#include "ctl/uplink_client.h"
 #include "proof/uplink_socket.h"
 
 #define FILE_MAX (1024u * 1024u)
@@ -193,7 +193,6 @@ int dock_renew(const Options *options) {
 
 /* By way of berth-uplink, which alone has the store's credentials. Docks take what they can verify, whoever brought it there. */
 int dock_publish(const Options *options) {
-        const char *path = options->uplink_socket ? options->uplink_socket : CUSTODY_UPLINK;
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(freep) char *text = NULL, *key = NULL;
         _cleanup_(fleet_freep) Fleet *fleet = NULL;
@@ -212,9 +211,9 @@ int dock_publish(const Options *options) {
         if (size > WIRE_KEEP_MAX)
                 return ctl_fail(CTL_FAILURE, "%s has %zu bytes, and a store takes %u: it has room for some 200 keys", options->args[1],
                                 size, WIRE_KEEP_MAX);
-        r = uplink_socket_connect(path, &bus);
-        if (r < 0)
-                return ctl_fail(CTL_UNREACHABLE, "berth-uplink cannot be reached at %s: %s", path, strerrordesc_np(-r));
+        exit_code = uplink_client_open(options, &bus);
+        if (exit_code != CTL_OK)
+                return exit_code;
         r = uplink_socket_keep(bus, key, text, &error);
         if (r == -EEXIST)
                 return ctl_fail(CTL_FAILURE, "the store has another list as %s: sign this one anew ('dock renew'), and publish that", key);

@@ -133,6 +133,7 @@ static const Check checks[] = {
         { "machine", doctor_clock },
         { "machine", doctor_disks },
         { "rack", ask_rack },
+        { "rack", doctor_bays },
         { "store", ask_store },
 };
 

@@ -21,8 +21,8 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "ctl/bus_client.h"
-#include "ctl/custody.h"
 #include "ctl/doctor.h"
+#include "ctl/evidence.h"
 
 #define UPLINK_STATE_DIR "/var/lib/berth-uplink"
 #define FULL_BYTES (UINT64_C(1) << 30)
@@ -233,7 +233,7 @@ static int ask_disks(Doctor *d) {
 }
 
 int doctor_disks(Doctor *d) {
-        const char *state_dir = d->options->state_dir ? d->options->state_dir : CUSTODY_STATE_DIR;
+        const char *state_dir = evidence_dir(d->options);
         int r, known, told;
 
         r = look_at_room(d, "disk-spool", state_dir, true);

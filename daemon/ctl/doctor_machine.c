@@ -164,10 +164,10 @@ typedef struct RulesFile {
 static const RulesFile rules_files[] = {
         { "68-berth.rules", true },      { "68-berth-hubport.rules", false }, { "68-berth-rack.rules", false },
         { "68-berth-usbfs.rules", false }, { "71-berth-leds.rules", false },   { "72-berth.rules", true },
+        { "73-berth-bays.rules", false },
 };
 
-/* 1: it is there; 0: it is there to say that there is none; -ENOENT. */
-static int find_rules(const char *name) {
+int doctor_find_rules(const char *name) {
         for (size_t i = 0; udev_rules_dirs[i]; i++) {
                 char path[PATH_SIZE];
                 struct stat st;
@@ -184,7 +184,7 @@ static int look_at_rules(Doctor *d) {
 
         for (size_t i = 0; i < ELEMENTSOF(rules_files); i++) {
                 const RulesFile *f = &rules_files[i];
-                int found = find_rules(f->name), r = 0;
+                int found = doctor_find_rules(f->name), r = 0;
 
                 if (found < 0)
                         r = doctor_add(d, "udev-rules", f->needed ? DOCTOR_FAILED : DOCTOR_WARNING,
@@ -201,10 +201,7 @@ static int look_at_rules(Doctor *d) {
         return n < ELEMENTSOF(rules_files) ? 0 : doctor_add(d, "udev-rules", DOCTOR_OK, "all %zu files of Berth's rules are there", n);
 }
 
-#define USB_DEVICES "/sys/bus/usb/devices"
-
-/* Of a device's folder, with no link in its path. */
-static int read_number(const char *device, const char *name, int base, unsigned *ret) {
+int doctor_read_number(const char *device, const char *name, int base, unsigned *ret) {
         _cleanup_(freep) char *path = text_format("%s/%s", device, name), *text = NULL;
         int r = path ? fd_read_file(AT_FDCWD, path, 64, &text, NULL) : -ENOMEM;
 
@@ -220,13 +217,13 @@ static int hub_was_given(const char *device, gid_t group) {
         struct stat st;
         int r;
 
-        (void) snprintf(link, sizeof(link), USB_DEVICES "/%.64s", device);
+        (void) snprintf(link, sizeof(link), DOCTOR_USB_DEVICES "/%.64s", device);
         if (!realpath(link, real))
                 return -errno;
-        r = read_number(real, "bDeviceClass", 16, &class);
+        r = doctor_read_number(real, "bDeviceClass", 16, &class);
         if (r < 0 || class != 9)
                 return r < 0 ? r : -ENOTTY;
-        if ((r = read_number(real, "busnum", 10, &bus)) < 0 || (r = read_number(real, "devnum", 10, &number)) < 0)
+        if ((r = doctor_read_number(real, "busnum", 10, &bus)) < 0 || (r = doctor_read_number(real, "devnum", 10, &number)) < 0)
                 return r;
         (void) snprintf(node, sizeof(node), "/dev/bus/usb/%03u/%03u", bus, number);
         if (stat(node, &st) < 0)
@@ -235,7 +232,7 @@ static int hub_was_given(const char *device, gid_t group) {
 }
 
 static int look_at_hubs(Doctor *d, gid_t group) {
-        DIR *dir = opendir(USB_DEVICES);
+        DIR *dir = opendir(DOCTOR_USB_DEVICES);
         const struct dirent *entry;
         unsigned hubs = 0;
         int r = 0;
@@ -269,7 +266,7 @@ int doctor_udev(Doctor *d) {
         if (access("/run/udev/control", F_OK) < 0)
                 return doctor_add(d, "udev-active", DOCTOR_FAILED, "udev does not run: 'systemctl status systemd-udevd' may tell why");
         /* Both were told of already. */
-        if (find_group(&group) < 0 || find_rules("68-berth-hubport.rules") <= 0)
+        if (find_group(&group) < 0 || doctor_find_rules("68-berth-hubport.rules") <= 0)
                 return 0;
         return look_at_hubs(d, group);
 }

@@ -23,11 +23,9 @@
 #include "base/text.h"
 #include "base/wire_uplink.h"
 #include "ctl/bus_client.h"
-#include "ctl/custody.h"
 #include "ctl/firmware.h"
 #include "ctl/json_out.h"
-#include "ctl/property.h"
-#include "ctl/table.h"
+#include "ctl/uplink_client.h"
 #include "proof/uplink_socket.h"
 
 #define FIRMWARE_KEY BERTH_SYSCONFDIR "/firmware.pub"
@@ -125,13 +123,6 @@ static int walk(const Options *o, Walk *w, sd_bus *bus) {
                         return ctl_fail(CTL_FAILURE, "the store's firmware cannot be listed: %s", error.text);
         }
         return CTL_OK;
-}
-
-static int open_uplink(const Options *o, sd_bus **ret) {
-        const char *path = o->uplink_socket ? o->uplink_socket : CUSTODY_UPLINK;
-        int r = uplink_socket_connect(path, ret);
-
-        return r < 0 ? ctl_fail(CTL_UNREACHABLE, "berth-uplink cannot be reached at %s: %s", path, strerrordesc_np(-r)) : CTL_OK;
 }
 
 /* ---- Publishing -------------------------------------------------------------------------------------------------------- */
@@ -347,101 +338,6 @@ static int show(const Options *o, sd_bus *bus) {
         return CTL_OK;
 }
 
-/* ---- What this dock has -------------------------------------------------------------------------------------------------- */
-
-typedef struct DockImage {
-        char *model, *version, *floor, *sha256;
-        uint64_t size_bytes;
-        bool here;
-} DockImage;
-
-static const Property image_properties[] = {
-        PROPERTY(DockImage, "Model", "model", STRING, model),
-        PROPERTY(DockImage, "Version", "version", STRING, version),
-        PROPERTY(DockImage, "Floor", "floor", STRING, floor),
-        PROPERTY(DockImage, "SizeBytes", "size_bytes", UINT64, size_bytes),
-        PROPERTY(DockImage, "Sha256", "sha256", STRING, sha256),
-        PROPERTY(DockImage, "Here", "here", BOOL, here),
-};
-
-static const Column image_columns[] = {
-        { .title = "MODEL", .min_width = 8 },
-        { .title = "VERSION", .min_width = 6 },
-        { .title = "SIZE", .right = true },
-        { .title = "COPY" },
-};
-
-static int take_dock_image(sd_bus_message *reply, Table *table, json_t *array) {
-        DockImage image = { 0 };
-        char size[16];
-        int r = properties_init(image_properties, ELEMENTSOF(image_properties), &image);
-
-        if (r >= 0)
-                r = properties_read(image_properties, ELEMENTSOF(image_properties), &image, reply);
-        if (r >= 0) {
-                json_t *object = json_object();
-
-                r = object && properties_to_json(image_properties, ELEMENTSOF(image_properties), &image, object) >= 0 &&
-                    json_array_append(array, object) >= 0 ? 0 : -ENOMEM;
-                json_decref(object);
-                table_row(table);
-                table_cell(table, STYLE_PLAIN, image.model);
-                table_cell(table, STYLE_PLAIN, image.version);
-                table_cell(table, STYLE_PLAIN, text_bytes(image.size_bytes, size));
-                table_cell(table, STYLE_PLAIN, image.here ? "on the dock" : "in the store");
-        }
-        properties_clear(image_properties, ELEMENTSOF(image_properties), &image);
-        return r;
-}
-
-static int print_dock(bool follows, uint64_t version, int64_t expires_usec, const char *trouble, Table *table) {
-        char text[UTC_TEXT_SIZE], safe[600];
-
-        if (!follows) {
-                puts("The dock follows no firmware catalog: it has no key to believe one by.");
-                return CTL_OK;
-        }
-        if (version > 0)
-                printf("Version %" PRIu64 " of the firmware catalog, good until %.10s\n", version, utc_text(expires_usec, text));
-        else
-                puts("The dock has not found a firmware catalog in the store yet.");
-        text_sanitise(trouble, safe, sizeof(safe));
-        if (safe[0])
-                printf("Trouble: %s\n", safe);
-        return version > 0 ? table_print(table) : CTL_OK;
-}
-
-static int show_dock(const Options *o) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(table_freep) Table *table = NULL;
-        _cleanup_(json_decrefp) json_t *images = json_array();
-        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
-        char text[UTC_TEXT_SIZE];
-        const char *trouble = "";
-        int64_t expires_usec = 0;
-        uint64_t version = 0;
-        int exit_code, follows = 0, r;
-
-        r = images ? table_new(image_columns, ELEMENTSOF(image_columns), &table) : -ENOMEM;
-        if (r < 0)
-                return bus_client_report(NULL, r);
-        if ((exit_code = bus_client_open(o, &bus)) != CTL_OK ||
-            (exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListFirmware", &reply, "")) != CTL_OK)
-                return exit_code;
-        r = sd_bus_message_read(reply, "btxs", &follows, &version, &expires_usec, &trouble);
-        if (r >= 0)
-                r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "a{sv}");
-        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0)
-                r = take_dock_image(reply, table, images);
-        if (r < 0)
-                return bus_client_report(NULL, r);
-        if (!o->json)
-                return print_dock(follows, version, expires_usec, trouble, table);
-        return json_out(json_pack("{s:s, s:b, s:I, s:s, s:s, s:O}", "schema", JSON_SCHEMA("dock-firmware"), "follows", follows, "version",
-                                  (json_int_t) version, "expires", version > 0 ? utc_text(expires_usec, text) : "", "trouble", trouble,
-                                  "images", images), false);
-}
-
 int verb_firmware(const Options *o) {
         static const struct {
                 const char *name;
@@ -450,7 +346,7 @@ int verb_firmware(const Options *o) {
         const char *what = o->n_args > 0 ? o->args[0] : "";
 
         if (o->n_args == 0)
-                return show_dock(o);
+                return firmware_dock(o);
         if (text_equal(what, "flash"))
                 return firmware_flash(o);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
@@ -459,7 +355,7 @@ int verb_firmware(const Options *o) {
 
                 if (!text_equal(what, verbs[i].name))
                         continue;
-                exit_code = open_uplink(o, &bus);
+                exit_code = uplink_client_open(o, &bus);
                 return exit_code == CTL_OK ? verbs[i].run(o, bus) : exit_code;
         }
         return ctl_fail(CTL_USAGE, "'firmware' is followed by 'publish CATALOG.json [IMAGE...]', 'list', 'show [VERSION]' or 'flash SERIAL"

@@ -3,5 +3,6 @@
 
 #include "ctl/ctl.h"
 
-/* firmware_flash.c: a CtlExit. */
+/* firmware_flash.c, firmware_dock.c: a CtlExit. */
 int firmware_flash(const Options *o);
+int firmware_dock(const Options *o);

@@ -3,19 +3,16 @@
 /* `berthctl hold`: what is deleted nowhere, by somebody's order. */
 
 #include <errno.h>
-#include <stdio.h>
 
-#include "base/clock.h"
 #include "base/text.h"
 #include "ctl/bus_client.h"
 #include "ctl/json_out.h"
+#include "ctl/list.h"
 #include "ctl/property.h"
 #include "ctl/table.h"
 
-#define HOLDS_A_PAGE 500u
-
 typedef struct Hold {
-        uint64_t id, clip_id;
+        uint64_t id, clip_id, stored, locked, unlockable;
         uint32_t operator_uid;
         int64_t since_usec;
         char *serial, *path, *case_name, *reason, *operator_name;
@@ -31,6 +28,9 @@ static const Property properties[] = {
         PROPERTY(Hold, "SinceUsec", "since_usec", INT64, since_usec),
         PROPERTY(Hold, "OperatorUid", "operator_uid", UINT32, operator_uid),
         PROPERTY(Hold, "Operator", "operator", MAYBE, operator_name),
+        PROPERTY(Hold, "StoredClips", "stored_clips", UINT64, stored),
+        PROPERTY(Hold, "LockedClips", "locked_clips", UINT64, locked),
+        PROPERTY(Hold, "UnlockableClips", "unlockable_clips", UINT64, unlockable),
 };
 
 static const Column columns[] = {
@@ -39,13 +39,26 @@ static const Column columns[] = {
         { .title = "CASE", .min_width = 8 },
         { .title = "SINCE" },
         { .title = "BY" },
+        { .title = "IN THE STORE" },
         { .title = "PATH", .min_width = 12, .keep_end = true, .drop_rank = 2 },
         { .title = "REASON", .min_width = 12, .drop_rank = 1 },
 };
 
-static void add_row(Table *table, const Hold *h) {
-        char since[UTC_TEXT_SIZE];
+/* What the store was told of it. */
+static void add_store(Table *table, const Hold *h) {
+        if (h->stored == 0)
+                table_cell(table, STYLE_PLAIN, "-");
+        else if (h->locked == h->stored)
+                table_cell(table, STYLE_PLAIN, "locked");
+        else if (h->unlockable == h->stored)
+                table_cell(table, STYLE_PLAIN, "knows no lock");
+        else
+                table_cellf(table, STYLE_PLAIN, "%llu of %llu locked", (unsigned long long) h->locked, (unsigned long long) h->stored);
+}
 
+static void add_row(Table *table, const void *entry, void *userdata) {
+        const Hold *h = entry;
+        (void) userdata;
         table_row(table);
         if (h->clip_id > 0)
                 table_cellf(table, STYLE_PLAIN, "%llu", (unsigned long long) h->clip_id);
@@ -53,77 +66,24 @@ static void add_row(Table *table, const Hold *h) {
                 table_cell(table, STYLE_PLAIN, "all");
         table_cell(table, STYLE_PLAIN, h->serial);
         table_cell(table, STYLE_PLAIN, h->case_name);
-        table_cellf(table, STYLE_PLAIN, "%.10s %.5s", utc_text(h->since_usec, since), since + 11);
+        table_time(table, h->since_usec, "");
         if (h->operator_name)
                 table_cell(table, STYLE_PLAIN, h->operator_name);
         else
                 table_cellf(table, STYLE_PLAIN, "%u", (unsigned) h->operator_uid);
+        add_store(table, h);
         table_cell(table, STYLE_PLAIN, h->path ? h->path : "");
         table_cell(table, STYLE_PLAIN, h->reason);
 }
 
-/* Reads one entry into the table, or into the JSON array when there is one; *ret_id is the one to go on after. */
-static int take_entry(sd_bus_message *reply, Table *table, json_t *array, uint64_t *ret_id) {
-        Hold h = { 0 };
-        int r = properties_init(properties, ELEMENTSOF(properties), &h);
-        if (r >= 0)
-                r = properties_read(properties, ELEMENTSOF(properties), &h, reply);
-        if (r >= 0 && array) {
-                json_t *entry = json_object();
-                if (!entry || properties_to_json(properties, ELEMENTSOF(properties), &h, entry) < 0 || json_array_append(array, entry) < 0)
-                        r = -ENOMEM;
-                json_decref(entry);
-        } else if (r >= 0)
-                add_row(table, &h);
-        *ret_id = h.id;
-        properties_clear(properties, ELEMENTSOF(properties), &h);
-        return r;
-}
-
-static int take_page(sd_bus_message *reply, Table *table, json_t *array, size_t *ret_n, uint64_t *ret_last) {
-        size_t n = 0;
-        int r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "a{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_at_end(reply, false)) == 0) {
-                r = take_entry(reply, table, array, ret_last);
-                if (r < 0)
-                        return r;
-                n++;
-        }
-        if (r < 0)
-                return r;
-        *ret_n = n;
-        return 0;
-}
-
 static int list(const Options *options, sd_bus *bus) {
-        _cleanup_(table_freep) Table *table = NULL;
-        _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
-        size_t n, all = 0;
-        uint64_t last = 0;
-        int r = table_new(columns, ELEMENTSOF(columns), &table);
-        if (r >= 0 && options->json && !array)
-                r = -ENOMEM;
+        static const ListKind kind = { properties, ELEMENTSOF(properties), sizeof(Hold), columns, ELEMENTSOF(columns), add_row };
+        _cleanup_(list_done) List list = { 0 };
+        int r = list_begin(&kind, options->json, NULL, &list);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        do {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-                int exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListHolds", &reply, "tu", last, HOLDS_A_PAGE);
-                if (exit_code != CTL_OK)
-                        return exit_code;
-                r = take_page(reply, table, array, &n, &last);
-                if (r < 0)
-                        return bus_client_report(NULL, r);
-                all += n;
-        } while (n == HOLDS_A_PAGE);
-        if (options->json)
-                return json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("holds"), "holds", array), false);
-        if (all == 0) {
-                puts("Nothing is held.");
-                return CTL_OK;
-        }
-        return table_print(table);
+        int exit_code = list_read_pages(&list, bus, DOCK_MANAGER_INTERFACE, "ListHolds", NULL);
+        return exit_code != CTL_OK ? exit_code : list_print(&list, JSON_SCHEMA("holds"), "holds", "Nothing is held.");
 }
 
 int verb_hold(const Options *options) {

@@ -18,35 +18,19 @@
 
 #include <systemd/sd-event.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "base/wire_import.h"
 #include "ctl/bus_client.h"
 #include "ctl/import_files.h"
-
-#define TELL_USEC (USEC_PER_SEC / 4)
+#include "ctl/job.h"
 
 typedef struct Serving {
         const ImportFiles *files;
-        sd_event *event;
         int socket;
-        bool tells; /* progress, on a terminal */
-        uint64_t told_usec;
-        uint32_t at; /* the file that was opened last */
-        int exit_code;
 } Serving;
 
 /* ---- Serving --------------------------------------------------------------------------------------------------------- */
-
-static void tell_progress(Serving *s) {
-        uint64_t now = clock_boottime_usec();
-        if (!s->tells || now - s->told_usec < TELL_USEC)
-                return;
-        s->told_usec = now;
-        fprintf(stderr, "\rfile %" PRIu32 " of %zu ", s->at + 1, s->files->n);
-        (void) fflush(stderr);
-}
 
 /* Sends the answer, with the descriptor when there is one. */
 static int answer(const Serving *s, WireImportAnswer *a, int fd) {
@@ -66,7 +50,7 @@ static int answer(const Serving *s, WireImportAnswer *a, int fd) {
         return sendmsg(s->socket, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static int serve(Serving *s, const WireImportRequest *request) {
+static int serve(const Serving *s, const WireImportRequest *request) {
         _cleanup_(fd_closep) int fd = -EBADF;
         WireImportAnswer a = { 0 };
         if (request->index >= s->files->n)
@@ -78,17 +62,15 @@ static int serve(Serving *s, const WireImportRequest *request) {
                 a.mtime_unix_sec = f->mtime_unix_sec;
                 memcpy(a.path, f->path, a.path_length);
         } else if (request->what == WIRE_IMPORT_OPEN) {
-                s->at = request->index;
                 fd = import_files_open(s->files, request->index);
                 a.result = fd < 0 ? fd : 0;
-                tell_progress(s);
         } else
                 a.result = -EINVAL;
         return answer(s, &a, fd);
 }
 
 static int on_request(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        Serving *s = userdata;
+        const Serving *s = userdata;
         WireImportRequest request;
         ssize_t n = recv(fd, &request, sizeof(request), MSG_DONTWAIT);
         (void) events;
@@ -100,49 +82,27 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *us
         return 0;
 }
 
-/* ---- The call -------------------------------------------------------------------------------------------------------- */
+/* ---- The job --------------------------------------------------------------------------------------------------------- */
 
-static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
-        Serving *s = userdata;
-        uint32_t imported, recognised, failed;
-        (void) ret_error;
-        if (s->tells)
-                fputs("\r\033[K", stderr);
-        const sd_bus_error *error = sd_bus_message_get_error(m);
-        int r = error ? -sd_bus_message_get_errno(m) : sd_bus_message_read(m, "uuu", &imported, &recognised, &failed);
-        if (r < 0)
-                s->exit_code = bus_client_report(error, r);
-        else {
-                printf("%" PRIu32 " files imported, %" PRIu32 " recognised", imported, recognised);
-                if (failed > 0)
-                        printf(", %" PRIu32 " not imported: 'berthctl log' says why", failed);
-                puts(".");
-                s->exit_code = failed > 0 ? CTL_FAILURE : CTL_OK;
-        }
-        return sd_event_exit(s->event, 0);
+static int tell(void *userdata, const JobEnd *end) {
+        uint64_t failed = job_end_number(end, "Failed");
+        (void) userdata;
+        printf("%" PRIu64 " files imported, %" PRIu64 " recognised", job_end_number(end, "Imported"), job_end_number(end, "Recognised"));
+        if (failed > 0)
+                printf(", %" PRIu64 " not imported: 'berthctl log' says why", failed);
+        puts(".");
+        return failed > 0 ? CTL_FAILURE : CTL_OK;
 }
 
-static int send_call(Serving *s, sd_bus *bus, const char *name, const char *source, const char *folder_id, int socket) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r = bus_client_message(bus, DOCK_MANAGER_INTERFACE, "Import", &call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "sssh", name, source, folder_id, socket);
-        /* It takes as long as it takes; the daemon watches over its worker. */
-        return r < 0 ? r : sd_bus_call_async(bus, NULL, call, on_reply, s, UINT64_MAX);
+static int new_call(sd_bus *bus, const char *name, const char *source, const char *folder_id, int socket, sd_bus_message **ret) {
+        int r = bus_client_message(bus, DOCK_MANAGER_INTERFACE, "Import", ret);
+        return r < 0 ? r : sd_bus_message_append(*ret, "sssh", name, source, folder_id, socket);
 }
 
-static int on_gone(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
-        Serving *s = userdata;
-        const char *name, *before, *after;
-        (void) ret_error;
-        if (sd_bus_message_read(m, "sss", &name, &before, &after) < 0 || *after)
-                return 0;
-        s->exit_code = ctl_fail(CTL_UNREACHABLE, "the daemon has ended; import the folder again when it runs: that goes on");
-        return sd_event_exit(s->event, 0);
-}
-
-static int run(Serving *s, sd_bus *bus, const char *name, const char *source) {
+static int run(const Options *options, Serving *s, sd_bus *bus, const char *name, const char *source) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_(fd_closep) int theirs = -EBADF, ours = -EBADF;
         char folder_id[128];
         int pair[2];
         int r = import_files_id(s->files, folder_id, sizeof(folder_id));
@@ -151,30 +111,24 @@ static int run(Serving *s, sd_bus *bus, const char *name, const char *source) {
         if (r >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 r = -errno;
         if (r < 0)
-                return r;
-        s->event = event;
-        s->socket = pair[0];
-        r = sd_event_add_io(event, NULL, pair[0], EPOLLIN, on_request, s);
+                return bus_client_report(NULL, r);
+        s->socket = ours = pair[0];
+        theirs = pair[1];
+        r = sd_event_add_io(event, NULL, ours, EPOLLIN, on_request, s);
         if (r >= 0)
-                r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
-        if (r >= 0)
-                r = sd_bus_add_match(bus, NULL,
-                                     "type='signal',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" DOCK_BUS_NAME "'",
-                                     on_gone, s);
-        if (r >= 0)
-                r = send_call(s, bus, name, source, folder_id, pair[1]);
-        (void) close(pair[1]);
-        if (r >= 0)
-                r = sd_event_loop(event);
-        (void) close(pair[0]);
-        return r < 0 ? r : 0;
+                r = new_call(bus, name, source, folder_id, theirs, &call);
+        /* The call has one of its own. */
+        theirs = fd_close(theirs);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        return job_run(options, bus, &(JobOrder){ .call = call, .event = event, .tell = tell });
 }
 
 int verb_import(const Options *options) {
         _cleanup_(import_files_done) ImportFiles files = { .root = -EBADF };
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(freep) char *source = NULL;
-        Serving s = { .files = &files, .tells = isatty(STDERR_FILENO), .exit_code = CTL_FAILURE };
+        Serving s = { .files = &files };
         if (options->n_args != 1)
                 return ctl_fail(CTL_USAGE, "import takes one folder");
         source = realpath(options->args[0], NULL);
@@ -192,6 +146,5 @@ int verb_import(const Options *options) {
         exit_code = bus_client_open(options, &bus);
         if (exit_code != CTL_OK)
                 return exit_code;
-        int r = run(&s, bus, name, source);
-        return r < 0 ? bus_client_report(NULL, r) : s.exit_code;
+        return run(options, &s, bus, name, source);
 }

@@ -111,7 +111,7 @@ static int find_model(const Options *options, Models **ret_models, const Model *
         if (r < 0)
                 return ctl_fail(CTL_FAILURE, "%s", error.text[0] ? error.text : strerror(-r));
         *ret = models_find(*ret_models, options->model);
-        return *ret ? CTL_OK : ctl_fail(CTL_USAGE, "--model: there is no model '%s'; 'berthctl models' lists them", options->model);
+        return *ret ? CTL_OK : ctl_fail(CTL_USAGE, "--model: there is no model '%s'; 'berthctl model list' lists them", options->model);
 }
 
 int import_files_find(const Options *options, const char *folder, ImportFiles *ret) {

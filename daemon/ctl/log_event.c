@@ -14,7 +14,7 @@
 static const char *const members_elsewhere[] = {
         "seq", "prev", "event", "time", "boot", "boottime_usec", "synchronised", "docking_id", "camera_id", "clip_id",
         "bay", "serial", "path", "reason", "flags", "head", "tail", "descriptors",
-        "statement", "signature",
+        "statement", "signature", "owner_known",
 };
 
 static bool is_elsewhere(const char *key) {

@@ -8,7 +8,9 @@
 
 #include "base/text.h"
 #include "ctl/ctl.h"
+#include "ctl/fleet.h"
 #include "ctl/options.h"
+#include "ctl/pager.h"
 
 int ctl_fail(int exit_code, const char *format, ...) {
         char *text = NULL, safe[1024];
@@ -26,7 +28,10 @@ int ctl_fail(int exit_code, const char *format, ...) {
 }
 
 int ctl_finish(int exit_code) {
-        if (fflush(stdout) != 0 || ferror(stdout)) {
+        bool broken = fflush(stdout) != 0 || ferror(stdout);
+        if (broken && errno == EPIPE && pager_is_open())
+                return exit_code;
+        if (broken) {
                 fprintf(stderr, "berthctl: cannot write to standard output: %s\n", strerror(errno));
                 return exit_code == CTL_OK ? CTL_FAILURE : exit_code;
         }
@@ -39,8 +44,13 @@ int main(int argc, char **argv) {
         /* Only how characters are read: numbers and messages stay the same everywhere. */
         (void) setlocale(LC_CTYPE, "");
         int exit_code = options_parse(argc, argv, &options, &run);
-        if (exit_code < 0)
-                exit_code = run(&options);
+        if (exit_code < 0) {
+                if (options.pages)
+                        pager_open();
+                exit_code = options.n_hosts > 1 ? fleet_run(&options, run) : run(&options);
+        }
         options_done(&options);
-        return ctl_finish(exit_code);
+        exit_code = ctl_finish(exit_code);
+        pager_close();
+        return exit_code;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * `berthctl model-check FILE…`: would the daemon take these files into its folder of models? Read by the daemon's own parser,
+ * `berthctl model check FILE…`: would the daemon take these files into its folder of models? Read by the daemon's own parser,
  * beside the models that are installed; no daemon needs to run.
  */
 
@@ -158,11 +158,11 @@ static void report(const Options *options, const Models *models) {
         }
 }
 
-int verb_model_check(const Options *options) {
+int model_check(const Options *options) {
         _cleanup_(models_freep) Models *models = NULL;
         ConfError error = { 0 };
         if (options->n_args == 0)
-                return ctl_fail(CTL_USAGE, "model-check takes the model files to check");
+                return ctl_fail(CTL_USAGE, "'model check' takes the model files to check");
         if (models_new(&models) < 0)
                 return ctl_fail(CTL_FAILURE, "out of memory");
         int exit_code = load_installed(options, models);

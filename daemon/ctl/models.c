@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* `berthctl models`: the camera models that the running daemon goes by. */
+/* `berthctl model [list]`: the camera models that the running daemon goes by. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "ctl/bus_client.h"
 #include "ctl/json_out.h"
+#include "ctl/list.h"
 #include "ctl/property.h"
 #include "ctl/table.h"
 
@@ -69,7 +70,9 @@ static void add_match(Table *table, const CameraModel *m) {
         table_cell(table, STYLE_PLAIN, text);
 }
 
-static void add_row(Table *table, const CameraModel *m) {
+static void add_row(Table *table, const void *entry, void *userdata) {
+        const CameraModel *m = entry;
+        (void) userdata;
         table_row(table);
         table_cell(table, STYLE_PLAIN, m->id);
         table_cell(table, STYLE_PLAIN, m->plugin);
@@ -79,50 +82,37 @@ static void add_row(Table *table, const CameraModel *m) {
         table_cell(table, m->local ? STYLE_GOOD : STYLE_PLAIN, m->file);
 }
 
-/* Reads one entry into the table, or into the JSON array when there is one. */
-static int take_entry(sd_bus_message *reply, Table *table, json_t *array) {
-        CameraModel m = { 0 };
-        int r = properties_init(model_properties, ELEMENTSOF(model_properties), &m);
-        if (r >= 0)
-                r = properties_read(model_properties, ELEMENTSOF(model_properties), &m, reply);
-        if (r >= 0 && array) {
-                json_t *entry = json_object();
-                if (!entry || properties_to_json(model_properties, ELEMENTSOF(model_properties), &m, entry) < 0 ||
-                    json_array_append(array, entry) < 0)
-                        r = -ENOMEM;
-                json_decref(entry);
-        } else if (r >= 0)
-                add_row(table, &m);
-        properties_clear(model_properties, ELEMENTSOF(model_properties), &m);
-        return r;
-}
-
-static int take_all(sd_bus_message *reply, Table *table, json_t *array) {
-        int r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "a{sv}");
-        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0)
-                r = take_entry(reply, table, array);
-        return r < 0 ? r : 0;
-}
-
-int verb_models(const Options *options) {
+static int list_models(const Options *options) {
+        static const ListKind kind = { model_properties, ELEMENTSOF(model_properties), sizeof(CameraModel),
+                                       columns,          ELEMENTSOF(columns),          add_row };
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(table_freep) Table *table = NULL;
-        _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
+        _cleanup_(list_done) List list = { 0 };
         int exit_code = bus_client_open(options, &bus);
         if (exit_code != CTL_OK)
                 return exit_code;
         exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListModels", &reply, "");
         if (exit_code != CTL_OK)
                 return exit_code;
-        int r = table_new(columns, ELEMENTSOF(columns), &table);
-        if (r >= 0 && options->json && !array)
-                r = -ENOMEM;
+        int r = list_begin(&kind, options->json, NULL, &list);
         if (r >= 0)
-                r = take_all(reply, table, array);
+                r = list_read(&list, reply, NULL);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        if (options->json)
-                return json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("models"), "models", array), false);
-        return table_print(table);
+        return list_print(&list, JSON_SCHEMA("models"), "models", "No camera model is known.");
+}
+
+int verb_model(const Options *options) {
+        Options rest = *options;
+
+        if (options->n_args > 0 && text_equal(options->args[0], "check")) {
+                rest.args++;
+                rest.n_args--;
+                return model_check(&rest);
+        }
+        if (options->n_args > 1 || (options->n_args == 1 && !text_equal(options->args[0], "list")))
+                return ctl_fail(CTL_USAGE, "'model' is followed by 'list' or 'check FILE...'");
+        if (options->models_dir || options->local_models_dir || options->rules_dir)
+                return ctl_fail(CTL_USAGE, "'model list' shows what the daemon goes by; folders are for 'model check'");
+        return list_models(options);
 }

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "ctl/number.h"
+#include "ctl/words.h"
 
 #define MAX_LIMIT UINT64_C(1000000)
 #define TIMEOUT_MAX_SEC UINT64_C(31536000)
@@ -27,6 +28,7 @@ enum {
         OPTION_NAME,
         OPTION_MODEL,
         OPTION_NOT_STORED,
+        OPTION_NO_WAIT,
         OPTION_MAX,
         OPTION_BEFORE,
         OPTION_AFTER,
@@ -43,6 +45,10 @@ enum {
         OPTION_LIST_EXPIRES,
         OPTION_UPLINK,
         OPTION_FIRMWARE_KEY,
+        OPTION_HTTP,
+        OPTION_ORIGIN,
+        OPTION_NO_PAGER,
+        OPTION_TEXTFILE,
 };
 
 static const struct option long_options[] = {
@@ -58,6 +64,7 @@ static const struct option long_options[] = {
         { "state", required_argument, NULL, OPTION_STATE },
         { "clip", required_argument, NULL, OPTION_CLIP },
         { "not-stored", no_argument, NULL, OPTION_NOT_STORED },
+        { "no-wait", no_argument, NULL, OPTION_NO_WAIT },
         { "name", required_argument, NULL, OPTION_NAME },
         { "model", required_argument, NULL, OPTION_MODEL },
         { "case", required_argument, NULL, OPTION_CASE },
@@ -77,6 +84,11 @@ static const struct option long_options[] = {
         { "no-store", no_argument, NULL, OPTION_NO_STORE },
         { "uplink", required_argument, NULL, OPTION_UPLINK },
         { "firmware-key", required_argument, NULL, OPTION_FIRMWARE_KEY },
+        { "host", required_argument, NULL, 'H' },
+        { "no-pager", no_argument, NULL, OPTION_NO_PAGER },
+        { "origin", no_argument, NULL, OPTION_ORIGIN },
+        { "http", no_argument, NULL, OPTION_HTTP },
+        { "textfile", no_argument, NULL, OPTION_TEXTFILE },
         { "lines", required_argument, NULL, 'n' },
         { "follow", no_argument, NULL, 'f' },
         { 0 },
@@ -101,6 +113,12 @@ typedef enum VerbOptions {
         TAKES_AFTER = 1 << 14, /* --after */
         TAKES_UPLINK = 1 << 15,
         TAKES_FIRMWARE = 1 << 16 | TAKES_UPLINK, /* --firmware-key */
+        TAKES_METRICS = 1 << 18, /* --http, --textfile */
+        TAKES_ORIGIN = 1 << 19,
+        TAKES_HOST = 1 << 20, /* --host: it needs nothing but the bus */
+        TAKES_HOSTS = 1 << 21 | TAKES_HOST, /* several times: it shows something */
+        TAKES_WAIT = 1 << 23, /* --no-wait */
+        PAGES = 1 << 22, /* what it prints may be longer than a screen, and ends */
 } VerbOptions;
 
 typedef struct Verb {
@@ -111,30 +129,42 @@ typedef struct Verb {
 } Verb;
 
 static const Verb verbs[] = {
-        { "status", verb_status, 0, 0 },
-        { "watch", verb_watch, TAKES_PLAIN, 0 },
-        { "clips", verb_clips, TAKES_CAMERA | TAKES_CLIPS, 0 },
-        { "log", verb_log, TAKES_CAMERA | TAKES_CLIP | TAKES_EVENTS | TAKES_AFTER, 0 },
-        { "refused", verb_refused, 0, 0 },
-        { "doctor", verb_doctor, TAKES_STATE_DIR, 1 },
-        { "transfer", verb_transfer, TAKES_MAX, UINT_MAX },
-        { "hold", verb_hold, TAKES_CAMERA | TAKES_CLIP | TAKES_CASE, UINT_MAX },
-        { "models", verb_models, 0, 0 },
-        { "model-check", verb_model_check, TAKES_FILES | TAKES_MODELS, UINT_MAX },
+        { "status", verb_status, TAKES_HOSTS | PAGES, 0 },
+        { "watch", verb_watch, TAKES_PLAIN | TAKES_HOST, 0 },
+        { "clips", verb_clips, TAKES_CAMERA | TAKES_CLIPS | TAKES_HOSTS | PAGES, 0 },
+        { "log", verb_log, TAKES_CAMERA | TAKES_CLIP | TAKES_EVENTS | TAKES_AFTER | TAKES_HOSTS | PAGES, 0 },
+        { "refused", verb_refused, TAKES_HOSTS | PAGES, 0 },
+        { "doctor", verb_doctor, TAKES_STATE_DIR | PAGES, 1 },
+        { "transfer", verb_transfer, TAKES_MAX | TAKES_HOSTS | PAGES, UINT_MAX },
+        { "hold", verb_hold, TAKES_CAMERA | TAKES_CLIP | TAKES_CASE | TAKES_HOSTS | PAGES, UINT_MAX },
+        { "model", verb_model, TAKES_FILES | TAKES_MODELS | TAKES_HOSTS | PAGES, UINT_MAX },
         { "import", verb_import, TAKES_IMPORT | TAKES_MODELS, UINT_MAX },
-        { "bay", verb_bay, 0, UINT_MAX },
-        { "charge", verb_charge, 0, UINT_MAX },
-        { "camera", verb_camera, TAKES_ERASE, UINT_MAX },
-        { "clip", verb_clip, TAKES_ERASE, UINT_MAX },
-        { "roster", verb_roster, TAKES_CLIPS | TAKES_FLEET | TAKES_AFTER, UINT_MAX },
-        { "assign", verb_assign, 0, UINT_MAX },
-        { "checkout", verb_checkout, 0, UINT_MAX },
-        { "custody", verb_custody, TAKES_STATE | TAKES_UPLINK | TAKES_CAMERA | TAKES_FLEET, UINT_MAX },
-        { "dock", verb_dock, TAKES_FLEET | TAKES_DOCKS | TAKES_AFTER | TAKES_UPLINK, UINT_MAX },
-        { "firmware", verb_firmware, TAKES_FIRMWARE, UINT_MAX },
-        { "rollout", verb_rollout, TAKES_FLEET | TAKES_UPLINK, UINT_MAX },
+        { "bay", verb_bay, TAKES_WAIT | TAKES_HOSTS | PAGES, UINT_MAX },
+        { "charge", verb_charge, TAKES_HOSTS | PAGES, UINT_MAX },
+        { "camera", verb_camera, TAKES_WAIT | TAKES_ERASE | TAKES_HOSTS | PAGES, UINT_MAX },
+        { "clip", verb_clip, TAKES_ERASE | TAKES_HOST, UINT_MAX },
+        { "roster", verb_roster, TAKES_WAIT | TAKES_CLIPS | TAKES_FLEET | TAKES_AFTER | TAKES_HOSTS | PAGES, UINT_MAX },
+        { "fleet", verb_fleet, TAKES_HOST | PAGES, UINT_MAX },
+        { "assign", verb_assign, TAKES_HOST, UINT_MAX },
+        { "checkout", verb_checkout, TAKES_WAIT | TAKES_HOST, UINT_MAX },
+        { "custody", verb_custody, TAKES_STATE | TAKES_UPLINK | TAKES_CAMERA | TAKES_FLEET | TAKES_HOST, UINT_MAX },
+        { "dock", verb_dock, TAKES_FLEET | TAKES_DOCKS | TAKES_AFTER | TAKES_UPLINK | TAKES_HOST, UINT_MAX },
+        { "firmware", verb_firmware, TAKES_WAIT | TAKES_FIRMWARE | TAKES_HOSTS | PAGES, UINT_MAX },
+        { "job", verb_job, TAKES_HOSTS | PAGES, UINT_MAX },
+        { "rollout", verb_rollout, TAKES_FLEET | TAKES_UPLINK | TAKES_HOSTS | PAGES, UINT_MAX },
+        { "config", verb_config, TAKES_ORIGIN | PAGES, 3 },
+        { "reload", verb_reload, TAKES_HOSTS, 0 },
+        { "metrics", verb_metrics, TAKES_METRICS | TAKES_HOST, 0 },
+        { "backup", verb_backup, TAKES_STATE_DIR, 1 },
         { "recover", verb_recover, 0, 1 },
+        { "complete", verb_complete, 0, UINT_MAX },
 };
+
+void options_print_verbs(void) {
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (verbs[i].run != verb_complete)
+                        puts(verbs[i].name);
+}
 
 static void print_help(void) {
         fputs("Usage: berthctl [OPTION...] [VERB [WORD...]]\n"
@@ -147,34 +177,38 @@ static void print_help(void) {
               "  clips     footage that the dock knows of, newest first\n"
               "  log       the custody log\n"
               "  refused   what lies in a bay and is not touched, and why\n"
-              "  models    the camera models that the daemon goes by\n"
-              "  model-check FILE...   are these model files good? (no daemon is needed)\n"
+              "  model     the camera models that the daemon goes by (list, the default)\n"
+              "  model check FILE...   are these model files good? (no daemon is needed)\n"
               "  transfer  what is on its way to the store (list, the default); pause and resume uploads;\n"
               "            now CLIP: this one before all others\n"
               "  hold      what is deleted nowhere (list, the default); set [REASON], release [REASON]\n"
-              "  bay health              bays in which cameras fault that are well elsewhere\n"
               "  doctor    is all that the dock needs as it should be? each point with what to do; or one part alone:\n"
               "            machine, rack, store\n"
+              "  charge    which cameras will be ready when (list, the default); by HH:MM: they are wanted\n"
+              "            then; cancel: not any more\n"
+              "  bay health              bays in which cameras fault that are well elsewhere\n"
               "  bay locate NUMBER [SECONDS]   its lamps say \"this one\"\n"
+              "  bay eject NUMBER        its camera is wanted as it is: let it go, to be taken out\n"
+              "  bay calibrate NUMBER    switch its port off and on, to see what its hub does\n"
               "  camera list             all cameras: how they are, and what of their footage is not stored\n"
               "  camera health SERIAL    what was found out about it, and what to do\n"
               "  camera release SERIAL [REASON]   it may be issued in spite of that\n"
-              "  bay calibrate NUMBER    switch its port off and on, to see what its hub does\n"
-              "  charge    which cameras will be ready when (list, the default); by HH:MM: they are wanted\n"
-              "            then; cancel: not any more\n"
               "  camera confirm SERIAL   what came back from its change of mode is this camera\n"
               "  camera owner SERIAL OFFICER-ID OFFICER-NAME UNIT-ID UNIT-NAME   whom it is issued to\n"
               "  camera erase SERIAL     erase its clips by hand, whatever the policy but never says\n"
+              "  clip erase ID           the same for this clip alone\n"
               "  roster                  the officers (list, the default); issues: who had which camera;\n"
               "                          sign FILE.csv FILE, publish FILE: for all docks of the fleet\n"
               "                          import FILE.csv; cancel SERIAL: what was checked out is for anybody again\n"
+              "  fleet                   the docks of the fleet, as each last told (docks, the default); cameras: where each\n"
+              "                          was docked last, what is not back, and what of its footage is not stored\n"
               "  assign OFFICER SERIAL|pool   a camera of their own, or the pool's\n"
               "  checkout OFFICER        the best ready camera is this officer's: its bay says \"take me\"\n"
               "  import DIR              take the footage in a folder through the same way as a camera's\n"
-              "  clip erase ID           the same for one clip\n"
               "  custody show CLIP       the record of one clip\n"
               "  custody verify          is all of the dock's evidence as it was? (no daemon is needed)\n"
               "  custody export CLIP|FROM..TO|--camera=SERIAL DIR|FILE.tar   what verifies without Berth\n"
+              "  custody archive         bring the custody log to the store, as far as it is signed there (no daemon is needed)\n"
               "  custody checkpoint      sign the custody log as it is now\n"
               "  dock show               who the dock is, and by which key it signs; dock rotate-key: it gets another one\n"
               "  dock enroll LIST [DOCK.json]   sign the dock into the fleet's list; dock revoke LIST DOCK-ID [KEY]\n"
@@ -183,15 +217,24 @@ static void print_help(void) {
               "  dock check LIST [FILE...]      the list; is what docks signed to be believed by it?\n"
               "  firmware                the fleet's firmware as this dock goes by it\n"
               "  firmware list           the firmware catalogs in the store; firmware show [VERSION]: what is in one\n"
-              "  firmware flash SERIAL VERSION [again]   give a camera in a bay that version now, and wait for it\n"
               "  firmware flash SERIAL VERSION [again]   give a camera in a bay that version now, and wait for its return\n"
               "  firmware publish CATALOG.json [IMAGE...]   bring a catalog that minisign signed, and its images, there\n"
               "  rollout                 how the fleet's firmware goes out, as this dock sees it\n"
               "  rollout create PLAN.json       begin one; rollout status [ID]: what all docks came to, by the store\n"
               "  rollout pause|resume|abort ID  for all docks of the fleet\n"
+              "  job                     what takes its time, and how far it is (list, the default); show NUMBER, wait NUMBER;\n"
+              "                          cancel NUMBER: ends it before its time\n"
+              "  config show [FILE [UPLINK-FILE]]   all settings as they are written (no daemon is needed)\n"
+              "  reload                  the daemon reads its settings anew; prints what changed\n"
+              "  metrics   what Prometheus gets from the dock: OpenMetrics text\n"
+              "  backup DIR       a copy of the dock's memory into a new folder, while berthd runs (--state-dir as below)\n"
               "  recover [FILE]   make a lost or damaged database anew; berthd must not run (FILE: its configuration)\n"
               "\n"
+              "  complete -- WORD...     what the last word may become, for shells\n"
+              "\n"
               "All verbs:\n"
+              "  -H, --host=[USER@]HOST  talk to the dock there, over ssh; several times: to each of them (those that show something)\n"
+              "      --no-pager        print what is longer than the terminal as it comes\n"
               "      --json            print JSON (schema: berthctl(1))\n"
               "      --system          talk to the system bus (the default; $DBUS_SYSTEM_BUS_ADDRESS counts)\n"
               "      --address=ADDR    talk to the bus at this address\n"
@@ -210,7 +253,7 @@ static void print_help(void) {
               "      --max=N           at most so many, 0 for all (default 100)\n"
               "      --before=ID       older ones than this clip\n"
               "transfer:\n"
-              "      --max=N           at most so many, at most 500 (default 100)\n"
+              "      --max=N           at most so many, 0 for all (default 100)\n"
               "log:\n"
               "      --camera=SERIAL   only about this camera\n"
               "      --clip=ID         only about this clip\n"
@@ -218,6 +261,7 @@ static void print_help(void) {
               "      --after=SEQ       the events after this one\n"
               "  -f, --follow          go on with events as they happen\n"
               "camera erase, clip erase:\n"
+              "      --no-wait         of what takes its time: print the path of its job, and let it go on\n"
               "      --not-stored      also what the store has no receipt for: it is then in the dock's spool alone\n"
               "import:\n"
               "      --name=NAME       what it is called: its clips are those of import:NAME (default: the folder's name)\n"
@@ -226,7 +270,7 @@ static void print_help(void) {
               "      --clip=ID         this clip\n"
               "      --camera=SERIAL   all that is known of this camera, and what will come of it\n"
               "      --case=NAME       for this case; hold release with nothing else: all that is held for it\n"
-              "custody verify, custody export:\n"
+              "custody verify, custody export, custody archive:\n"
               "      --state-dir=DIR   the state folder, or a copy of it (default /var/lib/berth)\n"
               "      --store           compare with the store, too, by berth-uplink\n"
               "      --no-store        export without the store's manifests\n"
@@ -239,13 +283,18 @@ static void print_help(void) {
               "      --expires=DAY     the dock's key counts up to then (default: two years)\n"
               "      --list-expires=DAY  the list counts up to then (default: a year)\n"
               "      --uplink=SOCKET   of publish: where berth-uplink listens\n"
-              "model-check:\n"
+              "config show:\n"
+              "      --origin          with the file and line where each is from\n"
+              "metrics:\n"
+              "      --textfile        the older text format, for node_exporter's textfile collector\n"
+              "      --http            answer the HTTP request on stdin (berth-metrics.socket)\n"
+              "model check:\n"
               "      --models-dir=DIR  the shipped models\n"
               "      --local-models-dir=DIR   the site's models, among which the files will lie\n"
               "      --rules-dir=DIR   udev's rules\n"
               "\n"
               "Exit code: 0 success, 1 failure, 2 wrong command line, 3 daemon not reachable, 4 --timeout passed,\n"
-              "5 doctor has warnings.\n",
+              "5 doctor has warnings, 6 of several docks not all answered.\n",
               stdout);
 }
 
@@ -270,7 +319,7 @@ static int parse_until(Options *o, const char *text) {
                 return ctl_fail(CTL_USAGE, "--until is given too often, or with too many states");
         if (r == -ENOENT)
                 return ctl_fail(CTL_USAGE, "--until: '%s' names no state of a bay; these are empty, identifying, switching, checking, "
-                                           "pulling, settled, ready, refused, quarantined and fault", text);
+                                           "pulling, settled, ready, refused, quarantined, fault and ejected", text);
         if (r < 0)
                 return ctl_fail(CTL_USAGE, "--until takes STATE[,STATE...]=NUMBER or idle=SECONDS, not '%s'", text);
         return -1;
@@ -313,6 +362,9 @@ static int parse_option(int c, const char *value, Options *o) {
                 return -1;
         case OPTION_CLIP:
                 return parse_number("--clip", value, INT64_MAX, &o->clip);
+        case OPTION_NO_WAIT:
+                o->no_wait = true;
+                return -1;
         case OPTION_NOT_STORED:
                 o->not_stored = true;
                 return -1;
@@ -375,6 +427,23 @@ static int parse_option(int c, const char *value, Options *o) {
         case OPTION_FIRMWARE_KEY:
                 o->firmware_key = value;
                 return -1;
+        case 'H':
+                if (o->n_hosts == HOSTS_MAX)
+                        return ctl_fail(CTL_USAGE, "--host is given more than %u times", HOSTS_MAX);
+                o->hosts[o->n_hosts++] = value;
+                return -1;
+        case OPTION_NO_PAGER:
+                o->no_pager = true;
+                return -1;
+        case OPTION_ORIGIN:
+                o->origin = true;
+                return -1;
+        case OPTION_HTTP:
+                o->http = true;
+                return -1;
+        case OPTION_TEXTFILE:
+                o->textfile = true;
+                return -1;
         case OPTION_UPLINK:
                 o->uplink_socket = value;
                 return -1;
@@ -400,6 +469,8 @@ static unsigned option_takers(int c) {
                 return TAKES_CLIPS;
         case OPTION_CLIP:
                 return TAKES_CLIP;
+        case OPTION_NO_WAIT:
+                return TAKES_WAIT;
         case OPTION_NOT_STORED:
                 return TAKES_ERASE;
         case OPTION_CASE:
@@ -423,6 +494,13 @@ static unsigned option_takers(int c) {
                 return TAKES_STATE;
         case OPTION_UPLINK:
                 return TAKES_UPLINK;
+        case 'H':
+                return TAKES_HOST;
+        case OPTION_ORIGIN:
+                return TAKES_ORIGIN;
+        case OPTION_HTTP:
+        case OPTION_TEXTFILE:
+                return TAKES_METRICS;
         case OPTION_FIRMWARE_KEY:
                 return TAKES_FIRMWARE;
         case OPTION_ADMIN_KEY:
@@ -445,11 +523,81 @@ static const Verb *find_verb(const char *name) {
         return NULL;
 }
 
+/* What a word of a command line is, as long as it is not whole. */
+
+static const struct option *option_of(const char *word) {
+        size_t n = strcspn(word, "=");
+
+        for (const struct option *l = long_options; l->name; l++)
+                if (strncmp(word, "--", 2) == 0 && strlen(l->name) == n - 2 && strncmp(l->name, word + 2, n - 2) == 0)
+                        return l;
+        return NULL;
+}
+
+bool options_word_wants_value(const char *word) {
+        const struct option *l = option_of(word);
+
+        return text_equal(word, "-H") || text_equal(word, "-n") || (l && l->has_arg == required_argument && !strchr(word, '='));
+}
+
+bool options_word_is_bus(Options *o, const char *word, const char *next) {
+        const struct option *l = option_of(word);
+        const char *value = strchr(word, '=') ? strchr(word, '=') + 1 : next;
+
+        if (l && l->val == OPTION_ADDRESS)
+                o->address = value;
+        else if ((l && l->val == 'H') || text_equal(word, "-H")) {
+                o->hosts[0] = value;
+                o->n_hosts = 1;
+        } else
+                return false;
+        return true;
+}
+
+void options_print_options(const char *name) {
+        const Verb *verb = name ? find_verb(name) : NULL;
+
+        for (const struct option *l = long_options; l->name; l++) {
+                unsigned takers = option_takers(l->val);
+
+                if (!verb || !(takers & ~verb->takes))
+                        printf("--%s%s\n", l->name, l->has_arg == required_argument ? "=" : "");
+        }
+}
+
+/* Orders print a line at most, and whoever gives them may be asked for a password: no pager gets between. */
+static bool lists(const Options *o) {
+        static const char *const listing[] = { "list", "health", "issues", "show", "machine", "rack", "store" };
+
+        for (size_t i = 0; i < ELEMENTSOF(listing) && o->n_args > 0; i++)
+                if (text_equal(o->args[0], listing[i]))
+                        return true;
+        return o->n_args == 0;
+}
+
+/* -H needs a verb that goes by the bus alone, and several of them one that shows something. */
+static int check_hosts(const Options *o, const Verb *verb) {
+        const Word *table;
+        size_t n;
+
+        table = words(&n);
+        for (size_t i = 0; i < n && o->n_hosts > 0; i++)
+                if (table[i].local && text_equal(table[i].verb, verb->name) && table[i].word && o->n_args > 0 &&
+                    text_equal(table[i].word, o->args[0]))
+                        return ctl_fail(CTL_USAGE, "'%s %s' is about files and sockets of this machine: --host does not go with it",
+                                        verb->name, table[i].word);
+        if (o->n_hosts > 0 && o->address)
+                return ctl_fail(CTL_USAGE, "--host does not go with --address");
+        if (o->n_hosts > 1 && (verb->takes & TAKES_HOSTS) != TAKES_HOSTS)
+                return ctl_fail(CTL_USAGE, "'%s' is for one dock: give --host once", verb->name);
+        return -1;
+}
+
 int options_parse(int argc, char **argv, Options *ret, VerbRun *ret_run) {
         unsigned wanted = 0;
         int c, r;
         *ret = (Options) { .camera = "", .state = "" };
-        while ((c = getopt_long(argc, argv, "hn:f", long_options, NULL)) >= 0) {
+        while ((c = getopt_long(argc, argv, "hn:fH:", long_options, NULL)) >= 0) {
                 r = parse_option(c, optarg, ret);
                 if (r >= 0)
                         return r;
@@ -470,6 +618,10 @@ int options_parse(int argc, char **argv, Options *ret, VerbRun *ret_run) {
         if (!ret->after_given && verb->takes & TAKES_EVENTS && ret->max_given && ret->max > 500)
                 return ctl_fail(CTL_USAGE,
                                 "--lines takes at most 500; --lines=0 prints all events, --after those since one");
+        r = check_hosts(ret, verb);
+        if (r >= 0)
+                return r;
+        ret->pages = verb->takes & PAGES && lists(ret) && !ret->no_pager && !ret->json && !ret->follow;
         *ret_run = verb->run;
         return -1;
 }

@@ -25,7 +25,8 @@ const Property manager_properties[] = {
         PROPERTY(DockManager, "SpoolHoldsSec", "spool_holds_sec", SPAN, spool_holds_sec),
         PROPERTY(DockManager, "UnstoredClips", "unstored_clips", UINT64, unstored_clips),
         PROPERTY(DockManager, "UnstoredBytes", "unstored_bytes", UINT64, unstored_bytes),
-        PROPERTY(DockManager, "UploadsPaused", "uploads_paused", BOOL, uploads_paused),
+        /* Of the transfers; none of the others has a property of this name. */
+        PROPERTY(DockManager, "Paused", "uploads_paused", BOOL, uploads_paused),
         PROPERTY(DockManager, "ClockSynchronised", "clock_synchronised", BOOL, clock_synchronised),
         PROPERTY(DockManager, "ChainState", "chain_state", STRING, chain_state),
         PROPERTY(DockManager, "NextShiftUsec", "next_shift_usec", INT64, next_shift_usec),
@@ -59,6 +60,8 @@ const Property bay_properties[] = {
         PROPERTY(DockBay, "MinutesToFull", "minutes_to_full", PERCENT, minutes_to_full),
         PROPERTY(DockBay, "ReadyAtUsec", "ready_at_usec", INT64, ready_at_usec),
         PROPERTY(DockBay, "ReadyInTime", "ready_in_time", BOOL, ready_in_time),
+        PROPERTY(DockBay, "FlashPercent", "flash_percent", PERCENT, flash_percent),
+        PROPERTY(DockBay, "FlashVersion", "flash_version", STRING, flash_version),
 };
 const size_t n_bay_properties = ELEMENTSOF(bay_properties);
 
@@ -72,6 +75,8 @@ const Property camera_properties[] = {
         PROPERTY(DockCamera, "Bay", NULL, OBJECT, bay_path),
         PROPERTY(DockCamera, "ClockDriftUsec", "clock_drift_usec", INT64, clock_drift_usec),
         PROPERTY(DockCamera, "ClockDriftKnown", "clock_drift_known", BOOL, clock_drift_known),
+        PROPERTY(DockCamera, "TemperatureDecidegrees", "temperature_decidegrees", INT64, temperature_decidegrees),
+        PROPERTY(DockCamera, "TemperatureKnown", "temperature_known", BOOL, temperature_known),
         PROPERTY(DockCamera, "LastDockedUsec", "last_docked_usec", UINT64, last_docked_usec),
         PROPERTY(DockCamera, "Ambiguous", "ambiguous", BOOL, ambiguous),
         PROPERTY(DockCamera, "OfficerId", "officer_id", STRING, officer_id),
@@ -87,12 +92,17 @@ static const char *const signature[_PROPERTY_KIND_MAX] = {
         [PROPERTY_STRING] = "s", [PROPERTY_MAYBE] = "s",  [PROPERTY_OBJECT] = "o",  [PROPERTY_BOOL] = "b",
         [PROPERTY_UINT32] = "u", [PROPERTY_UINT64] = "t", [PROPERTY_COUNT] = "t",   [PROPERTY_INT64] = "x", [PROPERTY_TIME] = "x",
         [PROPERTY_SPAN] = "x",   [PROPERTY_PERCENT] = "i", [PROPERTY_RANGES] = "a(tt)", [PROPERTY_LIST] = "as",
+        [PROPERTY_TALLY] = "a{st}", [PROPERTY_OUTCOME] = "a{sv}",
 };
 
 static void list_free(char **list) {
         for (size_t i = 0; list && list[i]; i++)
                 free(list[i]);
         free(list);
+}
+
+static bool is_json(PropertyKind kind) {
+        return kind == PROPERTY_RANGES || kind == PROPERTY_TALLY || kind == PROPERTY_OUTCOME;
 }
 
 static bool is_text(PropertyKind kind) {
@@ -125,7 +135,7 @@ void properties_clear(const Property *properties, size_t n, void *object) {
                 if (is_text(properties[i].kind)) {
                         free(*(char **) at);
                         *(char **) at = NULL;
-                } else if (properties[i].kind == PROPERTY_RANGES) {
+                } else if (is_json(properties[i].kind)) {
                         json_decref(*(json_t **) at);
                         *(json_t **) at = NULL;
                 } else if (properties[i].kind == PROPERTY_LIST) {
@@ -150,6 +160,69 @@ static int read_ranges(sd_bus_message *m, json_t **ret) {
                 return r;
         json_decref(*ret);
         *ret = TAKE_PTR(array);
+        return 0;
+}
+
+/* a{st} as an object. */
+static int read_tally(sd_bus_message *m, json_t **ret) {
+        _cleanup_(json_decrefp) json_t *object = json_object();
+        const char *key;
+        uint64_t value;
+        int r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{st}");
+        while (r >= 0 && (r = sd_bus_message_read(m, "{st}", &key, &value)) > 0)
+                if (json_object_set_new(object, key, json_integer((json_int_t) MIN2(value, (uint64_t) INT64_MAX))) < 0)
+                        return -ENOMEM;
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r < 0)
+                return r;
+        json_decref(*ret);
+        *ret = TAKE_PTR(object);
+        return 0;
+}
+
+/* One value of an outcome; what is neither a text nor a number is passed over. */
+static int read_outcome_value(sd_bus_message *m, const char *name, json_t *object) {
+        char key[64];
+        size_t i = 0;
+        const char *contents, *text;
+        uint64_t number;
+        json_t *value;
+        int r = sd_bus_message_peek_type(m, NULL, &contents);
+        if (r < 0)
+                return r;
+        if (!text_equal(contents, "s") && !text_equal(contents, "t"))
+                return sd_bus_message_skip(m, "v");
+        if (text_equal(contents, "s")) {
+                r = sd_bus_message_read(m, "v", "s", &text);
+                value = r < 0 ? NULL : json_string(text);
+        } else {
+                r = sd_bus_message_read(m, "v", "t", &number);
+                value = r < 0 ? NULL : json_integer((json_int_t) MIN2(number, (uint64_t) INT64_MAX));
+        }
+        for (; name[i] && i + 1 < sizeof(key); i++)
+                key[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char) (name[i] - 'A' + 'a') : name[i];
+        key[i] = 0;
+        return r < 0 ? r : json_object_set_new(object, key, value) < 0 ? -ENOMEM : 0;
+}
+
+static int read_outcome(sd_bus_message *m, json_t **ret) {
+        _cleanup_(json_decrefp) json_t *object = json_object();
+        const char *name;
+        int r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
+                r = sd_bus_message_read_basic(m, SD_BUS_TYPE_STRING, &name);
+                if (r >= 0)
+                        r = read_outcome_value(m, name, object);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r < 0)
+                return r;
+        json_decref(*ret);
+        *ret = TAKE_PTR(object);
         return 0;
 }
 
@@ -186,6 +259,10 @@ static int read_value(const Property *p, void *object, sd_bus_message *m) {
         }
         if (p->kind == PROPERTY_RANGES)
                 return read_ranges(m, member);
+        if (p->kind == PROPERTY_TALLY)
+                return read_tally(m, member);
+        if (p->kind == PROPERTY_OUTCOME)
+                return read_outcome(m, member);
         return sd_bus_message_read_basic(m, *signature[p->kind], member);
 }
 
@@ -268,6 +345,8 @@ static json_t *value_to_json(const Property *p, const void *object) {
         case PROPERTY_PERCENT:
                 return *(const int32_t *) member < 0 ? json_null() : json_integer(*(const int32_t *) member);
         case PROPERTY_RANGES:
+        case PROPERTY_TALLY:
+        case PROPERTY_OUTCOME:
                 return *(json_t *const *) member ? json_incref(*(json_t *const *) member) : json_null();
         case _PROPERTY_KIND_MAX:
                 break;

@@ -25,6 +25,8 @@ typedef enum PropertyKind {
         PROPERTY_SPAN,    /* x, seconds; -1 unknown: null in JSON */
         PROPERTY_PERCENT, /* i, -1 unknown: null in JSON */
         PROPERTY_RANGES,  /* a(tt), kept as JSON: [[offset, length], …]; NULL in the struct and null in JSON when left out */
+        PROPERTY_TALLY,   /* a{st}, kept as a JSON object; NULL in the struct and null in JSON when left out */
+        PROPERTY_OUTCOME, /* a{sv} of texts and numbers, kept as a JSON object with its keys in small letters; null likewise */
         _PROPERTY_KIND_MAX,
 } PropertyKind;
 

@@ -18,7 +18,7 @@ Style rack_view_style(const char *state) {
                 { "empty", STYLE_DIM },         { "ready", STYLE_GOOD },        { "settled", STYLE_BUSY },
                 { "pulling", STYLE_BUSY },      { "checking", STYLE_BUSY },     { "identifying", STYLE_BUSY },
                 { "switching", STYLE_BUSY },    { "updating", STYLE_BUSY },     { "refused", STYLE_WARN },
-                { "quarantined", STYLE_BAD },   { "fault", STYLE_BAD },         { "running", STYLE_GOOD },
+                { "ejected", STYLE_WARN },      { "quarantined", STYLE_BAD },   { "fault", STYLE_BAD },         { "running", STYLE_GOOD },
                 { "degraded", STYLE_BAD },      { "stopping", STYLE_WARN },     { "ok", STYLE_GOOD },
                 { "full", STYLE_BAD },          { "failing", STYLE_BAD },       { "missing", STYLE_BAD },
                 { "read-only", STYLE_BAD },     { "error", STYLE_BAD },         { "disconnected", STYLE_BAD },
@@ -109,6 +109,14 @@ static void add_battery(Table *t, const DockBay *b) {
                 table_cellf(t, b->battery_percent < 20 ? STYLE_BAD : STYLE_PLAIN, "%d%%", b->battery_percent);
 }
 
+/* "updating 45%" */
+static void add_state(Table *t, const DockBay *b) {
+        if (b->flash_percent >= 0)
+                table_cellf(t, rack_view_style(b->state), "%s %d%%", b->state, b->flash_percent);
+        else
+                table_cell(t, rack_view_style(b->state), b->state);
+}
+
 static const char *or_dash(const char *s) {
         return *s ? s : DASH;
 }
@@ -154,7 +162,7 @@ int rack_view_status(const Dock *dock, const Look *look, Lines *lines) {
                 char size[16];
                 table_row(t);
                 table_cellf(t, STYLE_PLAIN, "%u", b->number);
-                table_cell(t, rack_view_style(b->state), b->state);
+                add_state(t, b);
                 table_cell(t, STYLE_PLAIN, or_dash(b->serial));
                 table_cell(t, STYLE_PLAIN, or_dash(b->model));
                 add_battery(t, b);
@@ -180,12 +188,14 @@ static unsigned permille(uint64_t part, uint64_t whole) {
         return (unsigned) ((double) part * 1000 / (double) whole);
 }
 
-/* How far the camera's footage has come: by bytes, or by clips when there are no bytes to count. */
+/* How far the camera's footage, or its firmware, has come: by bytes, or by clips when there are no bytes to count. */
 static void add_progress(Table *t, const DockBay *b) {
         bool counting = *b->serial && (b->clips_total > 0 || text_equal(b->state, "ready"));
         bool done = text_equal(b->state, "ready") || text_equal(b->state, "pulling") ||
-                    text_equal(b->state, "settled") || text_equal(b->state, "updating");
-        if (!counting || !done)
+                    text_equal(b->state, "settled") || text_equal(b->state, "updating") || text_equal(b->state, "ejected");
+        if (b->flash_percent >= 0)
+                table_bar(t, (unsigned) b->flash_percent * 10, (unsigned) b->flash_percent * 10);
+        else if (!counting || !done)
                 table_cell(t, STYLE_PLAIN, "");
         else if (b->bytes_total > 0)
                 table_bar(t, permille(b->bytes_copied, b->bytes_total), permille(b->bytes_stored, b->bytes_total));
@@ -213,7 +223,7 @@ static void add_live_row(Table *t, const DockBay *b, uint64_t now_usec) {
         char size[16];
         table_row(t);
         table_cellf(t, STYLE_PLAIN, "%u", b->number);
-        table_cell(t, rack_view_style(b->state), b->state);
+        add_state(t, b);
         table_cell(t, STYLE_PLAIN, b->serial);
         add_battery(t, b);
         add_progress(t, b);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "ctl/bus_client.h"
 #include "ctl/json_out.h"
+#include "ctl/list.h"
 #include "ctl/property.h"
 #include "ctl/rack_view.h"
 #include "ctl/table.h"
@@ -77,57 +78,25 @@ static void add_model(Lines *models, const Refused *r) {
                         (void) lines_add(models, text_format("  interface = %s", r->interfaces[i]));
 }
 
-/* Reads one entry into the table, or into the JSON array when there is one. */
-static int take_entry(sd_bus_message *reply, Table *table, Lines *models, json_t *array) {
-        Refused refused = { 0 };
-        int r = properties_init(refused_properties, ELEMENTSOF(refused_properties), &refused);
-        if (r >= 0)
-                r = properties_read(refused_properties, ELEMENTSOF(refused_properties), &refused, reply);
-        if (r >= 0 && array) {
-                json_t *entry = json_object();
-                if (!entry ||
-                    properties_to_json(refused_properties, ELEMENTSOF(refused_properties), &refused, entry) < 0 ||
-                    json_array_append(array, entry) < 0)
-                        r = -ENOMEM;
-                json_decref(entry);
-        } else if (r >= 0) {
-                add_row(table, &refused);
-                add_model(models, &refused);
-        }
-        properties_clear(refused_properties, ELEMENTSOF(refused_properties), &refused);
-        return r;
+static void show(Table *table, const void *entry, void *userdata) {
+        add_row(table, entry);
+        add_model(userdata, entry);
 }
 
-static int take_all(sd_bus_message *reply, Table *table, Lines *models, json_t *array, size_t *ret_n) {
-        size_t n = 0;
-        int r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "a{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_at_end(reply, false)) == 0) {
-                r = take_entry(reply, table, models, array);
-                if (r < 0)
-                        return r;
-                n++;
-        }
-        if (r < 0)
-                return r;
-        *ret_n = n;
-        return 0;
-}
-
-static int print_table(Table *table, const Lines *models) {
-        int exit_code = table_print(table);
+static int print(const List *list, const Lines *models) {
+        int exit_code = list_print(list, JSON_SCHEMA("refused"), "refused", "Nothing is refused.");
         for (size_t i = 0; i < models->n && exit_code == CTL_OK; i++)
                 puts(models->lines[i]);
         return exit_code;
 }
 
 int verb_refused(const Options *options) {
+        static const ListKind kind = { refused_properties, ELEMENTSOF(refused_properties), sizeof(Refused),
+                                       columns,            ELEMENTSOF(columns),            show };
         _cleanup_(bus_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(table_freep) Table *table = NULL;
         _cleanup_(lines_clear) Lines models = { 0 };
-        _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
+        _cleanup_(list_done) List list = { 0 };
         int exit_code = bus_client_open(options, &bus);
         if (exit_code != CTL_OK)
                 return exit_code;
@@ -135,19 +104,10 @@ int verb_refused(const Options *options) {
         if (exit_code != CTL_OK)
                 return exit_code;
 
-        size_t n = 0;
-        int r = table_new(columns, ELEMENTSOF(columns), &table);
-        if (r >= 0 && options->json && !array)
-                r = -ENOMEM;
+        int r = list_begin(&kind, options->json, &models, &list);
         if (r >= 0)
-                r = take_all(reply, table, &models, array, &n);
+                r = list_read(&list, reply, NULL);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        if (options->json)
-                return json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("refused"), "refused", array), false);
-        if (n == 0) {
-                puts("Nothing is refused.");
-                return CTL_OK;
-        }
-        return print_table(table, &models);
+        return print(&list, &models);
 }

@@ -20,9 +20,10 @@
 #include "base/rollout_plan.h"
 #include "base/text.h"
 #include "ctl/bus_client.h"
-#include "ctl/custody.h"
 #include "ctl/json_out.h"
+#include "ctl/rollout_list.h"
 #include "ctl/table.h"
+#include "ctl/uplink_client.h"
 #include "proof/uplink_socket.h"
 
 #define PEM_MAX (64u * 1024u)
@@ -326,105 +327,6 @@ static const Column camera_columns[] = {
         { .title = "WHY", .min_width = 12 },
 };
 
-typedef struct View {
-        sd_bus *bus;
-        Table *table;
-        json_t *rollouts;
-} View;
-
-static int take_cameras(View *v, const char *id, sd_bus_message *m, json_t *cameras) {
-        const char *serial, *state, *code, *why;
-        uint32_t wave;
-        int r = sd_bus_message_enter_container(m, 'a', "(susss)");
-
-        while (r >= 0 && (r = sd_bus_message_read(m, "(susss)", &serial, &wave, &state, &code, &why)) > 0) {
-                (void) json_array_append_new(cameras, json_pack("{s:s, s:I, s:s, s:s, s:s}", "serial", serial, "wave", (json_int_t) wave,
-                                                                "state", state, "code", code, "why", why));
-                table_row(v->table);
-                table_cell(v->table, STYLE_PLAIN, id);
-                table_cell(v->table, STYLE_PLAIN, serial);
-                table_cellf(v->table, STYLE_PLAIN, "%u", wave);
-                table_cell(v->table, STYLE_PLAIN, state);
-                table_cell(v->table, STYLE_PLAIN, why);
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
-static int take_waves(sd_bus_message *m, json_t *waves) {
-        uint32_t wave, cameras;
-        uint64_t ok, bad;
-        int r = sd_bus_message_enter_container(m, 'a', "(uutt)");
-
-        while (r >= 0 && (r = sd_bus_message_read(m, "(uutt)", &wave, &cameras, &ok, &bad)) > 0)
-                (void) json_array_append_new(waves, json_pack("{s:I, s:I, s:I, s:I}", "wave", (json_int_t) wave, "cameras",
-                                                              (json_int_t) cameras, "ok", (json_int_t) ok, "bad", (json_int_t) bad));
-        return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
-/* One property of the rollout's interface; texts become JSON at once. */
-static int take_property(View *v, const char *name, sd_bus_message *m, const char *id, json_t *one) {
-        static const char *const texts[][2] = { { "Version", "version" }, { "State", "state" }, { "Trouble", "trouble" } };
-        const char *text;
-        uint64_t revision;
-        int r;
-
-        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
-                if (text_equal(texts[i][0], name)) {
-                        r = sd_bus_message_read(m, "v", "s", &text);
-                        return r < 0 ? r : json_object_set_new(one, texts[i][1], json_string(text));
-                }
-        if (text_equal(name, "Revision")) {
-                r = sd_bus_message_read(m, "v", "t", &revision);
-                return r < 0 ? r : json_object_set_new(one, "revision", json_integer((json_int_t) revision));
-        }
-        if (!text_equal(name, "Waves") && !text_equal(name, "Cameras"))
-                return sd_bus_message_skip(m, "v");
-        r = sd_bus_message_enter_container(m, 'v', text_equal(name, "Waves") ? "a(uutt)" : "a(susss)");
-        if (r >= 0)
-                r = text_equal(name, "Waves") ? take_waves(m, json_object_get(one, "waves")) :
-                                                take_cameras(v, id, m, json_object_get(one, "cameras"));
-        return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
-static int take_rollout(View *v, const char *id, sd_bus_message *m) {
-        json_t *one = json_pack("{s:s, s:[], s:[]}", "id", id, "waves", "cameras");
-        const char *name;
-        int r = one ? sd_bus_message_enter_container(m, 'a', "{sv}") : -ENOMEM;
-
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &name);
-                if (r >= 0)
-                        r = take_property(v, name, m, id, one);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(m);
-        }
-        if (r >= 0)
-                r = sd_bus_message_exit_container(m);
-        return r >= 0 && json_array_append_new(v->rollouts, one) >= 0 ? 0 : MIN2(r, -1);
-}
-
-static int take_object(View *v, sd_bus_message *m) {
-        const char *path, *interface;
-        char *id = NULL;
-        int r = sd_bus_message_read(m, "o", &path);
-
-        if (r >= 0)
-                r = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
-                r = sd_bus_message_read(m, "s", &interface);
-                if (r >= 0 && text_equal(interface, "org.berth.Dock1.Rollout") &&
-                    (r = sd_bus_path_decode(path, "/org/berth/Dock1/rollout", &id)) > 0)
-                        r = take_rollout(v, id, m);
-                else if (r >= 0)
-                        r = sd_bus_message_skip(m, "a{sv}");
-                free(id);
-                id = NULL;
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(m);
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
 static void print_waves(const json_t *rollouts) {
         const json_t *one, *wave;
         size_t i, k;
@@ -444,32 +346,37 @@ static void print_waves(const json_t *rollouts) {
         }
 }
 
-static int show_dock(const Options *o) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+static int print_cameras(const json_t *rollouts) {
         _cleanup_(table_freep) Table *table = NULL;
-        _cleanup_(json_decrefp) json_t *rollouts = json_array();
-        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
-        View v = { .rollouts = rollouts };
-        int exit_code, r;
+        const json_t *one, *camera;
+        size_t i, k;
+        int r = table_new(camera_columns, ELEMENTSOF(camera_columns), &table);
 
-        r = rollouts ? table_new(camera_columns, ELEMENTSOF(camera_columns), &table) : -ENOMEM;
         if (r < 0)
                 return bus_client_report(NULL, r);
-        v.table = table;
-        exit_code = bus_client_open(o, &bus);
+        json_array_foreach(rollouts, i, one)
+                json_array_foreach(json_object_get(one, "cameras"), k, camera) {
+                        table_row(table);
+                        table_cell(table, STYLE_PLAIN, json_string_value(json_object_get(one, "id")));
+                        table_cell(table, STYLE_PLAIN, json_string_value(json_object_get(camera, "serial")));
+                        table_cellf(table, STYLE_PLAIN, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(camera, "wave")));
+                        table_cell(table, STYLE_PLAIN, json_string_value(json_object_get(camera, "state")));
+                        table_cell(table, STYLE_PLAIN, json_string_value(json_object_get(camera, "why")));
+                }
+        return table_print(table);
+}
+
+static int show_dock(const Options *o) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(json_decrefp) json_t *rollouts = NULL;
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        int exit_code = bus_client_open(o, &bus), r;
+
+        if (exit_code == CTL_OK)
+                exit_code = bus_client_call(bus, BUS_OBJECT_MANAGER, "GetManagedObjects", &reply, "");
         if (exit_code != CTL_OK)
                 return exit_code;
-        r = sd_bus_call_method(bus, "org.berth.Dock1", "/org/berth/Dock1", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects",
-                               &error, &reply, "");
-        if (r < 0)
-                return bus_client_report(&error, r);
-        r = sd_bus_message_enter_container(reply, 'a', "{oa{sa{sv}}}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "oa{sa{sv}}")) > 0) {
-                r = take_object(&v, reply);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-        }
+        r = rollouts_load(reply, &rollouts);
         if (r < 0)
                 return bus_client_report(NULL, r);
         if (o->json)
@@ -479,7 +386,7 @@ static int show_dock(const Options *o) {
                 return CTL_OK;
         }
         print_waves(rollouts);
-        return table_print(table);
+        return print_cameras(rollouts);
 }
 
 int verb_rollout(const Options *o) {
@@ -488,19 +395,17 @@ int verb_rollout(const Options *o) {
                 int (*run)(const Options *o, sd_bus *bus);
         } verbs[] = { { "create", create }, { "status", status }, { "pause", pause_one }, { "resume", resume_one },
                       { "abort", abort_one } };
-        const char *path = o->uplink_socket ? o->uplink_socket : CUSTODY_UPLINK;
 
         if (o->n_args == 0)
                 return show_dock(o);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
                 _cleanup_(bus_unrefp) sd_bus *bus = NULL;
-                int r;
+                int exit_code;
 
                 if (!text_equal(o->args[0], verbs[i].name))
                         continue;
-                r = uplink_socket_connect(path, &bus);
-                return r < 0 ? ctl_fail(CTL_UNREACHABLE, "berth-uplink cannot be reached at %s: %s", path, strerrordesc_np(-r)) :
-                               verbs[i].run(o, bus);
+                exit_code = uplink_client_open(o, &bus);
+                return exit_code != CTL_OK ? exit_code : verbs[i].run(o, bus);
         }
         return ctl_fail(CTL_USAGE, "'rollout' is followed by 'create PLAN.json', 'status [ID]', 'pause ID', 'resume ID' or 'abort ID', or"
                         " by nothing for what the dock makes of it");

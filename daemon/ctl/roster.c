@@ -12,14 +12,13 @@
 #include "base/roster.h"
 #include "base/text.h"
 #include "ctl/bus_client.h"
+#include "ctl/job.h"
 #include "ctl/json_out.h"
+#include "ctl/list.h"
 #include "ctl/property.h"
 #include "ctl/table.h"
 
-#define ROWS_A_PAGE 500u
 #define FILE_MAX (1024u * 1024u)
-/* The camera answers to that; the daemon's own deadlines are shorter. */
-#define CHECKOUT_TIMEOUT_USEC (180 * USEC_PER_SEC)
 
 /* ---- Lists --------------------------------------------------------------------------------------------------------- */
 
@@ -44,8 +43,9 @@ static const Column officer_columns[] = {
         { .title = "CAMERA", .min_width = 8, .keep_end = true },
 };
 
-static void add_officer(Table *table, const void *entry) {
+static void add_officer(Table *table, const void *entry, void *userdata) {
         const ListedOfficer *o = entry;
+        (void) userdata;
         table_row(table);
         table_cell(table, STYLE_PLAIN, o->id);
         table_cell(table, STYLE_PLAIN, o->name);
@@ -84,24 +84,17 @@ static const Column issue_columns[] = {
         { .title = "LATE", .right = true },
 };
 
-static void add_time(Table *table, int64_t usec, const char *none) {
-        char text[UTC_TEXT_SIZE];
-        if (usec != PROPERTY_TIME_UNKNOWN)
-                table_cellf(table, STYLE_PLAIN, "%.10s %.5s", utc_text(usec, text), text + 11);
-        else
-                table_cell(table, STYLE_PLAIN, none);
-}
-
-static void add_issue(Table *table, const void *entry) {
+static void add_issue(Table *table, const void *entry, void *userdata) {
         const ListedIssue *i = entry;
         int64_t end = i->ended_usec != PROPERTY_TIME_UNKNOWN ? i->ended_usec : clock_wall_usec(), late = 0;
         bool taken = i->taken_usec != PROPERTY_TIME_UNKNOWN;
+        (void) userdata;
         table_row(table);
         table_cell(table, STYLE_PLAIN, i->serial);
         table_cell(table, STYLE_PLAIN, i->officer_name ? i->officer_name : i->officer_id ? i->officer_id : "nobody known");
-        add_time(table, i->taken_usec, i->ended_usec == PROPERTY_TIME_UNKNOWN ? "waits in its bay" : "not taken");
-        add_time(table, i->due_usec, "");
-        add_time(table, taken ? i->ended_usec : PROPERTY_TIME_UNKNOWN, taken ? "not yet" : "");
+        table_time(table, i->taken_usec, i->ended_usec == PROPERTY_TIME_UNKNOWN ? "waits in its bay" : "not taken");
+        table_time(table, i->due_usec, "");
+        table_time(table, taken ? i->ended_usec : PROPERTY_TIME_UNKNOWN, taken ? "not yet" : "");
         if (taken && i->due_usec != PROPERTY_TIME_UNKNOWN && end > i->due_usec)
                 late = (end - i->due_usec) / (60 * (int64_t) USEC_PER_SEC);
         if (late > 0)
@@ -110,107 +103,39 @@ static void add_issue(Table *table, const void *entry) {
                 table_cell(table, STYLE_PLAIN, "");
 }
 
-/* How one kind of entry is read and shown. */
-typedef struct Listing {
-        const Property *properties;
-        size_t n_properties, size;
-        void (*add)(Table *table, const void *entry);
-} Listing;
-
-static int take_entry(const Listing *l, sd_bus_message *reply, Table *table, json_t *array, void *entry) {
-        int r = properties_init(l->properties, l->n_properties, entry);
-        if (r >= 0)
-                r = properties_read(l->properties, l->n_properties, entry, reply);
-        if (r >= 0 && array) {
-                json_t *object = json_object();
-                if (!object || properties_to_json(l->properties, l->n_properties, entry, object) < 0 ||
-                    json_array_append(array, object) < 0)
-                        r = -ENOMEM;
-                json_decref(object);
-        } else if (r >= 0)
-                l->add(table, entry);
-        return r;
-}
-
-/* Entries into the table, or into the array; the last one's id (a number or a word) is the one to go on from. */
-static int take_page(const Listing *l, sd_bus_message *reply, Table *table, json_t *array, size_t *ret_n, uint64_t *ret_id,
-                     char **ret_word) {
-        _cleanup_(freep) void *entry = calloc(1, l->size);
-        size_t n = 0;
-        int r = entry ? sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "a{sv}") : -ENOMEM;
-        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0) {
-                memset(entry, 0, l->size);
-                r = take_entry(l, reply, table, array, entry);
-                if (ret_id)
-                        *ret_id = ((ListedIssue *) entry)->id;
-                if (ret_word && r >= 0) {
-                        free(*ret_word);
-                        *ret_word = strdup(((ListedOfficer *) entry)->id);
-                        r = *ret_word ? r : -ENOMEM;
-                }
-                properties_clear(l->properties, l->n_properties, entry);
-                n++;
-        }
-        *ret_n = n;
-        return r < 0 ? r : 0;
-}
-
 static int list_officers(const Options *options, sd_bus *bus) {
-        static const Listing listing = { officer_properties, ELEMENTSOF(officer_properties), sizeof(ListedOfficer), add_officer };
-        _cleanup_(table_freep) Table *table = NULL;
-        _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
-        _cleanup_(freep) char *last = strdup("");
+        static const ListKind kind = { officer_properties, ELEMENTSOF(officer_properties), sizeof(ListedOfficer),
+                                       officer_columns,    ELEMENTSOF(officer_columns),    add_officer };
+        _cleanup_(list_done) List list = { 0 };
         uint64_t number = 0;
-        size_t n, all = 0;
-        int r = table_new(officer_columns, ELEMENTSOF(officer_columns), &table);
-        if (r < 0 || !last || (options->json && !array))
-                return bus_client_report(NULL, -ENOMEM);
-        do {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-                int exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListOfficers", &reply, "su", last, ROWS_A_PAGE);
-                if (exit_code != CTL_OK)
-                        return exit_code;
-                r = sd_bus_message_read(reply, "t", &number);
-                if (r >= 0)
-                        r = take_page(&listing, reply, table, array, &n, NULL, &last);
-                if (r < 0)
-                        return bus_client_report(NULL, r);
-                all += n;
-        } while (n == ROWS_A_PAGE);
+        int r = list_begin(&kind, options->json, NULL, &list);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        int exit_code = list_read_pages(&list, bus, DOCK_ROSTER_INTERFACE, "ListOfficers", &number);
+        if (exit_code != CTL_OK)
+                return exit_code;
         if (options->json)
                 return json_out(json_pack("{s:s, s:I, s:O}", "schema", JSON_SCHEMA("roster"), "number", (json_int_t) number, "officers",
-                                          array), false);
-        if (all == 0) {
-                puts("The roster is empty; 'berthctl roster import FILE.csv' fills it.");
-                return CTL_OK;
-        }
-        return table_print(table);
+                                          list.array), false);
+        return list_print(&list, JSON_SCHEMA("roster"), "officers", "The roster is empty; 'berthctl roster import FILE.csv' fills it.");
 }
 
 static int list_issues(const Options *options, sd_bus *bus) {
-        static const Listing listing = { issue_properties, ELEMENTSOF(issue_properties), sizeof(ListedIssue), add_issue };
-        _cleanup_(table_freep) Table *table = NULL;
-        _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
+        static const ListKind kind = { issue_properties, ELEMENTSOF(issue_properties), sizeof(ListedIssue),
+                                       issue_columns,    ELEMENTSOF(issue_columns),    add_issue };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        uint64_t last = 0;
-        size_t n = 0;
-        int r = table_new(issue_columns, ELEMENTSOF(issue_columns), &table);
-        if (r < 0 || (options->json && !array))
-                return bus_client_report(NULL, -ENOMEM);
-        int exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListIssues", &reply, "btu", 0, options->before,
+        _cleanup_(list_done) List list = { 0 };
+        int r = list_begin(&kind, options->json, NULL, &list);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        int exit_code = bus_client_call(bus, DOCK_ROSTER_INTERFACE, "ListIssues", &reply, "btu", 0, options->before,
                                         (uint32_t) (options->max_given ? options->max : 0));
         if (exit_code != CTL_OK)
                 return exit_code;
-        r = take_page(&listing, reply, table, array, &n, &last, NULL);
+        r = list_read(&list, reply, NULL);
         if (r < 0)
                 return bus_client_report(NULL, r);
-        if (options->json)
-                return json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("issues"), "issues", array), false);
-        if (n == 0) {
-                puts("No camera was ever issued.");
-                return CTL_OK;
-        }
-        return table_print(table);
+        return list_print(&list, JSON_SCHEMA("issues"), "issues", "No camera was ever issued.");
 }
 
 /* ---- Orders -------------------------------------------------------------------------------------------------------- */
@@ -231,7 +156,7 @@ static int send_roster(const Options *options, const char *source, const json_t 
         int exit_code = bus_client_open(options, &bus);
         if (exit_code != CTL_OK)
                 return exit_code;
-        int r = bus_client_message(bus, DOCK_MANAGER_INTERFACE, "ImportRoster", &call);
+        int r = bus_client_message(bus, DOCK_ROSTER_INTERFACE, "ImportOfficers", &call);
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(call, false);
         if (r >= 0)
@@ -316,7 +241,26 @@ static int sign(const Options *options, const char *table, const char *path) {
         return CTL_OK;
 }
 
-static int order(const Options *options, const char *method, const char *first, const char *second);
+/* A method of one string that answers with a job. */
+static int run(const Options *options, const char *method, const char *text, JobTell tell) {
+        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int exit_code = bus_client_open(options, &bus);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        int r = bus_client_message(bus, DOCK_ROSTER_INTERFACE, method, &call);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", text);
+        if (r < 0)
+                return bus_client_report(NULL, r);
+        return job_run(options, bus, &(JobOrder){ .call = call, .tell = tell, .userdata = (void *) options });
+}
+
+static int published(void *userdata, const JobEnd *end) {
+        (void) userdata;
+        (void) end;
+        return CTL_OK;
+}
 
 static int publish(const Options *options, const char *path) {
         _cleanup_(freep) char *text = NULL;
@@ -326,7 +270,7 @@ static int publish(const Options *options, const char *path) {
                 return ctl_fail(CTL_FAILURE, "%s cannot be read: %s", path, strerror(-r));
         if (!text_is_utf8(text, size) || memchr(text, 0, size))
                 return ctl_fail(CTL_FAILURE, "%s is no signed roster", path);
-        return order(options, "PublishRoster", text, NULL);
+        return run(options, "Publish", text, published);
 }
 
 static int order(const Options *options, const char *method, const char *first, const char *second) {
@@ -335,8 +279,8 @@ static int order(const Options *options, const char *method, const char *first, 
         int exit_code = bus_client_open(options, &bus);
         if (exit_code != CTL_OK)
                 return exit_code;
-        return second ? bus_client_call(bus, DOCK_MANAGER_INTERFACE, method, &reply, "ss", first, second) :
-                        bus_client_call(bus, DOCK_MANAGER_INTERFACE, method, &reply, "s", first);
+        return second ? bus_client_call(bus, DOCK_ROSTER_INTERFACE, method, &reply, "ss", first, second) :
+                        bus_client_call(bus, DOCK_ROSTER_INTERFACE, method, &reply, "s", first);
 }
 
 int verb_roster(const Options *options) {
@@ -368,34 +312,20 @@ int verb_assign(const Options *options) {
         return order(options, "Assign", options->args[0], text_equal(options->args[1], "pool") ? "" : options->args[1]);
 }
 
+static int checked_out(void *userdata, const JobEnd *end) {
+        const Options *options = userdata;
+        const char *serial = job_end_text(end, "Serial");
+        char safe[256];
+        text_sanitise(serial, safe, sizeof(safe));
+        if (options->json)
+                return json_out(json_pack("{s:s, s:s, s:I}", "schema", JSON_SCHEMA("checkout"), "serial", serial, "bay",
+                                          (json_int_t) job_end_number(end, "Bay")), false);
+        printf("Bay %llu: camera %s\n", (unsigned long long) job_end_number(end, "Bay"), safe);
+        return CTL_OK;
+}
+
 int verb_checkout(const Options *options) {
-        _cleanup_(bus_unrefp) sd_bus *bus = NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        const char *serial;
-        uint32_t bay;
         if (options->n_args != 1)
                 return ctl_fail(CTL_USAGE, "'checkout' takes one OFFICER, by id or badge");
-        int exit_code = bus_client_open(options, &bus);
-        if (exit_code != CTL_OK)
-                return exit_code;
-        int r = bus_client_message(bus, DOCK_MANAGER_INTERFACE, "Checkout", &call);
-        if (r >= 0)
-                r = sd_bus_message_set_auto_start(call, false);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "s", options->args[0]);
-        if (r < 0)
-                return bus_client_report(NULL, r);
-        r = bus_client_send(bus, call, CHECKOUT_TIMEOUT_USEC, &error, &reply);
-        if (r < 0)
-                return bus_client_report(&error, r);
-        r = sd_bus_message_read(reply, "su", &serial, &bay);
-        if (r < 0)
-                return bus_client_report(NULL, r);
-        if (options->json)
-                return json_out(json_pack("{s:s, s:s, s:i}", "schema", JSON_SCHEMA("checkout"), "serial", serial, "bay", (int) bay), false);
-        char text[256];
-        text_sanitise(serial, text, sizeof(text));
-        printf("Bay %u: camera %s\n", (unsigned) bay, text);
-        return CTL_OK;
+        return run(options, "Checkout", options->args[0], checked_out);
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define GAP 2u /* columns between columns */
 
 typedef enum CellKind { CELL_TEXT, CELL_BAR } CellKind;
@@ -96,6 +98,14 @@ void table_cellf(Table *t, Style style, const char *format, ...) {
         int r = vasprintf(&text, format, ap);
         va_end(ap);
         take_text(t, style, r < 0 ? NULL : text);
+}
+
+void table_time(Table *t, int64_t wall_usec, const char *none) {
+        char text[UTC_TEXT_SIZE];
+        if (wall_usec > 0)
+                table_cellf(t, STYLE_PLAIN, "%.10s %.5s", utc_text(wall_usec, text), text + 11);
+        else
+                table_cell(t, STYLE_PLAIN, none);
 }
 
 void table_bar(Table *t, unsigned copied, unsigned stored) {

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ctl/display.h"
 
@@ -30,6 +31,8 @@ void table_row(Table *t);
 /* Text of any origin: it is made safe here. */
 void table_cell(Table *t, Style style, const char *text);
 void table_cellf(Table *t, Style style, const char *format, ...) _printf_(3, 4);
+/* "2026-11-26 18:00" (UTC); `none` when it is no time: 0, or PROPERTY_TIME_UNKNOWN. */
+void table_time(Table *t, int64_t wall_usec, const char *none);
 /* A progress bar over the column's width, in 1/1000 of the whole: 0 <= stored <= copied <= 1000. */
 void table_bar(Table *t, unsigned copied, unsigned stored);
 

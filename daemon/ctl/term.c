@@ -44,7 +44,20 @@ static void size_of_stdout(unsigned *ret_rows, unsigned *ret_columns) {
         *ret_columns = size.ws_col > 0 ? size.ws_col : 80;
 }
 
+/* As it was before a pager came between. */
+static Look kept;
+static bool is_kept;
+
+void term_look_stays(const Look *look) {
+        kept = *look;
+        is_kept = true;
+}
+
 void term_look(Look *ret) {
+        if (is_kept) {
+                *ret = kept;
+                return;
+        }
         const char *no_colour = getenv("NO_COLOR");
         Look look = {
                 .utf8 = text_equal(nl_langinfo(CODESET), "UTF-8"),

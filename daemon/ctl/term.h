@@ -9,6 +9,8 @@
 
 /* How stdout looks: colour only on a terminal that has it, and not with NO_COLOR; width 0 when it is not a terminal. */
 void term_look(Look *ret);
+/* stdout goes to the terminal by way of something else from here on: this is how it looks. */
+void term_look_stays(const Look *look);
 /* stdout is a terminal on which a frame can be repainted. */
 bool term_is_live(void);
 

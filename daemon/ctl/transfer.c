@@ -8,11 +8,15 @@
 #include "base/text.h"
 #include "ctl/bus_client.h"
 #include "ctl/json_out.h"
+#include "ctl/list.h"
 #include "ctl/number.h"
 #include "ctl/property.h"
 #include "ctl/table.h"
 
-#define TRANSFERS_MAX 500u
+#define PAGE_MAX 500u
+#define LIST_DEFAULT 100u
+/* So often a list is begun anew, when what the next page comes behind was stored meanwhile. */
+#define LIST_TRIES 5u
 
 typedef struct Transfer {
         uint64_t clip_id, size_bytes, stored_bytes, retry_at_usec;
@@ -44,7 +48,9 @@ static const Column columns[] = {
 
 /* ---- The list ----------------------------------------------------------------------------------------------------- */
 
-static void add_row(Table *table, const Transfer *t) {
+static void add_row(Table *table, const void *entry, void *userdata) {
+        const Transfer *t = entry;
+        (void) userdata;
         char stored[16], size[16];
 
         table_row(table);
@@ -58,46 +64,12 @@ static void add_row(Table *table, const Transfer *t) {
         table_cell(table, STYLE_PLAIN, t->reason ? t->reason : "");
 }
 
-/* Reads one entry into the table, or into the JSON array when there is one. */
-static int take_entry(sd_bus_message *reply, Table *table, json_t *array) {
-        Transfer t = { 0 };
-        int r = properties_init(properties, ELEMENTSOF(properties), &t);
-        if (r >= 0)
-                r = properties_read(properties, ELEMENTSOF(properties), &t, reply);
-        if (r >= 0 && array) {
-                json_t *entry = json_object();
-                if (!entry || properties_to_json(properties, ELEMENTSOF(properties), &t, entry) < 0 ||
-                    json_array_append(array, entry) < 0)
-                        r = -ENOMEM;
-                json_decref(entry);
-        } else if (r >= 0)
-                add_row(table, &t);
-        properties_clear(properties, ELEMENTSOF(properties), &t);
-        return r;
-}
-
-static int take_all(sd_bus_message *reply, Table *table, json_t *array, size_t *ret_n) {
-        size_t n = 0;
-        int r = sd_bus_message_enter_container(reply, SD_BUS_TYPE_ARRAY, "a{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_at_end(reply, false)) == 0) {
-                r = take_entry(reply, table, array);
-                if (r < 0)
-                        return r;
-                n++;
-        }
-        if (r < 0)
-                return r;
-        *ret_n = n;
-        return 0;
-}
-
 /* Why nothing moves, when that is so. */
 static int tell_of_pause(sd_bus *bus) {
         _cleanup_(freep) char *state = NULL, *reason = NULL;
         int paused = 0;
-        int r = sd_bus_get_property_trivial(bus, DOCK_BUS_NAME, DOCK_PATH, DOCK_MANAGER_INTERFACE, "UploadsPaused", NULL, 'b', &paused);
+        int r = sd_bus_get_property_trivial(bus, DOCK_BUS_NAME, DOCK_PATH "/transfer", DOCK_TRANSFERS_INTERFACE, "Paused", NULL, 'b',
+                                            &paused);
         if (r < 0)
                 return bus_client_report(NULL, r);
         if (paused) {
@@ -114,30 +86,44 @@ static int tell_of_pause(sd_bus *bus) {
         return CTL_OK;
 }
 
-static int list(const Options *options, sd_bus *bus) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(table_freep) Table *table = NULL;
-        _cleanup_(json_decrefp) json_t *array = options->json ? json_array() : NULL;
-        size_t n = 0;
-        int exit_code = bus_client_call(bus, DOCK_MANAGER_INTERFACE, "ListTransfers", &reply, "u", (uint32_t) options->max);
-        if (exit_code != CTL_OK)
-                return exit_code;
-
-        int r = table_new(columns, ELEMENTSOF(columns), &table);
-        if (r >= 0 && options->json && !array)
-                r = -ENOMEM;
+/* -ESTALE: begin anew. */
+static int read_page(sd_bus *bus, List *l, uint64_t max, size_t *ret_n, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        uint64_t after_id = ((const Transfer *) l->last)->clip_id;
+        int r = bus_client_message(bus, DOCK_TRANSFERS_INTERFACE, "ListTransfers", &call);
         if (r >= 0)
-                r = take_all(reply, table, array, &n);
+                r = sd_bus_message_append(call, "tu", after_id, (uint32_t) max);
+        if (r >= 0)
+                r = bus_client_send(bus, call, 0, error, &reply);
         if (r < 0)
-                return bus_client_report(NULL, r);
-        if (options->json)
-                return json_out(json_pack("{s:s, s:O}", "schema", JSON_SCHEMA("transfer"), "transfers", array), false);
-        if (n == 0) {
-                puts("Nothing waits for the store.");
-                return CTL_OK;
+                return after_id > 0 && sd_bus_error_has_name(error, DOCK_BUS_NAME ".Error.TooLate") ? -ESTALE : r;
+        return list_read(l, reply, ret_n);
+}
+
+static int read_all(const Options *options, sd_bus *bus, const ListKind *kind, List *ret, sd_bus_error *error) {
+        int r = list_begin(kind, options->json, NULL, ret);
+        uint64_t max = !options->max_given ? LIST_DEFAULT : options->max == 0 ? UINT64_MAX : options->max;
+        size_t n = 1;
+        while (r >= 0 && n > 0 && ret->n < max)
+                r = read_page(bus, ret, MIN2(max - ret->n, PAGE_MAX), &n, error);
+        return r;
+}
+
+static int list(const Options *options, sd_bus *bus) {
+        static const ListKind kind = { properties, ELEMENTSOF(properties), sizeof(Transfer), columns, ELEMENTSOF(columns), add_row };
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(list_done) List list = { 0 };
+        int r = read_all(options, bus, &kind, &list, &error), exit_code;
+        for (unsigned i = 1; r == -ESTALE && i < LIST_TRIES; i++) {
+                sd_bus_error_free(&error);
+                list_done(&list);
+                list = (List){ 0 };
+                r = read_all(options, bus, &kind, &list, &error);
         }
-        exit_code = table_print(table);
-        return exit_code == CTL_OK ? tell_of_pause(bus) : exit_code;
+        if (r < 0)
+                return bus_client_report(&error, r);
+        exit_code = list_print(&list, JSON_SCHEMA("transfer"), "transfers", "Nothing waits for the store.");
+        return exit_code == CTL_OK && !options->json && list.n > 0 ? tell_of_pause(bus) : exit_code;
 }
 
 /* ---- The verb ----------------------------------------------------------------------------------------------------- */
@@ -151,7 +137,7 @@ typedef struct Wish {
 static int parse(const Options *options, Wish *ret) {
         static const struct {
                 const char *word, *method;
-        } words[] = { { "list", NULL }, { "pause", "PauseUploads" }, { "resume", "ResumeUploads" }, { "now", "SendNow" } };
+        } words[] = { { "list", NULL }, { "pause", "Pause" }, { "resume", "Resume" }, { "now", "SendNow" } };
         const char *word = options->n_args > 0 ? options->args[0] : "list";
         bool now = text_equal(word, "now");
         size_t i = 0;
@@ -163,8 +149,6 @@ static int parse(const Options *options, Wish *ret) {
                 return ctl_fail(CTL_USAGE, "transfer %s takes nothing more, so not '%s'", word, options->args[now ? 2 : 1]);
         if (words[i].method && (options->json || options->max_given))
                 return ctl_fail(CTL_USAGE, "transfer %s takes no options", word);
-        if (options->max_given && (options->max == 0 || options->max > TRANSFERS_MAX))
-                return ctl_fail(CTL_USAGE, "--max takes a number from 1 to %u here", TRANSFERS_MAX);
         if (now && (options->n_args != 2 || number_parse(options->args[1], 1, INT64_MAX, &ret->clip) < 0))
                 return ctl_fail(CTL_USAGE, "transfer now takes the number of a clip, not '%s'; 'berthctl clips' and 'berthctl transfer' "
                                            "list them", options->n_args > 1 ? options->args[1] : "");
@@ -183,6 +167,6 @@ int verb_transfer(const Options *options) {
                 return exit_code;
         if (!wish.method)
                 return list(options, bus);
-        return wish.clip > 0 ? bus_client_call(bus, DOCK_MANAGER_INTERFACE, wish.method, &reply, "t", wish.clip)
-                             : bus_client_call(bus, DOCK_MANAGER_INTERFACE, wish.method, &reply, "");
+        return wish.clip > 0 ? bus_client_call(bus, DOCK_TRANSFERS_INTERFACE, wish.method, &reply, "t", wish.clip)
+                             : bus_client_call(bus, DOCK_TRANSFERS_INTERFACE, wish.method, &reply, "");
 }

@@ -16,7 +16,8 @@ typedef struct Dock Dock;
 
 /* All that a bay can be; waiting for anything else would be waiting for ever. */
 #define UNTIL_STATES \
-        "empty", "identifying", "switching", "checking", "pulling", "settled", "updating", "ready", "refused", "quarantined", "fault"
+        "empty", "identifying", "switching", "checking", "pulling", "settled", "updating", "ready", "refused", "quarantined", \
+        "fault", "ejected"
 
 typedef struct UntilTerm {
         char *states[UNTIL_STATES_MAX]; /* bays in any of these count … */

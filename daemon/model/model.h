@@ -52,6 +52,14 @@ typedef enum ModelFirmware {
         _MODEL_FIRMWARE_MAX,
 } ModelFirmware;
 
+/* How a camera with a firmware file comes to look for it. */
+typedef enum ModelRestart {
+        MODEL_RESTART_COMMAND, /* it is told to */
+        MODEL_RESTART_POWER,   /* its port is switched off and on */
+        MODEL_RESTART_HAND,    /* somebody takes it out and puts it in again */
+        _MODEL_RESTART_MAX,
+} ModelRestart;
+
 typedef struct ModelId {
         uint16_t vid, pid;
 } ModelId;
@@ -101,9 +109,12 @@ typedef struct Model {
         ChargePoint charge_curve[BATTERY_POINTS_MAX]; /* rising percent */
         size_t n_charge_curve;
         ModelFirmware firmware;
+        char *hardware;      /* the revision that cameras of this model have, as the catalog calls it; NULL: not known */
         char *firmware_file; /* relative path on the camera, for MODEL_FIRMWARE_FILE */
         char *update_mode;   /* id of the model that it is while it takes firmware, for MODEL_FIRMWARE_DFU; or NULL */
         uint64_t update_within_usec; /* 0: the default */
+        ModelRestart update_restart; /* for MODEL_FIRMWARE_FILE */
+        bool update_restart_given;
 } Model;
 
 typedef struct Models {
@@ -143,6 +154,8 @@ typedef struct UsbWords {
 const Model *models_match(const Models *m, const UsbShape *shape, const UsbWords *words);
 /* Is this interface one that the plugin works with? */
 bool model_needs_interface(const Model *m, const UsbClass *class);
+/* Is it the one by which the camera is sent into its loader: DFU in its run-time mode (DFU 1.1, table 4.1)? */
+bool model_leaves_by_interface(const Model *m, const UsbClass *class);
 /* Could one device fit two models equally well (-EEXIST with both named)? Does each returns_as name a model (-EINVAL)? */
 int models_check(const Models *m, ConfError *error);
 /* Is there a text that matches both patterns? At worst says so although there is none. */
@@ -159,7 +172,7 @@ uint64_t model_returns_within_usec(const Model *m);
 const Model *models_find(const Models *m, const char *id);
 int models_check_returns(const Models *m, ConfError *error);
 
-/* ---- Cameras that take firmware as another device: model_update.c -------------------------------------------------- */
+/* ---- How firmware gets into a camera: model_update.c ---------------------------------------------------------------- */
 
 #define MODEL_UPDATE_WITHIN_USEC (120 * USEC_PER_SEC)
 /* -ENOENT for a key that is not about that. */
@@ -169,6 +182,14 @@ uint64_t model_update_within_usec(const Model *m);
 /* Is it the loader of some camera? */
 bool models_is_update_mode(const Models *m, const char *id);
 int models_check_update(const Models *m, ConfError *error);
+/* Has it a way to get firmware? */
+bool model_takes_firmware(const Model *m);
+/*
+ * The path of its firmware file on the camera, for MODEL_FIRMWARE_FILE: its own, or with `name` (NULL, "": none), which the image is to
+ * have, in the same folder. The caller frees it; NULL: out of memory.
+ */
+char *model_firmware_path(const Model *m, const char *name);
+const char *model_restart_to_string(ModelRestart r);
 
 /* ---- Files: model_file.c ------------------------------------------------------------------------------------------ */
 

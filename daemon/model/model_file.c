@@ -3,6 +3,7 @@
 /* What a file on a camera is, by its path. */
 
 #include <fnmatch.h>
+#include <strings.h>
 
 #include "model/model.h"
 
@@ -14,6 +15,9 @@ static bool any_matches(const ModelList *patterns, const char *path) {
 }
 
 ModelFile model_file(const Model *model, const char *path) {
+        /* What the dock put there is no footage. */
+        if (model->firmware_file && strcasecmp(model->firmware_file, path) == 0)
+                return MODEL_FILE_NONE;
         /* Companions first: a model that calls every file footage can then still name what is none. */
         if (any_matches(&model->companions_ignored, path))
                 return MODEL_FILE_NONE;

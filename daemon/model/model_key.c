@@ -42,6 +42,7 @@ Model *model_free(Model *m) {
         list_done(&m->priority);
         list_done(&m->companions_taken);
         list_done(&m->companions_ignored);
+        free(m->hardware);
         free(m->firmware_file);
         free(m->update_mode);
         free(m);
@@ -379,6 +380,8 @@ static int parse_body(Model *m, const ConfLine *line, ConfError *error) {
                 return parse_charge_curve(m, line, error);
         if (text_equal(line->key, "firmware"))
                 return parse_firmware(m, line, error);
+        if (text_equal(line->key, "hardware"))
+                return conf_string(line, &m->hardware, error);
         return -ENOENT;
 }
 
@@ -386,8 +389,8 @@ static int parse_body(Model *m, const ConfLine *line, ConfError *error) {
 static int check_single(Model *m, const ConfLine *line, ConfError *error) {
         static const char *const keys[] = { "match_manufacturer", "match_product", "match_serial", "plugin", "returns_within",
                                             "file_times", "erase", "charge_ma", "battery_mah", "battery_floor_percent",
-                                            "charge_curve", "firmware", "update_mode", "update_within", "description",
-                                            "tested" };
+                                            "charge_curve", "firmware", "hardware", "update_mode", "update_within",
+                                            "update_restart", "description", "tested" };
 
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
                 const uint32_t bit = UINT32_C(1) << i;

@@ -22,6 +22,12 @@ bool model_needs_interface(const Model *m, const UsbClass *class) {
         return class_in(&m->interfaces, class);
 }
 
+bool model_leaves_by_interface(const Model *m, const UsbClass *class) {
+        static const UsbClass run_time = { 0xfe, 0x01, 0x01 };
+
+        return m->update_mode && class_equal(class, &run_time) && (class_in(&m->others, class) || class_in(&m->interfaces, class));
+}
+
 /*
  * A device with one interface more than the model knows is another device: it is refused as a whole. So is one that has nothing
  * for the plugin to work with.

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -29,7 +30,7 @@ void bundle_done(Bundle *b) {
 
 int bundle_open(const char *path, Bundle *ret) {
         size_t n = strlen(path);
-        Bundle b = { .fd = -EBADF, .tar = n > 4 && text_equal(path + n - 4, ".tar") };
+        Bundle b = { .fd = -EBADF, .path = path, .tar = n > 4 && text_equal(path + n - 4, ".tar") };
 
         b.now_unix_sec = clock_wall_usec() / (int64_t) USEC_PER_SEC;
         if (!b.tar && mkdir(path, 0755) < 0)
@@ -38,6 +39,34 @@ int bundle_open(const char *path, Bundle *ret) {
         if (b.fd < 0)
                 return -errno;
         *ret = b;
+        return 0;
+}
+
+int bundle_scratch(const Bundle *b, int *ret_fd) {
+        _cleanup_(freep) char *name = text_format(b->tar ? "%s.part" : "%s/.part", b->path);
+        int fd;
+
+        if (!name)
+                return -ENOMEM;
+        fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return -errno;
+        if (unlink(name) < 0) {
+                int r = -errno;
+
+                (void) close(fd);
+                return r;
+        }
+        *ret_fd = fd;
+        return 0;
+}
+
+int bundle_free_bytes(const Bundle *b, uint64_t *ret) {
+        struct statvfs st;
+
+        if (fstatvfs(b->fd, &st) < 0)
+                return -errno;
+        *ret = (uint64_t) st.f_bavail * st.f_frsize;
         return 0;
 }
 

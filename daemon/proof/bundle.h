@@ -24,13 +24,21 @@ typedef struct BundleFile {
 typedef struct Bundle {
         int fd; /* the folder's, or the tar file's */
         bool tar;
+        const char *path; /* as it was opened with; borrowed */
         int64_t now_unix_sec;
         BundleFile *files;
         size_t n_files;
 } Bundle;
 
-/* `path` must not exist; a tar file when it ends in ".tar". -EEXIST. */
+/* `path` must not exist, and stays the caller's; a tar file when it ends in ".tar". -EEXIST. */
 int bundle_open(const char *path, Bundle *ret);
+/*
+ * An empty file beside what is written, on the same disk, without a name: for what has to be had whole before it can be copied. The caller
+ * closes it.
+ */
+int bundle_scratch(const Bundle *b, int *ret_fd);
+/* How much more that disk takes. */
+int bundle_free_bytes(const Bundle *b, uint64_t *ret);
 /* The end: everything is synced. */
 int bundle_finish(Bundle *b);
 void bundle_done(Bundle *b);

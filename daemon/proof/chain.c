@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/text.h"
+#include "base/wire_uplink.h"
 #include "proof/proof.h"
 #include "store/custody.h"
 #include "store/schema.h"
@@ -20,7 +21,7 @@ typedef struct ChainProof {
         Hasher *segment; /* of the events since the last checkpoint */
         uint64_t segment_from;
         Statement before; /* the last checkpoint; its text is NULL before the first */
-        uint64_t statements, receipts, total;
+        uint64_t statements, receipts, holds, total;
 } ChainProof;
 
 static const char *event_name(uint64_t seq, char ret[static 48]) {
@@ -217,6 +218,42 @@ static int take_receipt(ChainProof *c, const CustodyEvent *e, const char *where)
         return 0;
 }
 
+/* Likewise. What it is about stands in the tables, which are compared with the event. */
+static int take_hold(ChainProof *c, const CustodyEvent *e, const char *where) {
+        _cleanup_(statement_done) Statement s = { 0 };
+        const char *name = json_string_value(json_object_get(e->object, "case"));
+        Proof *p = c->proof;
+        int r;
+
+        if (!json_object_get(e->object, "statement"))
+                return 0;
+        if (!p->has_key) {
+                proof_found(p, where, "a signed hold before the dock had a key");
+                return 0;
+        }
+        r = take_statement(c, e, where, STATEMENT_HOLD, WIRE_KEEP_HOLDS, c->holds + 1, &s);
+        c->holds++;
+        c->statements++;
+        if (r <= 0)
+                return r;
+        if (json_is_true(json_object_get(s.object, "held")) != text_equal(e->kind, "hold-set") ||
+            !text_equal(text_of(&s, "case"), name ? name : "") ||
+            !text_equal(text_of(&s, "serial"), json_string_value(json_object_get(e->object, "serial"))))
+                proof_found(p, where, "the dock signed another hold than the event tells of");
+        compare_statement_row(c, e, &s, e->seq - 1);
+        return 0;
+}
+
+/* A database that was put back goes on above all that the dock may have signed since its backup, which it does not know. */
+static void take_restoration(ChainProof *c, const CustodyEvent *e) {
+        uint64_t from = (uint64_t) json_integer_value(json_object_get(e->object, "numbers_from"));
+
+        c->proof->last_checkpoint = MAX2(c->proof->last_checkpoint, from);
+        c->receipts = MAX2(c->receipts, from);
+        c->holds = MAX2(c->holds, from);
+        c->proof->counts.restorations++;
+}
+
 static int take_key(ChainProof *c, const CustodyEvent *e, const char *where) {
         const char *dock = json_string_value(json_object_get(e->object, "dock_id"));
         _cleanup_(statement_done) Statement s = { 0 };
@@ -226,7 +263,7 @@ static int take_key(ChainProof *c, const CustodyEvent *e, const char *where) {
 
         /* A database that was made anew goes on above all that the dock signed before. */
         if (!p->has_key && text_equal(e->kind, "key-made"))
-                p->key_number = p->last_checkpoint = c->receipts =
+                p->key_number = p->last_checkpoint = c->receipts = c->holds =
                         (uint64_t) json_integer_value(json_object_get(e->object, "numbers_from"));
         if (public_key_from_hex(json_string_value(json_object_get(e->object, "public_key")), &key) < 0 || !dock ||
             strlen(dock) != DOCK_ID_SIZE - 1 ||
@@ -269,8 +306,12 @@ static int visit(void *userdata, const CustodyEvent *e, const void *bytes, size_
                 r = take_checkpoint(c, e, where);
         else if (text_equal(e->kind, "receipted"))
                 r = take_receipt(c, e, where);
+        else if (text_equal(e->kind, "hold-set") || text_equal(e->kind, "hold-released"))
+                r = take_hold(c, e, where);
         else if (text_equal(e->kind, "key-made") || text_equal(e->kind, "key-rotated") || text_equal(e->kind, "key-replaced"))
                 r = take_key(c, e, where);
+        else if (text_equal(e->kind, "restored"))
+                take_restoration(c, e);
         if (r < 0)
                 return r;
         n = snprintf(line, sizeof(line), "%s  " CUSTODY_EVENT_FILE "\n", digest_to_hex(&e->hash, hex), e->seq);
@@ -362,8 +403,9 @@ static void compare_id_file(Proof *p) {
         size_t size = 0;
         int r = fd_read_file(p->dir, "dock.id", DOCK_ID_SIZE, &text, &size);
 
-        /* What an older Berth left has none before its next start. */
-        if (r != -ENOENT && p->has_key &&
+        if (r == -ENOENT && p->has_key)
+                proof_found(p, "dock.id", "the file is missing");
+        else if (p->has_key &&
             (r < 0 || size != DOCK_ID_SIZE || text[size - 1] != '\n' || memcmp(text, p->dock_id, DOCK_ID_SIZE - 1) != 0))
                 proof_found(p, "dock.id", "it does not hold the dock's id of which the custody log tells");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proof/export.h"
+#include "proof/export_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,23 +16,7 @@
 #include "proof/uplink_socket.h"
 #include "store/custody.h"
 
-#define BASE_NAME_MAX 60u
-
-typedef struct Export {
-        Proof *proof;
-        const ExportRequest *request;
-        Bundle *bundle;
-        ConfError *error;
-        ExportCounts counts;
-        uint64_t covered_to; /* head_seq of the last checkpoint that is in the bundle */
-        uint64_t signed_to;  /* … of the last that there is */
-        json_t *clips;       /* by their number, as text */
-        json_t *signers;
-        sd_bus *uplink;
-} Export;
-
-static int fail(const Export *x, int r, const char *format, ...) _printf_(3, 4);
-static int fail(const Export *x, int r, const char *format, ...) {
+int export_fail(const Export *x, int r, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
@@ -41,10 +25,10 @@ static int fail(const Export *x, int r, const char *format, ...) {
         return r;
 }
 
-static int put(Export *x, const char *name, const char *text) {
+int export_put(Export *x, const char *name, const char *text) {
         int r = bundle_text(x->bundle, name, text, strlen(text));
 
-        return r < 0 ? fail(x, r, "%s cannot be written: %s", name, strerror(-r)) : 0;
+        return r < 0 ? export_fail(x, r, "%s cannot be written: %s", name, strerror(-r)) : 0;
 }
 
 /* ---- Checkpoints ----------------------------------------------------------------------------------------------------- */
@@ -61,7 +45,7 @@ static int put_signer(Export *x, const PublicKey *key) {
         name = text_format("keys/%s.pem", hex);
         if (r < 0 || !name || json_object_set_new(x->signers, hex, json_true()) < 0)
                 return -ENOMEM;
-        return put(x, name, pem);
+        return export_put(x, name, pem);
 }
 
 static int put_segment(Export *x, uint64_t number, uint64_t from, uint64_t to, const char *expected) {
@@ -86,11 +70,11 @@ static int put_segment(Export *x, uint64_t number, uint64_t from, uint64_t to, c
         if (fclose(f) != 0)
                 return -ENOMEM;
         if (r < 0)
-                return fail(x, r, "the custody log cannot be read: %s", db_message(x->proof->db));
+                return export_fail(x, r, "the custody log cannot be read: %s", db_message(x->proof->db));
         if (digest_of(text, size, &digest) < 0 || !text_equal(digest_to_hex(&digest, hex), expected))
-                return fail(x, -EBADE, "the events that checkpoint %" PRIu64 " covers are not those that were signed: "
+                return export_fail(x, -EBADE, "the events that checkpoint %" PRIu64 " covers are not those that were signed: "
                             "'berthctl custody verify' says what is wrong", number);
-        return put(x, name, text);
+        return export_put(x, name, text);
 }
 
 static int read_event(Export *x, uint64_t seq, CustodyEvent *ret) {
@@ -101,7 +85,7 @@ static int read_event(Export *x, uint64_t seq, CustodyEvent *ret) {
         r = db_query(x->proof->db, "SELECT bytes FROM custody WHERE seq = ?1", DB_ARGS(DB_INT(seq)), &row);
         bytes = r > 0 ? sqlite3_column_blob(row, 0) : NULL;
         r = r < 0 ? r : bytes ? custody_parse(bytes, (size_t) sqlite3_column_bytes(row, 0), ret) : -EBADE;
-        return r < 0 ? fail(x, r, "custody event %" PRIu64 " cannot be used: 'berthctl custody verify' says what is wrong", seq) : 0;
+        return r < 0 ? export_fail(x, r, "custody event %" PRIu64 " cannot be used: 'berthctl custody verify' says what is wrong", seq) : 0;
 }
 
 static int put_statement(Export *x, const Statement *s, const char *folder) {
@@ -111,7 +95,7 @@ static int put_statement(Export *x, const Statement *s, const char *folder) {
         if (!name || !file)
                 return -ENOMEM;
         r = put_signer(x, &s->signer);
-        return r < 0 ? r : put(x, name, file);
+        return r < 0 ? r : export_put(x, name, file);
 }
 
 static int put_checkpoint(Export *x, uint64_t event_seq) {
@@ -126,7 +110,7 @@ static int put_checkpoint(Export *x, uint64_t event_seq) {
         r = custody_statement(&e, &s);
         custody_event_done(&e);
         if (r < 0)
-                return fail(x, -EBADE, "the checkpoint in custody event %" PRIu64 " is not signed as it should be", event_seq);
+                return export_fail(x, -EBADE, "the checkpoint in custody event %" PRIu64 " is not signed as it should be", event_seq);
         from = (uint64_t) json_integer_value(json_object_get(s.object, "from_seq"));
         head = (uint64_t) json_integer_value(json_object_get(s.object, "head_seq"));
         r = put_segment(x, s.about.seq, from, head, json_string_value(json_object_get(s.object, "segment")));
@@ -149,10 +133,10 @@ static int cover(Export *x, uint64_t seq) {
         r = db_number(x->proof->db, "SELECT event_seq FROM statements WHERE type = 'checkpoint' AND head_seq >= ?1 ORDER BY seq LIMIT 1",
                       DB_ARGS(DB_INT(seq)), &event_seq);
         if (r == -ENOENT)
-                return fail(x, -ENODATA, "custody event %" PRIu64 " is not covered by a signed checkpoint yet: run 'berthctl custody "
-                            "checkpoint'", seq);
+                return export_fail(x, -ENODATA, "custody event %" PRIu64 " is not covered by a signed checkpoint yet: run 'berthctl "
+                           "custody checkpoint'", seq);
         if (r < 0)
-                return fail(x, r, "the checkpoints cannot be read: %s", db_message(x->proof->db));
+                return export_fail(x, r, "the checkpoints cannot be read: %s", db_message(x->proof->db));
         return put_checkpoint(x, (uint64_t) event_seq);
 }
 
@@ -160,6 +144,7 @@ static int cover(Export *x, uint64_t seq) {
 
 /* What index.json will say of the event's clip. */
 static int note_clip(Export *x, const CustodyEvent *e, const char *file) {
+        bool recovered = text_equal(e->kind, "clip-recovered");
         char id[24];
         json_t *clip;
 
@@ -172,10 +157,10 @@ static int note_clip(Export *x, const CustodyEvent *e, const char *file) {
                 if (!clip || json_object_set_new(x->clips, id, clip) < 0)
                         return -ENOMEM;
         }
-        if (text_equal(e->kind, "clip-seen") && (json_object_set(clip, "serial", json_object_get(e->object, "serial")) < 0 ||
+        if ((text_equal(e->kind, "clip-seen") || recovered) && (json_object_set(clip, "serial", json_object_get(e->object, "serial")) < 0 ||
                                                  json_object_set(clip, "path", json_object_get(e->object, "path")) < 0))
                 return -ENOMEM;
-        if (text_equal(e->kind, "copied") && json_object_set_new(clip, "copied", json_string(file)) < 0)
+        if ((text_equal(e->kind, "copied") || recovered) && json_object_set_new(clip, "copied", json_string(file)) < 0)
                 return -ENOMEM;
         if (text_equal(e->kind, "receipted") && (json_object_set(clip, "object", json_object_get(e->object, "object_key")) < 0 ||
                                                  json_object_set(clip, "manifest_key", json_object_get(e->object, "manifest_key")) < 0))
@@ -184,17 +169,20 @@ static int note_clip(Export *x, const CustodyEvent *e, const char *file) {
 }
 
 static int put_key_event(Export *x, const CustodyEvent *e) {
+        const char *dock_id = json_string_value(json_object_get(e->object, "dock_id"));
         _cleanup_(statement_done) Statement s = { 0 };
         PublicKey key;
         int r;
 
+        if (dock_id && strlen(dock_id) == DOCK_ID_SIZE - 1)
+                memcpy(x->proof->dock_id, dock_id, DOCK_ID_SIZE);
         if (public_key_from_hex(json_string_value(json_object_get(e->object, "public_key")), &key) < 0)
                 return 0;
         r = put_signer(x, &key);
         if (r < 0 || !text_equal(e->kind, "key-rotated"))
                 return r;
         r = custody_statement(e, &s);
-        return r < 0 ? fail(x, -EBADE, "the rotation in custody event %" PRIu64 " is not signed as it should be", e->seq) :
+        return r < 0 ? export_fail(x, -EBADE, "the rotation in custody event %" PRIu64 " is not signed as it should be", e->seq) :
                        put_statement(x, &s, "keys");
 }
 
@@ -208,7 +196,7 @@ static int put_event(Export *x, sqlite3_stmt *row) {
 
         r = bytes ? custody_parse(bytes, size, &e) : -EBADE;
         if (r < 0)
-                return fail(x, r, "custody event %" PRIu64 " is damaged: 'berthctl custody verify' says more", seq);
+                return export_fail(x, r, "custody event %" PRIu64 " is damaged: 'berthctl custody verify' says more", seq);
         /* The newest checkpoint signs what is before it, and itself; no other covers it yet. */
         if (seq > x->signed_to && text_equal(e.kind, "checkpoint")) {
                 custody_event_done(&e);
@@ -217,7 +205,7 @@ static int put_event(Export *x, sqlite3_stmt *row) {
         (void) snprintf(name, sizeof(name), CUSTODY_EVENT_FILE, seq);
         r = bundle_text(x->bundle, name, bytes, size);
         if (r < 0)
-                (void) fail(x, r, "%s cannot be written: %s", name, strerror(-r));
+                (void) export_fail(x, r, "%s cannot be written: %s", name, strerror(-r));
         if (r >= 0)
                 r = note_clip(x, &e, name);
         if (r >= 0 && strncmp(e.kind, "key-", 4) == 0)
@@ -236,8 +224,14 @@ static int put_event(Export *x, sqlite3_stmt *row) {
         " UNION SELECT seq, bytes FROM custody WHERE camera_id = (SELECT camera_id FROM clips WHERE id = ?1) AND clip_id IS NULL" \
         " AND (docking_id IS NULL OR docking_id IN (SELECT docking_id FROM custody WHERE clip_id = ?1))"
 #define OF_CAMERA "SELECT seq, bytes FROM custody WHERE camera_id = ?1"
-#define OF_EVENTS "SELECT seq, bytes FROM custody WHERE seq BETWEEN ?1 AND ?2"
-#define OF_TIME "SELECT seq, bytes FROM custody WHERE wall_usec >= ?1 AND wall_usec < ?2"
+/* Of a clip that is named there, with what proves its content, whenever that was. */
+#define WITH_CLIPS(range)                                                                                              \
+        "SELECT seq, bytes FROM custody WHERE " range                                                                  \
+        " UNION SELECT seq, bytes FROM custody WHERE kind IN ('clip-seen', 'copied', 'clip-recovered', 'receipted')"   \
+        " AND clip_id IN (SELECT clip_id FROM custody WHERE " range ")"                                                \
+        " AND seq <= (SELECT max(head_seq) FROM statements WHERE type = 'checkpoint')"
+#define OF_EVENTS WITH_CLIPS("seq BETWEEN ?1 AND ?2")
+#define OF_TIME WITH_CLIPS("wall_usec >= ?1 AND wall_usec < ?2")
 
 static int select_events(Export *x, sqlite3_stmt **ret) {
         const ExportRequest *q = x->request;
@@ -264,11 +258,11 @@ static int check_there_is_something(Export *x) {
         if (q->clip_id != 0) {
                 r = db_number(x->proof->db, "SELECT count(*) FROM custody WHERE clip_id = ?1", DB_ARGS(DB_INT(q->clip_id)), &n);
                 if (r >= 0 && n == 0)
-                        return fail(x, -ENOENT, "the dock knows no clip %" PRIu64, q->clip_id);
+                        return export_fail(x, -ENOENT, "the dock knows no clip %" PRIu64, q->clip_id);
         } else if (q->serial) {
                 r = db_number(x->proof->db, "SELECT count(*) FROM cameras WHERE serial = ?1", DB_ARGS(DB_TEXT(q->serial)), &n);
                 if (r >= 0 && n == 0)
-                        return fail(x, -ENOENT, "the dock never saw a camera of the serial '%s'", q->serial);
+                        return export_fail(x, -ENOENT, "the dock never saw a camera of the serial '%s'", q->serial);
         }
         return r;
 }
@@ -288,98 +282,7 @@ static int put_events(Export *x) {
                 if (k < 0)
                         return k;
         }
-        return r < 0 ? fail(x, r, "the custody log cannot be read: %s", db_message(x->proof->db)) : 0;
-}
-
-/* ---- Footage and manifests -------------------------------------------------------------------------------------------- */
-
-/* The clip's own name, as far as it is harmless. */
-static void base_name(const char *path, char ret[static BASE_NAME_MAX + 1]) {
-        const char *slash = path ? strrchr(path, '/') : NULL;
-        size_t n = 0;
-
-        for (const char *c = slash ? slash + 1 : path ? path : "clip"; *c && n < BASE_NAME_MAX; c++) {
-                bool plain = (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') || *c == '-' || *c == '_' ||
-                             (*c == '.' && n > 0);
-
-                ret[n++] = plain ? *c : '_';
-        }
-        ret[n] = 0;
-}
-
-static int put_footage(Export *x, json_t *clip, uint64_t clip_id) {
-        _cleanup_(freep) char *spool_name = NULL, *name = NULL;
-        _cleanup_(fd_closep) int spool = -EBADF, fd = -EBADF;
-        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
-        char base[BASE_NAME_MAX + 1];
-        Digest digest, copied;
-        uint64_t size;
-        int64_t mtime;
-        int r;
-
-        r = db_query(x->proof->db,
-                     "SELECT spool_name, size_bytes, mtime_unix_sec, digest FROM clips WHERE id = ?1 AND spool_name IS NOT NULL",
-                     DB_ARGS(DB_INT(clip_id)), &row);
-        if (r <= 0)
-                return r;
-        size = db_column_uint(row, 1);
-        mtime = sqlite3_column_int64(row, 2);
-        if (db_column_text(row, 0, &spool_name) < 0 || db_column_digest(row, 3, &digest) < 0)
-                return -ENOMEM;
-        db_resetp(&row);
-        spool = openat(x->proof->dir, "spool", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        fd = spool < 0 ? -1 : openat(spool, spool_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        /* Released a moment ago: then it lies in the store. */
-        if (fd < 0)
-                return errno == ENOENT ? 0 : fail(x, -errno, "spool/%s cannot be opened: %s", spool_name, strerror(errno));
-        base_name(json_string_value(json_object_get(clip, "path")), base);
-        name = text_format("clips/%" PRIu64 "/%s", clip_id, base);
-        if (!name)
-                return -ENOMEM;
-        r = bundle_copy(x->bundle, name, fd, size, mtime < 0 ? x->bundle->now_unix_sec : mtime, &copied);
-        if (r < 0)
-                return fail(x, r, "%s cannot be copied: %s", name, strerror(-r));
-        if (!digest_equal(&copied, &digest))
-                return fail(x, -EBADE, "spool/%s is not what was copied from the camera: its SHA-256 is another one", spool_name);
-        x->counts.footage++;
-        return json_object_set_new(clip, "file", json_string(name)) < 0 ? -ENOMEM : 0;
-}
-
-static int put_manifest(Export *x, json_t *clip, uint64_t clip_id) {
-        const char *key = json_string_value(json_object_get(clip, "manifest_key"));
-        _cleanup_(freep) char *text = NULL, *name = text_format("manifests/%" PRIu64 ".json", clip_id);
-        ConfError error = { 0 };
-        int r;
-
-        if (!key || !x->uplink)
-                return 0;
-        if (!name)
-                return -ENOMEM;
-        r = uplink_socket_fetch(x->uplink, key, &text, &error);
-        if (r < 0)
-                return fail(x, r, "the manifest of clip %" PRIu64 " cannot be read from the store: %.400s", clip_id, error.text);
-        r = put(x, name, text);
-        if (r < 0)
-                return r;
-        x->counts.manifests++;
-        return json_object_set_new(clip, "manifest", json_string(name)) < 0 ? -ENOMEM : 0;
-}
-
-static int put_clips(Export *x) {
-        const char *id;
-        json_t *clip;
-
-        json_object_foreach(x->clips, id, clip) {
-                uint64_t clip_id = (uint64_t) json_integer_value(json_object_get(clip, "clip_id"));
-                int r = x->request->footage ? put_footage(x, clip, clip_id) : 0;
-
-                if (r >= 0)
-                        r = put_manifest(x, clip, clip_id);
-                if (r < 0)
-                        return r;
-                x->counts.clips++;
-        }
-        return 0;
+        return r < 0 ? export_fail(x, r, "the custody log cannot be read: %s", db_message(x->proof->db)) : 0;
 }
 
 /* ---- All of it -------------------------------------------------------------------------------------------------------- */
@@ -397,19 +300,19 @@ static int put_index(Export *x) {
         index = json_pack("{s:s, s:s, s:s, s:O}", "berth_export", "1", "made", utc_text(x->bundle->now_unix_sec * 1000000, time), "tool",
                           "Berth " BERTH_VERSION, "clips", list);
         text = index ? json_dumps(index, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
-        return text ? put(x, "index.json", text) : -ENOMEM;
+        return text ? export_put(x, "index.json", text) : -ENOMEM;
 }
 
 static int put_all(Export *x) {
         int r;
 
-        if ((r = check_there_is_something(x)) < 0 || (r = put_events(x)) < 0 || (r = put_clips(x)) < 0 || (r = put_index(x)) < 0 ||
-            (r = put(x, "HOW-TO-VERIFY.txt", export_howto)) < 0)
+        if ((r = check_there_is_something(x)) < 0 || (r = put_events(x)) < 0 || (r = export_clips(x)) < 0 || (r = put_index(x)) < 0 ||
+            (r = export_put(x, "HOW-TO-VERIFY.txt", export_howto)) < 0)
                 return r;
         r = mhl_write(x->bundle, "export");
         if (r >= 0)
                 r = bundle_finish(x->bundle);
-        return r < 0 ? fail(x, r, "the export cannot be written: %s", strerror(-r)) : 0;
+        return r < 0 ? export_fail(x, r, "the export cannot be written: %s", strerror(-r)) : 0;
 }
 
 int proof_export(Proof *p, const ExportRequest *request, Bundle *b, ExportCounts *ret, ConfError *error) {
@@ -422,8 +325,8 @@ int proof_export(Proof *p, const ExportRequest *request, Bundle *b, ExportCounts
         if (r >= 0 && request->socket_path) {
                 r = uplink_socket_connect(request->socket_path, &x.uplink);
                 if (r < 0)
-                        (void) fail(&x, r, "berth-uplink cannot be reached at %.200s, so that there are no manifests (--no-store leaves "
-                                    "them out): %s", request->socket_path, strerror(-r));
+                        (void) export_fail(&x, r, "berth-uplink cannot be reached at %.200s, so that there are no manifests (--no-store "
+                                           "leaves them out): %s", request->socket_path, strerror(-r));
         }
         if (r >= 0)
                 r = put_all(&x);

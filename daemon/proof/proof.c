@@ -21,7 +21,8 @@ void proof_found(Proof *p, const char *where, const char *format, ...) {
         va_start(arguments, format);
         (void) vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
-        p->ops->found(p->ops->userdata, where, text);
+        if (p->ops->found)
+                p->ops->found(p->ops->userdata, where, text);
 }
 
 void proof_progress(const Proof *p, const char *what, uint64_t done, uint64_t total) {

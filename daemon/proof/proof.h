@@ -19,9 +19,12 @@
 #include "store/db.h"
 
 typedef struct ProofOps {
-        /* Something is not as it was: `where` names it ("custody event 12", "spool/7.clip"), `what` is a sentence without its full stop. */
+        /*
+         * Something is not as it was: `where` names it ("custody event 12", "spool/7.clip"), `what` is a sentence without its full stop.
+         * NULL: findings are counted alone.
+         */
         void (*found)(void *userdata, const char *where, const char *what);
-        /* Now and then; `total` is 0 when that is not known. May be NULL. */
+        /* How far it is; `total` is 0 when that is not known. May be NULL. */
         void (*progress)(void *userdata, const char *what, uint64_t done, uint64_t total);
         void *userdata;
 } ProofOps;
@@ -30,6 +33,8 @@ typedef struct ProofCounts {
         uint64_t events, checkpoints, keys, rows, spool_files, spool_bytes, stored_statements, stored_clips;
         uint64_t uncovered; /* events after the last checkpoint */
         uint64_t recoveries, recovered_clips; /* the database was made anew, and so many clips are known by that alone */
+        uint64_t archived_events; /* in the store */
+        uint64_t restorations; /* it was put back from a backup: what happened between is not in the log */
         uint64_t findings;
 } ProofCounts;
 
@@ -62,8 +67,12 @@ void proof_progress(const Proof *p, const char *what, uint64_t done, uint64_t to
 int proof_chain(Proof *p);
 /* What tables say against the events that they were made from. */
 int proof_tables(Proof *p);
+/* The part of it that is about columns which are made from more than one event. */
+int proof_columns(Proof *p);
 /* The dock's copies against their digests; files that belong to nothing. */
 int proof_spool(Proof *p);
+/* All other files of the state folder. */
+int proof_files(Proof *p);
 /* By berth-uplink's socket: checkpoints as the store has them, and each receipted clip's object, read whole. */
 int proof_store(Proof *p, const char *socket_path);
 /* Were the keys that signed the log the dock's, by this list? After proof_chain(). */

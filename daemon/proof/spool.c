@@ -13,54 +13,7 @@
 
 #include "base/fd.h"
 #include "base/text.h"
-#include "proof/proof.h"
-
-#define CHUNK ((size_t) 1024 * 1024)
-
-static int hash_file(Proof *p, int fd, uint64_t size, Digest *ret) {
-        _cleanup_(hasher_freep) Hasher *hasher = NULL;
-        _cleanup_(freep) void *buffer = malloc(CHUNK);
-        int r;
-
-        r = buffer ? hasher_new(&hasher) : -ENOMEM;
-        /* What is in memory proves nothing about the disk. */
-        (void) posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-        for (uint64_t at = 0; r >= 0 && at < size;) {
-                size_t n = (size_t) MIN2((uint64_t) CHUNK, size - at);
-
-                r = fd_pread_full(fd, buffer, n, at);
-                if (r >= 0)
-                        r = hasher_update(hasher, buffer, n);
-                (void) posix_fadvise(fd, (off_t) at, (off_t) n, POSIX_FADV_DONTNEED);
-                at += n;
-                p->counts.spool_bytes += n;
-                proof_progress(p, "bytes of the spool", p->counts.spool_bytes, 0);
-        }
-        return r < 0 ? r : hasher_finish(hasher, ret);
-}
-
-static void check_file(Proof *p, int spool, const char *name, uint64_t size, const Digest *digest) {
-        _cleanup_(freep) char *where = text_format("spool/%s", name);
-        _cleanup_(fd_closep) int fd = openat(spool, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        struct stat st;
-        Digest is;
-        int r;
-
-        if (!where)
-                return;
-        p->counts.spool_files++;
-        if (fd < 0)
-                return proof_found(p, where, errno == ENOENT ? "the file is missing" : "the file cannot be opened: %s", strerror(errno));
-        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-                return proof_found(p, where, "it is no file");
-        if ((uint64_t) st.st_size != size)
-                return proof_found(p, where, "it has %jd bytes, and the copy had %" PRIu64, (intmax_t) st.st_size, size);
-        r = hash_file(p, fd, size, &is);
-        if (r < 0)
-                proof_found(p, where, "it cannot be read: %s", strerror(-r));
-        else if (!digest_equal(&is, digest))
-                proof_found(p, where, "its SHA-256 is not that of the copy");
-}
+#include "proof/file.h"
 
 typedef struct SpoolCopy {
         uint64_t clip_id, size;
@@ -95,29 +48,26 @@ static int check_copies(Proof *p, int spool) {
         int r;
 
         while ((r = next_copy(p, c.clip_id, &c)) > 0) {
-                check_file(p, spool, c.name, c.size, &c.digest);
+                proof_check_file(p, spool, "spool", c.name, c.size, &c.digest, "the copy");
                 free(c.name);
         }
         return r;
 }
 
-static bool ends_with(const char *s, const char *end) {
-        size_t n = strlen(s), m = strlen(end);
-
-        return n > m && text_equal(s + n - m, end);
-}
-
 /* A sealed file that no clip names: it was put there, or its row was taken away. */
 static void check_strangers(Proof *p, int spool) {
-        int again = openat(spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *dir = again < 0 ? NULL : fdopendir(again);
+        DIR *dir = proof_open_folder(p, spool, ".");
 
         for (struct dirent *entry; dir && (entry = readdir(dir));) {
                 _cleanup_(freep) char *where = NULL;
+                uint64_t clip_id = 0;
                 int64_t n = 0;
 
-                if (!ends_with(entry->d_name, ".clip") ||
-                    db_number(p->db, "SELECT count(*) FROM clips WHERE spool_name = ?1", DB_ARGS(DB_TEXT(entry->d_name)), &n) < 0 || n > 0)
+                /* One that was sealed a moment ago is about to be on record. */
+                (void) sscanf(entry->d_name, "%" SCNu64, &clip_id);
+                if (!proof_name_ends(entry->d_name, ".clip") ||
+                    db_number(p->db, "SELECT count(*) FROM clips WHERE spool_name = ?1 OR (id = ?2 AND state = 'copying')",
+                              DB_ARGS(DB_TEXT(entry->d_name), DB_INT(clip_id)), &n) < 0 || n > 0)
                         continue;
                 where = text_format("spool/%s", entry->d_name);
                 if (where)
@@ -125,8 +75,6 @@ static void check_strangers(Proof *p, int spool) {
         }
         if (dir)
                 (void) closedir(dir);
-        else if (again >= 0)
-                fd_close(again);
 }
 
 int proof_spool(Proof *p) {

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "proof/proof.h"
 #include "store/custody.h"
+#include "store/officers.h"
 
 #define COLUMNS_MAX 12u
 
@@ -36,6 +37,9 @@ typedef struct Mirror {
 #define OF_CAMERA \
         "SELECT bytes FROM custody WHERE camera_id = ?1 AND kind IN ('camera-seen', 'clip-recovered') ORDER BY seq DESC LIMIT 1"
 #define OF_SEQ "SELECT bytes FROM custody WHERE seq = ?1"
+
+/* An event's bytes as JSON; of one that is damaged, which is told of with the chain, nothing. */
+#define JSON "CASE WHEN json_valid(CAST(c.bytes AS TEXT)) THEN CAST(c.bytes AS TEXT) ELSE '{}' END"
 
 static const Mirror mirrors[] = {
         { "clips", "SELECT id, camera_id, path, size_bytes, mtime_unix_sec, ordinal, flags, first_docking_id, partial_of FROM clips",
@@ -67,6 +71,10 @@ static const Mirror mirrors[] = {
             { "reason", "reason", COLUMN_TEXT, 0 },
             { "operator_uid", "operator_uid", COLUMN_NUMBER, 0 },
             { "operator", "operator", COLUMN_TEXT, 0 } } },
+        { "object_holds", "SELECT event_seq, clip_id, object_key, lock FROM object_holds", OF_SEQ,
+          { { "clip_id", "clip_id", COLUMN_NUMBER, 0 },
+            { "object_key", "object_key", COLUMN_TEXT, 0 },
+            { "lock", "lock", COLUMN_TEXT, 0 } } },
         { "clips", "SELECT id, spool_name FROM clips WHERE spool_name IS NOT NULL", OF_CLIP_OR_RECOVERED("copied"),
           { { "spool_name", "spool_name", COLUMN_TEXT, 0 } } },
         { "receipts",
@@ -112,6 +120,11 @@ static const Mirror mirrors[] = {
             { "admin", "admin", COLUMN_TEXT, 0 },
             { "seq", "list", COLUMN_NUMBER, 0 },
             { "document", "list_sha256", COLUMN_HASHED, 0 } } },
+        { "catalog", "SELECT (SELECT max(seq) FROM custody WHERE kind = 'catalog'), document FROM catalog", OF_SEQ,
+          { { "document", "catalog_sha256", COLUMN_HASHED, 0 } } },
+        { "rollouts", "SELECT (SELECT max(c.seq) FROM custody c WHERE c.kind = 'rollout' AND json_extract(" JSON ", '$.rollout') ="
+                      " rollouts.id), statement FROM rollouts", OF_SEQ,
+          { { "statement", "rollout_sha256", COLUMN_HASHED, 0 } } },
         { "faults", "SELECT event_seq, bay, docking_id FROM faults", OF_SEQ,
           { { "bay", "bay", COLUMN_TEXT, 0 }, { "docking_id", "docking_id", COLUMN_NUMBER, 0 } } },
 };
@@ -229,9 +242,6 @@ static int expect_none(Proof *p, const char *table, const char *sql, const char 
 #define LAST(kind) "ifnull((SELECT max(seq) FROM custody WHERE clip_id = clips.id AND kind = '" kind "'), 0)"
 #define LAST_COPY "ifnull((SELECT max(seq) FROM custody WHERE clip_id = clips.id AND kind IN ('copied', 'clip-recovered')), 0)"
 
-/* An event's bytes as JSON; of one that is damaged, which is told of with the chain, nothing. */
-#define JSON "CASE WHEN json_valid(CAST(c.bytes AS TEXT)) THEN CAST(c.bytes AS TEXT) ELSE '{}' END"
-
 /* A docking's row against the event by which it began: there is no index of dockings' events, so all are looked at once. */
 #define DOCKING(column, is)                                                                                        \
         { "dockings", "SELECT d.id FROM custody c JOIN dockings d ON d.id = c.docking_id WHERE c.kind = 'docked'"  \
@@ -307,10 +317,12 @@ static const struct {
         { "clips", "SELECT id FROM clips WHERE state IN ('receipted', 'erasing') AND id NOT IN (SELECT clip_id FROM receipts)",
           "the column state tells of a receipt, and there is none" },
         { "receipts",
-          "SELECT id FROM clips WHERE " LAST("receipted") " > " LAST("store-refused") " AND id NOT IN (SELECT clip_id FROM receipts)",
+          "SELECT id FROM clips WHERE " LAST("receipted") " > max(" LAST("store-refused") ", " LAST("part-set-aside") ")"
+          " AND id NOT IN (SELECT clip_id FROM receipts)",
           "the row is missing, and a custody event tells of the receipt" },
         { "clips", "SELECT id FROM clips WHERE spool_name IS NULL AND " LAST_COPY " > max(" LAST("spool-released") ", "
-                   LAST("part-set-aside") ")",
+                   LAST("part-set-aside") ") AND NOT EXISTS (SELECT 1 FROM custody c WHERE c.seq = " LAST_COPY
+                   " AND c.kind = 'clip-recovered' AND ifnull(json_extract(" JSON ", '$.spool_name'), '') = '')",
           "the column spool_name is empty, and no custody event tells that the spool's copy went" },
 };
 
@@ -339,6 +351,97 @@ static int compare_blocks(Proof *p, uint64_t clip_id, uint64_t n, const Digest *
                 proof_found(p, where, "number or digest of a block is not what custody event %" PRIu64 " of the copy says", e.seq);
         custody_event_done(&e);
         return 0;
+}
+
+/* What the newest event that tells of a half-pulled clip's blocks has of them. */
+typedef struct BlocksTold {
+        uint64_t seq, n;
+        Digest digest;
+} BlocksTold;
+
+static void take_told(const CustodyEvent *e, const json_t *n, const json_t *digest, BlocksTold *ret) {
+        BlocksTold told = { .seq = e->seq, .n = (uint64_t) json_integer_value(n) };
+
+        /* A pull from the beginning, or one that an older Berth told of, names none. */
+        if (!digest || !json_string_value(digest) || digest_from_hex(json_string_value(digest), &told.digest) < 0)
+                told.n = 0;
+        *ret = told;
+}
+
+/* An event of the clip's own, or the newest checkpoint, which names all clips that are half pulled: whichever came last. */
+static int blocks_told(Proof *p, uint64_t clip_id, BlocksTold *ret) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        int r;
+
+        r = db_query(p->db, "SELECT bytes FROM custody WHERE seq IN ((SELECT max(seq) FROM custody WHERE clip_id = ?1 AND kind IN"
+                            " ('pull-begun', 'pull-interrupted')), (SELECT max(seq) FROM custody WHERE kind = 'checkpoint'"
+                            " AND clip_id IS NULL AND camera_id IS NULL AND docking_id IS NULL)) ORDER BY seq",
+                     DB_ARGS(DB_INT(clip_id)), &row);
+        for (; r > 0; r = db_next(row)) {
+                const void *bytes = sqlite3_column_blob(row, 0);
+                CustodyEvent e = { 0 };
+                json_t *part;
+                size_t i;
+
+                if (!bytes || custody_parse(bytes, (size_t) sqlite3_column_bytes(row, 0), &e) < 0)
+                        continue; /* said of the event itself */
+                if (json_object_get(e.object, "clip_id"))
+                        take_told(&e, json_object_get(e.object, "blocks"), json_object_get(e.object, "blocks_digest"), ret);
+                json_array_foreach(json_object_get(e.object, "parts"), i, part)
+                        if ((uint64_t) json_integer_value(json_array_get(part, 0)) == clip_id)
+                                take_told(&e, json_array_get(part, 1), json_array_get(part, 2), ret);
+                custody_event_done(&e);
+        }
+        return r;
+}
+
+static int compare_told(Proof *p, uint64_t clip_id, const BlocksTold *told) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        _cleanup_(hasher_freep) Hasher *hasher = NULL;
+        Digest sum, block;
+        char where[64];
+        uint64_t n = 0;
+        int r;
+
+        if ((r = hasher_new(&hasher)) < 0 ||
+            (r = db_query(p->db, "SELECT number, digest FROM blocks WHERE clip_id = ?1 AND number < ?2 ORDER BY number",
+                          DB_ARGS(DB_INT(clip_id), DB_INT(told->n)), &row)) < 0)
+                return r;
+        for (; r > 0; r = db_next(row), n++)
+                if (db_column_uint(row, 0) == n && db_column_digest(row, 1, &block) >= 0)
+                        (void) hasher_update(hasher, block.bytes, DIGEST_SIZE);
+        if (r < 0 || (r = hasher_finish(hasher, &sum)) < 0)
+                return r;
+        p->counts.rows += n;
+        (void) snprintf(where, sizeof(where), "blocks, clip_id %" PRIu64, clip_id);
+        if (n != told->n || !digest_equal(&sum, &told->digest))
+                proof_found(p, where, "number or digest of a block of the half-pulled clip is not what custody event %" PRIu64 " says",
+                            told->seq);
+        return 0;
+}
+
+/* What is half pulled grows beyond what events tell of it: only up to there it is compared. */
+static int proof_half_pulled(Proof *p) {
+        int64_t clip_id = 0, still;
+        int r;
+
+        while ((r = db_number(p->db, "SELECT min(id) FROM clips WHERE state = 'copying' AND id > ?1", DB_ARGS(DB_INT(clip_id)),
+                              &clip_id)) >= 0) {
+                BlocksTold told = { 0 };
+
+                /* Its blocks go when it is begun afresh: all of it is read of one moment. */
+                if ((r = db_exec(p->db, "BEGIN")) < 0)
+                        return r;
+                r = db_number(p->db, "SELECT 1 FROM clips WHERE id = ?1 AND state = 'copying'", DB_ARGS(DB_INT(clip_id)), &still);
+                if (r >= 0)
+                        r = blocks_told(p, (uint64_t) clip_id, &told);
+                if (r >= 0 && told.n > 0)
+                        r = compare_told(p, (uint64_t) clip_id, &told);
+                (void) db_exec(p->db, "COMMIT");
+                if (r < 0 && r != -ENOENT)
+                        return r;
+        }
+        return r == -ENOENT ? 0 : r;
 }
 
 /* Of clips that are copied, and still on their camera: what was read of others is judged when they are, and is of no use after. */
@@ -372,6 +475,29 @@ static int proof_blocks(Proof *p) {
         }
 }
 
+/* An older Berth did not put the digest on record: then there is nothing to compare. */
+static int proof_officers(Proof *p) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        char hex[DIGEST_HEX_SIZE];
+        Digest digest;
+        int r;
+
+        r = db_query(p->db, "SELECT c.seq, json_extract(" JSON ", '$.officers_sha256') FROM custody c WHERE c.kind IN ('roster',"
+        " 'assigned')"
+                            " ORDER BY c.seq DESC LIMIT 1", DB_NO_ARGS, &row);
+        if (r == 0)
+                return expect_none(p, "officers", "SELECT count(*) FROM officers HAVING count(*) > 0", "no custody event tells of a"
+                " roster");
+        if (r < 0 || sqlite3_column_type(row, 1) == SQLITE_NULL)
+                return r < 0 ? r : 0;
+        r = officers_digest(p->db, &digest);
+        if (r >= 0 && !text_equal((const char *) sqlite3_column_text(row, 1), digest_to_hex(&digest, hex)))
+                proof_found(p, "officers", "a row is missing, was added, or has a column that says something else than custody event"
+                " %" PRIu64
+                            " told of", db_column_uint(row, 0));
+        return r;
+}
+
 int proof_tables(Proof *p) {
         int r = 0;
 
@@ -381,6 +507,12 @@ int proof_tables(Proof *p) {
                 r = expect_none(p, impossible[i].table, impossible[i].sql, impossible[i].what);
         if (r >= 0)
                 r = proof_blocks(p);
+        if (r >= 0)
+                r = proof_half_pulled(p);
+        if (r >= 0)
+                r = proof_officers(p);
+        if (r >= 0)
+                r = proof_columns(p);
         if (r < 0)
                 proof_found(p, "berth.db", "its tables cannot be read: %s", db_message(p->db));
         return r;

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "base/fd.h"
+#include "base/wire_digest.h"
 #include "base/wire_uplink.h"
 
 #define FETCH_USEC (300 * USEC_PER_SEC)
@@ -117,8 +118,10 @@ int uplink_socket_list(sd_bus *bus, const char *prefix, const char *after, int (
                 r = sd_bus_message_exit_container(reply);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "b", &more);
-        if (r < 0)
-                return fail(&failure, r, error);
+        if (r < 0) {
+                r = fail(&failure, r, error);
+                return sd_bus_error_has_name(&failure, WIRE_UPLINK_E_INVALID) ? -EOPNOTSUPP : r;
+        }
         *ret_more = more;
         return 0;
 }
@@ -132,7 +135,7 @@ int uplink_socket_put_image(sd_bus *bus, int fd, uint64_t size_bytes, const Dige
         if (r >= 0)
                 r = sd_bus_message_append(m, "ht", fd, size_bytes);
         if (r >= 0)
-                r = sd_bus_message_append_array(m, 'y', digest->bytes, DIGEST_SIZE);
+                r = wire_append_digest(m, digest);
         if (r >= 0)
                 r = sd_bus_call(bus, m, IMAGE_USEC, &failure, &reply);
         if (r >= 0)

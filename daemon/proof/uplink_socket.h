@@ -14,7 +14,7 @@ int uplink_socket_fetch(sd_bus *bus, const char *key, char **ret, ConfError *err
 
 /* The others as well: -ENOENT, -EEXIST when something else lies there (or what lies there is damaged), else -EIO. */
 int uplink_socket_keep(sd_bus *bus, const char *key, const char *text, ConfError *error);
-/* One answer's worth of keys after `after`; a negative result of `each` ends it, and is returned. */
+/* One answer's worth of keys after `after`; a negative result of `each` ends it, and is returned. -EOPNOTSUPP: this store lists nothing. */
 int uplink_socket_list(sd_bus *bus, const char *prefix, const char *after, int (*each)(void *userdata, const char *key), void *userdata,
                        bool *ret_more, ConfError *error);
 int uplink_socket_put_image(sd_bus *bus, int fd, uint64_t size_bytes, const Digest *digest, bool *ret_was_there, ConfError *error);

@@ -11,28 +11,13 @@
 #include "base/fd.h"
 #include "base/text.h"
 
-/* A file of sysfs that holds one short word. */
-static int read_word(int dir, const char *name, char *ret, size_t size) {
-        _cleanup_(fd_closep) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        ssize_t n;
-
-        if (fd < 0)
-                return -errno;
-        n = read(fd, ret, size - 1);
-        if (n < 0)
-                return -errno;
-        ret[n] = 0;
-        ret[strcspn(ret, "\n")] = 0;
-        return 0;
-}
-
 static int read_class(int dir, UsbClass *ret) {
         static const char *const names[] = { "bInterfaceClass", "bInterfaceSubClass", "bInterfaceProtocol" };
         uint8_t values[ELEMENTSOF(names)];
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 char word[8], *end;
-                int r = read_word(dir, names[i], word, sizeof(word));
+                int r = fd_read_line(dir, names[i], word, sizeof(word));
 
                 if (r < 0)
                         return r;
@@ -49,7 +34,7 @@ static int authorise(int dir, bool look_only) {
         char now[4];
         int r;
 
-        r = read_word(dir, "authorized", now, sizeof(now));
+        r = fd_read_line(dir, "authorized", now, sizeof(now));
         if (r < 0)
                 return r;
         if (text_equal(now, "1"))
@@ -72,7 +57,7 @@ static int authorise_one(int device_dir, const char *name, const Model *model, b
         r = read_class(dir, &class);
         if (r < 0)
                 return r;
-        return model_needs_interface(model, &class) ? authorise(dir, look_only) : 0;
+        return model_needs_interface(model, &class) || model_leaves_by_interface(model, &class) ? authorise(dir, look_only) : 0;
 }
 
 /* "1-1.4:1.0" is an interface of the device "1-1.4". */

@@ -3,7 +3,8 @@
 
 /*
  * On a rack where interfaces are unauthorised until somebody says otherwise (udev-rules/68-berth-rack.rules), usbfs cannot claim
- * one either: those that the model's plugin works with are authorised first, and only those. Authorising binds no driver.
+ * one either: those that the model's plugin works with, and the one by which it is sent into its loader, are authorised first, and only
+ * those. Authorising binds no driver.
  */
 
 #include "model/model.h"

@@ -26,12 +26,16 @@ struct Bay {
         bool said_no_power;
         bool currents_known;
         uint64_t over_currents; /* as counted by the kernel when last looked at */
-        unsigned over_rests;    /* in a row, for that reason */
-        uint64_t unsteady_usec; /* when its power was last seen not to be steady; 0: never */
+        unsigned over_rests;    /* in a row, for that reason: */
+        uint64_t over_rest_usec; /* when the last of them ended */
+        bool over;              /* it rests for it now */
+        bool asking;            /* ... and that is over, if its hub says so */
+        uint64_t unsteady_usec; /* when its last rest ended: its power was not steady before; 0: never */
         Flap flap;
         HotplugDevice *resting; /* what lies in it while it rests */
         sd_event_source *rest;
         sd_event_source *pointed; /* somebody asked where it is */
+        bool best;
 };
 
 unsigned bay_number(const Bay *b) {
@@ -131,10 +135,16 @@ void bay_set_state(Bay *b, BayState state, const char *reason) {
         }
         if (b->state != state || reason) {
                 const char *serial = bay_camera(b) ? camera_serial(bay_camera(b)) : NULL;
+                static const Message messages[_BAY_STATE_MAX] = {
+                        [BAY_READY] = MESSAGE_CAMERA_READY,
+                        [BAY_FAULT] = MESSAGE_BAY_FAULT,
+                        [BAY_QUARANTINED] = MESSAGE_CAMERA_QUARANTINED,
+                        [BAY_REFUSED] = MESSAGE_DEVICE_REFUSED,
+                };
                 int level = state == BAY_FAULT || state == BAY_QUARANTINED || state == BAY_REFUSED ? LOG_WARNING : LOG_INFO;
 
-                log_full(level, &(LogAbout){ .bay = b->name, .camera = serial }, "%s%s%s", bay_state_to_string(state),
-                         reason && *reason ? ": " : "", reason ?: "");
+                log_full(level, &(LogAbout){ .bay = b->name, .camera = serial, .message = messages[state] }, "%s%s%s",
+                         bay_state_to_string(state), reason && *reason ? ": " : "", reason ?: "");
         }
         b->state = state;
         bay_changed(b);
@@ -157,6 +167,7 @@ Light bay_light(const Bay *b) {
         return light_of(&(LightFacts){
                 .state = b->state,
                 .pointed_at = b->pointed != NULL,
+                .best = b->best,
                 .battery_percent = bay_camera(b) ? camera_battery_percent(bay_camera(b)) : -1,
                 .battery_floor_percent = bay_battery_floor(b),
         });
@@ -180,9 +191,29 @@ int bay_point_at(Bay *b, uint64_t usec) {
         return r;
 }
 
+int bay_hand_out(Bay *b, const Operator *by, BayHandedOut done, void *userdata, const char **ret_why) {
+        if (!b->docking) {
+                *ret_why = "there is no camera in this bay";
+                return -ENODEV;
+        }
+        return docking_hand_out(b->docking, by, done, userdata, ret_why);
+}
+
+void bay_mark_best(Bay *b, bool best) {
+        if (b->best == best)
+                return;
+        b->best = best;
+        bay_changed(b);
+}
+
+bool bay_is_pointed_at(const Bay *b) {
+        return b->pointed;
+}
+
 void bay_changed(Bay *b) {
         lamps_show(b->manager->lamps, b->number, bay_light(b));
         manager_tell_bay(b->manager, b);
+        roster_bays_changed(b->manager->roster);
 }
 
 const char *bay_identity(const Bay *b) {
@@ -221,17 +252,56 @@ static void begin_docking(Bay *b, HotplugDevice *device) {
         }
 }
 
-/* The rest is over: what lies in the bay now is looked at. */
+/* What lies in the bay now is looked at. */
+static void rest_is_over(Bay *b) {
+        b->over = b->asking = false;
+        /* It rested since its power was not steady; whether it is now, nobody has seen yet. */
+        b->unsteady_usec = clock_boottime_usec();
+        if (b->resting)
+                bay_plugged(b, TAKE_PTR(b->resting));
+        else
+                bay_set_state(b, BAY_EMPTY, NULL);
+}
+
+/* It is off, or has to be, or is to come back: either way the bay is not to be touched. */
+static bool rests(const Bay *b) {
+        return b->rest || b->asking;
+}
+
+static void rest_of_over_current(Bay *b, bool still);
+
+static void powered_again(void *userdata, const char *port_path, int result) {
+        Bay *b = userdata;
+
+        if (result < 0)
+                log_warning(&(LogAbout){ .bay = b->name }, "Its hub left port %s without power after too much current, and it cannot be "
+                            "given back (%s): switch the hub off and on", port_path, strerror(-result));
+        rest_is_over(b);
+}
+
+/* The kernel has given the power back once; a hub that still sees too much current, or cut it again, leaves the port off and silent. */
+static void hub_told(void *userdata, const char *port_path, int result) {
+        Bay *b = userdata;
+
+        b->asking = false;
+        b->over_rest_usec = clock_boottime_usec();
+        if (result >= 0 && (result & HUBPORT_SEES_OVER_CURRENT))
+                return rest_of_over_current(b, true);
+        b->asking = result >= 0 && !(result & HUBPORT_SEES_POWER) &&
+                    hubport_set(b->manager->hubports, port_path, true, powered_again, b) >= 0;
+        if (!b->asking)
+                rest_is_over(b);
+}
+
 static int on_rest_over(sd_event_source *source, uint64_t usec, void *userdata) {
         Bay *b = userdata;
 
         (void) source;
         (void) usec;
         b->rest = sd_event_source_disable_unref(b->rest);
-        if (b->resting)
-                bay_plugged(b, TAKE_PTR(b->resting));
-        else
-                bay_set_state(b, BAY_EMPTY, NULL);
+        b->asking = b->over && hubport_ask(b->manager->hubports, b->port_path, hub_told, b) >= 0;
+        if (!b->asking)
+                rest_is_over(b);
         return 0;
 }
 
@@ -242,7 +312,6 @@ static void begin_rest(Bay *b, FactKind kind, uint64_t until_usec, const char *t
         if (sd_event_add_time(b->manager->event, &b->rest, CLOCK_BOOTTIME, until_usec, USEC_PER_SEC, on_rest_over, b) < 0)
                 return;
         manager_moment(b->manager, &fact.at);
-        b->unsteady_usec = fact.at.boottime_usec;
         (void) store_put(b->manager->store, &fact, NULL, NULL);
         bay_set_state(b, BAY_FAULT, text);
 }
@@ -267,17 +336,23 @@ static void vacate_for_a_rest(Bay *b) {
 }
 
 /* The hub has cut the power by itself, or the kernel did; what is in the bay is not charged, and nobody would know why. */
-static void rest_of_over_current(Bay *b) {
-        uint64_t rest = backoff_usec(++b->over_rests, FLAP_REST_MIN_USEC, FLAP_REST_MAX_USEC), now = clock_boottime_usec();
-        _cleanup_(freep) char *text = text_format("too much current at port %s: the hub cut its power; the bay rests for %u s: take the "
-                                                  "camera out, and look at the contacts and at what lies in the bay", b->port_path,
-                                                  (unsigned) (rest / USEC_PER_SEC));
+static void rest_of_over_current(Bay *b, bool still) {
+        uint64_t least = b->manager->settings->over_current_usec, now = clock_boottime_usec(), rest;
+        _cleanup_(freep) char *text = NULL;
 
-        if (b->rest)
+        if (rests(b))
                 return;
+        if (b->over_rest_usec == 0 || now - b->over_rest_usec > FLAP_CALM_USEC)
+                b->over_rests = 0;
+        rest = backoff_usec(++b->over_rests, least, MAX2(least, FLAP_REST_MAX_USEC));
+        text = text_format("%s current at port %s: the hub %s; the bay rests for %u s: take the camera out, and look at the contacts and "
+                           "at what lies in the bay", still ? "still too much" : "too much", b->port_path,
+                           still ? "keeps its power off" : "cut its power", (unsigned) (rest / USEC_PER_SEC));
+        b->over = true;
         if (b->docking)
                 vacate_for_a_rest(b);
-        begin_rest(b, FACT_OVER_CURRENT, now + rest, text);
+        log_error(&(LogAbout){ .bay = b->name, .message = MESSAGE_BAY_OVER_CURRENT }, "Too much current");
+        begin_rest(b, FACT_OVER_CURRENT, now + rest, text ?: "too much current");
 }
 
 void bay_watch_current(Bay *b) {
@@ -289,7 +364,7 @@ void bay_watch_current(Bay *b) {
         b->currents_known = true;
         /* Less: the hub came anew. */
         if (known && n > b->over_currents)
-                rest_of_over_current(b);
+                rest_of_over_current(b, false);
         b->over_currents = n;
 }
 
@@ -299,11 +374,11 @@ void bay_plugged(Bay *b, HotplugDevice *device) {
                 return;
         if (b->docking)
                 bay_vacated(b, docking_away_reason(b->docking));
-        if (!b->rest && flap_may_dock(&b->flap, clock_boottime_usec()))
+        if (!rests(b) && flap_may_dock(&b->flap, clock_boottime_usec()))
                 return begin_docking(b, device);
         hotplug_device_free(b->resting);
         b->resting = device;
-        if (!b->rest)
+        if (!rests(b))
                 rest_of_flapping(b);
 }
 
@@ -311,7 +386,7 @@ void bay_unplugged(Bay *b) {
         /* A hub that cuts the power of a port takes its device off the bus, and counted that before: nobody took it. */
         bay_watch_current(b);
         b->resting = hotplug_device_free(b->resting);
-        if (b->rest)
+        if (rests(b))
                 return;
         if (!b->docking || !docking_device_left(b->docking))
                 bay_vacated(b, "taken out");
@@ -340,4 +415,9 @@ void bay_progress(const Bay *b, BayProgress *ret) {
         if (d && d->current)
                 p.current_clip = d->current->path;
         *ret = p;
+}
+
+int bay_flash_percent(const Bay *b, const char **ret_version) {
+        *ret_version = "";
+        return b->docking ? docking_flash_percent(b->docking, ret_version) : -1;
 }

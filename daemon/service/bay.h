@@ -7,13 +7,17 @@
 #include "core/bay.h"
 #include "core/light.h"
 #include "service/hotplug.h"
+#include "service/operator.h"
 #include "service/settings.h"
 
 typedef struct Bay Bay;
 typedef struct Camera Camera;
 typedef struct Docking Docking;
 typedef struct Manager Manager;
+/* 0 when it may be taken, else -errno; a sentence without its full stop. Called once. */
+typedef void (*BayHandedOut)(void *userdata, int result, const char *text);
 
+/* As painted on the rack; and the USB port path by which it is known, such as "1-1.4". */
 unsigned bay_number(const Bay *b);
 const char *bay_port_path(const Bay *b);
 BayState bay_state(const Bay *b);
@@ -21,6 +25,7 @@ BayState bay_state(const Bay *b);
 const char *bay_reason(const Bay *b);
 /* The identified camera, or NULL. */
 Camera *bay_camera(const Bay *b);
+/* Of this docking. */
 unsigned bay_faults(const Bay *b);
 /* How its camera is known: "own", "port", "other", "storage" (docking_identity_to_string()); "" without one. */
 const char *bay_identity(const Bay *b);
@@ -43,8 +48,15 @@ typedef struct ChargeStatus {
 } ChargeStatus;
 void bay_charge(const Bay *b, ChargeStatus *ret);
 void bay_progress(const Bay *b, BayProgress *ret);
+/* How much of the firmware its camera was given, 0 to 100, and of which version; -1 and "": it is given none. */
+int bay_flash_percent(const Bay *b, const char **ret_version);
 /* Its lamps say "this one" for so long; 0 ends it. */
 int bay_point_at(Bay *b, uint64_t usec);
+bool bay_is_pointed_at(const Bay *b);
+/* Nobody asked for a bay, and this one has the best camera, or not any more. */
+void bay_mark_best(Bay *b, bool best);
+/* The camera in it may be taken out as it is: docking_hand_out(). */
+int bay_hand_out(Bay *b, const Operator *by, BayHandedOut done, void *userdata, const char **ret_why);
 /* What its lamps say: core/light.h. */
 Light bay_light(const Bay *b);
 /* Of the model of what is in it: with less charge it is not issued; 0: none. */
@@ -55,7 +67,9 @@ Bay *bay_next_in_order(Bay *bay);
 
 /* ---- For the service layer ---- */
 
+/* Linked into the manager, by its number. -ENOMEM, or what sd-event says. */
 int bay_new(Manager *m, const BaySetting *setting, Bay **ret);
+/* Ends its docking, and unlinks it. */
 Bay *bay_free(Bay *b);
 Manager *bay_manager(const Bay *b);
 /* "bay 7", for sentences. */

@@ -18,7 +18,7 @@
 /* Longer than docking_rest.c waits: the docking says by itself that its camera did not come back. */
 #define BACK_USEC (50 * USEC_PER_SEC)
 
-typedef struct Calibration {
+struct Calibration {
         Manager *manager;
         Bay *bay;
         HubportWay way;
@@ -30,9 +30,12 @@ typedef struct Calibration {
         sd_event_source *timer;
         Fact fact;
         char *operator_name, *text;
+        bool cancelled, recording;
         ManagerDone done;
         void *userdata;
-} Calibration;
+};
+
+#define CANCELLED "it was cancelled, and nothing was measured"
 
 static Calibration *calibration_free(Calibration *c) {
         if (!c)
@@ -85,6 +88,7 @@ static void record(Calibration *c) {
         char hub[HUBPORT_HUB_SIZE] = "";
         Fact *fact = &c->fact;
 
+        c->recording = true;
         (void) hubport_hub(bay_port_path(c->bay), hub);
         c->text = words(c);
         fact->kind = FACT_PORT_CALIBRATED;
@@ -111,6 +115,10 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata) {
 
         (void) source;
         (void) usec;
+        if (c->cancelled) {
+                finish(c, -ECANCELED, CANCELLED);
+                return 0;
+        }
         c->back = d && d->device && !d->resting;
         c->back_usec = now - c->on_usec;
         if (!c->back && c->back_usec < BACK_USEC && wait_for(c, LOOK_EVERY_USEC, on_look) >= 0)
@@ -159,7 +167,9 @@ static int on_off_long_enough(sd_event_source *source, uint64_t usec, void *user
 
         (void) source;
         (void) usec;
-        if (hubport_ask(c->manager->hubports, bay_port_path(c->bay), hub_asked, c) < 0)
+        if (c->cancelled)
+                turn_on(c);
+        else if (hubport_ask(c->manager->hubports, bay_port_path(c->bay), hub_asked, c) < 0)
                 hub_asked(c, NULL, -EIO);
         return 0;
 }
@@ -169,7 +179,7 @@ static void is_off(void *userdata, const char *port_path, int result) {
 
         (void) port_path;
         c->result = result;
-        if (result < 0 || wait_for(c, OFF_USEC, on_off_long_enough) < 0)
+        if (result < 0 || c->cancelled || wait_for(c, OFF_USEC, on_off_long_enough) < 0)
                 turn_on(c);
 }
 
@@ -180,6 +190,10 @@ static int on_begin(sd_event_source *source, uint64_t usec, void *userdata) {
 
         (void) source;
         (void) usec;
+        if (c->cancelled) {
+                finish(c, -ECANCELED, CANCELLED);
+                return 0;
+        }
         if (!d || d->id != c->docking_id || d->resting) {
                 finish(c, -ENODEV, "the camera was taken out, or its port was switched, before it could be measured");
                 return 0;
@@ -213,13 +227,15 @@ static int check(Bay *bay, HubportWay *ret_way, const char **ret_why) {
                 return -EBUSY;
         }
         r = hubport_way(bay_port_path(bay), ret_way);
-        if (r < 0)
+        if (r < 0) {
                 *ret_why = r == -ENOENT ? "the kernel has no file to switch this port, and its hub cannot be asked" :
                                           "neither the port's 'disable' file nor its hub may be written; see 68-berth-hubport.rules";
-        return r;
+                return r == -ENOENT ? -EOPNOTSUPP : -EIO;
+        }
+        return 0;
 }
 
-int calibrate_bay(Bay *bay, const Operator *by, ManagerDone done, void *userdata, const char **ret_why) {
+int calibrate_bay(Bay *bay, const Operator *by, ManagerDone done, void *userdata, Calibration **ret, const char **ret_why) {
         _cleanup_(calibration_freep) Calibration *c = calloc(1, sizeof(*c));
         Docking *d = bay_docking(bay);
         int r;
@@ -241,6 +257,14 @@ int calibrate_bay(Bay *bay, const Operator *by, ManagerDone done, void *userdata
         if (r < 0)
                 charging_leave(c->manager->charging, bay, false);
         else
-                TAKE_PTR(c);
+                *ret = TAKE_PTR(c);
         return r;
+}
+
+/* What it waits for comes at once; while the hub is at work, its answer is awaited. */
+int calibration_cancel(Calibration *c) {
+        if (c->recording)
+                return -EALREADY;
+        c->cancelled = true;
+        return sd_event_source_get_enabled(c->timer, NULL) > 0 ? sd_event_source_set_time(c->timer, 0) : 0;
 }

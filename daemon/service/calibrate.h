@@ -8,8 +8,12 @@
 
 #include "service/manager.h"
 
+typedef struct Calibration Calibration;
+
 /*
- * 0: `done` is called later, once, with 0 and what was found, in a sentence; or with -errno and why not. Else -ENODEV (no camera lies
- * in it), -EBUSY, -EOPNOTSUPP, and *ret_why is a sentence.
+ * 0: `done` is called later, once, with 0 and what was found, in a sentence; or with -errno and why not (-ECANCELED when that was asked
+ * for). *ret is there until then. Else -ENODEV (no camera lies in it), -EBUSY, -EOPNOTSUPP, and *ret_why is a sentence.
  */
-int calibrate_bay(Bay *bay, const Operator *by, ManagerDone done, void *userdata, const char **ret_why);
+int calibrate_bay(Bay *bay, const Operator *by, ManagerDone done, void *userdata, Calibration **ret, const char **ret_why);
+/* Its port gets its power again, and nothing is recorded. -EALREADY: what was found is being recorded. */
+int calibration_cancel(Calibration *c);

@@ -22,7 +22,9 @@ struct Camera {
         HealthStanding standing;
         IssueRow *issue;
         bool ambiguous, drift_known;
-        int battery_percent;
+        bool on_record;
+        int battery_percent, temperature_decidegrees;
+        bool temperature_known;
         int64_t drift_usec, last_docked_usec;
         Bay *bay;
 };
@@ -57,6 +59,12 @@ bool camera_is_ambiguous(const Camera *c) {
 
 int camera_battery_percent(const Camera *c) {
         return c->battery_percent;
+}
+
+bool camera_temperature(const Camera *c, int *ret_decidegrees) {
+        if (c->temperature_known)
+                *ret_decidegrees = c->temperature_decidegrees;
+        return c->temperature_known;
 }
 
 bool camera_clock_drift(const Camera *c, int64_t *ret_usec) {
@@ -142,7 +150,22 @@ static int replace(char **field, const char *value) {
         return 0;
 }
 
+static bool has_words(const Camera *c, const CameraWords *w) {
+        return text_equal(camera_manufacturer(c), w->manufacturer) && text_equal(camera_model(c), w->model) &&
+               text_equal(camera_firmware(c), w->firmware) && text_equal(camera_storage_id(c), w->storage_id) &&
+               text_equal(camera_model_id(c), w->model_id);
+}
+
+bool camera_is_on_record(const Camera *c) {
+        return c->on_record;
+}
+
+void camera_note_on_record(Camera *c) {
+        c->on_record = true;
+}
+
 int camera_set_words(Camera *c, const CameraWords *w) {
+        c->on_record = c->on_record && has_words(c, w);
         if (replace(&c->manufacturer, w->manufacturer) < 0 || replace(&c->model, w->model) < 0 ||
             replace(&c->firmware, w->firmware) < 0 || replace(&c->storage_id, w->storage_id) < 0 ||
             replace(&c->model_id, w->model_id) < 0)
@@ -158,6 +181,12 @@ void camera_set_ambiguous(Camera *c) {
 
 void camera_set_battery(Camera *c, int percent) {
         c->battery_percent = percent;
+        manager_tell_camera(c->manager, c, false);
+}
+
+void camera_set_temperature(Camera *c, bool known, int decidegrees) {
+        c->temperature_known = known;
+        c->temperature_decidegrees = decidegrees;
         manager_tell_camera(c->manager, c, false);
 }
 
@@ -252,6 +281,12 @@ int camera_order_owner(Camera *c, const WorkerOwner *owner, const Operator *by, 
         Docking *d = docking_of(c, ret_why);
 
         return d ? docking_set_owner(d, owner, by, done, userdata, ret_why) : -ENODEV;
+}
+
+int camera_order_withdraw(Camera *c, const void *userdata, const char **ret_why) {
+        Docking *d = docking_of(c, ret_why);
+
+        return d ? docking_order_withdraw(d, userdata, ret_why) : -EALREADY;
 }
 
 int camera_order_confirm(Camera *c, const Operator *by, CameraDone done, void *userdata, const char **ret_why) {

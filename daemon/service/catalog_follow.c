@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "service/manager_private.h"
+#include "service/timer.h"
 
 #define CATALOGS WIRE_KEEP_FIRMWARE "/" WIRE_FIRMWARE_CATALOG "/"
 #define KEYS_TEXT_SIZE (MINISIGN_KEYS_MAX * MINISIGN_KEY_TEXT_SIZE + 1)
@@ -75,8 +76,7 @@ const CatalogImage *catalog_follow_image(const CatalogFollow *f, const char *mod
 }
 
 static void look_again(CatalogFollow *f, uint64_t after_usec) {
-        (void) sd_event_source_set_time(f->timer, clock_boottime_usec() + after_usec);
-        (void) sd_event_source_set_enabled(f->timer, SD_EVENT_ONESHOT);
+        (void) timer_in(f->timer, after_usec);
 }
 
 static void end_look(CatalogFollow *f, uint64_t after_usec) {
@@ -94,7 +94,10 @@ static void tell_expiry(CatalogFollow *f) {
 
         if (expired && !f->expiry_told)
                 log_error(NULL, "No camera is flashed: %s", error.text);
-        f->expiry_told = expired;
+        if (expired != f->expiry_told) {
+                f->expiry_told = expired;
+                manager_tell(f->manager);
+        }
 }
 
 /* ---- On record ------------------------------------------------------------------------------------------------------ */
@@ -156,7 +159,8 @@ static void interrupted(CatalogFollow *f, const UplinkAnswer *answer) {
 
 /* It is passed over: the next one may be good. */
 static void refuse(CatalogFollow *f, uint64_t version, const char *why) {
-        log_full(f->refused_version == version && text_equal(f->refused.text, why) ? LOG_DEBUG : LOG_ERR, NULL,
+        log_full(f->refused_version == version && text_equal(f->refused.text, why) ? LOG_DEBUG : LOG_ERR,
+                 &(LogAbout){ .message = MESSAGE_STATEMENT_REFUSED },
                  "What lies in the store as version %" PRIu64 " of the firmware catalog is not taken: %s", version, why);
         f->refused_version = version;
         conf_fail(&f->refused, "%s", why);
@@ -232,9 +236,10 @@ static void on_listed(void *userdata, void *cookie, const UplinkAnswer *answer, 
         }
         f->more = f->n > 0 && (f->more || keys->more);
         /* What does not count any more is not told any more. */
-        if (f->listed_version == f->recorded_version) {
+        if (f->listed_version == f->recorded_version && f->refused.text[0]) {
                 f->refused.text[0] = 0;
                 f->refused_version = 0;
+                manager_tell(f->manager);
         }
         read_next(f);
 }
@@ -259,8 +264,10 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         if (text_equal(manager_store_state(f->manager, NULL), WIRE_STORE_READY))
                 r = list(f);
         f->busy = r >= 0;
-        if (r < 0)
+        if (r < 0) {
+                tell_expiry(f);
                 look_again(f, MIN2(f->manager->settings->firmware_usec, 10 * USEC_PER_SEC));
+        }
         return 0;
 }
 

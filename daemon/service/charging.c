@@ -12,6 +12,7 @@
 #include "core/shift.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
+#include "service/timer.h"
 
 /* The plan is made again at least this often, and its estimates with it. */
 #define PLAN_MAX_USEC (60 * USEC_PER_SEC)
@@ -21,6 +22,8 @@
 #define RETRY_USEC (600 * USEC_PER_SEC)
 /* A hub that lost its power, or was reset, has all its ports on again, and says nothing of it. */
 #define ASSERT_USEC (300 * USEC_PER_SEC)
+/* Two clocks are not read at the same moment: less is no suspend. */
+#define SUSPEND_MIN_USEC (USEC_PER_SEC / 2)
 #define LOOKS_AT_ONCE 2u
 /* A camera tells whole percents: less than this tells nothing of how fast it charges. */
 #define MEASURE_MIN_PERCENT 10u
@@ -45,6 +48,7 @@ typedef struct Seat {
         bool level_known;
         uint32_t level;
         uint64_t level_usec; /* as of then */
+        Temperature temperature; /* as last told */
         uint32_t from_level; /* it is on since it had that … */
         uint64_t from_usec;  /* … then; 0: it is not watched */
 
@@ -59,6 +63,7 @@ struct Charging {
         sd_event_source *decide, *timer;
         bool active, over_budget;
         uint64_t looks_not_before_usec;
+        uint64_t suspended_usec; /* for so long the machine was, as of the last plan */
         int64_t called_usec; /* the shift that was called, wall; 0: none */
         uint64_t due_usec;   /* of the last plan, CLOCK_BOOTTIME */
 };
@@ -73,14 +78,13 @@ static Seat *seat_of(const Charging *c, const Bay *bay) {
 /* ---- When cameras are wanted -------------------------------------------------------------------------------------- */
 
 static int64_t scheduled_shift(const ChargeSettings *s, int64_t now_wall_usec) {
-        time_t now = (time_t) (now_wall_usec / (int64_t) USEC_PER_SEC);
         WeekSpan spans[SHIFTS_MAX];
         unsigned minutes;
         struct tm local;
 
         for (size_t i = 0; i < s->n_shifts; i++)
                 spans[i] = s->shifts[i].when;
-        if (!localtime_r(&now, &local))
+        if (!local_time(now_wall_usec / (int64_t) USEC_PER_SEC, &local))
                 return 0;
         minutes = shift_next(spans, s->n_shifts, week_minute(&local));
         if (minutes == 0)
@@ -148,8 +152,21 @@ static void begin_camera(const Charging *c, Seat *seat, uint64_t id, uint64_t no
         seat->level_known = false;
         seat->level_usec = now_usec;
         seat->from_usec = 0;
+        seat->temperature = TEMPERATURE_UNKNOWN;
         seat->gauge_usec = now_usec + c->manager->settings->charge.gauge_usec;
         rate_known(seat, permille);
+}
+
+/* A charge has a grain: of a moment in which it did not gain one the time is not lost. */
+static void charge(Seat *seat, uint64_t now_usec) {
+        uint64_t passed = (now_usec - seat->level_usec) / USEC_PER_MSEC;
+        uint32_t level = battery_charge(&seat->battery, seat->level, passed, NULL);
+
+        if (level >= BATTERY_FULL)
+                seat->level_usec = now_usec;
+        else
+                seat->level_usec += MIN2(battery_msec(&seat->battery, seat->level, level), passed) * USEC_PER_MSEC;
+        seat->level = level;
 }
 
 static void advance(const Charging *c, Seat *seat, uint64_t now_usec) {
@@ -159,17 +176,21 @@ static void advance(const Charging *c, Seat *seat, uint64_t now_usec) {
         if (id != seat->camera_id)
                 begin_camera(c, seat, id, now_usec);
         if (!seat->off && id != 0)
-                seat->level = battery_charge(&seat->battery, seat->level, (now_usec - seat->level_usec) / USEC_PER_MSEC, NULL);
-        seat->level_usec = now_usec;
+                charge(seat, now_usec);
+        else
+                seat->level_usec = now_usec;
 }
 
-static void record_rate(const Charging *c, const Seat *seat, uint32_t to_level, uint64_t took_usec) {
+static void record_rate(const Charging *c, const Seat *seat, uint32_t to_level, uint64_t took_usec, unsigned permille) {
+        const Docking *d = bay_docking(seat->bay);
         Fact fact = { .kind = FACT_CHARGED, .camera_id = seat->camera_id, .bay = bay_port_path(seat->bay) };
 
         fact.charge.from_percent = (int) (seat->from_level / BATTERY_PERCENT);
         fact.charge.to_percent = (int) (to_level / BATTERY_PERCENT);
         fact.charge.took_usec = took_usec;
         fact.charge.permille = seat->permille;
+        fact.charge.measured_permille = permille;
+        fact.docking_id = d ? d->id : 0;
         manager_moment(c->manager, &fact.at);
         (void) store_put(c->manager->store, &fact, NULL, NULL);
 }
@@ -186,9 +207,27 @@ static void measure(const Charging *c, Seat *seat, uint32_t told, uint64_t now_u
         permille = took_usec * 1000 / model_usec;
         permille = MIN2(MAX2(permille, (uint64_t) PERMILLE_MIN), (uint64_t) PERMILLE_MAX);
         rate_known(seat, (unsigned) ((seat->permille + permille) / 2));
-        record_rate(c, seat, told, took_usec);
+        record_rate(c, seat, told, took_usec, (unsigned) permille);
         seat->from_level = told;
         seat->from_usec = now_usec;
+}
+
+static void temperature_told(const Charging *c, Seat *seat) {
+        const Camera *camera = bay_camera(seat->bay);
+        Temperature before = seat->temperature;
+        int decidegrees;
+
+        if (camera && camera_temperature(camera, &decidegrees))
+                seat->temperature = temperature_of(&c->manager->settings->charge.temperature, decidegrees, before);
+        else
+                seat->temperature = TEMPERATURE_UNKNOWN;
+        /* How fast it charged tells of its battery only while nothing else held it up. */
+        if (seat->temperature != before)
+                seat->from_usec = 0;
+}
+
+static bool may_not_be_charged(const Seat *seat) {
+        return seat->temperature == TEMPERATURE_WARM || seat->temperature == TEMPERATURE_COLD;
 }
 
 void charging_battery_told(Charging *c, const Bay *bay) {
@@ -201,6 +240,7 @@ void charging_battery_told(Charging *c, const Bay *bay) {
                 return;
         advance(c, seat, now);
         seat->gauge_usec = now + c->manager->settings->charge.gauge_usec;
+        temperature_told(c, seat);
         charging_kick(c);
         if (percent < 0)
                 return;
@@ -298,6 +338,14 @@ static void switch_failed(Seat *seat, int result) {
         seat->retry_usec = clock_boottime_usec() + RETRY_USEC;
 }
 
+/* When a bay that was switched off is to be looked at. Not all at once, all night long. */
+static uint64_t look_after(const Charging *c, const Seat *seat) {
+        const ChargeSettings *s = &c->manager->settings->charge;
+        uint64_t every = may_not_be_charged(seat) ? MIN2(s->look_usec, s->gauge_usec) : s->look_usec;
+
+        return every - (uint64_t) (seat - c->seats) % 16 * (every / 64);
+}
+
 static void switched(void *userdata, const char *port_path, int result) {
         Charging *c = userdata;
         Seat *seat = seat_at(c, port_path);
@@ -311,9 +359,7 @@ static void switched(void *userdata, const char *port_path, int result) {
         else if (seat->off != !seat->wants_on) {
                 seat->off = !seat->wants_on;
                 seat->from_usec = 0;
-                /* Not all at once, all night long. */
-                seat->look_usec = now + c->manager->settings->charge.look_usec -
-                                  (uint64_t) (seat - c->seats) % 16 * (c->manager->settings->charge.look_usec / 64);
+                seat->look_usec = now + look_after(c, seat);
         }
         seat->assert_usec = now + ASSERT_USEC;
         if (seat->unknown && !seat->off)
@@ -349,7 +395,8 @@ static bool is_resting(const Seat *seat) {
 }
 
 static bool may_be_switched(const Charging *c, const Seat *seat, uint64_t now_usec) {
-        return c->active && seat->measured && seat->switches && !seat->alone && now_usec >= seat->retry_usec;
+        /* Without a budget all have power, but for those that it would harm. */
+        return (c->active || may_not_be_charged(seat)) && seat->measured && seat->switches && !seat->alone && now_usec >= seat->retry_usec;
 }
 
 static uint32_t ready_level(const Charging *c, const Seat *seat) {
@@ -373,11 +420,12 @@ static void describe(const Charging *c, const Seat *seat, uint64_t now_usec, Cha
                 .ready_level = ready_level(c, seat),
                 .hold_level = c->manager->settings->charge.hold_percent * BATTERY_PERCENT,
                 .due_usec = c->due_usec,
+                .temperature = seat->temperature,
                 .rank = (uint16_t) seat->rank,
                 .hub = seat->hub,
         };
         /* The battery is asked for while a camera charges: that is no reason to power others less. */
-        if (d && d->gauging)
+        if (d && (d->gauging || d->power_until_usec > now_usec))
                 ret->in_use = true;
 }
 
@@ -470,14 +518,18 @@ static void switch_on(Charging *c) {
         }
 }
 
+/* Something may have become of its battery, or its temperature, that is of interest. */
+static bool is_worth_asking(const Seat *seat) {
+        return may_not_be_charged(seat) || (seat->level < BATTERY_FULL && (seat->level_known || seat->temperature != TEMPERATURE_UNKNOWN));
+}
+
 /* Batteries that charge are asked now and then. */
 static void gauge(Charging *c, uint64_t now_usec) {
         for (size_t i = 0; i < c->n; i++) {
                 Seat *seat = &c->seats[i];
                 Docking *d = bay_docking(seat->bay);
 
-                if (seat->off || seat->writing || !d || now_usec < seat->gauge_usec || seat->level >= BATTERY_FULL || !seat->level_known ||
-                    !docking_may_rest(d))
+                if (seat->off || seat->writing || !d || now_usec < seat->gauge_usec || !is_worth_asking(seat) || !docking_may_rest(d))
                         continue;
                 seat->gauge_usec = now_usec + c->manager->settings->charge.gauge_usec;
                 (void) docking_gauge(d);
@@ -490,6 +542,15 @@ static void watch_currents(Charging *c) {
                 bay_watch_current(c->seats[i].bay);
 }
 
+/* Hubs forget over a suspend which of their ports were off, and say nothing of it: all are told again. */
+static void watch_suspend(Charging *c) {
+        uint64_t suspended = clock_suspended_usec();
+
+        for (size_t i = 0; suspended >= c->suspended_usec + SUSPEND_MIN_USEC && i < c->n; i++)
+                c->seats[i].assert_usec = 0;
+        c->suspended_usec = suspended;
+}
+
 /* When somebody is to be looked for, asked for its battery, or told once more to be off. */
 static uint64_t next_errand(const Charging *c, uint64_t now_usec) {
         uint64_t next = now_usec + PLAN_MAX_USEC;
@@ -499,7 +560,7 @@ static uint64_t next_errand(const Charging *c, uint64_t now_usec) {
 
                 if (is_resting(seat))
                         next = MIN2(next, MAX2(seat->look_usec, c->looks_not_before_usec));
-                else if (seat->level_known && seat->level < BATTERY_FULL)
+                else if (is_worth_asking(seat))
                         next = MIN2(next, seat->gauge_usec);
         }
         /* What could not be done at once is tried again a little later. */
@@ -512,6 +573,7 @@ static void carry_out(Charging *c) {
         bool over, looks;
 
         watch_currents(c);
+        watch_suspend(c);
         for (size_t i = 0; i < c->n; i++)
                 advance(c, &c->seats[i], now);
         c->due_usec = next_due(c, now);
@@ -533,8 +595,7 @@ static void carry_out(Charging *c) {
         if (!switch_off(c, now))
                 switch_on(c);
         gauge(c, now);
-        (void) sd_event_source_set_time(c->timer, MIN2(until, next_errand(c, now)));
-        (void) sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
+        (void) timer_at(c->timer, MIN2(until, next_errand(c, now)));
 }
 
 static int on_decide(sd_event_source *source, void *userdata) {
@@ -641,6 +702,7 @@ int charging_new(Manager *m, Charging **ret) {
         c->manager = m;
         c->active = settings_switches_ports(m->settings);
         c->due_usec = CHARGE_NEVER;
+        c->suspended_usec = clock_suspended_usec();
         r = store_shift_called(m->store, &c->called_usec);
         if (r < 0 && r != -ENOENT)
                 return r;

@@ -27,6 +27,7 @@ Clip *clip_free(Clip *c) {
         if (!c)
                 return NULL;
         upload_forget(c);
+        upload_going(c, false);
         for (Clip **p = &c->manager->clips[c->id % CLIP_BUCKETS]; *p; p = &(*p)->next_in_hash)
                 if (*p == c) {
                         *p = c->next_in_hash;
@@ -37,10 +38,13 @@ Clip *clip_free(Clip *c) {
         free(c->reason);
         free(c->blocks);
         free(c->spool_name);
+        free(c->kept_as);
         free(c->object_key);
         free(c->manifest_key);
         free(c->strength);
         free(c->held_for);
+        free(c->not_believed);
+        upload_vouch_free(c->vouch);
         free(c);
         return NULL;
 }
@@ -283,7 +287,7 @@ void clip_facts(const Clip *c, ClipFacts *ret) {
                 .blocks_read_here = c->n_blocks > 0 ? c->n_read_here : c->copied_here || c->verified_here,
                 .erase_allowed = proof_allows_erase(c->manager) && policy_allows(c, &wait),
                 .unstored_ordered = c->erase_order == CLIP_ORDERED_UNSTORED,
-                .uploading = c->uploading,
+                .uploading = c->uploading || c->vouch,
                 .failures = c->failures,
                 .unreadable = c->unreadable,
                 .held = c->held,

@@ -19,6 +19,7 @@
 typedef struct Clip Clip;
 typedef struct Docking Docking;
 typedef struct Manager Manager;
+typedef struct UploadVouch UploadVouch;
 
 typedef struct ClipBlock {
         Digest digest;
@@ -31,6 +32,7 @@ struct Clip {
         Manager *manager;
         Clip *next_in_hash;
         Clip *next_upload, *prev_upload;
+        Clip *next_going, *prev_going; /* those on their way to the store, in the order in which they were begun */
 
         uint64_t id, camera_id;
         char *serial, *path;
@@ -48,6 +50,7 @@ struct Clip {
         size_t n_read_here;
 
         Digest digest, head, tail;
+        char *kept_as; /* the name of its part, or bad copy, that is about to be moved to kept/ */
         char *spool_name;
         bool receipted, receipt_accepted;
         char *object_key, *manifest_key, *strength;
@@ -86,9 +89,14 @@ struct Clip {
 
         uint64_t stored_bytes;   /* progress of the upload */
         bool queued, uploading;  /* for the uplink */
+        bool going;              /* uploading, or growing: in that list */
+        int64_t going_since_usec; /* wall clock */
         bool urgent;             /* an operator wants it there first */
         uint64_t retry_at_usec;  /* of the upload */
         unsigned upload_failures;
+        uint64_t signed_number; /* of what was signed for its manifest last; 0: nothing was */
+        UploadVouch *vouch; /* who put there what lay there already is being asked */
+        char *not_believed; /* why it was not, as it is on record */
         int64_t receipted_usec; /* when the receipt was recorded: wall clock … */
         uint64_t receipted_running_usec; /* … and the dock's running time */
         enum { CLIP_NO_ORDER, CLIP_ORDERED, CLIP_ORDERED_UNSTORED } erase_order; /* of this docking */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "service/timer.h"
 
 /* timedate1 sends no signal for this property. */
 #define ASK_EVERY_USEC (30 * USEC_PER_SEC)
@@ -24,9 +25,10 @@ static void set(ClockSync *c, bool synchronised) {
                 return;
         c->synchronised = synchronised;
         if (synchronised)
-                log_info(NULL, "The dock's clock is synchronised");
+                log_message(LOG_INFO, MESSAGE_CLOCK_SYNCHRONISED, "The dock's clock is synchronised");
         else
-                log_warning(NULL, "The dock's clock is not known to be synchronised; cameras' clocks are left as they are");
+                log_message(LOG_WARNING, MESSAGE_CLOCK_UNSYNCHRONISED,
+                            "The dock's clock is not known to be synchronised; cameras' clocks are left as they are");
         c->changed(c->userdata);
 }
 
@@ -58,12 +60,10 @@ static void ask(ClockSync *c) {
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         ClockSync *c = userdata;
-        int r;
 
         (void) usec;
         ask(c);
-        r = sd_event_source_set_time(source, clock_boottime_usec() + ASK_EVERY_USEC);
-        return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return timer_in(source, ASK_EVERY_USEC);
 }
 
 int clocksync_new(sd_event *event, void (*changed)(void *userdata), void *userdata, ClockSync **ret) {

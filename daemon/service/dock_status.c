@@ -10,19 +10,19 @@
 #include "base/log.h"
 #include "base/statement.h"
 #include "base/text.h"
+#include "service/dock_cameras.h"
 #include "service/manager_private.h"
+#include "service/timer.h"
 
-/* A status is small: of the cameras it has those that were docked last, up to so many bytes of text, and no longer path than this. */
-#define CAMERAS_MAX 256u
-#define CAMERAS_SIZE_MAX (16u * 1024u)
+/* A status is small. */
 #define PATH_SIZE_MAX 1024u
-/* So soon after a change it is told. */
-#define LOOK_USEC (10 * USEC_PER_SEC)
 
 struct DockStatus {
         Manager *manager;
         sd_event_source *timer;
-        bool sending, impossible, told;
+        bool sending;
+        bool impossible; /* this store replaces nothing: it is not told, until there may be another one */
+        bool told;       /* in the log, that it fails */
         uint64_t seq;
         char *notable; /* that was told last */
         char *telling;
@@ -47,11 +47,14 @@ static json_t *bays_of(Manager *m) {
 /* What a change of is told at once. */
 static json_t *notable(Manager *m) {
         const char *reason = "", *store_reason = "", *state, *store_state;
+        uint64_t overdue = 0;
 
         state = manager_state(m, &reason);
         store_state = manager_store_state(m, &store_reason);
-        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "name", m->settings->name, "berth", BERTH_VERSION, "state", state, "reason",
-                         reason, "store", store_state, "store_reason", store_reason, "bays", bays_of(m));
+        (void) dock_cameras_overdue(m, &overdue);
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o}", "name", m->settings->name, "berth", BERTH_VERSION, "state", state,
+                         "reason", reason, "store", store_state, "store_reason", store_reason, "overdue", (json_int_t) overdue, "bays",
+                         bays_of(m));
 }
 
 static json_t *by_state(const uint64_t figures[static _CLIP_STATE_MAX]) {
@@ -81,33 +84,8 @@ static int oldest_unstored(const Manager *m, json_t **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
-static int cameras(const Manager *m, json_t **ret) {
-        json_t *list = json_array();
-        CameraRow **rows = NULL;
-        size_t n = 0, size = 0;
-        int r;
-
-        r = list ? store_cameras_by_docking(m->store, CAMERAS_MAX, &rows, &n) : -ENOMEM;
-        for (size_t i = 0; i < n && r >= 0; i++) {
-                char docked[UTC_TEXT_SIZE];
-
-                size += 2 * strlen(rows[i]->serial) + sizeof("{\"serial\":\"\",\"last_docked\":\"\"},") + sizeof(docked);
-                if (size > CAMERAS_SIZE_MAX)
-                        break;
-                r = json_array_append_new(list, json_pack("{s:s, s:s}", "serial", rows[i]->serial, "last_docked",
-                                                          utc_text(rows[i]->last_docked_usec, docked)));
-        }
-        camera_rows_free(rows, n);
-        if (r < 0) {
-                json_decref(list);
-                return -ENOMEM;
-        }
-        *ret = list;
-        return 0;
-}
-
-static int add_figures(const Manager *m, json_t *to) {
-        json_t *spool, *oldest, *docked;
+static int add_figures(Manager *m, json_t *to) {
+        json_t *spool, *oldest;
         StoreTotals totals = {};
         SpoolStatus status;
         char time[UTC_TEXT_SIZE];
@@ -116,8 +94,8 @@ static int add_figures(const Manager *m, json_t *to) {
         r = store_totals(m->store, &totals);
         if (r >= 0 && (r = oldest_unstored(m, &oldest)) >= 0)
                 r = json_object_set_new(to, "oldest_unstored", oldest);
-        if (r >= 0 && (r = cameras(m, &docked)) >= 0)
-                r = json_object_set_new(to, "cameras", docked);
+        if (r >= 0)
+                r = dock_cameras_add(m, to);
         if (r < 0)
                 return r;
         manager_spool_status(m, &status);
@@ -130,6 +108,14 @@ static int add_figures(const Manager *m, json_t *to) {
         r |= json_object_set_new(to, "custody_events", json_integer((json_int_t) totals.events));
         r |= json_object_set_new(to, "time", json_string(utc_text(clock_wall_usec(), time)));
         return r < 0 ? -ENOMEM : 0;
+}
+
+int dock_status_report(Manager *m, DockReport **ret) {
+        _cleanup_(json_decrefp) json_t *status = notable(m);
+        int r;
+
+        r = status ? add_figures(m, status) : -ENOMEM;
+        return r < 0 ? r : dock_report_from_json(status, ret);
 }
 
 /* ---- Telling ------------------------------------------------------------------------------------------------------- */
@@ -200,12 +186,15 @@ static void look(DockStatus *d) {
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         DockStatus *d = userdata;
-        int r;
 
         (void) usec;
         look(d);
-        r = sd_event_source_set_time(source, clock_boottime_usec() + MIN2(d->manager->settings->status_usec, LOOK_USEC));
-        return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return timer_in(source, MIN2(d->manager->settings->status_usec, DOCK_STATUS_LOOK_USEC));
+}
+
+void dock_status_store_ready(DockStatus *d) {
+        if (d)
+                d->impossible = false;
 }
 
 int dock_status_new(Manager *m, DockStatus **ret) {

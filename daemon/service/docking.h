@@ -3,7 +3,7 @@
 
 /*
  * A docking: one stay of a device in a bay. It carries out, one at a time, the steps that core/bay.c derives from the
- * facts; each step ends in a call of docking_kick(), which asks again. The steps are in docking_<step>.c.
+ * facts (docking_decide.c); each step ends in a call of docking_kick(), which asks again. The steps are in docking_<step>.c.
  */
 
 #include <berth/plugin.h>
@@ -27,6 +27,7 @@ typedef enum DockingOrder {
         DOCKING_ORDER_OWNER,
         DOCKING_ORDER_CONFIRM,
         DOCKING_ORDER_CHECKOUT,
+        DOCKING_ORDER_EJECT,
 } DockingOrder;
 /* 0 when it is done and on record, else -errno and a sentence. Called once. */
 typedef void (*DockingOrderDone)(void *userdata, int result, const char *text);
@@ -59,14 +60,23 @@ struct Docking {
         bool twin; /* quarantined for another device of the same serial */
         char *reason;
         unsigned faults, faults_in_row; /* since a clip was last copied or erased */
+        char *departing; /* a fault that may be the camera on its way out, and is not on record yet; NULL: none */
+        uint64_t departing_clip_id, departs_until_usec; /* CLOCK_BOOTTIME: by then the removal is here, or it was a fault */
+        BayState departing_from; /* what the bay showed before it */
         unsigned unreadable; /* readings of all clips that ended at bytes which the medium does not give */
         uint64_t retry_at_usec;
         uint64_t authorise_until_usec; /* how long udev may take to open the node and the interfaces; 0: not asked yet */
         bool identified, checked, listed, busy;
+        bool said_docked;
 
         WorkerHealth health;
         int64_t drift_usec; /* camera minus dock, as of the last check; with health.clock_known */
         bool judged_done;   /* it was judged when nothing was left to do */
+        struct {
+                FactCheck check; /* as it is on record last in this docking; without the owner's texts */
+                uint64_t at_usec; /* CLOCK_BOOTTIME; 0: none is */
+                bool clock_set;  /* its clock was set then */
+        } told;
 
         /* Cameras that come back as another device: docking_switch.c, docking_return.c. */
         const Model *command_model; /* of the mode in which it came, once it is sent away; or NULL */
@@ -78,11 +88,15 @@ struct Docking {
         bool unchanged; /* it came back as it was: it, or another one of its model that somebody put in meanwhile */
         bool resting; /* its port is off: docking_rest.c */
         bool waking;  /* … and has its power again */
+        bool handed_out; /* by order it may be taken out as it is: docking_handout.c */
+        bool kept;    /* it would be ready, but is not to be issued: held back for what was found out about it */
         bool idle;    /* as charging was told last: docking_may_rest() */
+        uint64_t power_until_usec; /* its port has power until then, whatever the plan says: it is to be flashed */
         Flash *flash; /* of its camera: docking_flash.c; NULL: none */
         bool updating; /* from its beginning until the camera is back in its run-time mode */
         bool stray_loader; /* refused: a camera that waits for firmware, of which nothing is on record */
         bool rested;  /* it came back after that, and has not yet said who it is */
+        bool slept;   /* likewise, because its port was off, and it was not checked since */
         bool gauging; /* its battery alone is being asked for */
         bool behind, emptied, ejected, lost, cycled, port_power; /* as in BayFacts */
         uint64_t away_since_usec, back_by_usec;
@@ -147,10 +161,25 @@ int docking_commit_fact(Docking *d, const Fact *fact, Clip *clip, DockingThen th
 int docking_pending_new(Docking *d, Clip *clip, DockingThen then, DockingPending **ret);
 void docking_pending_done(int result, void *userdata);
 void docking_pending_cancel(DockingPending *p);
+/* The docking ends: all that is pending is done without it. */
+void docking_pending_outlives(Docking *d);
+
+/* The docking's first facts, and what its device is by them: a camera of some model, or refused. Once they are there it goes on. */
+void docking_record(Docking *d);
+/* Makes the event sources by which it decides, both off. -errno. */
+int docking_decides(Docking *d);
+/* Shows on the bay what was decided (docking_show.c). */
+void docking_show(Docking *d, const BayDecision *decision, const BayFacts *facts);
 
 /* A fact about this docking, with its ids, bay and the moment filled in. */
 Fact docking_fact(const Docking *d, FactKind kind, const Clip *clip);
 
+/* Why its bay shows what it shows, when that is a fault, a refusal or for a person. Takes `text`; NULL: out of memory. */
+void docking_set_reason(Docking *d, char *text);
+/* A fault that may have been the camera on its way out, and is not on record yet, was one. */
+void docking_record_fault(Docking *d);
+/* How far the pull under way came is a fact of its own. */
+void docking_record_interruption(Docking *d, const char *text);
 /* The worker or the camera failed: end the worker, record it, back off. */
 void docking_fault(Docking *d, WorkerResult why, const char *text);
 /* The database, the disk or memory failed: nothing is the camera's fault; back off all the same. */
@@ -206,6 +235,10 @@ void docking_flash_begins(Docking *d, Flash *f);
 /* The device left the bus, or came to it: true when that is because of a flash. */
 bool docking_flash_left(Docking *d);
 bool docking_flash_came(Docking *d, HotplugDevice *device);
+/* What its bay shows meanwhile; NULL: nothing. The caller frees it. */
+char *docking_flash_text(const Docking *d);
+/* How much of it its camera has, 0 to 100, and of which version: good while the docking is; -1: it is given none. */
+int docking_flash_percent(const Docking *d, const char **ret_version);
 /* A new docking is of a camera in its loader, whose flash did not come to its end: true when it goes on with that. */
 bool docking_flash_inherit(Docking *d);
 /* The docking is on record: what waited for that may go on. */
@@ -234,12 +267,23 @@ bool docking_is_by_port(const Docking *d);
 Docking *docking_twin(Docking *d, const char *serial);
 void docking_twins(Docking *d, Docking *other, Camera *camera);
 
-/* Orders: -EBUSY, -EINVAL with a sentence; else `done` is called later. `by` says on whose word. */
+/* Orders: -EBUSY, -ESTALE with a sentence; else `done` is called later. `by` says on whose word. */
 int docking_set_owner(Docking *d, const WorkerOwner *owner, const Operator *by, DockingOrderDone done, void *userdata,
                       const char **ret_why);
 /* The camera is for this officer: checks it once more, sets its clock and its owner as far as it can hold them, and points at it. */
 int docking_checkout(Docking *d, const WorkerOwner *officer, const Operator *by, DockingOrderDone done, void *userdata,
                      const char **ret_why);
+/*
+ * docking_handout.c: the camera may be taken out as it is. What is under way with it ends where it stands, an erase after the clip that is
+ * being erased; nothing is begun any more in this docking. `done` is called when the bay shows it. -ENODEV, -EBUSY, -EPERM with a sentence.
+ */
+int docking_hand_out(Docking *d, const Operator *by, DockingOrderDone done, void *userdata, const char **ret_why);
+/* The order is done once the bay shows it, with this text, and all that was done with the camera is on record. */
+void docking_handed_out(Docking *d, const char *text);
+/* How far the dock is with the camera, in one sentence. The caller frees it; NULL: out of memory. */
+char *docking_handed_out_text(const Docking *d);
+/* Clips that were to be erased, and are not: their erase was not begun. */
+void docking_drop_licenses(Docking *d);
 /* Somebody asked for something that needs the camera: it gets its power for that. */
 bool docking_is_ordered(const Docking *d);
 /* The camera was checked: true when that was for an order, which goes on with it. */
@@ -250,8 +294,10 @@ void docking_order_cancel(Docking *d);
 void docking_order_done(Docking *d, DockingOrder kind, int result, const char *text);
 /* Begins an order that waited for the camera to be let go. */
 void docking_order_begin(Docking *d);
-/* The session, or the docking, ended first. */
-void docking_order_abort(Docking *d, const char *text);
+/* The session (-EREMOTEIO), the docking (-ENODEV) or the daemon (-ESHUTDOWN) ended first. */
+void docking_order_abort(Docking *d, int result, const char *text);
+/* Takes back what was ordered with this userdata: `done` gets -ECANCELED. -EALREADY with a sentence: its camera was begun with. */
+int docking_order_withdraw(Docking *d, const void *userdata, const char **ret_why);
 
 /* Who has the camera (docking_issue.c): from the database; its return, into the batch; that it is on its way out of the bay. */
 int docking_load_issue(Manager *m, Camera *camera);
@@ -288,7 +334,6 @@ void docking_left_unstored(Clip *c);
 int docking_order_erase(Docking *d, const Clip *only, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata,
                         char **ret_why);
 extern const WorkerOps docking_worker_ops;
-
 
 /* A block came from the camera: docking_pull.c keeps it as a fact or compares it with one. */
 void docking_block_read(Docking *d, uint32_t index, uint32_t number, uint32_t length, const Digest *digest);

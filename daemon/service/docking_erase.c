@@ -49,6 +49,7 @@ static void gate_answered(Docking *d, Clip *c, int result) {
                 _cleanup_(freep) char *why = text_format("the dock's records do not license its erase: %s",
                                                          store_last_refusal(d->manager->store));
 
+                about.message = MESSAGE_CLIP_NOT_ERASED;
                 log_error(&about, "Not erased: %s", why);
                 c->failures = CLIP_FAILURES_MAX;
                 clip_set_state(c, c->state, why);
@@ -77,6 +78,7 @@ void docking_receipt_is_void(Docking *d, Clip *c) {
 
         about.clip = c->path;
         fact.text = "the store does not hold the clip any more for which it had given a receipt";
+        about.message = MESSAGE_CLIP_NOT_ERASED;
         log_error(&about, "Not erased: %s", fact.text);
         (void) docking_commit_fact(d, &fact, c, NULL);
         c->receipted = c->receipt_accepted = false;
@@ -97,7 +99,7 @@ void docking_receipt_is_void(Docking *d, Clip *c) {
 static void confirmed(Docking *d, Clip *c, int result) {
         if (!d)
                 return;
-        if (result == 0 && c->docking == d)
+        if (result == 0 && c->docking == d && !d->handed_out)
                 return ask_gate(d, c);
         d->erase_waits--;
         if (result == -ENOENT)
@@ -148,7 +150,11 @@ static void end_round(Docking *d) {
 
 static void not_erased(Docking *d, Clip *c, const char *text) {
         Fact fact = docking_fact(d, FACT_ERASE_FAILED, c);
+        LogAbout about = docking_about(d);
 
+        about.clip = c->path;
+        about.message = MESSAGE_CLIP_NOT_ERASED;
+        log_error(&about, "Not erased: %s", text);
         fact.text = text;
         (void) docking_commit_fact(d, &fact, c, NULL);
         c->failures = CLIP_FAILURES_MAX;
@@ -160,7 +166,10 @@ static void erased(void *userdata, WorkerResult result, const char *text) {
         Docking *d = userdata;
         Clip *c = d->current;
         Fact fact = docking_fact(d, FACT_ERASED, c);
+        LogAbout about = docking_about(d);
 
+        about.clip = c->path;
+        about.message = MESSAGE_CLIP_ERASED;
         c->erase_licensed = false;
         switch (result) {
         case WORKER_OK:
@@ -168,10 +177,12 @@ static void erased(void *userdata, WorkerResult result, const char *text) {
                 fact.text = result == WORKER_GONE ? "the camera had it no more" : NULL;
                 (void) docking_commit_fact(d, &fact, c, NULL);
                 c->on_camera = false;
+                d->manager->figures.erased_clips++;
                 d->faults_in_row = 0;
                 c->erased_unstored = !c->receipted;
                 clip_set_state(c, c->receipted ? CLIP_ERASED : CLIP_COPIED, c->receipted ? NULL : "erased by order, before it was stored");
                 docking_left_unstored(c);
+                log_info(&about, "Erased from the camera%s", c->erased_unstored ? " by order, before it was stored" : "");
                 break;
         case WORKER_DENIED:
         case WORKER_CHANGED:
@@ -186,11 +197,13 @@ static void erased(void *userdata, WorkerResult result, const char *text) {
 }
 
 static void erase_next(Docking *d) {
-        Clip *c = next_licensed(d);
         WorkerCopy copy;
+        Clip *c;
         int r;
 
-        d->current = c;
+        if (d->handed_out)
+                docking_drop_licenses(d);
+        d->current = c = next_licensed(d);
         if (!c)
                 return end_round(d);
         copy = (WorkerCopy){ .size_bytes = c->size_bytes, .digest = c->digest, .head = c->head, .tail = c->tail };
@@ -208,6 +221,10 @@ static void eraser_opened(void *userdata, WorkerResult result, const char *text)
 }
 
 static void start_eraser(Docking *d) {
+        if (d->handed_out) {
+                docking_drop_licenses(d);
+                return end_round(d);
+        }
         if (docking_spawn(d, eraser_opened) >= 0)
                 d->worker_erases = true;
 }
@@ -225,6 +242,8 @@ static void reader_closed(void *userdata, WorkerResult result, const char *text)
 static void round_goes_on(Docking *d) {
         if (d->erase_waits > 0)
                 return;
+        if (d->handed_out)
+                docking_drop_licenses(d);
         if (!next_licensed(d)) {
                 /* The store or the database does not answer now: not at once again. */
                 d->erase_not_before_usec = clock_boottime_usec() + ASK_AGAIN_USEC;

@@ -14,7 +14,7 @@
 #include "service/flash_private.h"
 
 bool docking_may_flash(const Docking *d) {
-        return docking_may_rest(d) && !d->resting && !d->waking && !d->gauging && !d->flash;
+        return bay_state(d->bay) == BAY_READY && docking_may_rest(d) && !d->resting && !d->waking && !d->gauging;
 }
 
 void docking_flash_begins(Docking *d, Flash *f) {
@@ -69,10 +69,14 @@ void docking_flash_interrupted(Docking *d, const char *text) {
 
 static void update_entered(void *userdata, WorkerResult result, const char *text) {
         Docking *d = userdata;
+        LogAbout about = { .bay = bay_name(d->bay), .camera = d->camera ? camera_serial(d->camera) : NULL };
 
-        /* It may leave so fast that its answer does not get through. Whether it went where it was sent, its return tells. */
-        if (result != WORKER_OK && result != WORKER_UNPLUGGED)
+        /* It may leave so fast that its answer does not get through, or its worker die over it: whether it went where it was sent, its
+         * return tells, or that it stays. */
+        if (result != WORKER_OK && result != WORKER_UNPLUGGED && !worker_result_is_fatal(result))
                 return failed(d, result, text);
+        if (worker_result_is_fatal(result))
+                log_warning(&about, "Nobody knows whether it goes into its loader: %s; it is waited for", text ? text : "no answer");
         end_session(d);
 }
 
@@ -97,7 +101,9 @@ bool docking_flash_left(Docking *d) {
 
         if (!d->flash || !d->updating)
                 return false;
-        fact.text = d->flash->in_loader ? "it leaves its loader" : "it goes into its loader";
+        fact.text = d->flash->drops       ? "it restarts, or was taken out, in the middle of an update" :
+                    d->flash->in_loader ? "it leaves its loader" :
+                                          "it goes into its loader";
         (void) docking_commit_fact(d, &fact, NULL, NULL);
         d->flash->in_loader = d->flash->entering = false;
         docking_forget_session(d);
@@ -105,6 +111,14 @@ bool docking_flash_left(Docking *d) {
         docking_kick(d);
         flash_kick(d->flash);
         return true;
+}
+
+/* It is asked everything anew, and may be another camera that somebody put in meanwhile. */
+static void ask_anew(Docking *d) {
+        d->updating = false;
+        d->unchanged = d->rested = true;
+        d->emptied = d->ejected = d->lost = d->cycled = false;
+        docking_forget_readings(d);
 }
 
 bool docking_flash_came(Docking *d, HotplugDevice *device) {
@@ -125,24 +139,68 @@ bool docking_flash_came(Docking *d, HotplugDevice *device) {
         docking_device_fact(d, FACT_RETURNED, &fact);
         if (docking_commit_fact(d, &fact, NULL, NULL) < 0)
                 docking_trouble(d, -ENOMEM, "the camera's return cannot be recorded");
-        f->in_loader = model == f->loader;
-        if (!f->in_loader) {
-                /* It is asked everything anew, and may be another camera that somebody put in meanwhile. */
-                d->updating = false;
-                d->unchanged = d->rested = true;
-                d->emptied = d->ejected = d->lost = d->cycled = false;
-                docking_forget_readings(d);
-        }
+        f->in_loader = !f->drops && model == f->loader;
+        if (!f->in_loader)
+                ask_anew(d);
         docking_kick(d);
         flash_kick(f);
         return true;
 }
 
+void docking_flash_ask(Docking *d) {
+        docking_forget_session(d);
+        ask_anew(d);
+        docking_kick(d);
+}
+
+static void cycled(void *userdata, const char *port_path, int result) {
+        LogAbout about = { .bay = bay_name(userdata) };
+
+        if (result < 0)
+                log_warning(&about, "The power of port %s cannot be switched: %s; take the camera out and put it in again, so that it "
+                                    "looks for its firmware", port_path, strerror(-result));
+}
+
+void docking_flash_cycle(Docking *d) {
+        int r;
+
+        r = hubport_cycle(d->manager->hubports, bay_port_path(d->bay), cycled, d->bay);
+        if (r < 0)
+                cycled(d->bay, bay_port_path(d->bay), r);
+}
+
+char *docking_flash_text(const Docking *d) {
+        const Flash *f = d->flash;
+
+        if (!f || !d->updating)
+                return NULL;
+        if (!text_equal(f->row->transfer, "sent"))
+                return text_format("it is given the firmware %s: do not take it out", f->row->version);
+        if (f->drops && d->device && f->model->update_restart == MODEL_RESTART_HAND)
+                return text_format("it has the firmware file %s: take it out, and put it in again", f->row->version);
+        return text_format("it has the firmware %s, and is waited for: do not take it out", f->row->version);
+}
+
+int docking_flash_percent(const Docking *d, const char **ret_version) {
+        const Flash *f = d->flash;
+
+        if (!f || !d->updating)
+                return -1;
+        *ret_version = f->row->version;
+        return flash_percent(f);
+}
+
 /* ---- What a new docking finds ----------------------------------------------------------------------------------------- */
+
+/* The same camera as before the daemon was started anew: it has not left since, so its worker is still at it, or it is about to restart. */
+static bool has_stayed(const Flash *f, const Docking *d) {
+        return !flash_has_ended(f) && (f->flasher || (f->sent_usec > 0 && d->device->appeared_usec < f->sent_usec));
+}
 
 static Flash *unfinished_at(const Docking *d) {
         for (Flash *f = d->manager->flashes->first; f; f = f->next)
-                if (f->bay == d->bay && !f->docking && f->loader == d->model && f->folder_fd >= 0 && !text_equal(f->row->outcome, "ok"))
+                if (f->bay == d->bay && !f->docking && f->loader == d->model && f->folder_fd >= 0 && !text_equal(f->row->outcome, "ok") &&
+                    (!f->drops || has_stayed(f, d)))
                         return f;
         return NULL;
 }
@@ -156,7 +214,7 @@ bool docking_flash_inherit(Docking *d) {
         d->flash = f;
         d->updating = true;
         f->docking = d;
-        f->in_loader = true;
+        f->in_loader = !f->drops;
         f->sendings_before = flash_has_ended(f) ? f->row->sendings : 0;
         camera_set_bay(f->camera, d->bay);
         flash_kick(f);
@@ -168,6 +226,18 @@ void docking_flash_recorded(Docking *d) {
                 flash_kick(d->flash);
 }
 
+/* It has not all of its file, and is as it was: it is sent anew, once this docking has nothing else to do. */
+static bool goes_on(Flash *f, Docking *d, const char *version) {
+        if (!f->drops || flash_has_ended(f) || text_equal(version, f->row->version) || text_equal(f->row->transfer, "sent") || f->flasher ||
+            f->row->sendings >= FLASH_SENDINGS_MAX || (d->flash && d->flash != f))
+                return false;
+        d->flash = f;
+        f->docking = d;
+        f->again = true;
+        flash_kick(f);
+        return true;
+}
+
 void docking_flash_told(Docking *d, const char *version) {
         for (Flash *f = d->manager->flashes->first; f; f = f->next) {
                 char *copy;
@@ -176,6 +246,8 @@ void docking_flash_told(Docking *d, const char *version) {
                         continue;
                 /* An end that is on record is changed by nothing but the version that was to come. */
                 if (flash_has_ended(f) && !text_equal(version, f->row->version))
+                        continue;
+                if (goes_on(f, d, version))
                         continue;
                 copy = strdup(version);
                 if (!copy)
@@ -195,8 +267,9 @@ void docking_flash_over(Docking *d) {
                 return;
         d->flash = NULL;
         d->updating = false;
+        d->power_until_usec = 0;
         f->docking = NULL;
-        f->in_loader = f->entering = false;
+        f->in_loader = f->entering = f->again = false;
         flash_kick(f);
 }
 

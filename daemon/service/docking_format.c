@@ -19,6 +19,7 @@
 #define ASK_AGAIN_USEC (5 * USEC_PER_SEC)
 /* With more clips than that, comparing the listings would hold up the loop. */
 #define FORMAT_CLIPS_MAX 4096u
+#define EJECTED "the camera is to be taken out"
 
 static void confirm_more(Docking *d);
 static void look_at_next(Docking *d);
@@ -94,6 +95,8 @@ static void all_erased(Docking *d) {
         if (r < 0)
                 return docking_trouble(d, r, "that the camera was formatted cannot be recorded");
         d->faults_in_row = 0;
+        log_info(&(LogAbout){ .bay = bay_name(d->bay), .camera = camera_serial(d->camera), .message = MESSAGE_CLIP_ERASED },
+                 "Formatted: all its clips are erased");
         docking_step_done(d);
 }
 
@@ -133,6 +136,8 @@ static void look_at_next(Docking *d) {
         uint32_t last;
         Clip *c;
 
+        if (d->handed_out)
+                return not_formatted(d, EJECTED);
         while (d->format.at < d->n_clips && (!d->clips[d->format.at]->erase_licensed || d->clips[d->format.at]->n_blocks == 0))
                 d->format.at++;
         if (d->format.at == d->n_clips)
@@ -223,6 +228,8 @@ static void start_worker(void *userdata, WorkerResult result, const char *text) 
         (void) result;
         (void) text;
         d->worker = worker_free(d->worker);
+        if (d->handed_out)
+                return not_formatted(d, EJECTED);
         if (docking_spawn(d, opened) >= 0)
                 d->worker_erases = true;
 }
@@ -274,7 +281,7 @@ static void confirmed(Docking *d, Clip *c, int result) {
         d->format.failed |= result < 0;
         if (d->erase_waits > 0)
                 return;
-        if (d->format.failed)
+        if (d->format.failed || d->handed_out)
                 return later(d);
         confirm_more(d);
 }

@@ -14,19 +14,84 @@
 #include "base/text.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
+#include "service/rollout.h"
 
-/* "MODEL:VERSION …": the version for this model, which the caller frees, or NULL. */
-static char *firmware_wanted(const Settings *s, const char *model_id) {
+/* "MODEL:VERSION …": the version for this model, as far as the next space, or NULL. */
+static const char *set_for(const Settings *s, const char *model_id, size_t *ret_length) {
         size_t n = strlen(model_id);
 
         for (const char *word = s->firmware ?: ""; *word; word += strspn(word, " ")) {
                 size_t length = strcspn(word, " ");
 
-                if (length > n && strncmp(word, model_id, n) == 0 && word[n] == ':')
-                        return strndup(word + n + 1, length - n - 1);
+                if (length > n && strncmp(word, model_id, n) == 0 && word[n] == ':') {
+                        *ret_length = length - n - 1;
+                        return word + n + 1;
+                }
                 word += length;
         }
         return NULL;
+}
+
+/* The newest rollout for the camera's model that goes on: one that was stopped says nothing of what the fleet should have. */
+static const Rollout *newest_rollout(const Docking *d) {
+        const Rollout *newest = NULL;
+
+        for (const Rollout *r = rollouts_first(d->manager->rollouts); r; r = rollout_next_in_order(r)) {
+                const RolloutOrder *o = rollout_order(r);
+                const char *state = rollout_state(r);
+                bool goes_on = text_equal(state, "running") || text_equal(state, "paused");
+
+                if (o && goes_on && rollout_order_is_for(o, camera_model_id(d->camera)) &&
+                    (!newest || o->plan.begin_usec > rollout_order(newest)->plan.begin_usec))
+                        newest = r;
+        }
+        return newest;
+}
+
+/* What became of it there; a camera that is in none of its waves is not meant. */
+static HealthFleet fleet_by_rollout(const Docking *d, const Rollout *r) {
+        const RolloutOrder *o = rollout_order(r);
+        RolloutUnitView view;
+        uint32_t wave;
+
+        for (RolloutUnit *u = rollout_first_unit(r); u; u = rollout_unit_next(u)) {
+                rollout_unit_view(u, &view);
+                if (text_equal(view.serial, camera_serial(d->camera)) && (text_equal(view.state, "bad") || text_equal(view.state, "ok")))
+                        return HEALTH_FLEET_FAILED;
+        }
+        wave = rollout_order_named(o, camera_serial(d->camera));
+        if (wave == UINT32_MAX && rollout_wave(&o->plan, camera_serial(d->camera), &wave) < 0)
+                return HEALTH_FLEET_NOTHING;
+        return wave == ROLLOUT_NO_WAVE ? HEALTH_FLEET_NOTHING : HEALTH_FLEET_COMES;
+}
+
+static HealthFleet fleet_by_catalog(const Docking *d) {
+        const Catalog *c = catalog_follow_newest(d->manager->catalog_follow);
+        bool any = false;
+
+        for (size_t i = 0; c && i < c->n_images; i++) {
+                if (!text_equal(c->images[i].model, camera_model_id(d->camera)))
+                        continue;
+                if (text_equal(c->images[i].version, camera_firmware(d->camera)))
+                        return HEALTH_FLEET_NOTHING;
+                any = true;
+        }
+        return any ? HEALTH_FLEET_UNLISTED : HEALTH_FLEET_NOTHING;
+}
+
+/* What the settings name counts before a rollout, and that before the catalog. *ret_wanted is the caller's to free. -ENOMEM. */
+static int ask_fleet(const Docking *d, HealthFleet *ret, char **ret_wanted) {
+        size_t length = 0;
+        const char *set = set_for(d->manager->settings, camera_model_id(d->camera), &length);
+        const Rollout *rollout = newest_rollout(d);
+        HealthFleet fleet = set ? HEALTH_FLEET_SET : rollout ? fleet_by_rollout(d, rollout) : fleet_by_catalog(d);
+
+        if (set)
+                *ret_wanted = strndup(set, length);
+        else if (rollout && fleet != HEALTH_FLEET_NOTHING)
+                *ret_wanted = strdup(rollout_order(rollout)->version);
+        *ret = fleet;
+        return !*ret_wanted && fleet != HEALTH_FLEET_NOTHING && fleet != HEALTH_FLEET_UNLISTED ? -ENOMEM : 0;
 }
 
 static unsigned recordings_left(const Docking *d) {
@@ -37,7 +102,32 @@ static unsigned recordings_left(const Docking *d) {
         return n;
 }
 
-static int gather(const Docking *d, const char *wanted, HealthFacts *ret) {
+/* What facts point to. */
+typedef struct Trends {
+        TrendPoint capacities[TREND_POINTS_MAX], drifts[TREND_POINTS_MAX];
+} Trends;
+
+static size_t take_points(const HealthPoint *from, size_t n, TrendPoint *to) {
+        n = MIN2(n, (size_t) TREND_POINTS_MAX);
+        for (size_t i = 0; i < n; i++)
+                to[i] = (TrendPoint){ .at_usec = from[i].wall_usec, .value = from[i].value };
+        return n;
+}
+
+static void take_row(const HealthRow *row, Trends *trends, HealthFacts *ret) {
+        ret->drift_known = ret->drift_known && row->drift_known;
+        ret->drift_usec = row->drift_usec;
+        ret->camera_unix_sec = row->shown_usec / (int64_t) USEC_PER_SEC;
+        ret->clock_set_age_usec = (uint64_t) MAX2(row->since_set_usec, INT64_C(0));
+        ret->restarts_known = row->restarts_known;
+        ret->restarts = row->restarts;
+        ret->capacities = trends->capacities;
+        ret->n_capacities = take_points(row->capacities, row->n_capacities, trends->capacities);
+        ret->drifts = trends->drifts;
+        ret->n_drifts = take_points(row->drifts, row->n_drifts, trends->drifts);
+}
+
+static int gather(const Docking *d, HealthFleet fleet, const char *wanted, Trends *trends, HealthFacts *ret) {
         const WorkerHealth *h = &d->health;
         unsigned permille = 1000;
         HealthRow row;
@@ -59,9 +149,8 @@ static int gather(const Docking *d, const char *wanted, HealthFacts *ret) {
                 .volume_known = h->volume_known,
                 .volume_dirty = h->volume_dirty,
                 .drift_known = h->clock_known && !d->behind && manager_clock_synchronised(d->manager),
-                .drift_usec = d->drift_usec,
-                .camera_unix_sec = h->clock_unix_sec,
                 .firmware = camera_firmware(d->camera),
+                .fleet = fleet,
                 .firmware_wanted = wanted,
                 .medium_errors = row.medium_errors,
                 .faulted_dockings = row.faulted_dockings,
@@ -73,8 +162,9 @@ static int gather(const Docking *d, const char *wanted, HealthFacts *ret) {
                 /* It is charged sooner than its model's curve says, by as much as it holds less. */
                 .battery_wear_percent = permille < 1000 ? (int) (1000 - permille) / 10 : 0,
         };
-        if (row.clock_set_usec > 0)
-                ret->clock_set_age_usec = (uint64_t) MAX2(clock_wall_usec() - row.clock_set_usec, INT64_C(0));
+        ret->temperature_known = h->temperature_known;
+        ret->temperature_decidegrees = h->temperature_decidegrees;
+        take_row(&row, trends, ret);
         return 0;
 }
 
@@ -127,19 +217,26 @@ static void judged(Docking *d, Clip *clip, int result) {
 }
 
 static int judge(Docking *d) {
-        _cleanup_(freep) char *wanted = firmware_wanted(d->manager->settings, camera_model_id(d->camera)), *json = NULL, *reason = NULL;
+        _cleanup_(freep) char *wanted = NULL, *json = NULL, *reason = NULL;
         _cleanup_(store_batch_freep) StoreBatch *batch = NULL;
         HealthStanding before = camera_standing(d->camera), now;
+        HealthLimits limits = d->manager->settings->health;
         HealthFinding findings[_HEALTH_CODE_MAX];
         bool same_findings, same_standing;
+        HealthFleet fleet;
         HealthFacts facts;
+        Trends trends;
         size_t n;
         int r;
 
-        r = gather(d, wanted, &facts);
+        limits.charge = d->manager->settings->charge.temperature;
+        r = ask_fleet(d, &fleet, &wanted);
         if (r < 0)
                 return r;
-        n = health_judge(&facts, &d->manager->settings->health, findings);
+        r = gather(d, fleet, wanted, &trends, &facts);
+        if (r < 0)
+                return r;
+        n = health_judge(&facts, &limits, findings);
         now = health_standing(before, health_serious(findings, n), health_looked_at(&facts));
         json = findings_to_json(findings, n);
         reason = now.quarantined ? why_held_back(d, findings, n, now.quarantined) : strdup("");

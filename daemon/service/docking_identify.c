@@ -14,6 +14,7 @@
 #include "service/charging.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
+#include "service/timer.h"
 
 static void on_dead(void *userdata, WorkerResult why, const char *text) {
         docking_fault(userdata, why, text);
@@ -27,6 +28,7 @@ static void on_progress(void *userdata, uint32_t clip, uint64_t bytes) {
         Docking *d = userdata;
 
         (void) clip;
+        d->manager->figures.read_bytes += d->pull_offset + bytes - MIN2(d->current_bytes, d->pull_offset + bytes);
         d->current_bytes = d->pull_offset + bytes;
         bay_changed(d->bay);
 }
@@ -39,7 +41,7 @@ const WorkerOps docking_worker_ops = {
 
 /* Who is spoken to: while it is flashed, what its loader understands, also in its run-time mode. */
 static const Model *spoken_to(const Docking *d) {
-        return d->updating ? models_find(d->manager->models, d->model->update_mode) : d->model;
+        return d->updating && d->model->update_mode ? models_find(d->manager->models, d->model->update_mode) : d->model;
 }
 
 /* Before it said who it is, its USB serial must do to find its credentials by. */
@@ -57,6 +59,10 @@ static int open_camera(Docking *d, WorkerDone opened) {
 static void worker_trouble(Docking *d, int error) {
         _cleanup_(freep) char *what = NULL;
 
+        if (error == -EPIPE || error == -ECONNRESET) {
+                what = text_format("%s ended before it was asked anything", d->manager->settings->worker);
+                return docking_fault(d, WORKER_DIED, what ?: "it ended before it was asked anything");
+        }
         what = text_format("the worker %s cannot be started with the node %s of bay %s", d->manager->settings->worker, d->device->node_path,
                            bay_name(d->bay));
         docking_trouble(d, error, what ?: "the worker cannot be started");
@@ -92,6 +98,7 @@ int docking_spawn(Docking *d, WorkerDone opened) {
                 .stall_timeout_usec = s->stall_usec,
                 .min_rate = s->min_rate,
         };
+        room_wake(d->manager);
         d->busy = true;
         r = worker_spawn(d->manager->event, &config, &docking_worker_ops, d, &d->worker);
         if (r < 0) {
@@ -155,6 +162,16 @@ void docking_twins(Docking *d, Docking *other, Camera *camera) {
                 quarantine_twin(other, d);
 }
 
+/* Once, however often its worker is begun anew. */
+static void say_docked(Docking *d) {
+        LogAbout about = docking_about(d);
+
+        about.message = MESSAGE_CAMERA_DOCKED;
+        if (!d->said_docked)
+                log_info(&about, "Docked: %s, firmware %s", camera_model(d->camera), camera_firmware(d->camera));
+        d->said_docked = true;
+}
+
 static void identified(Docking *d, Clip *clip, int result) {
         (void) clip;
         if (!d || !d->worker)
@@ -162,6 +179,8 @@ static void identified(Docking *d, Clip *clip, int result) {
         if (result < 0)
                 return docking_trouble(d, result, "the database cannot be written");
         d->identified = true;
+        camera_note_on_record(d->camera);
+        say_docked(d);
         docking_flash_told(d, camera_firmware(d->camera));
         docking_step_done(d);
 }
@@ -183,6 +202,7 @@ int camera_from_row(Manager *m, const CameraRow *row, Camera **ret) {
                 r = docking_load_issue(m, *ret);
         if (r < 0)
                 return r;
+        camera_note_on_record(*ret);
         if (row->ambiguous)
                 camera_set_ambiguous(*ret);
         camera_set_battery(*ret, row->battery_percent);
@@ -218,13 +238,28 @@ static int find_camera(Docking *d, const char *serial, Camera **ret, char **ret_
         return 0;
 }
 
+/* What is on record already is not told again, nor who is docked of a camera whose port was off for a while. */
+static int tell_who_it_is(Docking *d, StoreBatch *batch) {
+        bool known = camera_is_on_record(d->camera);
+        Fact fact;
+        int r = 0;
+
+        if (!known) {
+                fact_of_camera(d, d->camera, &fact);
+                r = store_batch_add(batch, &fact);
+        }
+        if (r < 0 || (known && d->slept))
+                return r;
+        fact = docking_fact(d, FACT_IDENTIFIED, NULL);
+        return store_batch_add(batch, &fact);
+}
+
 static void identity_known(void *userdata, WorkerResult result, const char *text, const WorkerIdentity *id) {
         Docking *d = userdata, *other;
         _cleanup_(store_batch_freep) StoreBatch *batch = NULL;
         _cleanup_(freep) char *known_as = NULL;
         const char *serial, *problem;
         Camera *camera;
-        Fact fact;
         int r;
 
         if (result != WORKER_OK)
@@ -262,12 +297,7 @@ static void identity_known(void *userdata, WorkerResult result, const char *text
         r = camera_set_words(camera, &(CameraWords){ id->manufacturer, id->model, id->firmware, id->storage_id, d->model->id });
         if (r < 0 || store_batch_new(&batch) < 0)
                 return docking_trouble(d, -ENOMEM, "the camera cannot be recorded");
-        fact_of_camera(d, camera, &fact);
-        r = store_batch_add(batch, &fact);
-        if (r >= 0) {
-                fact = docking_fact(d, FACT_IDENTIFIED, NULL);
-                r = store_batch_add(batch, &fact);
-        }
+        r = tell_who_it_is(d, batch);
         if (r >= 0)
                 r = docking_brought_back(d, batch);
         if (r >= 0)
@@ -301,8 +331,7 @@ static bool waits_for_udev(Docking *d) {
                 d->authorise_until_usec = now + d->manager->settings->call_usec;
         if (now >= d->authorise_until_usec)
                 return false;
-        (void) sd_event_source_set_time(d->wake, MIN2(d->authorise_until_usec, now + LOOK_AGAIN_USEC));
-        (void) sd_event_source_set_enabled(d->wake, SD_EVENT_ONESHOT);
+        (void) timer_at(d->wake, MIN2(d->authorise_until_usec, now + LOOK_AGAIN_USEC));
         return true;
 }
 
@@ -381,6 +410,7 @@ static void clock_was_set(void *userdata, WorkerResult result, const char *text)
                 return record_clock(d, false, 0, text);
         if (result != WORKER_OK)
                 return docking_fault(d, result, text);
+        d->told.clock_set = true;
         record_clock(d, true, clock_wall_usec() / (int64_t) USEC_PER_SEC, NULL);
 }
 
@@ -403,10 +433,41 @@ static void drift_recorded(Docking *d, Clip *clip, int result) {
                 docking_trouble(d, r, "the worker cannot be called");
 }
 
+#define TOLD_AGAIN_USEC (24 * 3600 * USEC_PER_SEC)
+#define SAME_DRIFT_USEC (INT64_C(2) * 1000 * 1000) /* cameras tell whole seconds */
+#define SAME_BATTERY_PERCENT 5
+
+static bool owners_equal(const WorkerOwner *a, const WorkerOwner *b) {
+        return text_equal(a->officer_id, b->officer_id) && text_equal(a->officer_name, b->officer_name) &&
+               text_equal(a->unit_id, b->unit_id) && text_equal(a->unit_name, b->unit_name);
+}
+
+/*
+ * A camera whose port was off is looked at each hour. When it says what it said before, and its clock goes right, neither that nor its
+ * clock is told or set again for a day.
+ */
+static bool check_says_nothing_new(const Docking *d, const FactCheck *now, const WorkerOwner *owner) {
+        const FactCheck *then = &d->told.check;
+        const WorkerOwner owned = camera_owner(d->camera);
+        int64_t expected = d->told.clock_set ? 0 : then->drift_usec;
+
+        return d->slept && d->told.at_usec != 0 && clock_boottime_usec() - d->told.at_usec < TOLD_AGAIN_USEC &&
+               !d->behind && !then->behind && abs(now->battery_percent - then->battery_percent) < SAME_BATTERY_PERCENT &&
+               now->storage_known == then->storage_known && now->storage_total_bytes == then->storage_total_bytes &&
+               now->storage_free_bytes == then->storage_free_bytes && now->read_only == then->read_only &&
+               now->volume_known == then->volume_known && now->volume_dirty == then->volume_dirty &&
+               now->temperature_known == then->temperature_known && now->restarts_known == then->restarts_known &&
+               now->restarts == then->restarts && now->drift_known == then->drift_known &&
+               (!now->drift_known || llabs(now->drift_usec - expected) <= SAME_DRIFT_USEC) &&
+               now->owner_known == then->owner_known && (!owner || owners_equal(owner, &owned));
+}
+
 /* In its storage mode a camera does not tell its battery, its clock or its owner: it was asked before. */
 static void check_recorded(Docking *d, Clip *clip, int result) {
-        if (d && result >= 0)
+        if (d && result >= 0) {
+                d->told.at_usec = clock_boottime_usec();
                 docking_judge(d);
+        }
         if (d && d->behind)
                 clock_recorded(d, clip, result);
         else
@@ -415,6 +476,7 @@ static void check_recorded(Docking *d, Clip *clip, int result) {
 
 static void record_check(Docking *d, const WorkerOwner *owner) {
         Fact fact = docking_fact(d, FACT_CHECKED, NULL);
+        bool news;
         int r;
 
         fact.check.behind = d->behind;
@@ -437,15 +499,30 @@ static void record_check(Docking *d, const WorkerOwner *owner) {
                 d->drift_usec = fact.check.drift_usec;
                 camera_set_drift(d->camera, fact.check.drift_usec);
         }
+        fact.check.temperature_known = d->health.temperature_known;
+        fact.check.temperature_decidegrees = d->health.temperature_decidegrees;
+        fact.check.restarts_known = d->health.restarts_known;
+        fact.check.restarts = d->health.restarts;
         if (!d->behind) {
                 camera_set_battery(d->camera, d->health.battery_percent);
+                camera_set_temperature(d->camera, d->health.temperature_known, d->health.temperature_decidegrees);
                 charging_battery_told(d->manager->charging, d->bay);
         }
+        news = !check_says_nothing_new(d, &fact.check, owner);
+        d->slept = false;
         r = owner ? camera_set_owner(d->camera, owner) : 0;
+        if (r >= 0 && !news) {
+                docking_judge(d);
+                return clock_recorded(d, NULL, 0);
+        }
         if (r >= 0)
                 r = docking_commit_fact(d, &fact, NULL, check_recorded);
         if (r < 0)
-                docking_trouble(d, r, "the check cannot be recorded");
+                return docking_trouble(d, r, "the check cannot be recorded");
+        d->told.check = fact.check;
+        d->told.check.owner = (FactOwner){ NULL };
+        d->told.at_usec = 0;
+        d->told.clock_set = false;
 }
 
 static void owner_known(void *userdata, WorkerResult result, const char *text, const WorkerOwner *owner) {

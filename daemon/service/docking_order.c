@@ -43,8 +43,19 @@ void docking_order_done(Docking *d, DockingOrder kind, int result, const char *t
                 done(userdata, result, text ? text : "");
 }
 
-void docking_order_abort(Docking *d, const char *text) {
-        docking_order_done(d, d->order.kind, -ECANCELED, text);
+void docking_order_abort(Docking *d, int result, const char *text) {
+        /* That its session ends is what that order wants. */
+        if (d->order.kind == DOCKING_ORDER_EJECT && result == -EREMOTEIO)
+                return;
+        docking_order_done(d, d->order.kind, result, text);
+}
+
+int docking_order_withdraw(Docking *d, const void *userdata, const char **ret_why) {
+        *ret_why = "the camera is at it already, and that is over in a few seconds";
+        if (!d || d->order.userdata != userdata || !docking_is_ordered(d) || d->order.begun)
+                return -EALREADY;
+        docking_order_done(d, d->order.kind, -ECANCELED, "it was cancelled before the camera was asked");
+        return 0;
 }
 
 /* ---- Owner ------------------------------------------------------------------------------------------------------- */
@@ -113,7 +124,7 @@ static void owner_written(void *userdata, WorkerResult result, const char *text)
                 return end_session(d);
         }
         if (result == WORKER_DENIED || result == WORKER_UNSUPPORTED) {
-                docking_order_done(d, DOCKING_ORDER_OWNER, result == WORKER_DENIED ? -EACCES : -EOPNOTSUPP, text);
+                docking_order_done(d, DOCKING_ORDER_OWNER, result == WORKER_DENIED ? -EREMOTEIO : -EOPNOTSUPP, text);
                 return end_session(d);
         }
         if (result != WORKER_OK)
@@ -158,6 +169,8 @@ bool docking_order_checked(Docking *d) {
 static const char *owner_obstacle(const Docking *d) {
         if (d->refused || d->quarantined)
                 return "the camera is quarantined";
+        if (d->handed_out)
+                return "the camera is to be taken out; put it in again for that";
         if (d->behind || d->away || !d->device)
                 return "the camera is not in the mode in which its owner can be written; try again when its footage is taken";
         if (bay_state(d->bay) != BAY_READY || !d->identified || !d->checked)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "service/docking.h"
+#include "service/leftover.h"
 #include "service/manager_private.h"
 #include "service/spool_note.h"
 
@@ -20,27 +21,42 @@ static void pull_from(Docking *d, Clip *c, uint32_t kept);
 /* ---- Beginning afresh ---------------------------------------------------------------------------------------- */
 
 static void set_aside(Docking *d, Clip *clip, int result) {
-        (void) clip;
+        kept_look(clip->manager->kept);
         if (d && result < 0)
                 docking_trouble(d, result, "a part in incoming/ cannot be moved to kept/");
         else if (d)
                 docking_step_done(d);
 }
 
+/* Without its docking the part is in parts/ by now, or will be, where leftover.h finds it. */
+static void aside_recorded(Docking *d, Clip *c, int result) {
+        Spool *spool = c->manager->spool;
+        DockingPending *p;
+
+        if (!d || !spool)
+                return;
+        if (result < 0)
+                return docking_trouble(d, result, "the database cannot be written");
+        result = docking_pending_new(d, c, set_aside, &p);
+        if (result < 0)
+                return docking_trouble(d, result, "a part cannot be set aside");
+        result = spool_set_aside(spool, c->id, d->id, c->kept_as, docking_pending_done, p);
+        if (result < 0) {
+                docking_pending_cancel(p);
+                docking_trouble(d, result, "a part cannot be set aside");
+        }
+}
+
 void docking_start_afresh(Docking *d, Clip *c, const char *why) {
         Fact fact = docking_fact(d, FACT_PART_SET_ASIDE, c);
         char name[SPOOL_NAME_SIZE];
-        DockingPending *p;
         int r;
 
-        r = docking_pending_new(d, c, set_aside, &p);
-        if (r < 0)
-                return docking_trouble(d, r, "a part cannot be set aside");
-        r = spool_set_aside(d->manager->spool, c->id, d->id, name, docking_pending_done, p);
-        if (r < 0) {
-                docking_pending_cancel(p);
-                return docking_trouble(d, r, "a part cannot be set aside");
-        }
+        spool_name_for_kept(d->manager->spool, c->id, d->id, name);
+        free(c->kept_as);
+        c->kept_as = strdup(name);
+        if (!c->kept_as)
+                return docking_trouble(d, -ENOMEM, "a part cannot be set aside");
         fact.text = why;
         fact.pull.part = name;
         fact.pull.offset_bytes = clip_kept_blocks(c) * WIRE_BLOCK_SIZE;
@@ -49,7 +65,7 @@ void docking_start_afresh(Docking *d, Clip *c, const char *why) {
         c->part_docking_id = 0;
         upload_pull_begins_afresh(c);
         clip_set_state(c, CLIP_SEEN, why);
-        r = docking_commit_fact(d, &fact, c, NULL);
+        r = docking_commit_fact(d, &fact, c, aside_recorded);
         if (r < 0)
                 docking_trouble(d, r, "the database cannot be written");
 }
@@ -88,9 +104,12 @@ static void copy_recorded(Docking *d, Clip *c, int result) {
         free(c->spool_name);
         c->spool_name = strdup(name);
         c->copied_here = d != NULL;
+        c->manager->figures.copied_clips++;
+        c->manager->figures.copied_bytes += c->size_bytes;
         clip_set_state(c, CLIP_COPIED, NULL);
         upload_count_waiting(c);
         upload_copied(c);
+        leftover_look(c->manager, c->id);
         if (d)
                 d->faults_in_row = 0;
         docking_kick(d);
@@ -182,6 +201,10 @@ void docking_seal(Docking *d, Clip *c, const WorkerCopy *copy) {
                 return docking_trouble(d, -ENOMEM, "a pulled clip cannot be held in memory");
         if (!copy_is_whole(c, copy))
                 return docking_fault(d, WORKER_BREACH, "the worker called a pull complete that is not");
+        if (c == d->current) {
+                d->manager->figures.read_bytes += copy->size_bytes - MIN2(d->current_bytes, copy->size_bytes);
+                d->current_bytes = copy->size_bytes;
+        }
         c->digest = copy->digest;
         c->head = copy->head;
         c->tail = copy->tail;
@@ -194,6 +217,8 @@ void docking_seal(Docking *d, Clip *c, const WorkerCopy *copy) {
         c->copy_fact.copy.tail = copy->tail;
         c->copy_fact.copy.container = copy->container;
         r = note_of(d, c, &note);
+        if (r >= 0)
+                r = digest_of(note, strlen(note), &c->copy_fact.copy.note);
         if (r >= 0)
                 r = docking_pending_new(d, c, sealed, &p);
         if (r < 0)

@@ -18,8 +18,9 @@
 #define BACK_WITHIN_USEC (45 * USEC_PER_SEC)
 
 bool docking_may_rest(const Docking *d) {
-        return bay_state(d->bay) == BAY_READY && d->device && d->camera && d->recorded && !d->worker && !d->busy && !d->away &&
-               !d->behind && !d->updating && !d->quarantined && !d->refused && !d->pending && d->order.kind == DOCKING_ORDER_NONE;
+        return (bay_state(d->bay) == BAY_READY || d->kept) && d->device && d->camera && d->recorded && !d->worker && !d->busy && !d->away &&
+               !d->behind && !d->updating && !d->handed_out && !d->quarantined && !d->refused && !d->pending &&
+               d->order.kind == DOCKING_ORDER_NONE;
 }
 
 void docking_rest(Docking *d) {
@@ -80,7 +81,7 @@ bool docking_rest_came(Docking *d, HotplugDevice *device) {
         d->device = device;
         d->shape = shape;
         d->resting = d->waking = d->emptied = d->ejected = d->lost = d->cycled = false;
-        d->unchanged = d->rested = true;
+        d->unchanged = d->rested = d->slept = true;
         d->authorise_until_usec = 0;
         docking_device_fact(d, FACT_RETURNED, &fact);
         if (docking_commit_fact(d, &fact, NULL, NULL) < 0)
@@ -101,11 +102,21 @@ static void gauge_closed(void *userdata, WorkerResult result, const char *text) 
         docking_step_done(d);
 }
 
+static void temperature_known(Docking *d, const WorkerHealth *health) {
+        camera_set_temperature(d->camera, true, health->temperature_decidegrees);
+        d->health.temperature_known = true;
+        d->health.temperature_decidegrees = health->temperature_decidegrees;
+        docking_judge(d);
+}
+
 static void gauge_known(void *userdata, WorkerResult result, const char *text, const WorkerHealth *health) {
         Docking *d = userdata;
 
-        if (result == WORKER_OK && health->battery_percent >= 0) {
-                camera_set_battery(d->camera, health->battery_percent);
+        if (result == WORKER_OK) {
+                if (health->battery_percent >= 0)
+                        camera_set_battery(d->camera, health->battery_percent);
+                if (health->temperature_known)
+                        temperature_known(d, health);
                 charging_battery_told(d->manager->charging, d->bay);
         } else if (worker_result_is_fatal(result)) {
                 d->gauging = false;

@@ -211,7 +211,7 @@ int docking_confirm(Docking *d, const Operator *by, DockingOrderDone done, void 
 
         if (!docking_is_by_port(d) || !d->identity_known || !d->device) {
                 *ret_why = "nothing is to be confirmed: the camera is not in its storage mode, or is known well enough";
-                return -EINVAL;
+                return -ESTALE;
         }
         r = docking_order_new(d, DOCKING_ORDER_CONFIRM, done, userdata, ret_why);
         if (r < 0)

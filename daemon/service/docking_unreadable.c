@@ -39,6 +39,7 @@ void docking_unreadable(Docking *d, Clip *c, const char *text) {
         record(d, c, reason ?: text);
         clip_set_state(c, c->state, reason ?: text);
         about.clip = c->path;
+        about.message = MESSAGE_CLIP_UNREADABLE;
         c->reread_at_usec = 0;
         if (clip_need(c) == CLIP_NEED_PERSON)
                 log_error(&about, "%s; the clip waits for somebody to decide", reason ?: text);

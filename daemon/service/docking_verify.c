@@ -38,6 +38,7 @@ static void other_content(Docking *d, Clip *c) {
                 fact.text = "the copy was continued from an earlier docking, and the camera now shows other content for that part";
                 r = store_batch_add(batch, &fact);
                 upload_conflict(c, fact.text);
+                about.message = MESSAGE_CLIP_CONFLICT;
                 log_error(&about, "Conflict: %s", fact.text);
         } else
                 log_warning(&about, "The camera shows other content under the same name, size and time; it is pulled as a new clip");
@@ -147,6 +148,11 @@ void docking_verify(Docking *d) {
                         return docking_kick(d);
                 if (r >= 0)
                         r = docking_read_again(d, c, false);
+                if (r == -ENODATA && c->state == CLIP_RECEIPTED && !c->spool_name) {
+                        c->receipted = c->receipt_accepted = false;
+                        return docking_start_afresh(d, c, "only the store held it when the database was made anew, so that the dock has no "
+                                                          "digests of its blocks: it is read from the camera again, and found there");
+                }
                 if (r == -ENODATA) {
                         c->failures = CLIP_FAILURES_MAX;
                         clip_set_state(c, c->state, "the dock has no digests of its blocks to compare it with");

@@ -176,7 +176,7 @@ int docking_order_erase(Docking *d, const Clip *only, bool not_stored, const Ope
         if (o->n == 0) {
                 *ret_why = text_format("nothing to erase: %zu clips are held, %zu are not whole on the dock or protected", o->answer.held,
                                        o->answer.unsafe);
-                return -ESRCH;
+                return o->answer.unsafe == 0 && o->answer.held > 0 ? -EROFS : -ESRCH;
         }
         r = store_submit(d->manager->store, TAKE_PTR(batch), recorded, o);
         if (r >= 0)

@@ -22,7 +22,8 @@ struct Examine {
         Manager *manager;
         Waiter *waiters; /* of the look that is under way */
         bool looking;
-        char problem[640];
+        char problem[640]; /* nothing can be erased */
+        char fleet[640];   /* what the dock is to share with others cannot lie there */
 };
 
 /* ---- Can anything be erased? --------------------------------------------------------------------------------------- */
@@ -57,6 +58,42 @@ static void take_strength(Examine *e, const char *strength) {
                 log_error(NULL, "With these settings %s", problem);
         else
                 log_notice(NULL, "The store's receipts allow erasing again");
+        manager_tell(e->manager);
+}
+
+/* ---- Can docks share what they are set up to share? ---------------------------------------------------------------- */
+
+/* The setting that asks for it; NULL: none does. */
+static const char *asks_for_fleet(const Manager *m) {
+        const Settings *s = m->settings;
+
+        if (s->fleet && s->fleet_key_known)
+                return "[dock] fleet_key";
+        return catalog_follow_is_on(m->catalog_follow) ? "[firmware] keys" : NULL;
+}
+
+static void judge_fleet(const Examine *e, const UplinkReport *report, char ret[static sizeof(((Examine *) NULL)->fleet)]) {
+        const char *setting = asks_for_fleet(e->manager);
+
+        ret[0] = 0;
+        for (size_t i = 0; i < report->n_points && setting; i++)
+                if (text_equal(report->points[i].name, WIRE_POINT_STORE_FLEET))
+                        (void) snprintf(ret, sizeof(e->fleet),
+                                        "%s in berthd.conf asks for what this store cannot do: %s; use a store of type = s3 or type = dir, "
+                                        "or remove the setting", setting, report->points[i].text);
+}
+
+static void take_fleet(Examine *e, const UplinkReport *report) {
+        char fleet[sizeof(e->fleet)];
+
+        judge_fleet(e, report, fleet);
+        if (text_equal(fleet, e->fleet))
+                return;
+        memcpy(e->fleet, fleet, sizeof(fleet));
+        if (fleet[0])
+                log_error(NULL, "Settings and store do not go together: %s", fleet);
+        else
+                log_notice(NULL, "The store can do what the settings ask for again");
         manager_tell(e->manager);
 }
 
@@ -117,8 +154,13 @@ static void on_examined(void *userdata, void *cookie, const UplinkAnswer *answer
         e->looking = false;
         if (answer->result == UPLINK_OK) {
                 take_strength(e, report->strength);
+                /* A store that is not well at the moment has told nothing. */
+                if (*report->strength)
+                        take_fleet(e, report);
                 for (; n < report->n_points; n++)
-                        points[n] = (ManagerPoint){ report->points[n].name, report->points[n].verdict, report->points[n].text };
+                        points[n] = e->fleet[0] && text_equal(report->points[n].name, WIRE_POINT_STORE_FLEET) ?
+                                (ManagerPoint){ WIRE_POINT_STORE_FLEET, WIRE_VERDICT_FAILED, e->fleet } :
+                                (ManagerPoint){ report->points[n].name, report->points[n].verdict, report->points[n].text };
         } else
                 points[n++] = (ManagerPoint){ WIRE_POINT_STORE, WIRE_VERDICT_FAILED, answer->text };
         add_policy(e, answer->result == UPLINK_OK && *report->strength, &points[n++]);
@@ -151,7 +193,9 @@ void examine_store_ready(Examine *e) {
 }
 
 const char *examine_problem(const Examine *e) {
-        return e ? e->problem : "";
+        if (!e)
+                return "";
+        return e->problem[0] ? e->problem : e->fleet;
 }
 
 int manager_examine(Manager *m, ManagerExamined done, void *userdata) {

@@ -16,5 +16,8 @@ Examine *examine_free(Examine *e);
 DEFINE_CLEANUP(Examine, examine_free);
 /* The store is ready: looks anew. */
 void examine_store_ready(Examine *e);
-/* Why nothing can ever be erased, one sentence; "" when that is not so, or not known. */
+/*
+ * What the settings ask for and this store can never give, one sentence: why nothing can ever be erased, else what docks are to share and
+ * cannot lie there; "" when that is not so, or not known.
+ */
 const char *examine_problem(const Examine *e);

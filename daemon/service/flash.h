@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/catalog.h"
 #include "base/digest.h"
 #include "core/flash.h"
 #include "service/operator.h"
@@ -25,8 +26,9 @@ typedef struct FlashRequest {
         uint64_t size_bytes;
         Digest digest;             /* of the file */
         const char *version;       /* as the camera tells it once it has it */
+        const char *file;          /* the name that it is to have on the camera, where it is a file there; NULL or "": the model's */
         const char *floor;         /* the version that the model must not go below; NULL or "": none */
-        bool hardware_fits;        /* catalog_misfit() found nothing */
+        bool hardware_fits;        /* flash_misfit() found nothing */
         uint32_t allowed;          /* FLASH_BIT()s that an admin allows: core/flash.h */
         const char *purpose;       /* of whom: the rollout's id; NULL or "": an admin's order */
         const Operator *by;        /* on whose word; NULL: the rollout's */
@@ -42,8 +44,20 @@ typedef struct FlashEnd {
         const char *text;      /* one sentence */
 } FlashEnd;
 
+/* Why the image is not for this camera: its model, its hardware revision. NULL: it is. */
+const char *flash_misfit(const Camera *c, const CatalogImage *image);
+
 /* All that stands against it now, as FLASH_BIT()s; 0: nothing. *ret_usec: as of flash_obstacles(). */
 uint32_t flash_camera_obstacles(Camera *c, const FlashRequest *request, uint64_t *ret_usec);
+
+/* What may be otherwise once a camera whose port is off has its power, and was asked anew. */
+#define FLASH_ASLEEP (FLASH_BIT(FLASH_FOOTAGE) | FLASH_BIT(FLASH_IN_USE) | FLASH_BIT(FLASH_LOW) | FLASH_BIT(FLASH_NOT_CHARGED))
+/* How long one that is woken has until it is ready, and what is wanted of it has begun. */
+#define FLASH_AWAKE_USEC (10 * 60 * USEC_PER_SEC)
+/* Is its port off, by the plan of charging? */
+bool flash_is_asleep(const Camera *c);
+/* Gives such a one its power, and keeps it awake for some minutes. True: it is asleep still, or on its way to being ready. */
+bool flash_wakes(Camera *c);
 
 /*
  * Begins one. 0: it will be begun on record, and its end is told to the observers. -EBUSY with the obstacles in *ret_obstacles; -ENODEV:
@@ -52,13 +66,19 @@ uint32_t flash_camera_obstacles(Camera *c, const FlashRequest *request, uint64_t
 int flash_begin(Camera *c, const FlashRequest *request, uint64_t *ret_flash_id, uint32_t *ret_obstacles, char **ret_why);
 
 /*
- * Has the camera get that version, which the catalog that the dock goes by must have for its model. `in_spite` allows FLASH_ALLOWABLE. 0:
- * `done` is called once, with a result of 0 and the end of the flash, or -errno and a sentence when it was not begun. Else -ENOENT or
- * -ENOMEM, with a sentence in *ret_why, which the caller frees.
+ * Has the camera get that version, which the catalog that the dock goes by must have for its model; one whose port is off is woken first.
+ * `in_spite` allows FLASH_ALLOWABLE. 0: `done` is called once, perhaps before this returns, with a result of 0 and the end of the flash, or
+ * -errno and a sentence when it was not begun; *ret is there until then. Else -ENOENT, -EBUSY or -ENOMEM, with a sentence in *ret_why,
+ * which the caller frees.
  */
+typedef struct FlashOrder FlashOrder;
+/* The camera has so much of the image; a sending after one that was cut short begins anew. */
+typedef void (*FlashMoved)(void *userdata, uint64_t bytes, uint64_t size_bytes);
 typedef void (*FlashOrderDone)(void *userdata, int result, const FlashEnd *end, const char *text);
-int camera_order_flash(Camera *c, const char *version, bool in_spite, const Operator *by, FlashOrderDone done, void *userdata,
-                       char **ret_why);
+int camera_order_flash(Camera *c, const char *version, bool in_spite, const Operator *by, FlashMoved moved, FlashOrderDone done,
+                       void *userdata, FlashOrder **ret, char **ret_why);
+/* Takes the order back: `done` gets -ECANCELED. -EALREADY: the flash was begun. */
+int flash_order_cancel(FlashOrder *o);
 
 /* Told of each end, also of flashes that an earlier run of the daemon began. One observer more; never taken away before flashes_free(). */
 typedef void (*FlashEnded)(void *userdata, const FlashEnd *end);

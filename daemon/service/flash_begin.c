@@ -11,10 +11,15 @@
 #include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "service/charging.h"
 #include "service/flash_folder.h"
 #include "service/flash_private.h"
 
 /* ---- What stands against it ------------------------------------------------------------------------------------------- */
+
+static Docking *docking_of(const Camera *c) {
+        return camera_bay(c) ? bay_docking(camera_bay(c)) : NULL;
+}
 
 static size_t without_receipt(const Docking *d) {
         size_t n = 0;
@@ -39,7 +44,7 @@ static bool is_powered(const Docking *d) {
 }
 
 uint32_t flash_camera_obstacles(Camera *c, const FlashRequest *request, uint64_t *ret_usec) {
-        const Docking *d = camera_bay(c) ? bay_docking(camera_bay(c)) : NULL;
+        const Docking *d = docking_of(c);
         unsigned attempts = 0;
         FlashCamera camera;
 
@@ -61,11 +66,37 @@ uint32_t flash_camera_obstacles(Camera *c, const FlashRequest *request, uint64_t
                 .unsteady_usec = bay_unsteady_usec(d->bay),
                 .attempts = attempts,
                 .attempts_max = FLASH_ATTEMPTS_MAX,
+                .pinned = settings_is_pinned(d->manager->settings, camera_serial(c)),
                 .hardware_fits = request->hardware_fits,
                 .floor = request->floor,
                 .version = request->version,
         };
         return flash_obstacles(&camera, request->allowed, clock_boottime_usec(), ret_usec);
+}
+
+bool flash_is_asleep(const Camera *c) {
+        const Docking *d = docking_of(c);
+
+        return d && d->camera == c && (d->resting || d->waking);
+}
+
+bool flash_wakes(Camera *c) {
+        uint64_t now = clock_boottime_usec();
+        Docking *d = docking_of(c);
+
+        if (!d || d->camera != c)
+                return false;
+        if (flash_is_asleep(c) && d->power_until_usec <= now) {
+                d->power_until_usec = now + FLASH_AWAKE_USEC;
+                charging_kick(d->manager->charging);
+        }
+        return flash_is_asleep(c) || (d->power_until_usec > now && !docking_may_flash(d));
+}
+
+const char *flash_misfit(const Camera *c, const CatalogImage *image) {
+        const Model *model = models_find(camera_manager(c)->models, camera_model_id(c));
+
+        return catalog_misfit(image, camera_model_id(c), model ? model->hardware : NULL);
 }
 
 static char *obstacles_text(const Camera *c, uint32_t why) {
@@ -83,10 +114,14 @@ static char *obstacles_text(const Camera *c, uint32_t why) {
         return text;
 }
 
-char *flash_why_not(Camera *c, const FlashRequest *request) {
+char *flash_why_not(Camera *c, const FlashRequest *request, uint32_t later) {
+        const Docking *d = docking_of(c);
         uint64_t again_usec;
-        uint32_t why = flash_camera_obstacles(c, request, &again_usec);
+        uint32_t why;
 
+        if (!d || d->camera != c)
+                return text_format("camera %s is in no bay (unreachable)", camera_serial(c));
+        why = flash_camera_obstacles(c, request, &again_usec) & ~later;
         return why ? obstacles_text(c, why) : NULL;
 }
 
@@ -101,19 +136,23 @@ typedef struct CopyJob {
         bool by_operator;
         uint32_t operator_uid;
         char *operator_name;
+        char *target; /* the file on the camera; NULL: its loader gets it */
 } CopyJob;
 
 static void copy_job_free(CopyJob *job) {
         fd_close(job->folder_fd);
         fd_close(job->image_fd);
         free(job->operator_name);
+        free(job->target);
         free(job);
 }
 
 static int run_copy(void *p) {
         CopyJob *job = p;
+        int r;
 
-        return flash_folder_put_image(job->folder_fd, job->image_fd, job->size_bytes, &job->digest);
+        r = job->target ? flash_folder_put_target(job->folder_fd, job->target) : 0;
+        return r < 0 ? r : flash_folder_put_image(job->folder_fd, job->image_fd, job->size_bytes, &job->digest);
 }
 
 /* Before its first fact: nothing is on record, and nothing was done to the camera. */
@@ -141,9 +180,11 @@ static void begun(int result, void *userdata) {
                 return give_up(f, store_last_refusal(f->flashes->manager->store));
         CRASH_POINT("flash-begun");
         f->busy = false;
+        if (f->docking && f->drops)
+                return flash_kick(f);
         if (f->docking)
                 return docking_enter_update(f->docking);
-        flash_cut_short(f, "it was taken out before it was sent into its loader");
+        flash_cut_short(f, f->drops ? "it was taken out before it got any of it" : "it was taken out before it was sent into its loader");
 }
 
 static void image_copied(void *p, int result) {
@@ -188,7 +229,10 @@ static int copy_image(Flash *f, const FlashRequest *q) {
                           .operator_uid = q->by ? q->by->uid : 0, .operator_name = q->by && q->by->name ? strdup(q->by->name) : NULL };
         job->folder_fd = fcntl(f->folder_fd, F_DUPFD_CLOEXEC, 0);
         job->image_fd = fcntl(q->image_fd, F_DUPFD_CLOEXEC, 0);
-        r = job->folder_fd < 0 || job->image_fd < 0 ? -EMFILE : job_thread_submit(f->flashes->thread, run_copy, image_copied, job);
+        if (f->drops && !(job->target = model_firmware_path(f->model, q->file)))
+                r = -ENOMEM;
+        else
+                r = job->folder_fd < 0 || job->image_fd < 0 ? -EMFILE : job_thread_submit(f->flashes->thread, run_copy, image_copied, job);
         if (r < 0)
                 copy_job_free(job);
         return r;
@@ -255,7 +299,7 @@ static int begin(Docking *d, const FlashRequest *q, uint64_t *ret_id) {
 }
 
 int flash_begin(Camera *c, const FlashRequest *q, uint64_t *ret_id, uint32_t *ret_obstacles, char **ret_why) {
-        Docking *d = camera_bay(c) ? bay_docking(camera_bay(c)) : NULL;
+        Docking *d = docking_of(c);
         uint64_t again_usec;
         int r;
 
@@ -264,9 +308,9 @@ int flash_begin(Camera *c, const FlashRequest *q, uint64_t *ret_id, uint32_t *re
                 *ret_why = text_format("camera %s is in no bay", camera_serial(c));
                 return -ENODEV;
         }
-        if (!d->model || !d->model->update_mode) {
-                *ret_why = text_format("cameras of the model %s cannot be given firmware by this dock: their section has no update_mode",
-                                       d->model ? d->model->id : "?");
+        if (!d->model || !model_takes_firmware(d->model)) {
+                *ret_why = text_format("cameras of the model %s cannot be given firmware by this dock: their section has no update_mode, "
+                                       "and no 'firmware = file PATH'", d->model ? d->model->id : "?");
                 return -EOPNOTSUPP;
         }
         *ret_obstacles = flash_camera_obstacles(c, q, &again_usec);

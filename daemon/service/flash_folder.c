@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/folder.h"
 #include "base/text.h"
@@ -16,6 +17,8 @@
 
 #define ROOT "flash"
 #define PART "image.part"
+#define TARGET "target"
+#define TARGET_MAX 4096u
 #define COPY_CHUNK (256u * 1024u)
 
 int flash_root_open(const char *state_dir, bool make) {
@@ -56,7 +59,9 @@ void flash_folder_remove(int root_fd, uint64_t id) {
 
         if (fd < 0)
                 return;
+        CRASH_POINT("flash-folder-remove-begins");
         (void) folder_each(fd, remove_file, &fd);
+        CRASH_POINT("flash-folder-emptied");
         name_of(id, name);
         (void) unlinkat(root_fd, name, AT_REMOVEDIR);
 }
@@ -118,8 +123,10 @@ int flash_folder_put_image(int folder_fd, int image_fd, uint64_t size_bytes, con
                 return -EBADMSG;
         if (r < 0)
                 return r;
+        CRASH_POINT("flash-image-written");
         if (fdatasync(fd) < 0 || renameat(folder_fd, PART, folder_fd, WIRE_FLASH_IMAGE) < 0)
                 return -errno;
+        CRASH_POINT("flash-image-placed");
         return fd_sync_dir(folder_fd);
 }
 
@@ -127,6 +134,23 @@ int flash_folder_image(int folder_fd) {
         int fd = openat(folder_fd, WIRE_FLASH_IMAGE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
         return fd < 0 ? -errno : fd;
+}
+
+int flash_folder_put_target(int folder_fd, const char *path) {
+        _cleanup_(fd_closep) int fd = openat(folder_fd, TARGET, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        r = fd_write_full(fd, path, strlen(path));
+        CRASH_POINT("flash-target-written");
+        return r < 0 ? r : fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int flash_folder_target(int folder_fd, char **ret) {
+        size_t size;
+
+        return fd_read_file(folder_fd, TARGET, TARGET_MAX, ret, &size);
 }
 
 /* ---- The worker ------------------------------------------------------------------------------------------------------- */
@@ -155,6 +179,23 @@ int flash_folder_outcome(int folder_fd, unsigned sending, char ret[static FLASH_
         /* It comes from where a camera's bytes were. */
         text_sanitise(tab, ret, FLASH_TEXT_SIZE);
         return 0;
+}
+
+uint64_t flash_folder_progress(int folder_fd) {
+        _cleanup_(fd_closep) int fd = openat(folder_fd, WIRE_FLASH_PROGRESS, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        uint64_t bytes, again;
+        char line[48];
+        ssize_t n;
+
+        n = fd < 0 ? -1 : pread(fd, line, sizeof(line) - 1, 0);
+        if (n <= 0)
+                return 0;
+        line[n] = 0;
+        return sscanf(line, "%" SCNu64 " %" SCNu64, &bytes, &again) == 2 && bytes == again ? bytes : 0;
+}
+
+void flash_folder_forget_progress(int folder_fd) {
+        (void) unlinkat(folder_fd, WIRE_FLASH_PROGRESS, 0);
 }
 
 pid_t flash_folder_worker(int folder_fd) {

@@ -30,11 +30,14 @@ static void take_up(Flash *f, const Moment *now) {
         if (!text_equal(f->row->transfer, "sending")) {
                 if (same_boot && f->row->until_usec > f->by_usec)
                         f->by_usec = f->row->until_usec;
+                if (same_boot && text_equal(f->row->transfer, "sent") && f->row->until_usec > model_update_within_usec(f->model))
+                        f->sent_usec = f->row->until_usec - model_update_within_usec(f->model);
                 log_notice(&about, "A flash with the firmware %s goes on", f->row->version);
                 return flash_kick(f);
         }
         if (same_boot && flasher_adopt(f->flashes->manager->event, f->folder_fd, flash_worker_ended, f, &f->flasher) >= 0) {
                 f->by_usec = f->row->until_usec;
+                flash_watch_progress(f);
                 log_notice(&about, "A worker is still sending it the firmware %s; it is waited for", f->row->version);
                 return flash_kick(f);
         }
@@ -58,7 +61,7 @@ static int load(Flashes *all, FlashRow *row, const Moment *now) {
         }
         f->folder_fd = flash_folder_open(all->root_fd, row->id, false);
         if (!f->model || !f->loader) {
-                log_warning(NULL, "Camera %s was being flashed, and its model %s has no update_mode any more: it is not finished",
+                log_warning(NULL, "Camera %s was being flashed, and its model %s has no way to get firmware any more: it is not finished",
                             camera_serial(camera), row->model_id);
                 flash_free(f);
                 return 0;

@@ -56,7 +56,7 @@ static Flasher *flasher_new(FlasherEnded ended, void *userdata) {
 
 /* The arguments: those of main() in bay/main.c. */
 static int spawn(const FlasherOrder *o, WorkerProcess *ret) {
-        char outcome[32], until[32], size[32], hex[DIGEST_HEX_SIZE], *argv[16 + 2 * OPTIONS_MAX];
+        char outcome[32], until[32], size[32], hex[DIGEST_HEX_SIZE], *argv[20 + 2 * OPTIONS_MAX];
         size_t n = 0;
 
         flash_folder_outcome_name(o->sending, outcome);
@@ -68,12 +68,18 @@ static int spawn(const FlasherOrder *o, WorkerProcess *ret) {
 
         for (size_t i = 0; i < ELEMENTSOF(fixed); i++)
                 argv[n++] = (char *) fixed[i];
+        if (o->file) {
+                argv[n++] = (char *) "--file";
+                argv[n++] = (char *) o->file;
+        }
+        if (o->file && o->restart)
+                argv[n++] = (char *) "--restart";
         for (size_t i = 0; o->options && o->options[i] && i < OPTIONS_MAX; i++) {
                 argv[n++] = (char *) "--option";
                 argv[n++] = (char *) o->options[i];
         }
         argv[n] = NULL;
-        return worker_process_spawn_flasher(&o->worker, o->image_fd, argv, ret);
+        return worker_process_spawn_flasher(&o->worker, o->image_fd, o->hold_fds, o->n_hold_fds, argv, ret);
 }
 
 int flasher_spawn(sd_event *event, const FlasherOrder *order, FlasherEnded ended, void *userdata, Flasher **ret) {

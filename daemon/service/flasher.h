@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/macro.h"
+#include "base/wire_flash.h"
 #include "service/worker.h"
 
 typedef struct Flasher Flasher;
@@ -16,7 +17,11 @@ typedef struct Flasher Flasher;
 typedef struct FlasherOrder {
         WorkerConfig worker;      /* executable, plugin, node, and the flash's folder as incoming_fd */
         const char *const *options; /* of the plugin, ended by NULL; or NULL */
+        const char *file; /* put on the camera under this path; NULL: given to its loader */
+        bool restart;     /* and then the camera is told to restart */
         int image_fd;
+        int hold_fds[WIRE_FLASH_HOLDS_MAX]; /* it has copies of these open as long as it lives */
+        size_t n_hold_fds;
         uint64_t size_bytes;
         const Digest *digest;
         unsigned sending;

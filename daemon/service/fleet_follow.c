@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "service/manager_private.h"
+#include "service/timer.h"
 
 /* Lists are read in turn: of those that are there so many are kept in mind. */
 #define AT_ONCE 100u
@@ -70,8 +71,7 @@ const char *fleet_follow_trouble(const FleetFollow *f, ConfError *ret) {
 }
 
 static void look_again(FleetFollow *f, uint64_t after_usec) {
-        (void) sd_event_source_set_time(f->timer, clock_boottime_usec() + after_usec);
-        (void) sd_event_source_set_enabled(f->timer, SD_EVENT_ONESHOT);
+        (void) timer_in(f->timer, after_usec);
 }
 
 static void end_look(FleetFollow *f, uint64_t after_usec) {
@@ -83,7 +83,7 @@ static void end_look(FleetFollow *f, uint64_t after_usec) {
         f->text = NULL;
         (void) fleet_follow_trouble(f, &trouble);
         if (trouble.text[0] && !text_equal(trouble.text, f->told.text))
-                log_error(NULL, "The fleet's list of docks: %s", trouble.text);
+                log_message(LOG_ERR, MESSAGE_STATEMENT_REFUSED, "The fleet's list of docks: %s", trouble.text);
         f->told = trouble;
         look_again(f, after_usec);
 }

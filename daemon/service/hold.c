@@ -44,7 +44,7 @@ void hold_look_up(Clip *c) {
         int r = store_hold_of(c->manager->store, c->id, c->camera_id, &name);
 
         /* Not being able to tell is no reason to erase. */
-        c->held = r != 0;
+        c->held = r != 0 || hold_replay_waits(c->manager->hold_replay);
         free(c->held_for);
         c->held_for = TAKE_PTR(name);
 }
@@ -78,6 +78,15 @@ static void look_at_clips(Manager *m, const Order *o) {
         room_start(m);
 }
 
+void holds_look_up_all(Manager *m) {
+        for (size_t b = 0; b < CLIP_BUCKETS; b++)
+                for (Clip *c = m->clips[b]; c; c = c->next_in_hash)
+                        hold_look_up(c);
+        manager_kick_bays(m);
+        room_start(m);
+        object_holds_look(m->object_holds);
+}
+
 static void recorded(int result, void *userdata) {
         _cleanup_(order_freep) Order *o = userdata;
         _cleanup_(freep) char *text = NULL;
@@ -85,6 +94,8 @@ static void recorded(int result, void *userdata) {
         if (result >= 0) {
                 log_full(LOG_NOTICE, NULL, "Ordered by %s: %s", o->operator_name ?: "somebody", o->text);
                 look_at_clips(o->manager, o);
+                object_holds_look(o->manager->object_holds);
+                notary_signed(o->manager->notary);
         } else if (result == -EALREADY)
                 result = 0;
         else

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "service/timer.h"
 
 /* A storm of a rack's devices must fit: about 1 KiB an event, several events a device. */
 #define MONITOR_BUFFER (8 * 1024 * 1024)
@@ -100,6 +101,18 @@ static int number_attr(struct udev_device *dev, const char *attr, unsigned *ret)
         return value && sscanf(value, "%u%c", ret, &tail) == 1 ? 0 : -ENODEV;
 }
 
+/*
+ * An event that udev was slow with may be about a device that has left, while another one is at its port: what sysfs says there is
+ * that one's, whose own event follows. Of both together a device would be made that never was.
+ */
+static bool is_still_there(struct udev_device *dev, unsigned devnum) {
+        const char *told = udev_device_get_property_value(dev, "DEVNUM");
+        unsigned of_event;
+        char tail;
+
+        return !told || sscanf(told, "%u%c", &of_event, &tail) != 1 || of_event == devnum;
+}
+
 static int device_new(struct udev_device *dev, HotplugDevice **ret) {
         _cleanup_(hotplug_device_freep) HotplugDevice *d = NULL;
         const char *node = udev_device_get_devnode(dev);
@@ -112,6 +125,8 @@ static int device_new(struct udev_device *dev, HotplugDevice **ret) {
                 return -ENOMEM;
         if ((r = number_attr(dev, "busnum", &d->busnum)) < 0 || (r = number_attr(dev, "devnum", &d->devnum)) < 0)
                 return r;
+        if (!is_still_there(dev, d->devnum))
+                return -ENODEV;
         d->appeared_usec = clock_boottime_usec() - udev_device_get_usec_since_initialized(dev);
         d->port_path = strdup(udev_device_get_sysname(dev));
         d->sys_path = strdup(udev_device_get_syspath(dev));
@@ -254,14 +269,10 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
 
 static int on_reconcile(sd_event_source *source, uint64_t usec, void *userdata) {
         Hotplug *h = userdata;
-        int r;
 
         (void) usec;
         reconcile(h);
-        r = sd_event_source_set_time(source, clock_boottime_usec() + h->reconcile_usec);
-        if (r < 0)
-                return r;
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return timer_in(source, h->reconcile_usec);
 }
 
 int hotplug_new(sd_event *event, uint64_t reconcile_usec, const HotplugOps *ops, void *userdata, Hotplug **ret) {

@@ -14,6 +14,7 @@
 #include "base/jobs.h"
 #include "base/text.h"
 #include "service/hubrequest.h"
+#include "service/timer.h"
 
 #define DEVICES "/sys/bus/usb/devices"
 
@@ -261,7 +262,8 @@ static int ask(const char *port_path) {
                 return r;
         if (peer_of(&at, &peer) >= 0)
                 (void) ask_hub(&peer, &other);
-        return (status.connected || other.connected ? HUBPORT_SEES_DEVICE : 0) | (status.power || other.power ? HUBPORT_SEES_POWER : 0);
+        return (status.connected || other.connected ? HUBPORT_SEES_DEVICE : 0) | (status.power || other.power ? HUBPORT_SEES_POWER : 0) |
+               (status.over_current || other.over_current ? HUBPORT_SEES_OVER_CURRENT : 0);
 }
 
 int hubport_over_currents(const char *port_path, uint64_t *ret) {
@@ -365,13 +367,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 
 static void off_done(void *job, int result) {
         Cycle *c = job;
-        int r;
 
         c->result = result;
-        r = sd_event_source_set_time(c->timer, clock_boottime_usec() + (result < 0 ? 0 : HUBPORT_OFF_USEC));
-        if (r >= 0)
-                r = sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
-        if (r < 0)
+        if (timer_in(c->timer, result < 0 ? 0 : HUBPORT_OFF_USEC) < 0)
                 (void) on_timer(NULL, 0, c);
 }
 

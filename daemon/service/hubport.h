@@ -65,6 +65,7 @@ int hubport_set(Hubports *h, const char *port_path, bool on, HubportDone done, v
  */
 #define HUBPORT_SEES_DEVICE 1
 #define HUBPORT_SEES_POWER 2
+#define HUBPORT_SEES_OVER_CURRENT 4 /* now, not since it was last asked */
 int hubport_ask(Hubports *h, const char *port_path, HubportDone done, void *userdata);
 /* Gives a port its power when a daemon that was killed left it off. 1 when it was off. */
 int hubport_restore(const char *port_path);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "base/fd.h"
 #include "base/jobs.h"
 #include "base/log.h"
@@ -35,10 +36,20 @@ struct Images {
         JobThread *thread; /* reads images whole */
         int folder_fd;
         bool ending;
+        uint64_t revision;
         Wanted *first; /* is looked after; the others wait */
 };
 
 static void begin(Images *i);
+
+static void other_copies(Images *i) {
+        i->revision++;
+        manager_tell(i->manager);
+}
+
+uint64_t images_revision(const Images *i) {
+        return i->revision;
+}
 
 static char *name_of(const CatalogImage *image, char ret[static DIGEST_HEX_SIZE]) {
         return digest_to_hex(&image->digest, ret);
@@ -79,8 +90,10 @@ static int check(void *userdata) {
         r = catalog_check_image(&w->image, w->fd, &w->error);
         if (r < 0 || !w->got)
                 return r;
+        CRASH_POINT("image-got");
         if (fdatasync(w->fd) < 0)
                 return -errno;
+        CRASH_POINT("image-synced");
         r = fd_rename_durable(w->images->folder_fd, UNFINISHED, w->images->folder_fd, name_of(&w->image, name));
         return r == -EEXIST ? 0 : r;
 }
@@ -93,6 +106,7 @@ static void get_again(Wanted *w) {
         w->fd = fd_close(w->fd);
         if (unlinkat(w->images->folder_fd, name_of(&w->image, name), 0) < 0 && errno != ENOENT)
                 return fail(w, -errno, "thrown away");
+        other_copies(w->images);
         begin(w->images);
 }
 
@@ -118,8 +132,10 @@ static void checked(void *job, int result) {
                 return get_again(w);
         if (result == -EBADMSG)
                 return answer(w, result, w->error.text);
-        if (result >= 0 && w->got)
+        if (result >= 0 && w->got) {
+                other_copies(w->images);
                 result = reopen(w);
+        }
         if (result < 0)
                 return fail(w, result, "read");
         answer(w, 0, NULL);

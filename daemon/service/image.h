@@ -21,5 +21,7 @@ typedef void (*ImageDone)(void *userdata, int result, int fd, const char *text);
 int images_get(Images *i, const CatalogImage *image, ImageDone done, void *userdata);
 /* Is there a copy? Nobody has looked into it yet. */
 bool images_has(const Images *i, const CatalogImage *image);
+/* Rises whenever there is a copy more, or one less: then manager_changed is told, too. */
+uint64_t images_revision(const Images *i);
 /* No callback with this userdata will run any more. */
 void images_forget(Images *i, const void *userdata);

@@ -19,6 +19,7 @@
 
 struct Import {
         Manager *manager;
+        ImportMoved moved;
         ImportDone done;
         void *userdata;
         uint64_t docking_id, camera_id;
@@ -29,7 +30,7 @@ struct Import {
         WorkerClip *files; /* as served */
         size_t n_files, at;
         ImportCount count;
-        bool ending, stopped; /* nothing new is begun; the daemon itself ends */
+        bool ending, stopped, cancelled; /* nothing new is begun; the daemon itself ends; somebody had enough */
         unsigned waits;       /* commits and jobs of the spool under way that come back here */
         char *why;            /* it ends before its end */
 
@@ -200,6 +201,8 @@ static int seal(Import *i) {
 
         r = spool_note_compose(&whose, &note);
         if (r >= 0)
+                r = digest_of(note, strlen(note), &c->copy_fact.copy.note);
+        if (r >= 0)
                 r = spool_seal(i->manager->spool, c->id, i->docking_id, note, sealed, i);
         i->waits += r >= 0;
         return r;
@@ -326,6 +329,7 @@ static void next_file(Import *i) {
 
         if (i->ending)
                 return;
+        i->moved(i->userdata, i->at, i->n_files);
         if (i->at == i->n_files)
                 return finish(i, NULL);
         n = (size_t) (file(i)->size_bytes / WIRE_BLOCK_SIZE + (file(i)->size_bytes % WIRE_BLOCK_SIZE != 0));
@@ -425,6 +429,12 @@ static void opened(void *userdata, WorkerResult result, const char *text) {
                 finish(i, "the worker cannot be called");
 }
 
+static void worker_trouble(Import *i, int error) {
+        _cleanup_(freep) char *text = text_format("the worker %s cannot be started: %s", i->manager->settings->worker, strerror(-error));
+
+        finish(i, text ?: "the worker cannot be started");
+}
+
 static void begun(int result, void *userdata) {
         static const char *const none[] = { NULL };
         Import *i = userdata;
@@ -447,13 +457,25 @@ static void begun(int result, void *userdata) {
                 .call_timeout_usec = s->call_usec,
                 .stall_timeout_usec = s->stall_usec,
         };
+        room_wake(i->manager);
         r = worker_spawn(i->manager->event, &config, &worker_ops, i, &i->worker);
         /* berthctl sees the worker's end as the end of the connection. */
         i->socket = fd_close(i->socket);
         if (r >= 0)
                 r = worker_open(i->worker, "folder", none, none, opened);
         if (r < 0)
-                finish(i, "the worker cannot be started");
+                worker_trouble(i, r);
+}
+
+int import_cancel(Import *i, const Operator *by) {
+        _cleanup_(freep) char *why = NULL;
+
+        if (i->ending)
+                return -EALREADY;
+        why = text_format("it was cancelled by user %u%s%s", (unsigned) by->uid, by->name ? " " : "", by->name ?: "");
+        i->cancelled = true;
+        finish(i, why ?: "it was cancelled");
+        return 0;
 }
 
 /* ---- Beginning and end ------------------------------------------------------------------------------------------------ */
@@ -508,7 +530,7 @@ static void ended(int result, void *userdata) {
         if (result < 0)
                 i->done(i->userdata, result, "the import's end could not be recorded", &i->count);
         else
-                i->done(i->userdata, i->why ? -ECANCELED : 0, i->why, &i->count);
+                i->done(i->userdata, i->cancelled ? -ECANCELED : i->why ? -EIO : 0, i->why, &i->count);
         if (i->incoming_fd >= 0)
                 (void) spool_end_docking(i->manager->spool, i->docking_id);
         drop_clip(i);
@@ -546,7 +568,7 @@ static void finish(Import *i, const char *why) {
                 return;
         i->ending = true;
         i->why = why ? strdup(why) : NULL;
-        log_full(why ? LOG_ERR : LOG_NOTICE, &(LogAbout){ .camera = i->serial },
+        log_full(why && !i->cancelled ? LOG_ERR : LOG_NOTICE, &(LogAbout){ .camera = i->serial, .message = MESSAGE_IMPORT_ENDED },
                  "Import of %s: %zu files imported, %zu recognised, %zu failed%s%s", i->source, i->count.imported, i->count.recognised,
                  i->count.failed, why ? "; it ended early: " : "", why ?: "");
         i->worker = worker_free(i->worker);
@@ -611,7 +633,8 @@ static int camera_of(Import *i) {
         return i->camera_id > 0 && i->docking_id > 0 ? 0 : -EIO;
 }
 
-int manager_import(Manager *m, const ImportOrder *order, const Operator *by, ImportDone done, void *userdata) {
+int manager_import(Manager *m, const ImportOrder *order, const Operator *by, ImportMoved moved, ImportDone done, void *userdata,
+                   Import **ret) {
         _cleanup_(import_freep) Import *i = NULL;
         int r;
 
@@ -620,7 +643,8 @@ int manager_import(Manager *m, const ImportOrder *order, const Operator *by, Imp
         i = calloc(1, sizeof(*i));
         if (!i)
                 return -ENOMEM;
-        *i = (Import){ .manager = m, .done = done, .userdata = userdata, .operator_uid = by->uid, .incoming_fd = -EBADF, .ending = true };
+        *i = (Import){ .manager = m, .moved = moved, .done = done, .userdata = userdata, .operator_uid = by->uid, .incoming_fd = -EBADF,
+                        .ending = true };
         i->socket = fcntl(order->socket, F_DUPFD_CLOEXEC, 0);
         if (i->socket < 0)
                 return -errno;
@@ -636,6 +660,7 @@ int manager_import(Manager *m, const ImportOrder *order, const Operator *by, Imp
         if (r < 0)
                 return r;
         i->ending = false;
+        *ret = i;
         m->import = TAKE_PTR(i);
         return 0;
 }

@@ -17,8 +17,11 @@ typedef struct Import Import;
 typedef struct ImportCount {
         size_t imported, recognised, failed; /* files */
 } ImportCount;
-/* Once, when all is on record: 0, or -errno and why it ended before its end. */
+/* Once, when all is on record: 0, or -errno and why it ended before its end; -ECANCELED: that was asked for. */
 typedef void (*ImportDone)(void *userdata, int result, const char *text, const ImportCount *count);
+
+/* So many of its files are done with. */
+typedef void (*ImportMoved)(void *userdata, size_t done, size_t total);
 
 typedef struct ImportOrder {
         const char *name;      /* of what is imported: its clips are those of the camera "import:NAME" */
@@ -27,8 +30,11 @@ typedef struct ImportOrder {
         int socket;            /* duplicated */
 } ImportOrder;
 
-/* One at a time: -EBUSY. */
-int manager_import(Manager *m, const ImportOrder *order, const Operator *by, ImportDone done, void *userdata);
+/* One at a time: -EBUSY. *ret is there until `done` is called. */
+int manager_import(Manager *m, const ImportOrder *order, const Operator *by, ImportMoved moved, ImportDone done, void *userdata,
+                   Import **ret);
+/* It ends before its end; what was imported stays. -EALREADY: it is ending. */
+int import_cancel(Import *i, const Operator *by);
 
 /* ---- For the service layer ---- */
 

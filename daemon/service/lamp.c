@@ -96,21 +96,6 @@ int lamp_look_parse(const char *text, LampLook *ret) {
 
 /* ---- One lamp ----------------------------------------------------------------------------------------------------- */
 
-/* What the kernel writes is short, and ours to parse: "255\n", "red green blue\n". */
-static int read_word(int dir_fd, const char *file, char *ret, size_t size) {
-        _cleanup_(fd_closep) int fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        ssize_t n;
-
-        if (fd < 0)
-                return -errno;
-        n = read(fd, ret, size - 1);
-        if (n < 0)
-                return -errno;
-        ret[n] = 0;
-        ret[strcspn(ret, "\n")] = 0;
-        return 0;
-}
-
 /* A driver's file takes the whole text in one write, or none of it. */
 static int write_word(int dir_fd, const char *file, const char *text) {
         _cleanup_(fd_closep) int fd = openat(dir_fd, file, O_WRONLY | O_CLOEXEC | O_NOCTTY);
@@ -132,7 +117,7 @@ static void read_colours(Lamp *lamp) {
         char text[128], *save = NULL;
 
         lamp->n_colours = 0;
-        if (read_word(lamp->dir_fd, "multi_index", text, sizeof(text)) < 0)
+        if (fd_read_line(lamp->dir_fd, "multi_index", text, sizeof(text)) < 0)
                 return;
         for (char *word = strtok_r(text, " ", &save); word && lamp->n_colours < COLOURS_MAX; word = strtok_r(NULL, " ", &save))
                 lamp->colours[lamp->n_colours++] = text_equal(word, "red") || text_equal(word, "green") || text_equal(word, "blue") ?
@@ -149,7 +134,7 @@ static int lamp_open(Lamp *lamp) {
         lamp->dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (lamp->dir_fd < 0)
                 return -errno;
-        r = read_word(lamp->dir_fd, "max_brightness", text, sizeof(text));
+        r = fd_read_line(lamp->dir_fd, "max_brightness", text, sizeof(text));
         if (r < 0)
                 return r;
         lamp->max = (unsigned) strtoul(text, NULL, 10);
@@ -221,6 +206,8 @@ static void write_bay(LampBay *b, const LampLook *look, bool lit) {
                         r = lamp_write(lamp, look, lit);
                 if (r < 0)
                         lamp_lost(lamp, b->bay_name, r);
+                else
+                        lamp->said = false;
         }
         b->lit = lit;
 }
@@ -260,6 +247,12 @@ void lamps_show(Lamps *l, unsigned bay, Light light) {
                         set_timer(l);
                         return;
                 }
+}
+
+void lamps_look_changed(Lamps *l) {
+        for (LampBay *b = l->bays; b; b = b->next)
+                write_bay(b, &l->looks[b->light], is_lit(l, &l->looks[b->light]));
+        set_timer(l);
 }
 
 int lamps_add(Lamps *l, unsigned bay, const char *bay_name, const char *names) {

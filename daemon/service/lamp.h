@@ -40,4 +40,6 @@ Lamps *lamps_free(Lamps *l);
 DEFINE_CLEANUP(Lamps, lamps_free);
 /* A bay's lamps, by their names in /sys/class/leds, joined by spaces; says once of each that is not there. */
 int lamps_add(Lamps *l, unsigned bay, const char *bay_name, const char *names);
+/* The looks are others. */
+void lamps_look_changed(Lamps *l);
 void lamps_show(Lamps *l, unsigned bay, Light light);

@@ -22,6 +22,8 @@ static void moved(int result, void *userdata) {
         if (result < 0)
                 log_error(NULL, "%s cannot be %s: %s; the next start tries again", l->name, l->removed ? "removed" : "moved to kept/",
                           strerror(-result));
+        else if (!l->removed)
+                kept_look(l->manager->kept);
         free(l);
 }
 
@@ -64,7 +66,7 @@ static void record(Leftover *l, const char *why) {
                 return free(l);
         fact.file.name = l->name;
         if (!l->removed) {
-                spool_name_for_kept(l->manager->spool, l->clip_id, l->kept);
+                spool_name_for_kept(l->manager->spool, l->clip_id, 0, l->kept);
                 fact.file.kept = l->kept;
         }
         log_notice(NULL, "%s is %s: %s", l->name, l->removed ? "removed" : "moved to kept/", why);
@@ -79,6 +81,9 @@ static void record(Leftover *l, const char *why) {
 static void compared(int result, void *userdata) {
         Leftover *l = userdata;
 
+        /* There is none, as almost always. */
+        if (result == -ENOENT)
+                return free(l);
         if (result < 0 || l->manager->stopping)
                 return moved(result < 0 ? result : -ESHUTDOWN, l);
         l->removed = result == 0;
@@ -122,6 +127,14 @@ static int look_at(void *userdata, uint64_t clip_id, const char *name) {
         if (r >= 0)
                 (void) TAKE_PTR(l);
         return r;
+}
+
+void leftover_look(Manager *m, uint64_t clip_id) {
+        char name[SPOOL_NAME_SIZE];
+
+        spool_part_name_of(clip_id, name);
+        if (!m->stopping && look_at(m, clip_id, name) < 0)
+                log_error(NULL, "parts/%s cannot be looked at; the next start tries again", name);
 }
 
 int leftover_sweep(Manager *m) {

@@ -15,12 +15,31 @@
 #include "service/manager_private.h"
 #include "service/rollout.h"
 #include "service/recover.h"
+#include "service/restored.h"
 
 /* ---- The observer ---------------------------------------------------------------------------------------------- */
 
+/* The database's thread says nothing itself. */
+static void say_database(Manager *m) {
+        const char *why;
+        bool failing = m->store && store_is_failing(m->store, &why);
+
+        if (failing && !m->said_failing)
+                log_message(LOG_ERR, MESSAGE_DATABASE_FAILING, "The database cannot be written: %s", why);
+        else if (!failing && m->said_failing)
+                log_message(LOG_NOTICE, MESSAGE_DATABASE_BACK, "The database can be written again");
+        m->said_failing = failing;
+}
+
 void manager_tell(Manager *m) {
+        say_database(m);
         if (m->observer && m->observer->manager_changed)
                 m->observer->manager_changed(m->observer_userdata);
+}
+
+void manager_tell_transfers(Manager *m) {
+        if (m->observer && m->observer->transfers_changed)
+                m->observer->transfers_changed(m->observer_userdata);
 }
 
 void manager_tell_bay(Manager *m, Bay *bay) {
@@ -62,6 +81,7 @@ bool manager_clock_synchronised(const Manager *m) {
 
 void manager_set_bus(Manager *m, sd_bus *bus) {
         clocksync_set_bus(m->clock, bus);
+        inhibit_set_bus(m->inhibit, bus);
 }
 
 void manager_moment(const Manager *m, Moment *ret) {
@@ -115,8 +135,32 @@ void manager_spool_status(const Manager *m, SpoolStatus *ret) {
         };
 }
 
+const Figures *manager_figures(const Manager *m) {
+        return &m->figures;
+}
+
+void manager_upload_status(const Manager *m, UploadStatus *ret) {
+        *ret = (UploadStatus){
+                .under_way = manager_uploads_under_way(m),
+                .at_once = m->uploads.pace.limit,
+                .waiting = m->uploads.n_waiting,
+        };
+}
+
+Clip *manager_first_transfer(Manager *m) {
+        return m->uploads.first_going;
+}
+
+unsigned manager_uploads_under_way(const Manager *m) {
+        return m->uploads.under_way + m->uploads.growing;
+}
+
 Notary *manager_notary(const Manager *m) {
         return m->notary;
+}
+
+FleetDocks *manager_fleet_docks(Manager *m) {
+        return m->fleet_docks;
 }
 
 Roster *manager_roster(Manager *m) {
@@ -356,7 +400,98 @@ static int load_credentials(Manager *m, ConfError *error) {
         return r < 0 ? r : credentials_check(m->credentials, m->models, error);
 }
 
-int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfError *error) {
+/* What this dock has: models, its state, hubs, lamps, clock, uploader, and the bays, which need all of them. */
+static int make_rack(Manager *m, ConfError *error) {
+        int r;
+
+        r = models_load(m->settings->models_dir, m->settings->local_models_dir, &m->models, error);
+        if (r >= 0)
+                r = load_credentials(m, error);
+        if (r >= 0)
+                r = open_state(m, error);
+        if (r >= 0)
+                r = hubports_new(m->event, &m->hubports);
+        if (r >= 0)
+                r = lamps_new(m->event, m->settings->lights, &m->lamps);
+        if (r >= 0)
+                r = clocksync_new(m->event, on_clock_changed, m, &m->clock);
+        if (r >= 0)
+                r = inhibit_new(&m->inhibit);
+        if (r >= 0)
+                r = start_timers(m);
+        if (r >= 0)
+                r = uplink_new(m->event, m->settings->uplink_socket, &upload_uplink_ops, m, &m->uplink);
+        if (r >= 0)
+                r = make_bays(m);
+        return r < 0 ? r : charging_new(m, &m->charging);
+}
+
+/* What docks have in common, by the store. */
+static int make_fleet(Manager *m, ConfError *error) {
+        int r;
+
+        r = notary_new(m, &m->notary, error);
+        if (r >= 0)
+                r = restored_note(m, error);
+        if (r >= 0)
+                r = object_holds_new(m, &m->object_holds);
+        if (r >= 0)
+                r = hold_replay_new(m, &m->hold_replay);
+        if (r >= 0)
+                r = dock_status_new(m, &m->status);
+        if (r >= 0)
+                r = roster_new(m, &m->roster);
+        if (r >= 0)
+                r = roster_follow_new(m, &m->roster_follow);
+        if (r >= 0)
+                r = fleet_follow_new(m, &m->fleet_follow);
+        if (r >= 0)
+                r = fleet_docks_new(m, &m->fleet_docks);
+        if (r >= 0)
+                r = catalog_follow_new(m, &m->catalog_follow, error);
+        if (r >= 0)
+                r = images_new(m, &m->images);
+        if (r >= 0)
+                r = examine_new(m, &m->examine);
+        if (r >= 0)
+                r = flashes_new(m, &m->flashes);
+        return r < 0 ? r : rollouts_new(m, &m->rollouts, error);
+}
+
+/* What an earlier run left: it is gone on with once bays are there. */
+static int take_up(Manager *m, ConfError *error) {
+        const char *state_dir = m->settings->state_dir;
+        int r;
+
+        r = record_start(m);
+        if (r >= 0)
+                r = proof_start(m);
+        if (r < 0)
+                return r;
+        r = kept_new(m, &m->kept);
+        if (r < 0) {
+                conf_fail(error, "The files that were set aside in %s cannot be looked at: %s", state_dir, strerror(-r));
+                return r;
+        }
+        r = leftover_sweep(m);
+        if (r < 0) {
+                conf_fail(error, "%s/parts cannot be compared with the database: %s", state_dir, strerror(-r));
+                return r;
+        }
+        r = upload_orders_load(m);
+        if (r >= 0)
+                r = upload_load_unstored(m);
+        if (r < 0) {
+                conf_fail(error, "The clips that wait for the store cannot be read from %s/berth.db: %s", state_dir, strerror(-r));
+                return r;
+        }
+        r = flashes_load(m->flashes);
+        if (r < 0)
+                conf_fail(error, "The cameras that were being flashed cannot be read from %s: %s", state_dir, strerror(-r));
+        return r;
+}
+
+int manager_new(sd_event *event, Settings *settings, Manager **ret, ConfError *error) {
         _cleanup_(manager_freep) Manager *m = NULL;
         int r;
 
@@ -368,71 +503,15 @@ int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfEr
         m->settings = settings;
         m->spool_holds_sec = OUTLOOK_UNKNOWN;
         upload_queue_init(&m->uploads, settings->uploads);
-        r = models_load(settings->models_dir, settings->local_models_dir, &m->models, error);
-        if (r < 0)
-                return r;
-        r = load_credentials(m, error);
-        if (r < 0)
-                return r;
-        r = open_state(m, error);
-        if (r < 0)
-                return r;
-        r = hubports_new(event, &m->hubports);
+        r = make_rack(m, error);
         if (r >= 0)
-                r = lamps_new(event, settings->lights, &m->lamps);
-        if (r < 0)
-                return r;
-        if ((r = clocksync_new(event, on_clock_changed, m, &m->clock)) < 0 || (r = start_timers(m)) < 0 ||
-            (r = uplink_new(event, settings->uplink_socket, &upload_uplink_ops, m, &m->uplink)) < 0 || (r = make_bays(m)) < 0 ||
-            (r = charging_new(m, &m->charging)) < 0)
-                return r;
-        r = notary_new(m, &m->notary, error);
-        if (r >= 0)
-                r = dock_status_new(m, &m->status);
-        if (r >= 0)
-                r = roster_new(m, &m->roster);
-        if (r >= 0)
-                r = roster_follow_new(m, &m->roster_follow);
-        if (r >= 0)
-                r = fleet_follow_new(m, &m->fleet_follow);
-        if (r >= 0)
-                r = catalog_follow_new(m, &m->catalog_follow, error);
-        if (r >= 0)
-                r = images_new(m, &m->images);
-        if (r >= 0)
-                r = examine_new(m, &m->examine);
-        if (r >= 0)
-                r = flashes_new(m, &m->flashes);
-        if (r >= 0)
-                r = rollouts_new(m, &m->rollouts, error);
+                r = make_fleet(m, error);
         if (r < 0)
                 return r;
         m->started = true;
-        r = record_start(m);
-        if (r >= 0)
-                r = proof_start(m);
+        r = take_up(m, error);
         if (r < 0)
                 return r;
-        r = leftover_sweep(m);
-        if (r < 0) {
-                snprintf(error->text, sizeof(error->text), "%s/parts cannot be compared with the database: %s", settings->state_dir,
-                         strerror(-r));
-                return r;
-        }
-        r = upload_orders_load(m);
-        if (r >= 0)
-                r = upload_load_unstored(m);
-        if (r < 0) {
-                snprintf(error->text, sizeof(error->text), "The clips that wait for the store cannot be read from %s/berth.db: %s",
-                         settings->state_dir, strerror(-r));
-                return r;
-        }
-        r = flashes_load(m->flashes);
-        if (r < 0) {
-                snprintf(error->text, sizeof(error->text), "The cameras that were being flashed cannot be read from %s: %s",
-                         settings->state_dir, strerror(-r));
-                return r;
-        }
         r = hotplug_new(event, settings->reconcile_usec, &hotplug_ops, m, &m->hotplug);
         if (r < 0) {
                 snprintf(error->text, sizeof(error->text), "USB devices cannot be watched: %s; is udev running?", strerror(-r));
@@ -470,16 +549,21 @@ Manager *manager_free(Manager *m) {
         notary_stop(m->notary);
         m->store = store_close(m->store);
         m->import = import_free(m->import);
+        fetches_end(m);
         m->uplink = uplink_free(m->uplink);
         m->examine = examine_free(m->examine);
         m->flashes = flashes_free(m->flashes);
         m->status = dock_status_free(m->status);
         m->roster = roster_free(m->roster);
         m->roster_follow = roster_follow_free(m->roster_follow);
+        m->fleet_docks = fleet_docks_free(m->fleet_docks);
         m->fleet_follow = fleet_follow_free(m->fleet_follow);
         m->catalog_follow = catalog_follow_free(m->catalog_follow);
         m->images = images_free(m->images);
         m->rollouts = rollouts_free(m->rollouts);
+        m->object_holds = object_holds_free(m->object_holds);
+        m->kept = kept_free(m->kept);
+        m->hold_replay = hold_replay_free(m->hold_replay);
         m->notary = notary_free(m->notary);
         for (size_t i = 0; i < CLIP_BUCKETS; i++)
                 while (m->clips[i])
@@ -487,6 +571,7 @@ Manager *manager_free(Manager *m) {
         while (m->cameras)
                 camera_free(m->cameras);
         clocksync_free(m->clock);
+        inhibit_free(m->inhibit);
         upload_queue_done(&m->uploads);
         sd_event_source_disable_unref(m->upload_timer);
         sd_event_source_disable_unref(m->spool_timer);

@@ -20,18 +20,23 @@ typedef struct Manager Manager;
 typedef struct ManagerObserver {
         void (*manager_changed)(void *userdata);
         void (*bay_changed)(void *userdata, Bay *bay);
+        /* What is on its way to the store, how far it is, or what waits for it. */
+        void (*transfers_changed)(void *userdata);
         void (*camera_added)(void *userdata, Camera *camera);
         void (*camera_changed)(void *userdata, Camera *camera);
         void (*camera_removed)(void *userdata, Camera *camera);
         /* It should be back by now: told once, when that is on record. */
         void (*camera_overdue)(void *userdata, const IssueRow *issue);
+        /* The same of one that was taken from another dock of the fleet. */
+        void (*fleet_camera_overdue)(void *userdata, const char *serial, const char *dock_id, const char *dock_name, const char *officer_id,
+                                     int64_t due_usec);
 } ManagerObserver;
 
 /*
  * Opens the state folder and everything in it, starts watching USB and connects to the uplink. `settings` is owned by
- * the caller and outlives the manager. On failure `error` says it in one sentence.
+ * the caller and outlives the manager; a reload changes it (service/reload.h). On failure `error` says it in one sentence.
  */
-int manager_new(sd_event *event, const Settings *settings, Manager **ret, ConfError *error);
+int manager_new(sd_event *event, Settings *settings, Manager **ret, ConfError *error);
 /* Ends workers, records the stop, and waits for the store. */
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP(Manager, manager_free);
@@ -72,6 +77,16 @@ typedef struct SpoolStatus {
 } SpoolStatus;
 void manager_spool_status(const Manager *m, SpoolStatus *ret);
 
+/* What the dock did since the daemon began; each only rises. */
+typedef struct Figures {
+        uint64_t read_bytes; /* read from cameras */
+        uint64_t copied_clips, copied_bytes, stored_clips, stored_bytes, erased_clips;
+        uint64_t faults; /* of dockings */
+} Figures;
+const Figures *manager_figures(const Manager *m);
+/* How many clips are on their way to the store now. */
+unsigned manager_uploads_under_way(const Manager *m);
+
 /* Who signs the custody log. */
 typedef struct Notary Notary;
 Notary *manager_notary(const Manager *m);
@@ -79,6 +94,9 @@ Notary *manager_notary(const Manager *m);
 /* Who has which camera. */
 typedef struct Roster Roster;
 Roster *manager_roster(Manager *m);
+/* All docks of the fleet. */
+typedef struct FleetDocks FleetDocks;
+FleetDocks *manager_fleet_docks(Manager *m);
 typedef struct RosterFollow RosterFollow;
 RosterFollow *manager_roster_follow(Manager *m);
 
@@ -119,7 +137,7 @@ int manager_release_hold(Manager *m, uint64_t clip_id, const char *serial, const
 /*
  * Has a clip that is on a docked camera erased from it, in this docking; `not_stored`: even when the store has no receipt for it that
  * the policy accepts. `done` is called when the order is on record. -ENOENT: no such clip; -ENODEV, -EBUSY (not stored), -EPERM (the
- * policy is never), -ESRCH (nothing may be erased), each with a sentence in *ret_why that the caller frees.
+ * policy is never), -EROFS (all is held), -ESRCH (nothing may be erased), each with a sentence in *ret_why that the caller frees.
  */
 int manager_order_erase(Manager *m, uint64_t clip_id, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata,
                         char **ret_why);
@@ -133,5 +151,13 @@ int manager_call_shift(Manager *m, int64_t at_usec, const Operator *by, ManagerD
 /* When they are wanted next; 0: nobody said. */
 int64_t manager_next_shift(const Manager *m);
 bool manager_uploads_are_paused(const Manager *m);
+typedef struct UploadStatus {
+        unsigned under_way;
+        unsigned at_once; /* so many may be, as the store takes them now */
+        uint64_t waiting;
+} UploadStatus;
+void manager_upload_status(const Manager *m, UploadStatus *ret);
+/* What is on its way to the store; then by next_going. */
+Clip *manager_first_transfer(Manager *m);
 /* What is on its way to the store, then what waits, in the order in which it will go. The caller frees the array alone. */
 int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n);

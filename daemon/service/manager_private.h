@@ -12,13 +12,20 @@
 #include "service/dock_status.h"
 #include "service/examine.h"
 #include "service/flash.h"
+#include "service/fleet_docks.h"
 #include "service/fleet_follow.h"
 #include "service/hotplug.h"
 #include "service/hubport.h"
 #include "service/image.h"
+#include "base/stored_clip.h"
+#include "service/fetch.h"
 #include "service/import.h"
+#include "service/inhibit.h"
 #include "service/manager.h"
 #include "service/notary.h"
+#include "service/object_hold.h"
+#include "service/hold_replay.h"
+#include "service/kept.h"
 #include "service/roster.h"
 #include "service/roster_follow.h"
 #include "service/spool.h"
@@ -37,6 +44,8 @@ typedef struct UploadCamera {
 /* Clips that wait for the store, in the order in which they came; the others are on their way. */
 typedef struct UploadQueue {
         Clip *first, *last;
+        uint64_t n_waiting;
+        Clip *first_going, *last_going;
         unsigned under_way; /* of whole clips */
         unsigned growing;   /* of clips that are still pulled; of these … */
         unsigned stopping;  /* … told to end */
@@ -49,7 +58,7 @@ typedef struct UploadQueue {
 
 struct Manager {
         sd_event *event;
-        const Settings *settings;
+        Settings *settings;
         Models *models;
         Credentials *credentials; /* NULL: none */
         Store *store;
@@ -60,14 +69,20 @@ struct Manager {
         Lamps *lamps;
         Charging *charging;
         ClockSync *clock;
+        Inhibit *inhibit;
         ChainCheck *chain_check; /* NULL once it is done */
         ChainState chain_state;
         char chain_text[512]; /* what is wrong with it; "" */
         Notary *notary;
+        ObjectHolds *object_holds;
+        KeptFiles *kept;
+        HoldReplay *hold_replay;
+        bool put_back; /* this start is the first from a backup */
         DockStatus *status;
         Roster *roster;
         RosterFollow *roster_follow;
         FleetFollow *fleet_follow;
+        FleetDocks *fleet_docks;
         CatalogFollow *catalog_follow;
         Images *images;
         Rollouts *rollouts;
@@ -80,20 +95,25 @@ struct Manager {
 
         UploadQueue uploads;
         uint64_t unstored_clips, unstored_bytes;
+        Figures figures;
         sd_event_source *upload_timer, *spool_timer;
         bool spool_full, looking, started, stopping;
         uint64_t flow_at_usec, spool_holds_sec; /* when it was looked at, and what came out: core/outlook.h */
         unsigned releasing; /* spool copies on their way out */
         bool recording_step;
         Import *import; /* under way, or NULL */
+        Fetch *fetches; /* under way */
+        bool said_failing; /* of the database */
         ClockFacts clock_facts; /* as of the last look */
 
         const ManagerObserver *observer;
         void *observer_userdata;
 };
 
+/* Something changed that the bus shows: of the dock, of a bay, of a camera. The observer is told. */
 void manager_tell(Manager *m);
 void manager_tell_bay(Manager *m, Bay *bay);
+void manager_tell_transfers(Manager *m);
 void manager_tell_camera(Manager *m, Camera *camera, bool added);
 
 /* "now", with what is known of the clock. */
@@ -112,6 +132,8 @@ void upload_queue_init(UploadQueue *q, unsigned most);
 void upload_queue_done(UploadQueue *q);
 void upload_enqueue(Clip *clip);
 void upload_forget(Clip *clip);
+/* Whether it is on its way to the store; also to tell that something about that changed. */
+void upload_going(Clip *clip, bool goes);
 /* Nobody vouches for its copy: it waits for the store no longer, and an answer about it that is still to come changes nothing. */
 void upload_conflict(Clip *clip, const char *text);
 /* Starts what may be started. */
@@ -137,7 +159,22 @@ void upload_count_waiting(Clip *clip);
 /* How an upload of a whole clip ended: an UplinkPutDone. */
 void upload_answered(void *userdata, void *cookie, const UplinkAnswer *answer);
 /* What the manifest says beside digest and size; the caller frees. -EBADMSG as above. */
-int upload_manifest_facts(const Clip *clip, char **ret);
+int upload_manifest_facts(Clip *clip, char **ret);
+/* upload_vouch.c: adds to these facts, under `signed`, what the dock signs of the clip and of all of them. */
+int upload_vouch_sign(Clip *clip, json_t *facts);
+/* A receipt that nobody has to be asked about: where this dock put the manifest just now, it signed that. */
+void upload_vouch_take_own(Clip *clip, const UplinkReceipt *receipt);
+/* Lay the clip there already, and is it to be asked who put it there? */
+bool upload_vouch_needed(const Clip *clip, const UplinkReceipt *receipt);
+/* Asks the store, and goes on with the receipt or without. */
+int upload_vouch_begin(Clip *clip, const UplinkReceipt *receipt);
+UploadVouch *upload_vouch_free(UploadVouch *v);
+/* What becomes of a clip whose upload was answered; the caller kicks its docking, and releases it. */
+/* `signer`: of the manifest; NULL when nobody knows. */
+void upload_take_receipt(Clip *clip, const UplinkReceipt *receipt, const StoredClipSigner *signer);
+void upload_try_again(Clip *clip, const char *text);
+/* It is on record once, and tried again. */
+void upload_not_believed(Clip *clip, const char *text);
 /* The spool's copy is not what was read from the camera. */
 void upload_bad_copy(Clip *clip, const char *text);
 int upload_load_unstored(Manager *m);
@@ -162,6 +199,8 @@ typedef struct HoldOf {
 } HoldOf;
 /* Asks the database whether the clip is held. */
 void hold_look_up(Clip *c);
+/* … and of all that are in memory, as what is held is known anew. */
+void holds_look_up_all(Manager *m);
 
 /* upload_grow.c: uploads of clips that are still being pulled */
 /* The pull goes on behind so many bytes, all of which are on record. */
@@ -182,4 +221,6 @@ void upload_grow_pump(Manager *m, unsigned allowed, bool others_wait, uint64_t n
 
 /* room.c */
 void room_start(Manager *m);
+/* Somebody is about to write to the spool, which may not have been looked at for a while. */
+void room_wake(Manager *m);
 int room_on_timer(sd_event_source *source, uint64_t usec, void *userdata);

@@ -14,6 +14,7 @@
 #include "core/backoff.h"
 #include "service/dock_key.h"
 #include "service/manager_private.h"
+#include "service/timer.h"
 
 /* A dock where nothing happens says so now and then. */
 #define IDLE_USEC (24 * 3600 * USEC_PER_SEC)
@@ -29,6 +30,7 @@ struct Notary {
         /* The statement that is on its way to the store. */
         char *sending;
         unsigned failures;
+        uint64_t number; /* the last that notary_next_number() gave */
 };
 
 static const char *fleet_of(const Notary *n) {
@@ -45,6 +47,11 @@ const char *notary_dock_id(const Notary *n) {
 
 const PublicKey *notary_public_key(const Notary *n) {
         return sign_key_public(dock_keys_now(n->keys));
+}
+
+uint64_t notary_next_number(Notary *n) {
+        n->number = MAX2(n->number + 1, (uint64_t) MAX2(clock_wall_usec(), (int64_t) 0));
+        return n->number;
 }
 
 int notary_sign(const Notary *n, const char *type, const char *key, uint64_t seq, json_t *members, char **ret) {
@@ -79,8 +86,7 @@ static void send_next(Notary *n);
 static void set_retry(Notary *n) {
         uint64_t wait = backoff_usec(++n->failures, RETRY_MIN_USEC, RETRY_MAX_USEC);
 
-        (void) sd_event_source_set_time(n->retry, clock_boottime_usec() + wait);
-        (void) sd_event_source_set_enabled(n->retry, SD_EVENT_ONESHOT);
+        (void) timer_in(n->retry, wait);
 }
 
 static void on_settled(int result, void *userdata) {
@@ -109,8 +115,9 @@ static void on_kept(void *userdata, void *cookie, const UplinkAnswer *answer) {
         if (answer->result == UPLINK_OK)
                 return settle(n, FACT_STATEMENT_STORED, NULL);
         if (answer->result == UPLINK_CONFLICT) {
-                log_error(NULL, "The store holds something else as %s: %s; was this dock's state folder set back, or copied?",
-                          n->sending, answer->text);
+                log_message(LOG_ERR, MESSAGE_CUSTODY_NOT_OURS,
+                            "The store holds something else as %s: %s; was this dock's state folder set back, or copied?",
+                            n->sending, answer->text);
                 return settle(n, FACT_STATEMENT_REFUSED, answer->text);
         }
         log_full(n->failures == 0 ? LOG_NOTICE : LOG_DEBUG, NULL, "%s is not in the store yet: %s", n->sending, answer->text);
@@ -191,7 +198,6 @@ static bool is_due(Notary *n) {
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Notary *n = userdata;
-        int r;
 
         (void) usec;
         if (!n->checkpointing && is_due(n)) {
@@ -199,8 +205,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 
                 n->checkpointing = store_put(n->manager->store, &f, on_checkpoint, n) >= 0;
         }
-        r = sd_event_source_set_time(source, clock_boottime_usec() + n->manager->settings->checkpoint_usec);
-        return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return timer_in(source, n->manager->settings->checkpoint_usec);
 }
 
 /* ---- Orders -------------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,8 @@ void notary_signed(Notary *n);
 /* Signs what is no part of the custody log, in the dock's name: the statement's three lines, which the caller frees. Takes `members`. */
 int notary_sign(const Notary *n, const char *type, const char *key, uint64_t seq, json_t *members, char **ret);
 
+/* A number for what is signed without a place in the custody log: it rises, over restarts, too. */
+uint64_t notary_next_number(Notary *n);
 const char *notary_dock_id(const Notary *n);
 const PublicKey *notary_public_key(const Notary *n);
 

@@ -17,6 +17,9 @@
 #include "service/peer_header.h"
 
 #define READ_SIZE (64u * 1024u)
+/* What nearly all messages fit in. A rack has a hundred peers, few of which ever say more. */
+#define BUFFER_MIN (8u * 1024u)
+#define BUFFER_MAX (WIRE_MESSAGE_MAX + READ_SIZE)
 /* sd-bus as a server answers "DATA\r\nOK <32 digits>\r\n", and "AGREE_UNIX_FD\r\n" when it was asked. */
 #define AUTH_MAX 128u
 
@@ -33,8 +36,8 @@ struct Peer {
         unsigned expected_replies;
 
         /* [0, accepted) may go to sd-bus, of which `passed` went; behind it is the beginning of the next message. */
-        uint8_t buffer[WIRE_MESSAGE_MAX + READ_SIZE];
-        size_t filled, accepted, passed;
+        uint8_t *buffer;
+        size_t size, filled, accepted, passed;
 };
 
 static int breach(Peer *p, const char *format, ...) _printf_(2, 3);
@@ -148,7 +151,7 @@ static int set_events(Peer *p) {
                         (void) shutdown(p->inner_fd, SHUT_WR);
                 return sd_event_source_set_enabled(p->to_bus, blocked ? SD_EVENT_ON : SD_EVENT_OFF);
         }
-        /* What is not taken is not read either: the buffer never grows. */
+        /* What is not taken is not read either: the buffer grows for one message that is larger than it, and no further. */
         r = sd_event_source_set_enabled(p->from_worker, blocked ? SD_EVENT_OFF : SD_EVENT_ON);
         if (r >= 0)
                 r = sd_event_source_set_enabled(p->to_bus, blocked ? SD_EVENT_ON : SD_EVENT_OFF);
@@ -183,14 +186,31 @@ static void on_end(Peer *p) {
         p->ops.on_closed(p->userdata);
 }
 
+/* Room for the rest of a message of which only the beginning fits. */
+static int make_room(Peer *p) {
+        size_t size = MIN2(2 * p->size, (size_t) BUFFER_MAX);
+        uint8_t *larger;
+
+        if (p->filled < p->size)
+                return 0;
+        larger = realloc(p->buffer, size);
+        if (!larger)
+                return breach(p, "sends more than there is memory for");
+        p->buffer = larger;
+        p->size = size;
+        return 0;
+}
+
 static int on_from_worker(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Peer *p = userdata;
         ssize_t n;
 
         (void) source;
         (void) revents;
+        if (make_room(p) < 0)
+                return 0;
         /* recv() takes no descriptors: what a worker attaches is closed by the kernel. */
-        n = recv(fd, p->buffer + p->filled, MIN2(sizeof(p->buffer) - p->filled, (size_t) READ_SIZE), MSG_DONTWAIT);
+        n = recv(fd, p->buffer + p->filled, MIN2(p->size - p->filled, (size_t) READ_SIZE), MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return 0;
         if (n <= 0) {
@@ -270,11 +290,15 @@ static int new_peer(sd_event *event, int fd, bool takes_fds, const PeerOps *ops,
                 fd_close(fd);
                 return -ENOMEM;
         }
+        p->inner_fd = -EBADF;
+        p->worker_fd = fd;
+        p->size = BUFFER_MIN;
+        p->buffer = malloc(p->size);
+        if (!p->buffer)
+                return -ENOMEM;
         p->ops = *ops;
         p->userdata = userdata;
         p->takes_fds = takes_fds;
-        p->worker_fd = fd;
-        p->inner_fd = -EBADF;
         budget_init(&p->bytes, WIRE_BURST_BYTES, WIRE_BYTES_PER_SEC, now);
         budget_init(&p->messages, WIRE_BURST_MESSAGES, WIRE_MESSAGES_PER_SEC, now);
         r = set_up(p, event);
@@ -304,6 +328,7 @@ Peer *peer_free(Peer *p) {
         }
         fd_close(p->inner_fd);
         fd_close(p->worker_fd);
+        free(p->buffer);
         free(p);
         return NULL;
 }

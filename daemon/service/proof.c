@@ -11,9 +11,9 @@ static void chain_checked(void *userdata, ChainState state, const char *text) {
 
         m->chain_state = state;
         if (state == CHAIN_WHOLE)
-                log_info(NULL, "%s", text);
+                log_message(LOG_INFO, MESSAGE_CUSTODY_WHOLE, "%s", text);
         else {
-                log_error(NULL, "Nothing is erased any more: %s", text);
+                log_message(LOG_ERR, MESSAGE_CUSTODY_BROKEN, "Nothing is erased any more: %s", text);
                 (void) snprintf(m->chain_text, sizeof(m->chain_text), "nothing is erased any more: %s", text);
         }
         manager_moment(m, &fact.at);

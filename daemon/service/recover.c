@@ -255,11 +255,12 @@ static int record_end(Recovery *r) {
         char text[256];
         Fact fact = { .kind = FACT_RECOVERY_DONE, .text = text };
 
-        (void) snprintf(text, sizeof(text), "%" PRIu64 " clips from the spool, %" PRIu64 " from the store; %" PRIu64 " files kept aside",
-                        r->result.from_spool, r->result.from_store, r->result.files_kept);
+        (void) snprintf(text, sizeof(text), "%" PRIu64 " clips from the spool, %" PRIu64 " from the store; %" PRIu64 " files kept aside; %"
+                        PRIu64 " holds in force", r->result.from_spool, r->result.from_store, r->result.files_kept, r->result.holds);
         fact.found.from_spool = r->result.from_spool;
         fact.found.from_store = r->result.from_store;
         fact.found.files_kept = r->result.files_kept;
+        fact.found.holds = r->result.holds;
         return recovery_put(r, &fact);
 }
 
@@ -307,7 +308,8 @@ static int rebuild(Recovery *r) {
 
         if ((result = open_places(r)) < 0 || (result = clear_work(r)) < 0 || (result = make_kept_folder(r)) < 0 ||
             (result = recovery_scan_ids(r)) < 0 || (result = open_new_store(r)) < 0 || (result = record_beginning(r)) < 0 ||
-            (result = recovery_take_spool(r)) < 0 || (result = recovery_keep_parts(r)) < 0 || (result = record_end(r)) < 0)
+            (result = recovery_take_spool(r)) < 0 || (result = recovery_keep_parts(r)) < 0 ||
+            (result = recovery_take_store(r)) < 0 || (result = record_end(r)) < 0)
                 return result;
         return take_place(r);
 }
@@ -317,6 +319,7 @@ static void recovery_done(Recovery *r) {
         for (size_t i = 0; i < r->n_cameras; i++)
                 free(r->cameras[i].serial);
         free(r->cameras);
+        recovery_forget_names(&r->contents);
         r->work_fd = fd_close(r->work_fd);
         r->spool_fd = fd_close(r->spool_fd);
         r->kept_fd = fd_close(r->kept_fd);
@@ -342,7 +345,7 @@ int recover_run(sd_event *event, const Settings *settings, RecoveryResult *ret, 
                 result = judge_database(&r);
         if (result > 0) {
                 r.result.needed = true;
-                log_notice(NULL, "The database is made anew: %s", r.why);
+                log_message(LOG_NOTICE, MESSAGE_DATABASE_REBUILT, "The database is made anew: %s", r.why);
                 result = rebuild(&r);
         }
         if (result >= 0)

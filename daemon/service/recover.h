@@ -19,7 +19,9 @@ typedef struct RecoveryResult {
         bool needed;     /* false: the database is whole, and nothing was done */
         char kept[64];   /* the folder in the state folder with the old files; "" when there were none */
         uint64_t from_spool, from_store, files_kept;
-        uint64_t not_taken; /* manifests in the store that were not believed */
+        uint64_t holds; /* that are in force again */
+        uint64_t not_taken; /* what in the store was not believed */
+        bool store_asked;   /* it said what it has of this dock */
 } RecoveryResult;
 
 /* For a daemon that starts: -EBADE with a sentence when only a recovery helps. */

@@ -22,7 +22,8 @@
 /* Whose a sealed file is that has no note: it is stored under this name, for a person to sort out. */
 #define NOBODY "unidentified"
 
-static int read_note(Recovery *r, uint64_t clip_id, SpoolNote **ret) {
+/* ret_digest may be NULL. */
+static int read_note(Recovery *r, uint64_t clip_id, SpoolNote **ret, Digest *ret_digest) {
         _cleanup_(spool_note_freep) SpoolNote *note = NULL;
         _cleanup_(freep) char *text = NULL;
         char name[SPOOL_NAME_SIZE];
@@ -37,6 +38,9 @@ static int read_note(Recovery *r, uint64_t clip_id, SpoolNote **ret) {
                 return result;
         if (note->clip_id != clip_id)
                 return -EBADMSG;
+        result = ret_digest ? digest_of(text, size, ret_digest) : 0;
+        if (result < 0)
+                return result;
         *ret = TAKE_PTR(note);
         return 0;
 }
@@ -63,7 +67,7 @@ static int note_sealed(const char *name, void *userdata) {
         uint64_t clip_id;
 
         (void) note_names(name, r);
-        if (!spool_clip_of(name, &clip_id) || read_note(r, clip_id, &note) < 0)
+        if (!spool_clip_of(name, &clip_id) || read_note(r, clip_id, &note, NULL) < 0)
                 return 0;
         recovery_note_id(r, STORE_ID_CAMERA, note->camera_id);
         recovery_note_id(r, STORE_ID_DOCKING, note->docking_id);
@@ -119,15 +123,19 @@ static int put_clip(Recovery *r, Fact *fact, uint64_t wanted_camera) {
         if (fact->camera_id == 0)
                 return recovery_fail(r, -ENOMEM, "out of memory");
         result = recovery_put(r, fact);
-        if (result >= 0)
-                r->result.from_spool++;
-        return result;
+        if (result < 0)
+                return result;
+        r->result.from_spool++;
+        if (recovery_note_content(r, fact->recovered.serial, fact->recovered.path, &fact->recovered.digest) < 0)
+                return recovery_fail(r, -ENOMEM, "out of memory");
+        return 0;
 }
 
-static int take_noted(Recovery *r, const SpoolNote *note, const Measure *m, const char *name) {
+static int take_noted(Recovery *r, const SpoolNote *note, const Digest *note_digest, const Measure *m, const char *name) {
         Fact fact = clip_fact(m, note->clip_id, name);
 
         fact.text = "in the spool, with the digest that its note names";
+        fact.recovered.note = *note_digest;
         fact.recovered.serial = note->serial;
         fact.recovered.manufacturer = note->manufacturer;
         fact.recovered.model = note->model;
@@ -174,6 +182,7 @@ static int take_sealed(const char *name, void *userdata) {
         _cleanup_(measure_done) Measure m = { 0 };
         _cleanup_(fd_closep) int fd = -EBADF;
         Recovery *r = userdata;
+        Digest note_digest;
         uint64_t clip_id;
         int result;
 
@@ -185,14 +194,14 @@ static int take_sealed(const char *name, void *userdata) {
                 return recovery_fail(r, result, "out of memory");
         if (result < 0)
                 return keep_sealed(r, clip_id, name, "it cannot be read whole");
-        result = read_note(r, clip_id, &note);
+        result = read_note(r, clip_id, &note, &note_digest);
         if (result == -ENOMEM)
                 return recovery_fail(r, result, "out of memory");
         if (result < 0)
                 return take_nobodys(r, clip_id, &m, name);
         if (note->size_bytes != m.size_bytes || !digest_equal(&note->digest, &m.digest))
                 return keep_sealed(r, clip_id, name, "its bytes are not those that were hashed as they were read from the camera");
-        return take_noted(r, note, &m, name);
+        return take_noted(r, note, &note_digest, &m, name);
 }
 
 int recovery_take_spool(Recovery *r) {

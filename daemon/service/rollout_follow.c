@@ -114,8 +114,8 @@ static void on_plan(void *userdata, void *cookie, const UplinkAnswer *answer) {
                 r->reading_plan = record(r, order, answer->text) >= 0;
                 return;
         }
-        log_full(text_equal(r->trouble.text, error.text) ? LOG_DEBUG : LOG_ERR, NULL, "What lies in the store as %s is not taken: %s", key,
-                 error.text[0] ? error.text : strerror(-result));
+        log_full(text_equal(r->trouble.text, error.text) ? LOG_DEBUG : LOG_ERR, &(LogAbout){ .message = MESSAGE_STATEMENT_REFUSED },
+                 "What lies in the store as %s is not taken: %s", key, error.text[0] ? error.text : strerror(-result));
         r->trouble = error;
         r->n_revisions--;
         read_plan(r);

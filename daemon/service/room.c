@@ -14,8 +14,11 @@
 #include "core/outlook.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
+#include "service/timer.h"
 
 #define LOOK_AGAIN_USEC (2 * USEC_PER_SEC)
+/* … while nobody writes to the spool and nobody waits for it. */
+#define LOOK_AT_REST_USEC (10 * USEC_PER_SEC)
 
 /* ---- Making room --------------------------------------------------------------------------------------------------- */
 
@@ -163,11 +166,13 @@ static void set_full(Manager *m, bool full) {
                 return;
         m->spool_full = full;
         if (full)
-                log_warning(NULL, "The spool is full (%s free, of which %s are kept in reserve); pulling pauses, the footage stays on the "
-                                  "cameras", text_bytes(spool_free_bytes(m->spool), free_text),
+                log_message(LOG_WARNING, MESSAGE_SPOOL_FULL,
+                            "The spool is full (%s free, of which %s are kept in reserve); pulling pauses, the footage stays on the "
+                            "cameras",
+                            text_bytes(spool_free_bytes(m->spool), free_text),
                             text_bytes(spool_reserve_bytes(m->spool), reserve_text));
         else
-                log_info(NULL, "The spool has room again; pulling goes on");
+                log_message(LOG_INFO, MESSAGE_SPOOL_HAS_ROOM, "The spool has room again; pulling goes on");
         manager_tell(m);
 }
 
@@ -216,13 +221,32 @@ void room_start(Manager *m) {
         spool_look(m->spool, looked, m);
 }
 
+static bool at_rest(const Manager *m) {
+        if (m->import || m->spool_full || m->releasing > 0)
+                return false;
+        for (Bay *b = m->bays; b; b = bay_next_in_order(b)) {
+                const Docking *d = bay_docking(b);
+
+                if (d && (d->worker || d->spool_waits))
+                        return false;
+        }
+        return true;
+}
+
+void room_wake(Manager *m) {
+        uint64_t next, soon = clock_boottime_usec() + LOOK_AGAIN_USEC;
+
+        if (m->spool_timer && sd_event_source_get_time(m->spool_timer, &next) >= 0 && next > soon)
+                (void) sd_event_source_set_time(m->spool_timer, 0);
+}
+
 int room_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *m = userdata;
-        int r;
 
         (void) usec;
         age_watch_clock(m);
+        if (at_rest(m))
+                store_tidy(m->store);
         room_start(m);
-        r = sd_event_source_set_time(source, clock_boottime_usec() + LOOK_AGAIN_USEC);
-        return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return timer_in(source, at_rest(m) ? LOOK_AT_REST_USEC : LOOK_AGAIN_USEC);
 }

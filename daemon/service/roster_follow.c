@@ -11,19 +11,38 @@
 #include "base/roster.h"
 #include "base/text.h"
 #include "service/manager_private.h"
+#include "service/timer.h"
 
 struct RosterFollow {
         Manager *manager;
         sd_event_source *timer;
         bool fetching;
         uint64_t number;       /* that is asked for */
-        uint64_t told_number;  /* of which it was said that it does not count */
+        uint64_t told_number;  /* of which it was said that it does not count … */
+        ConfError refused;     /* … and why, as long as it lies there */
+        uint64_t in_force;     /* as was recorded; 0: none of the fleet's */
 };
 
-static bool follows(const RosterFollow *f) {
+bool roster_follow_is_on(const RosterFollow *f) {
         const Settings *s = f->manager->settings;
 
         return s->fleet && s->fleet_key_known && s->follow_usec > 0;
+}
+
+uint64_t roster_follow_number(const RosterFollow *f) {
+        return f->in_force;
+}
+
+const char *roster_follow_trouble(const RosterFollow *f) {
+        return f->refused.text;
+}
+
+/* What is shown of it changes. */
+static void set_refused(RosterFollow *f, const char *why) {
+        if (text_equal(f->refused.text, why))
+                return;
+        conf_fail(&f->refused, "%s", why);
+        manager_tell(f->manager);
 }
 
 /* Of the roster in force; 0: the dock's own, or none. */
@@ -33,8 +52,7 @@ static int number_now(const RosterFollow *f, uint64_t *ret) {
 }
 
 static void look_again(RosterFollow *f, uint64_t after_usec) {
-        (void) sd_event_source_set_time(f->timer, clock_boottime_usec() + after_usec);
-        (void) sd_event_source_set_enabled(f->timer, SD_EVENT_ONESHOT);
+        (void) timer_in(f->timer, after_usec);
 }
 
 /* ---- Taking it ------------------------------------------------------------------------------------------------------ */
@@ -43,9 +61,11 @@ static void recorded(int result, void *userdata) {
         RosterFollow *f = userdata;
 
         f->fetching = false;
-        if (result >= 0)
+        if (result >= 0) {
+                f->in_force = f->number;
+                manager_tell(f->manager);
                 log_notice(NULL, "The fleet's roster number %" PRIu64 " is in force", f->number);
-        else
+        } else
                 log_error(NULL, "The fleet's roster number %" PRIu64 " is not taken: %s", f->number, store_last_refusal(f->manager->store));
         /* Perhaps another one follows it. */
         look_again(f, result >= 0 ? 0 : f->manager->settings->follow_usec);
@@ -62,12 +82,14 @@ static int take(RosterFollow *f, const char *file) {
 
         r = roster_parse(file, strlen(file), &s->fleet_key, s->fleet, f->number, f->number - 1, &officers, &number, &error);
         if (r < 0) {
-                log_full(f->told_number == f->number ? LOG_DEBUG : LOG_ERR, NULL,
+                log_full(f->told_number == f->number ? LOG_DEBUG : LOG_ERR, &(LogAbout){ .message = MESSAGE_STATEMENT_REFUSED },
                          "What lies in the store as the fleet's roster number %" PRIu64 " is not taken: %s", f->number,
                          error.text[0] ? error.text : strerror(-r));
                 f->told_number = f->number;
+                set_refused(f, error.text[0] ? error.text : strerror(-r));
                 return r;
         }
+        set_refused(f, "");
         text = json_dumps(officers, JSON_COMPACT | JSON_SORT_KEYS);
         json_decref(officers);
         if (!text)
@@ -84,7 +106,9 @@ static void on_fetched(void *userdata, void *cookie, const UplinkAnswer *answer)
         (void) userdata;
         if (answer->result == UPLINK_OK && take(f, answer->text) >= 0)
                 return;
-        if (answer->result != UPLINK_OK && answer->result != UPLINK_GONE)
+        if (answer->result == UPLINK_GONE)
+                set_refused(f, "");
+        else if (answer->result != UPLINK_OK)
                 log_debug(NULL, "The store was not asked for the fleet's roster: %s", answer->text);
         f->fetching = false;
         look_again(f, f->manager->settings->follow_usec);
@@ -123,10 +147,14 @@ typedef struct Publish {
 
 static void on_published(void *userdata, void *cookie, const UplinkAnswer *answer) {
         Publish *p = cookie;
+        int result = answer->result == UPLINK_OK       ? 0 :
+                     answer->result == UPLINK_CONFLICT ? -EEXIST :
+                     answer->result == UPLINK_FULL     ? -ENOSPC :
+                                                         -EHOSTUNREACH;
 
         (void) userdata;
-        p->done(p->userdata, answer->result == UPLINK_OK ? 0 : -EIO, answer->result == UPLINK_CONFLICT ?
-                "the store has another roster of this number; sign yours with a higher one" : answer->text);
+        p->done(p->userdata, result, result == -EEXIST ? "the store has another roster of this number; sign yours with a higher one" :
+                                                         answer->text);
         if (answer->result == UPLINK_OK && !p->follow->fetching)
                 look_again(p->follow, 0);
         free(p);
@@ -140,7 +168,7 @@ int roster_publish(RosterFollow *f, const char *file, ManagerDone done, void *us
         Publish *p;
         int r;
 
-        if (!follows(f)) {
+        if (!roster_follow_is_on(f)) {
                 (void) snprintf(error->text, sizeof(error->text), "the dock is of no fleet: fleet and fleet_key in [dock] of berthd.conf");
                 return -EPERM;
         }
@@ -149,7 +177,7 @@ int roster_publish(RosterFollow *f, const char *file, ManagerDone done, void *us
                 r = roster_parse(file, strlen(file), &s->fleet_key, s->fleet, now + 1, now, &officers, &number, error);
         json_decref(officers);
         if (r < 0)
-                return error->text[0] ? -EPERM : r;
+                return error->text[0] ? -EKEYREJECTED : r;
         key = roster_key(s->fleet, number);
         p = calloc(1, sizeof(*p));
         if (!key || !p) {
@@ -172,7 +200,10 @@ int roster_follow_new(Manager *m, RosterFollow **ret) {
         if (!f)
                 return -ENOMEM;
         f->manager = m;
-        if (follows(f)) {
+        r = number_now(f, &f->in_force);
+        if (r < 0)
+                return r;
+        if (roster_follow_is_on(f)) {
                 r = sd_event_add_time(m->event, &f->timer, CLOCK_BOOTTIME, clock_boottime_usec() + USEC_PER_SEC, USEC_PER_SEC / 10,
                                       on_timer, f);
                 if (r < 0)

@@ -38,7 +38,9 @@ static void bay_setting_clear(BaySetting *bay) {
 Settings *settings_free(Settings *s) {
         if (!s)
                 return NULL;
+        free(s->path);
         free(s->written);
+        free(s->origins);
         free(s->name);
         free(s->state_dir);
         free(s->plugin_dir);
@@ -55,6 +57,7 @@ Settings *settings_free(Settings *s) {
         free(s->accept);
         free(s->firmware);
         free(s->firmware_keys);
+        free(s->pinned);
         free(s);
         return NULL;
 }
@@ -244,6 +247,13 @@ static int parse_erase(Settings *s, const ConfLine *line, ConfError *error) {
         return conf_span(&span, USEC_PER_SEC, KEEP_MAX_USEC, &s->erase.after_usec, error);
 }
 
+static int parse_believe(Settings *s, const ConfLine *line, ConfError *error) {
+        s->believe_all = text_equal(line->value, "content");
+        if (s->believe_all || text_equal(line->value, "signed"))
+                return 0;
+        return conf_error(line, error, "'%s' is neither signed nor content", line->value);
+}
+
 static int parse_policy(Settings *s, const ConfLine *line, ConfError *error) {
         uint64_t u;
         int r;
@@ -252,6 +262,8 @@ static int parse_policy(Settings *s, const ConfLine *line, ConfError *error) {
                 return parse_erase(s, line, error);
         if (text_equal(line->key, "accept"))
                 return parse_accept(s, line, error);
+        if (text_equal(line->key, "believe"))
+                return parse_believe(s, line, error);
         if (text_equal(line->key, "set_clock"))
                 return conf_bool(line, &s->set_clock, error);
         if (text_equal(line->key, "store_within"))
@@ -276,7 +288,9 @@ static int parse_timeouts(Settings *s, const ConfLine *line, ConfError *error) {
                 { "stall", &s->stall_usec },
                 { "backoff_min", &s->backoff_min_usec },
                 { "backoff_max", &s->backoff_max_usec },
+                { "over_current", &s->over_current_usec },
                 { "reconcile", &s->reconcile_usec },
+                { "store_late", &s->store_late_usec },
         };
 
         if (text_equal(line->key, "min_rate"))
@@ -317,16 +331,30 @@ static int parse_health(Settings *s, const ConfLine *line, ConfError *error) {
                 { "faulted_dockings", &h->faulted_dockings, 0, HEALTH_DOCKINGS },
                 { "battery_wear_percent", &h->battery_wear_percent, 1, 100 },
                 { "weak_dockings", &h->weak_dockings, 0, HEALTH_DOCKINGS },
+                { "battery_fade_percent", &h->battery_fade_percent, 0, 100 },
+                { "restarts", &h->restarts, 0, 1000000 },
+                { "bay_cameras", &s->bay_health.cameras, 1, BAY_HEALTH_DOCKINGS },
+                { "bay_rests", &s->bay_health.rests, 1, 1000 },
+                { "bay_over_currents", &s->bay_health.over_currents, 1, 1000 },
         };
+        int64_t celsius;
         uint64_t u;
         int r;
 
+        if (text_equal(line->key, "hot_celsius")) {
+                r = conf_int(line, 0, 150, &celsius, error);
+                if (r >= 0)
+                        h->hot_decidegrees = (int) celsius * 10;
+                return r;
+        }
         if (text_equal(line->key, "firmware"))
                 return parse_firmware(s, line, error);
-        if (text_equal(line->key, "clock_per_day")) {
-                r = conf_span(line, USEC_PER_SEC, 3600 * USEC_PER_SEC, &u, error);
+        if (text_equal(line->key, "clock_per_day") || text_equal(line->key, "clock_trend")) {
+                bool trend = text_equal(line->key, "clock_trend");
+
+                r = conf_span(line, trend ? 0 : USEC_PER_SEC, 3600 * USEC_PER_SEC, &u, error);
                 if (r >= 0)
-                        h->drift_usec_per_day = (int64_t) u;
+                        *(trend ? &h->drift_trend_usec : &h->drift_usec_per_day) = (int64_t) u;
                 return r;
         }
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)
@@ -344,6 +372,8 @@ static int parse_roster(Settings *s, const ConfLine *line, ConfError *error) {
                 return conf_span(line, 0, 365 * 24 * 3600 * USEC_PER_SEC, &s->due_after_usec, error);
         if (text_equal(line->key, "follow_every"))
                 return conf_span(line, 0, 24 * 3600 * USEC_PER_SEC, &s->follow_usec, error);
+        if (text_equal(line->key, "mark_best"))
+                return conf_bool(line, &s->mark_best, error);
         if (text_equal(line->key, "take_within"))
                 return conf_span(line, USEC_PER_SEC, 24 * 3600 * USEC_PER_SEC, &s->take_within_usec, error);
         return conf_error(line, error, "unknown key");
@@ -356,7 +386,27 @@ static int parse_firmware_section(Settings *s, const ConfLine *line, ConfError *
         }
         if (text_equal(line->key, "follow_every"))
                 return conf_span(line, 0, 24 * 3600 * USEC_PER_SEC, &s->firmware_usec, error);
+        if (text_equal(line->key, "pinned"))
+                return conf_string(line, &s->pinned, error);
         return conf_error(line, error, "unknown key");
+}
+
+char *settings_describe_port(const Settings *s, const char *port) {
+        for (size_t i = 0; i < s->n_bays; i++)
+                if (text_equal(s->bays[i].port_path, port))
+                        return text_format("BERTH_BAY=%u\n", s->bays[i].number);
+        return strdup("");
+}
+
+bool settings_is_pinned(const Settings *s, const char *serial) {
+        for (const char *word = s->pinned ? s->pinned : ""; *word; word += strspn(word, " ")) {
+                size_t n = strcspn(word, " ");
+
+                if (n == strlen(serial) && strncmp(word, serial, n) == 0)
+                        return true;
+                word += n;
+        }
+        return false;
 }
 
 static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
@@ -488,34 +538,42 @@ static int check_whole(const Settings *s, const char *path, ConfError *error) {
 
 typedef struct Reading {
         Settings *settings;
-        json_t *written;
+        json_t *written, *origins;
 } Reading;
 
 /* Everything that counts is noted as it was written, whatever it means; a key that is there twice as it was written last. */
 static int take_line(const ConfLine *line, void *userdata, ConfError *error) {
         Reading *reading = userdata;
-        _cleanup_(freep) char *key = NULL;
+        _cleanup_(freep) char *key = NULL, *origin = NULL;
         int r;
 
         r = parse_line(line, reading->settings, error);
         if (r < 0 || !line->key)
                 return r;
         key = text_format("%s%s%s.%s", line->section, line->name[0] ? " " : "", line->name, line->key);
-        return !key || json_object_set_new(reading->written, key, json_string(line->value)) < 0 ? -ENOMEM : r;
+        origin = text_format("%s:%u", line->file, line->line);
+        if (!key || !origin || json_object_set_new(reading->written, key, json_string(line->value)) < 0)
+                return -ENOMEM;
+        return json_object_set_new(reading->origins, key, json_string(origin)) < 0 ? -ENOMEM : r;
 }
 
-static int read_file(const char *path, Settings *s, ConfError *error) {
-        _cleanup_(json_decrefp) json_t *written = json_object();
-        Reading reading = { .settings = s, .written = written };
+static int read_files(const char *path, Settings *s, ConfError *error) {
+        _cleanup_(json_decrefp) json_t *written = json_object(), *origins = json_object();
+        _cleanup_(freep) char *dropins = text_format("%s.d", path);
+        Reading reading = { .settings = s, .written = written, .origins = origins };
         int r;
 
-        if (!written)
+        if (!written || !origins || !dropins)
                 return -ENOMEM;
         r = conf_parse_file(path, take_line, &reading, error);
+        if (r >= 0)
+                r = conf_parse_dir(dropins, take_line, &reading, error);
         if (r < 0)
                 return r;
+        s->path = strdup(path);
         s->written = canonical_text(written);
-        return s->written ? 0 : -ENOMEM;
+        s->origins = canonical_text(origins);
+        return s->path && s->written && s->origins ? 0 : -ENOMEM;
 }
 
 int settings_load(const char *path, Settings **ret, ConfError *error) {
@@ -542,7 +600,12 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
                 .faulted_dockings = 4,
                 .battery_wear_percent = 30,
                 .weak_dockings = 3,
+                .hot_decidegrees = 600,
+                .battery_fade_percent = 5,
+                .drift_trend_usec = 2 * (int64_t) USEC_PER_SEC,
+                .restarts = 5,
         };
+        s->bay_health = (BayLimits){ .cameras = 2, .rests = 3, .over_currents = 1 };
         s->due_after_usec = 14 * 3600 * USEC_PER_SEC;
         s->take_within_usec = 600 * USEC_PER_SEC;
         s->follow_usec = 300 * USEC_PER_SEC;
@@ -552,8 +615,10 @@ int settings_load(const char *path, Settings **ret, ConfError *error) {
         s->min_rate = 16 * KIB;
         s->backoff_min_usec = 2 * USEC_PER_SEC;
         s->backoff_max_usec = 300 * USEC_PER_SEC;
+        s->over_current_usec = 60 * USEC_PER_SEC;
         s->reconcile_usec = 30 * USEC_PER_SEC;
-        r = read_file(path, s, error);
+        s->store_late_usec = 20 * 60 * USEC_PER_SEC;
+        r = read_files(path, s, error);
         if (r < 0)
                 return r;
         r = fill_defaults(s);

@@ -14,6 +14,10 @@
 #define BUDGET_MAX_MA 1000000u
 #define READY_DEFAULT_PERCENT 90u
 #define LOOK_DEFAULT_USEC (3600 * USEC_PER_SEC)
+/* What makers of lithium-ion cells allow for charging. */
+#define MIN_DEFAULT_CELSIUS 0
+#define MAX_DEFAULT_CELSIUS 45
+#define SPAN_MIN_DECIDEGREES 100
 #define GAUGE_DEFAULT_USEC (600 * USEC_PER_SEC)
 
 void charge_settings_default(ChargeSettings *c) {
@@ -22,6 +26,7 @@ void charge_settings_default(ChargeSettings *c) {
                 .hold_percent = 100,
                 .look_usec = LOOK_DEFAULT_USEC,
                 .gauge_usec = GAUGE_DEFAULT_USEC,
+                .temperature = { .min_decidegrees = MIN_DEFAULT_CELSIUS * 10, .max_decidegrees = MAX_DEFAULT_CELSIUS * 10 },
         };
 }
 
@@ -122,6 +127,15 @@ static int parse_shift(ChargeSettings *c, const ConfLine *line, ConfError *error
         return text_equal(line->key, "when") ? parse_when(shift, line, error) : conf_error(line, error, "unknown key");
 }
 
+static int parse_celsius(const ConfLine *line, int *ret_decidegrees, ConfError *error) {
+        int64_t celsius;
+        int r = conf_int(line, -40, 100, &celsius, error);
+
+        if (r >= 0)
+                *ret_decidegrees = (int) celsius * 10;
+        return r;
+}
+
 static int parse_charging(ChargeSettings *c, const ConfLine *line, ConfError *error) {
         if (!line->key)
                 return 0;
@@ -133,6 +147,10 @@ static int parse_charging(ChargeSettings *c, const ConfLine *line, ConfError *er
                 return conf_span(line, USEC_PER_SEC, 24 * 3600 * USEC_PER_SEC, &c->look_usec, error);
         if (text_equal(line->key, "gauge_every"))
                 return conf_span(line, USEC_PER_SEC, 24 * 3600 * USEC_PER_SEC, &c->gauge_usec, error);
+        if (text_equal(line->key, "min_celsius"))
+                return parse_celsius(line, &c->temperature.min_decidegrees, error);
+        if (text_equal(line->key, "max_celsius"))
+                return parse_celsius(line, &c->temperature.max_decidegrees, error);
         return conf_error(line, error, "unknown key");
 }
 
@@ -157,6 +175,11 @@ int charge_settings_check(const ChargeSettings *c, const char *path, ConfError *
                         conf_fail(error, "%s: [shift %s] does not say when; add when = Mon-Fri 06:00-14:00", path, c->shifts[i].name);
                         return -EINVAL;
                 }
+        if (c->temperature.max_decidegrees - c->temperature.min_decidegrees < SPAN_MIN_DECIDEGREES) {
+                conf_fail(error, "%s: [charging] min_celsius and max_celsius leave less than 10 degrees in which batteries are charged",
+                          path);
+                return -EINVAL;
+        }
         if (c->hold_percent < 100 && c->n_shifts == 0) {
                 conf_fail(error, "%s: [charging] hold keeps cameras below full until a shift begins, and no [shift NAME] says when", path);
                 return -EINVAL;

@@ -22,7 +22,7 @@ struct Spool {
         int state_fd, incoming_fd, parts_fd, sealed_fd, kept_fd;
         uint64_t reserve_bytes, free_bytes, total_bytes;
         uint64_t written_bytes; /* noted since the look under way began */
-        unsigned next_kept;
+        uint64_t next_kept;
 };
 
 #define COMPARED_AT_ONCE ((size_t) 1 << 20)
@@ -341,6 +341,9 @@ static int act_take_part(SpoolJob *job) {
         if (dir < 0)
                 return dir;
         CRASH_POINT("part-take-begins");
+        /* It was made read-only when the dock ended before it was sealed. */
+        if (fchmodat(job->spool->parts_fd, job->from, 0640, 0) < 0)
+                return -errno;
         return fd_rename_durable(job->spool->parts_fd, job->from, dir, job->from);
 }
 
@@ -364,19 +367,24 @@ static int act_set_aside(SpoolJob *job) {
         return r == -ENOENT ? 0 : r;
 }
 
-static void kept_name(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret[static SPOOL_NAME_SIZE]) {
-        snprintf(ret, SPOOL_NAME_SIZE, "%" PRIu64 ".%" PRIu64 ".%u", clip_id, docking_id, ++s->next_kept);
+void spool_number_kept_from(Spool *s, uint64_t number) {
+        s->next_kept = MAX2(s->next_kept, number);
 }
 
-int spool_set_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret_name[static SPOOL_NAME_SIZE], SpoolDone done,
-                    void *userdata) {
+void spool_name_for_kept(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret[static SPOOL_NAME_SIZE]) {
+        /* An older Berth gave lower numbers twice. */
+        do
+                snprintf(ret, SPOOL_NAME_SIZE, "%" PRIu64 ".%" PRIu64 ".%" PRIu64, clip_id, docking_id, ++s->next_kept);
+        while (faccessat(s->kept_fd, ret, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+int spool_set_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, const char *kept, SpoolDone done, void *userdata) {
         SpoolJob *job = job_new(s, act_set_aside, docking_id, done, userdata);
 
         if (!job)
                 return -ENOMEM;
         spool_part_name_of(clip_id, job->from);
-        kept_name(s, clip_id, docking_id, job->to);
-        memcpy(ret_name, job->to, SPOOL_NAME_SIZE);
+        (void) snprintf(job->to, sizeof(job->to), "%s", kept);
         return submit(s, job);
 }
 
@@ -398,16 +406,14 @@ static int act_set_sealed_aside(SpoolJob *job) {
         return r == -ENOENT ? 0 : r;
 }
 
-int spool_set_sealed_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret_name[static SPOOL_NAME_SIZE],
-                           SpoolDone done, void *userdata) {
-        SpoolJob *job = job_new(s, act_set_sealed_aside, docking_id, done, userdata);
+int spool_set_sealed_aside(Spool *s, uint64_t clip_id, const char *kept, SpoolDone done, void *userdata) {
+        SpoolJob *job = job_new(s, act_set_sealed_aside, 0, done, userdata);
 
         if (!job)
                 return -ENOMEM;
         spool_name_of(clip_id, job->from);
         spool_note_name_of(clip_id, job->note_name);
-        kept_name(s, clip_id, docking_id, job->to);
-        memcpy(ret_name, job->to, SPOOL_NAME_SIZE);
+        (void) snprintf(job->to, sizeof(job->to), "%s", kept);
         return submit(s, job);
 }
 
@@ -512,13 +518,6 @@ int spool_keep_part(Spool *s, uint64_t clip_id, const char *kept, SpoolDone done
         spool_part_name_of(clip_id, job->from);
         (void) snprintf(job->to, sizeof(job->to), "%s", kept);
         return submit(s, job);
-}
-
-/* Of no docking: an earlier start may have kept one of this clip. */
-void spool_name_for_kept(Spool *s, uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]) {
-        do
-                kept_name(s, clip_id, 0, ret);
-        while (faccessat(s->kept_fd, ret, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
 /* ---- Sealing ---------------------------------------------------------------------------------------------------------------- */

@@ -44,9 +44,15 @@ int spool_open_incoming(Spool *s, uint64_t docking_id);
 int spool_end_docking(Spool *s, uint64_t docking_id);
 /* parts/ -> incoming/: -ENOENT when there is no such part. */
 int spool_take_part(Spool *s, uint64_t clip_id, uint64_t docking_id, SpoolDone done, void *userdata);
-/* incoming/ -> kept/ under a new name, which is written to ret_name at once; no part there is no error. */
-int spool_set_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret_name[static SPOOL_NAME_SIZE], SpoolDone done,
-                    void *userdata);
+/* Names in kept/ have numbers above that one from now on. */
+void spool_number_kept_from(Spool *s, uint64_t number);
+/*
+ * A name in kept/ that nothing has, for what is about to be set aside: it goes on record first, so that nothing lies there of which nobody
+ * tells. docking_id: 0 for none.
+ */
+void spool_name_for_kept(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret[static SPOOL_NAME_SIZE]);
+/* incoming/ -> kept/ under that name; no part there is no error. */
+int spool_set_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, const char *kept, SpoolDone done, void *userdata);
 /* incoming/ -> spool/, read-only from then on, both directories synced; before that the note, as composed, is beside it. */
 int spool_seal(Spool *s, uint64_t clip_id, uint64_t docking_id, const char *note, SpoolDone done, void *userdata);
 /* spool/ -> parts/: its copy could not be committed, and is a part again. */
@@ -58,10 +64,8 @@ int spool_compare_part(Spool *s, uint64_t clip_id, SpoolDone done, void *userdat
 /* parts/ -> nowhere, or kept/ under the name that spool_name_for_kept() gave. */
 int spool_remove_part(Spool *s, uint64_t clip_id, SpoolDone done, void *userdata);
 int spool_keep_part(Spool *s, uint64_t clip_id, const char *kept, SpoolDone done, void *userdata);
-void spool_name_for_kept(Spool *s, uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]);
 /* spool/ -> kept/: a sealed file whose bytes are not what was read. */
-int spool_set_sealed_aside(Spool *s, uint64_t clip_id, uint64_t docking_id, char ret_name[static SPOOL_NAME_SIZE],
-                           SpoolDone done, void *userdata);
+int spool_set_sealed_aside(Spool *s, uint64_t clip_id, const char *kept, SpoolDone done, void *userdata);
 /* Deletes a sealed file whose clip the store holds. */
 int spool_remove(Spool *s, const char *spool_name, SpoolDone done, void *userdata);
 void spool_name_of(uint64_t clip_id, char ret[static SPOOL_NAME_SIZE]);

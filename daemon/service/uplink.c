@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/backoff.h"
+#include "service/timer.h"
 #include "service/uplink_private.h"
 
 #define RECONNECT_MIN_USEC (100 * USEC_PER_MSEC)
@@ -52,8 +53,7 @@ void uplink_wake(Uplink *u) {
 }
 
 static void set_timer(Uplink *u, uint64_t wait_usec) {
-        (void) sd_event_source_set_time(u->timer, clock_boottime_usec() + wait_usec);
-        (void) sd_event_source_set_enabled(u->timer, SD_EVENT_ONESHOT);
+        (void) timer_in(u->timer, wait_usec);
 }
 
 /* ---- The end of a connection --------------------------------------------------------------------------------------- */
@@ -164,7 +164,9 @@ static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (!u->speaks || sd_bus_message_read(m, "tt", &clip_id, &bytes) < 0)
                 return 0;
         TAILQ_FOREACH(c, &u->calls, list)
-                if (c->put_done && c->slot && c->clip_id == clip_id) {
+                if (c->getting && c->slot && c->clip_id == clip_id)
+                        u->heard_at_usec = clock_boottime_usec();
+                else if (c->put_done && c->slot && c->clip_id == clip_id) {
                         u->heard_at_usec = clock_boottime_usec();
                         u->ops.on_progress(u->userdata, clip_id, MIN2(bytes, c->size_bytes));
                         break;

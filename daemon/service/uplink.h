@@ -79,6 +79,7 @@ typedef struct UplinkAnswer {
         uint64_t retry_after_usec; /* with UPLINK_BUSY: what the store named, 0 when it named nothing */
         const UplinkReceipt *receipt; /* with UPLINK_OK */
         const char *strength;         /* likewise */
+        const char *lock;             /* likewise, of uplink_lock() */
         const UplinkReport *report;   /* likewise, of uplink_examine() */
 } UplinkAnswer;
 typedef void (*UplinkPutDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
@@ -99,6 +100,16 @@ void uplink_hold(Uplink *u, bool held);
 typedef void (*UplinkConfirmDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, uint64_t size_bytes, const Digest *digest,
                    UplinkConfirmDone done, void *cookie);
+/* The same, and the object is read whole and must have that digest. */
+int uplink_verify(Uplink *u, const char *object_key, const char *manifest_key, uint64_t size_bytes, const Digest *digest,
+                  UplinkConfirmDone done, void *cookie);
+/*
+ * The same, and what is read is written to the descriptor of an empty file, duplicated. UPLINK_SOURCE when that cannot be written. It
+ * may be stopped: UPLINK_STOPPED. One at a time of a clip.
+ */
+int uplink_get_clip(Uplink *u, uint64_t clip_id, int fd, const char *object_key, const char *manifest_key, uint64_t size_bytes,
+                    const Digest *digest, UplinkConfirmDone done, void *cookie);
+void uplink_stop_get(Uplink *u, const void *cookie);
 /*
  * Keeps a small text in the store for good, under a key that nothing else ever gets (UPLINK_OK also when it lies there already, byte for
  * byte); UPLINK_CONFLICT when something else does.
@@ -107,6 +118,13 @@ typedef void (*UplinkKeepDone)(void *userdata, void *cookie, const UplinkAnswer 
 int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie);
 /* A statement takes the place of the one before it; UPLINK_CONFLICT when what lies there is somebody else's. */
 int uplink_replace(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie);
+/* A legal hold on an object and its manifest in the store, or none. */
+typedef struct UplinkLock {
+        const char *object_key, *manifest_key, *version; /* version: "" when the store has none */
+        bool held;
+} UplinkLock;
+/* With UPLINK_OK the answer's `lock` is WIRE_LOCK_*, and `text` a sentence unless it is as asked for ("" then). */
+int uplink_lock(Uplink *u, const UplinkLock *lock, UplinkKeepDone done, void *cookie);
 /* What is known of the store, for receipts of a spool that is this folder. */
 typedef void (*UplinkExamineDone)(void *userdata, void *cookie, const UplinkAnswer *answer);
 int uplink_examine(Uplink *u, int spool_fd, UplinkExamineDone done, void *cookie);

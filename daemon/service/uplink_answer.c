@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/crash_point.h"
 #include "base/text.h"
+#include "base/wire_digest.h"
 #include "service/uplink_private.h"
 
 #define KEY_MAX 1024u
@@ -105,26 +106,12 @@ static void take_error(UplinkCall *c, sd_bus_message *m) {
         UplinkAnswer answer = { .result = result_of_error(sd_bus_message_get_error(m), text), .text = text };
 
         /* Each is an answer to one kind of call alone. */
-        if ((!c->confirm_done && !c->keep_done && answer.result == UPLINK_GONE) || (!c->put_done && answer.result == UPLINK_STOPPED) ||
-            (answer.result == UPLINK_WHOLE && !c->growing))
+        if ((!c->confirm_done && !c->keep_done && answer.result == UPLINK_GONE) ||
+            (!c->put_done && !c->getting && answer.result == UPLINK_STOPPED) || (answer.result == UPLINK_WHOLE && !c->growing))
                 answer.result = UPLINK_INVALID;
         if (answer.result == UPLINK_BUSY)
                 answer.retry_after_usec = read_retry_after(m);
         uplink_call_finish(c, &answer);
-}
-
-static int read_digest(sd_bus_message *m, Digest *ret) {
-        const void *bytes;
-        size_t size;
-        int r;
-
-        r = sd_bus_message_read_array(m, 'y', &bytes, &size);
-        if (r < 0)
-                return r;
-        if (size != DIGEST_SIZE)
-                return -EBADMSG;
-        memcpy(ret->bytes, bytes, size);
-        return 0;
 }
 
 static bool is_key(const char *s) {
@@ -165,7 +152,7 @@ static int read_receipt(sd_bus_message *m, UplinkReceipt *ret, const char **ret_
 
         r = sd_bus_message_read(m, "ssst", &object, &manifest, &version, &ret->size_bytes);
         if (r >= 0)
-                r = read_digest(m, &ret->digest);
+                r = wire_read_digest(m, &ret->digest);
         if (r >= 0)
                 r = sd_bus_message_read(m, "sxb", ret_strength, &ret->time_unix_sec, &already_there);
         if (r < 0)
@@ -227,6 +214,35 @@ int uplink_on_keep_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 take_error(c, m);
         else
                 uplink_call_finish(c, &(UplinkAnswer){ .result = UPLINK_OK });
+        return 1;
+}
+
+static const char *take_lock(const char *s) {
+        static const char *const locks[] = { WIRE_LOCK_ON, WIRE_LOCK_OFF, WIRE_LOCK_STAYS, WIRE_LOCK_NONE };
+
+        for (size_t i = 0; i < ELEMENTSOF(locks); i++)
+                if (text_equal(locks[i], s))
+                        return locks[i];
+        return NULL;
+}
+
+int uplink_on_lock_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *lock = NULL, *text = NULL;
+        char clean[UPLINK_TEXT_SIZE];
+        UplinkCall *c = userdata;
+
+        (void) error;
+        c->uplink->heard_at_usec = clock_boottime_usec();
+        if (sd_bus_message_is_method_error(m, NULL) > 0) {
+                take_error(c, m);
+                return 1;
+        }
+        if (sd_bus_message_read(m, "ss", &lock, &text) < 0 || !(lock = take_lock(lock)))
+                uplink_call_fail(c, UPLINK_INVALID, "the uplink answered with something that is no legal hold");
+        else {
+                text_sanitise(text, clean, sizeof(clean));
+                uplink_call_finish(c, &(UplinkAnswer){ .result = UPLINK_OK, .lock = lock, .text = clean });
+        }
         return 1;
 }
 

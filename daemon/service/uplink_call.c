@@ -3,9 +3,11 @@
 /* What the uplink is asked for, and told meanwhile. */
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/crash_point.h"
+#include "base/wire_digest.h"
 #include "service/uplink_private.h"
 
 /* ---- News without an answer ----------------------------------------------------------------------------------------- */
@@ -48,19 +50,18 @@ void uplink_hold(Uplink *u, bool held) {
 
 /* ---- Calls --------------------------------------------------------------------------------------------------------- */
 
-static int call_new(Uplink *u, void *cookie, UplinkCall **ret) {
+static UplinkCall *call_new(Uplink *u, void *cookie) {
         UplinkCall *c = calloc(1, sizeof(*c));
 
         if (!c)
-                return -ENOMEM;
+                return NULL;
         c->uplink = u;
         c->cookie = cookie;
         TAILQ_INSERT_TAIL(&u->calls, c, list);
-        *ret = c;
-        return 0;
+        return c;
 }
 
-/* Sends it, or lets it fail at the next turn when there is no connection. */
+/* What is not sent fails when the connection ends. -ENOMEM. */
 static int send_call(UplinkCall *c, sd_bus_message *m, sd_bus_message_handler_t handler) {
         Uplink *u = c->uplink;
         int r;
@@ -79,74 +80,174 @@ static int send_call(UplinkCall *c, sd_bus_message *m, sd_bus_message_handler_t 
         return 0;
 }
 
-static int append_digest(sd_bus_message *m, const Digest *d) {
-        return sd_bus_message_append_array(m, 'y', d->bytes, DIGEST_SIZE);
-}
-
-static int append_whole(sd_bus_message *m, const Digest *digest, const char *facts_json) {
-        int r;
-
-        r = append_digest(m, digest);
-        return r < 0 ? r : sd_bus_message_append(m, "s", facts_json);
-}
-
-/* What is known of a clip that grows. */
-typedef struct Growth {
-        uint64_t durable_bytes;
-        bool afresh;
-} Growth;
-
-/* `growth` is NULL for a whole clip. */
-static int send_put(UplinkCall *c, const UplinkPut *put, const Growth *growth) {
+/*
+ * Sends the call with these arguments, followed by the digest and by a last text, where they are not NULL. Without a connection it fails
+ * at the next turn of the loop. When this fails the call is gone, and nobody is called back.
+ */
+static int ask(UplinkCall *c, const char *method, sd_bus_message_handler_t handler, const Digest *digest, const char *last,
+               const char *types, ...) {
         sd_bus_message *m = NULL;
+        va_list arguments;
         int r;
 
-        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE,
-                                           growth ? "Grow" : "Put");
+        if (!c->uplink->speaks) {
+                uplink_wake(c->uplink);
+                return 0;
+        }
+        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, method);
+        va_start(arguments, types);
         if (r >= 0)
-                r = sd_bus_message_append(m, "thsxsxt", put->clip_id, put->fd, put->serial, put->docked_unix_sec, put->path,
-                                          put->mtime_unix_sec, put->size_bytes);
+                r = sd_bus_message_appendv(m, types, arguments);
+        va_end(arguments);
+        if (r >= 0 && digest)
+                r = wire_append_digest(m, digest);
+        if (r >= 0 && last)
+                r = sd_bus_message_append(m, "s", last);
         if (r >= 0)
-                r = growth ? sd_bus_message_append(m, "tb", growth->durable_bytes, (int) growth->afresh) :
-                             append_whole(m, &put->digest, put->facts_json);
-        if (r >= 0)
-                r = send_call(c, m, uplink_on_put_reply);
+                r = send_call(c, m, handler);
         sd_bus_message_unref(m);
+        if (r < 0)
+                (void) uplink_call_free(c);
         return r;
 }
 
-static int begin_put(Uplink *u, const UplinkPut *put, const Growth *growth, UplinkPutDone done, void *cookie) {
-        UplinkCall *c;
-        int r;
+/* ---- Clips ----------------------------------------------------------------------------------------------------------- */
 
-        r = call_new(u, cookie, &c);
-        if (r < 0)
-                return r;
+static UplinkCall *put_new(Uplink *u, const UplinkPut *put, UplinkPutDone done, void *cookie) {
+        UplinkCall *c = call_new(u, cookie);
+
+        if (!c)
+                return NULL;
         c->put_done = done;
         c->clip_id = put->clip_id;
         c->size_bytes = put->size_bytes;
         c->digest = put->digest;
-        c->growing = growth != NULL;
-        if (u->speaks) {
-                r = send_put(c, put, growth);
-                if (r < 0) {
-                        (void) uplink_call_free(c);
-                        return r;
-                }
-        } else
-                uplink_wake(u);
-        return 0;
+        return c;
 }
 
 int uplink_put(Uplink *u, const UplinkPut *put, UplinkPutDone done, void *cookie) {
-        return begin_put(u, put, NULL, done, cookie);
+        UplinkCall *c = put_new(u, put, done, cookie);
+
+        if (!c)
+                return -ENOMEM;
+        return ask(c, "Put", uplink_on_put_reply, &put->digest, put->facts_json, "thsxsxt", put->clip_id, put->fd, put->serial,
+                   put->docked_unix_sec, put->path, put->mtime_unix_sec, put->size_bytes);
 }
 
 int uplink_grow(Uplink *u, const UplinkPut *put, uint64_t durable_bytes, bool afresh, UplinkPutDone done, void *cookie) {
-        return begin_put(u, put, &(Growth){ .durable_bytes = durable_bytes, .afresh = afresh }, done, cookie);
+        UplinkCall *c = put_new(u, put, done, cookie);
+
+        if (!c)
+                return -ENOMEM;
+        c->growing = true;
+        return ask(c, "Grow", uplink_on_put_reply, NULL, NULL, "thsxsxttb", put->clip_id, put->fd, put->serial, put->docked_unix_sec,
+                   put->path, put->mtime_unix_sec, put->size_bytes, durable_bytes, (int) afresh);
 }
 
-/* ---- News of a put that is under way ------------------------------------------------------------------------------- */
+static UplinkCall *confirm_new(Uplink *u, uint64_t size_bytes, const Digest *digest, UplinkConfirmDone done, void *cookie) {
+        UplinkCall *c = call_new(u, cookie);
+
+        if (!c)
+                return NULL;
+        c->confirm_done = done;
+        c->size_bytes = size_bytes;
+        c->digest = *digest;
+        return c;
+}
+
+static int confirm(Uplink *u, const char *method, const char *object_key, const char *manifest_key, uint64_t size_bytes,
+                   const Digest *digest, UplinkConfirmDone done, void *cookie) {
+        UplinkCall *c = confirm_new(u, size_bytes, digest, done, cookie);
+
+        return !c ? -ENOMEM : ask(c, method, uplink_on_confirm_reply, digest, NULL, "sst", object_key, manifest_key, size_bytes);
+}
+
+int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, uint64_t size_bytes, const Digest *digest,
+                   UplinkConfirmDone done, void *cookie) {
+        return confirm(u, "Confirm", object_key, manifest_key, size_bytes, digest, done, cookie);
+}
+
+int uplink_verify(Uplink *u, const char *object_key, const char *manifest_key, uint64_t size_bytes, const Digest *digest,
+                  UplinkConfirmDone done, void *cookie) {
+        return confirm(u, "Verify", object_key, manifest_key, size_bytes, digest, done, cookie);
+}
+
+int uplink_get_clip(Uplink *u, uint64_t clip_id, int fd, const char *object_key, const char *manifest_key, uint64_t size_bytes,
+                    const Digest *digest, UplinkConfirmDone done, void *cookie) {
+        UplinkCall *c = confirm_new(u, size_bytes, digest, done, cookie);
+
+        if (!c)
+                return -ENOMEM;
+        c->getting = true;
+        c->clip_id = clip_id;
+        return ask(c, "GetClip", uplink_on_confirm_reply, digest, NULL, "thsst", clip_id, fd, object_key, manifest_key, size_bytes);
+}
+
+/* ---- Small texts, locks, images, and what the store is like ---------------------------------------------------------------- */
+
+static UplinkCall *keep_new(Uplink *u, UplinkKeepDone done, void *cookie) {
+        UplinkCall *c = call_new(u, cookie);
+
+        if (c)
+                c->keep_done = done;
+        return c;
+}
+
+int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
+        UplinkCall *c = keep_new(u, done, cookie);
+
+        return !c ? -ENOMEM : ask(c, "Keep", uplink_on_keep_reply, NULL, NULL, "ss", key, text);
+}
+
+int uplink_replace(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
+        UplinkCall *c = keep_new(u, done, cookie);
+
+        return !c ? -ENOMEM : ask(c, "Replace", uplink_on_keep_reply, NULL, NULL, "ss", key, text);
+}
+
+int uplink_fetch(Uplink *u, const char *key, UplinkKeepDone done, void *cookie) {
+        UplinkCall *c = keep_new(u, done, cookie);
+
+        return !c ? -ENOMEM : ask(c, "Fetch", uplink_on_fetch_reply, NULL, NULL, "s", key);
+}
+
+int uplink_lock(Uplink *u, const UplinkLock *lock, UplinkKeepDone done, void *cookie) {
+        UplinkCall *c = keep_new(u, done, cookie);
+
+        return !c ? -ENOMEM : ask(c, "Lock", uplink_on_lock_reply, NULL, NULL, "sssb", lock->object_key, lock->manifest_key,
+                                  lock->version, (int) lock->held);
+}
+
+int uplink_get_image(Uplink *u, int fd, uint64_t size_bytes, const Digest *digest, UplinkKeepDone done, void *cookie) {
+        UplinkCall *c = keep_new(u, done, cookie);
+
+        return !c ? -ENOMEM : ask(c, "GetImage", uplink_on_keep_reply, digest, NULL, "ht", fd, size_bytes);
+}
+
+int uplink_list(Uplink *u, const char *prefix, const char *after, unsigned max, UplinkListDone done, void *cookie) {
+        UplinkCall *c = call_new(u, cookie);
+
+        if (!c)
+                return -ENOMEM;
+        c->list_done = done;
+        c->prefix = strdup(prefix);
+        if (!c->prefix) {
+                (void) uplink_call_free(c);
+                return -ENOMEM;
+        }
+        return ask(c, "List", uplink_on_list_reply, NULL, NULL, "ssu", prefix, after, max);
+}
+
+int uplink_examine(Uplink *u, int spool_fd, UplinkExamineDone done, void *cookie) {
+        UplinkCall *c = call_new(u, cookie);
+
+        if (!c)
+                return -ENOMEM;
+        c->examine_done = done;
+        return ask(c, "Examine", uplink_on_examine_reply, NULL, NULL, "h", spool_fd);
+}
+
+/* ---- News of a call that is under way ------------------------------------------------------------------------------ */
 
 /* NULL when there is none, or when it has failed and waits to say so: then whatever there is to tell comes too late. */
 static UplinkCall *put_of(Uplink *u, const void *cookie) {
@@ -183,7 +284,9 @@ int uplink_seal(Uplink *u, const void *cookie, uint64_t size_bytes, const Digest
         if (r >= 0)
                 r = sd_bus_message_append(m, "tt", c->clip_id, size_bytes);
         if (r >= 0)
-                r = append_whole(m, digest, facts_json);
+                r = wire_append_digest(m, digest);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", facts_json);
         r = send_news(u, m, r);
         /* Else the connection ends, and with it the put. */
         if (r == -ENOMEM)
@@ -207,183 +310,20 @@ void uplink_stop(Uplink *u, const void *cookie, bool now) {
         (void) send_news(u, m, r);
 }
 
-/* ---- Confirmations ------------------------------------------------------------------------------------------------- */
-
-static int send_confirm(UplinkCall *c, const char *object_key, const char *manifest_key) {
+void uplink_stop_get(Uplink *u, const void *cookie) {
         sd_bus_message *m = NULL;
+        const UplinkCall *c;
         int r;
 
-        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Confirm");
+        TAILQ_FOREACH(c, &u->calls, list)
+                if (c->cookie == cookie && c->getting)
+                        break;
+        if (!c || !c->slot || !u->speaks)
+                return;
+        r = new_news(u, "StopGet", &m);
         if (r >= 0)
-                r = sd_bus_message_append(m, "sst", object_key, manifest_key, c->size_bytes);
-        if (r >= 0)
-                r = append_digest(m, &c->digest);
-        if (r >= 0)
-                r = send_call(c, m, uplink_on_confirm_reply);
-        sd_bus_message_unref(m);
-        return r;
-}
-
-int uplink_confirm(Uplink *u, const char *object_key, const char *manifest_key, uint64_t size_bytes, const Digest *digest,
-                   UplinkConfirmDone done, void *cookie) {
-        UplinkCall *c;
-        int r;
-
-        r = call_new(u, cookie, &c);
-        if (r < 0)
-                return r;
-        c->confirm_done = done;
-        c->size_bytes = size_bytes;
-        c->digest = *digest;
-        if (u->speaks) {
-                r = send_confirm(c, object_key, manifest_key);
-                if (r < 0) {
-                        (void) uplink_call_free(c);
-                        return r;
-                }
-        } else
-                uplink_wake(u);
-        return 0;
-}
-
-/* `text` is NULL for what is fetched. */
-static int send_keep(UplinkCall *c, const char *method, const char *key, const char *text) {
-        sd_bus_message *m = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, method);
-        if (r >= 0)
-                r = text ? sd_bus_message_append(m, "ss", key, text) : sd_bus_message_append(m, "s", key);
-        if (r >= 0)
-                r = send_call(c, m, text ? uplink_on_keep_reply : uplink_on_fetch_reply);
-        sd_bus_message_unref(m);
-        return r;
-}
-
-static int keep(Uplink *u, const char *method, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
-        UplinkCall *c;
-        int r;
-
-        r = call_new(u, cookie, &c);
-        if (r < 0)
-                return r;
-        c->keep_done = done;
-        if (u->speaks) {
-                r = send_keep(c, method, key, text);
-                if (r < 0) {
-                        (void) uplink_call_free(c);
-                        return r;
-                }
-        } else
-                uplink_wake(u);
-        return 0;
-}
-
-int uplink_keep(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
-        return keep(u, "Keep", key, text, done, cookie);
-}
-
-int uplink_replace(Uplink *u, const char *key, const char *text, UplinkKeepDone done, void *cookie) {
-        return keep(u, "Replace", key, text, done, cookie);
-}
-
-int uplink_fetch(Uplink *u, const char *key, UplinkKeepDone done, void *cookie) {
-        return keep(u, "Fetch", key, NULL, done, cookie);
-}
-
-static int send_examine(UplinkCall *c, int spool_fd) {
-        sd_bus_message *m = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "Examine");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "h", spool_fd);
-        if (r >= 0)
-                r = send_call(c, m, uplink_on_examine_reply);
-        sd_bus_message_unref(m);
-        return r;
-}
-
-int uplink_examine(Uplink *u, int spool_fd, UplinkExamineDone done, void *cookie) {
-        UplinkCall *c;
-        int r;
-
-        r = call_new(u, cookie, &c);
-        if (r < 0)
-                return r;
-        c->examine_done = done;
-        if (u->speaks) {
-                r = send_examine(c, spool_fd);
-                if (r < 0) {
-                        (void) uplink_call_free(c);
-                        return r;
-                }
-        } else
-                uplink_wake(u);
-        return 0;
-}
-
-static int send_image(UplinkCall *c, int fd) {
-        sd_bus_message *m = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "GetImage");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "ht", fd, c->size_bytes);
-        if (r >= 0)
-                r = sd_bus_message_append_array(m, 'y', c->digest.bytes, DIGEST_SIZE);
-        if (r >= 0)
-                r = send_call(c, m, uplink_on_keep_reply);
-        sd_bus_message_unref(m);
-        return r;
-}
-
-int uplink_get_image(Uplink *u, int fd, uint64_t size_bytes, const Digest *digest, UplinkKeepDone done, void *cookie) {
-        UplinkCall *c;
-        int r;
-
-        r = call_new(u, cookie, &c);
-        if (r < 0)
-                return r;
-        c->keep_done = done;
-        c->size_bytes = size_bytes;
-        c->digest = *digest;
-        r = u->speaks ? send_image(c, fd) : 0;
-        if (r < 0)
-                (void) uplink_call_free(c);
-        else if (!u->speaks)
-                uplink_wake(u);
-        return r < 0 ? r : 0;
-}
-
-static int send_list(UplinkCall *c, const char *after, unsigned max) {
-        sd_bus_message *m = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(peer_bus(c->uplink->peer), &m, NULL, WIRE_UPLINK_PATH, WIRE_UPLINK_INTERFACE, "List");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "ssu", c->prefix, after, max);
-        if (r >= 0)
-                r = send_call(c, m, uplink_on_list_reply);
-        sd_bus_message_unref(m);
-        return r;
-}
-
-int uplink_list(Uplink *u, const char *prefix, const char *after, unsigned max, UplinkListDone done, void *cookie) {
-        UplinkCall *c;
-        int r;
-
-        r = call_new(u, cookie, &c);
-        if (r < 0)
-                return r;
-        c->list_done = done;
-        c->prefix = strdup(prefix);
-        r = !c->prefix ? -ENOMEM : u->speaks ? send_list(c, after, max) : 0;
-        if (r < 0)
-                (void) uplink_call_free(c);
-        else if (!u->speaks)
-                uplink_wake(u);
-        return r < 0 ? r : 0;
+                r = sd_bus_message_append(m, "t", c->clip_id);
+        (void) send_news(u, m, r);
 }
 
 void uplink_forget(Uplink *u, void *cookie) {

@@ -30,6 +30,7 @@ struct UplinkCall {
         uint64_t clip_id, size_bytes; /* of a put: what was promised */
         Digest digest;
         bool growing; /* … nothing is yet */
+        bool getting; /* a clip, by clip_id: it tells of its progress, too, and may be stopped */
 };
 TAILQ_HEAD(UplinkCallList, UplinkCall);
 
@@ -62,6 +63,7 @@ int uplink_on_confirm_reply(sd_bus_message *m, void *userdata, sd_bus_error *err
 int uplink_on_keep_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int uplink_on_fetch_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int uplink_on_examine_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int uplink_on_lock_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int uplink_on_list_reply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* At the next turn of the loop, calls that were not sent fail. */

@@ -86,7 +86,7 @@ static int put_fact(Clip *c, const Fact *fact, DockingThen then) {
         return r;
 }
 
-static void try_again(Clip *c, const char *text) {
+void upload_try_again(Clip *c, const char *text) {
         clip_set_state(c, CLIP_COPIED, text);
         upload_queue_retry_later(c);
 }
@@ -101,24 +101,28 @@ static void receipt_recorded(Docking *d, Clip *c, int result) {
         if (result < 0) {
                 /* The store has it; the next Put finds it there and gives the receipt again. */
                 c->receipted = c->receipt_accepted = false;
-                try_again(c, "the receipt could not be written to the database");
+                upload_try_again(c, "the receipt could not be written to the database");
                 return;
         }
         c->receipted = true;
         notary_signed(c->manager->notary);
+        if (c->held)
+                object_holds_look(c->manager->object_holds);
         c->receipt_accepted = manager_accepts(c->manager, c->strength);
         if (manager_clock_facts(c->manager, &now) >= 0) {
                 c->receipted_usec = now.wall_usec;
                 c->receipted_running_usec = now.running_usec;
         }
         c->upload_failures = 0;
+        c->manager->figures.stored_clips++;
+        c->manager->figures.stored_bytes += c->size_bytes;
         clip_set_state(c, c->erased_unstored ? CLIP_ERASED : CLIP_RECEIPTED, NULL);
         count_stored(c);
         docking_kick(c->docking);
         room_start(c->manager);
 }
 
-static int take_receipt(Clip *c, const UplinkReceipt *receipt) {
+static int put_receipt(Clip *c, const UplinkReceipt *receipt, const StoredClipSigner *signer) {
         Fact fact = clip_fact(c, FACT_RECEIPTED, NULL);
         char *object = strdup(receipt->object_key), *manifest = strdup(receipt->manifest_key), *strength = strdup(receipt->strength);
 
@@ -143,34 +147,66 @@ static int take_receipt(Clip *c, const UplinkReceipt *receipt) {
         fact.receipt.digest = receipt->digest;
         fact.receipt.time_unix_sec = receipt->time_unix_sec;
         fact.receipt.already_there = receipt->already_there;
+        if (signer) {
+                fact.receipt.signed_by = signer->dock_id;
+                fact.receipt.signed_number = signer->seq;
+        }
         return put_fact(c, &fact, receipt_recorded);
+}
+
+void upload_take_receipt(Clip *c, const UplinkReceipt *receipt, const StoredClipSigner *signer) {
+        free(c->not_believed);
+        c->not_believed = NULL;
+        if (put_receipt(c, receipt, signer) < 0)
+                upload_try_again(c, "out of memory for the receipt");
 }
 
 static void record_refusal(Clip *c, FactKind kind, const char *text) {
         Fact fact = clip_fact(c, kind, text);
 
         (void) put_fact(c, &fact, NULL);
-        log_error(&(LogAbout){ .camera = c->serial, .clip = c->path }, "%s: %s", kind == FACT_CONFLICT ? "Conflict" : "Not stored", text);
+        log_error(&(LogAbout){ .camera = c->serial, .clip = c->path,
+                               .message = kind == FACT_CONFLICT ? MESSAGE_CLIP_CONFLICT : MESSAGE_CLIP_NOT_STORED },
+                  "%s: %s", kind == FACT_CONFLICT ? "Conflict" : "Not stored", text);
+}
+
+void upload_not_believed(Clip *c, const char *text) {
+        if (!text_equal(c->not_believed, text))
+                record_refusal(c, FACT_STORE_REFUSED, text);
+        free(c->not_believed);
+        c->not_believed = strdup(text);
+        upload_try_again(c, text);
 }
 
 static void bad_copy_moved(Docking *d, Clip *c, int result) {
         if (result < 0)
                 log_error(&(LogAbout){ .camera = c->serial, .clip = c->path }, "Its bad spool copy cannot be moved to kept/: %s",
                           strerror(-result));
+        kept_look(c->manager->kept);
         docking_kick(d);
+}
+
+/* When the daemon ends, or cannot, the next start finds a file that is no copy's, and makes it a part that nobody goes on with. */
+static void bad_copy_recorded(Docking *d, Clip *c, int result) {
+        DockingPending *p;
+
+        if (result < 0 || !c->manager->spool || docking_pending_new(d, c, bad_copy_moved, &p) < 0)
+                return;
+        if (spool_set_sealed_aside(c->manager->spool, c->id, c->kept_as, docking_pending_done, p) < 0)
+                docking_pending_cancel(p);
 }
 
 /* The spool's bytes are not those that were read from the camera: the disk lied. The camera is asked again. */
 void upload_bad_copy(Clip *c, const char *text) {
         Fact fact = clip_fact(c, FACT_PART_SET_ASIDE, text);
         char name[SPOOL_NAME_SIZE];
-        DockingPending *p;
 
         count_stored(c);
-        if (docking_pending_new(c->docking, c, bad_copy_moved, &p) < 0)
+        spool_name_for_kept(c->manager->spool, c->id, fact.docking_id, name);
+        free(c->kept_as);
+        c->kept_as = strdup(name);
+        if (!c->kept_as)
                 return;
-        if (spool_set_sealed_aside(c->manager->spool, c->id, fact.docking_id, name, docking_pending_done, p) < 0)
-                return docking_pending_cancel(p);
         log_error(&(LogAbout){ .camera = c->serial, .clip = c->path },
                   "The spool copy is damaged (%s); it is kept as kept/%s and the clip is pulled again", text, name);
         fact.pull.part = name;
@@ -180,7 +216,7 @@ void upload_bad_copy(Clip *c, const char *text) {
         c->part_docking_id = 0;
         c->part_here = c->sampled = c->copied_here = c->verified_here = false;
         clip_set_state(c, CLIP_SEEN, text);
-        (void) put_fact(c, &fact, NULL);
+        (void) put_fact(c, &fact, bad_copy_recorded);
 }
 
 void upload_answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
@@ -192,8 +228,10 @@ void upload_answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
                 return docking_kick(c->docking);
         switch (answer->result) {
         case UPLINK_OK:
-                if (take_receipt(c, answer->receipt) < 0)
-                        try_again(c, "out of memory for the receipt");
+                if (!upload_vouch_needed(c, answer->receipt))
+                        upload_vouch_take_own(c, answer->receipt);
+                else if (upload_vouch_begin(c, answer->receipt) < 0)
+                        upload_try_again(c, "the store cannot be asked who put the clip there");
                 break;
         case UPLINK_SOURCE:
                 upload_bad_copy(c, answer->text);
@@ -204,7 +242,7 @@ void upload_answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
                 break;
         case UPLINK_INVALID:
                 record_refusal(c, FACT_STORE_REFUSED, answer->text);
-                try_again(c, answer->text);
+                upload_try_again(c, answer->text);
                 break;
         case UPLINK_BUSY:
         case UPLINK_STOPPED:
@@ -213,7 +251,7 @@ void upload_answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
                 upload_enqueue(c);
                 break;
         default:
-                try_again(c, answer->text);
+                upload_try_again(c, answer->text);
                 break;
         }
         docking_kick(c->docking);
@@ -232,10 +270,24 @@ static json_t *clock_facts(const CopyEvidence *e) {
                          (int) e->dock_synchronised);
 }
 
-/* Whose camera it was when it was docked; null when nobody is known. */
-static json_t *officer_facts(const CopyEvidence *e) {
-        if (!e->officer_id)
+/* Who took it from another dock of the fleet, as that one tells; what it does not tell of them this dock's roster has. */
+static json_t *fleet_officer_facts(const Clip *c, const CopyEvidence *e) {
+        _cleanup_(officer_row_freep) OfficerRow *officer = NULL;
+        const char *id = NULL;
+        const FleetDock *dock = fleet_docks_taken(c->manager->fleet_docks, c->serial, e->copied_usec, &id);
+
+        if (!dock)
                 return json_null();
+        /* One that this roster does not know any more has a number, and no name. */
+        (void) store_officer(c->manager->store, id, &officer);
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "name", officer ? officer->name : "", "unit_id",
+                         officer ? officer->unit_id : "", "unit_name", officer ? officer->unit_name : "", "by", "fleet", "dock", dock->id);
+}
+
+/* Whose camera it was when it was docked; null when nobody is known. */
+static json_t *officer_facts(const Clip *c, const CopyEvidence *e) {
+        if (!e->officer_id)
+                return fleet_officer_facts(c, e);
         return json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", e->officer_id, "name", e->officer_name, "unit_id", e->unit_id, "unit_name",
                          e->unit_name, "by", e->officer_by_roster ? "roster" : "camera");
 }
@@ -293,7 +345,7 @@ static json_t *partial_facts(const Clip *c) {
 }
 
 /* What a stranger should know beside digest and size, from the store's manifest alone. */
-int upload_manifest_facts(const Clip *c, char **ret) {
+int upload_manifest_facts(Clip *c, char **ret) {
         _cleanup_(camera_row_freep) CameraRow *camera = NULL;
         _cleanup_(copy_evidence_done) CopyEvidence evidence = {};
         char seen[UTC_TEXT_SIZE];
@@ -310,13 +362,14 @@ int upload_manifest_facts(const Clip *c, char **ret) {
                           "priority", (int) ((c->flags & CLIP_FLAG_PRIORITY) != 0),
                           "dock", c->manager->settings->name, "clip_id", (json_int_t) c->id,
                           "first_seen", utc_text(c->seen_unix_sec * (int64_t) USEC_PER_SEC, seen),
-                          "camera", camera_facts(c, camera), "officer", officer_facts(&evidence),
+                          "camera", camera_facts(c, camera), "officer", officer_facts(c, &evidence),
                           "clock", clock_facts(&evidence), "custody", custody_facts(&evidence),
                           "container", container_facts(&c->container), "partial", partial_facts(c));
-        text = facts ? json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+        r = facts ? upload_vouch_sign(c, facts) : -ENOMEM;
+        text = r >= 0 ? json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         json_decref(facts);
         if (!text)
-                return -ENOMEM;
+                return r < 0 ? r : -ENOMEM;
         *ret = text;
         return 0;
 }
@@ -355,18 +408,22 @@ static void on_uplink_state(void *userdata, const char *state, const char *reaso
         Manager *m = userdata;
 
         if (text_equal(state, WIRE_STORE_READY))
-                log_info(NULL, "The store is ready");
+                log_message(LOG_INFO, MESSAGE_STORE_READY, "The store is ready");
         else if (text_equal(state, WIRE_STORE_PAUSED))
                 log_info(NULL, "Uploads pause: %s", reason);
         else
-                log_warning(NULL, "The store takes nothing now (%s): %s", state, reason && *reason ? reason : "no reason given");
+                log_message(LOG_WARNING, MESSAGE_STORE_UNREACHABLE, "The store takes nothing now (%s): %s", state,
+                            reason && *reason ? reason : "no reason given");
         upload_queue_retry_now(m);
         manager_tell(m);
         manager_kick_bays(m);
         upload_pump(m);
         if (text_equal(state, WIRE_STORE_READY)) {
                 notary_store_ready(m->notary);
+                hold_replay_look(m->hold_replay);
+                object_holds_look(m->object_holds);
                 examine_store_ready(m->examine);
+                dock_status_store_ready(m->status);
         }
 }
 
@@ -377,6 +434,7 @@ static void on_uplink_progress(void *userdata, uint64_t clip_id, uint64_t bytes)
                 return;
         upload_grow_progress(c, bytes);
         c->stored_bytes = MIN2(bytes, c->size_bytes);
+        manager_tell_transfers(c->manager);
         if (c->docking)
                 bay_changed(c->docking->bay);
 }

@@ -125,6 +125,7 @@ static void answered(void *userdata, void *cookie, const UplinkAnswer *answer) {
         m->uploads.stopping -= c->grow.stopping;
         c->grow.under_way = c->grow.stopping = c->grow.outlived = false;
         c->stored_bytes = 0;
+        upload_going(c, false);
         note_end(c, answer);
         /* Its copy came to be whole meanwhile. */
         if (c->state == CLIP_COPIED)
@@ -154,6 +155,7 @@ static int begin(Clip *c) {
         c->grow.under_way = true;
         c->grow.afresh_told = c->grow.afresh;
         c->manager->uploads.growing++;
+        upload_going(c, true);
         return 0;
 }
 

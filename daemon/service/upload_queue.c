@@ -14,6 +14,7 @@
 #include "core/backoff.h"
 #include "service/docking.h"
 #include "service/manager_private.h"
+#include "service/timer.h"
 
 #define BACKOFF_MIN_USEC (1 * USEC_PER_SEC)
 #define BACKOFF_MAX_USEC (300 * USEC_PER_SEC)
@@ -69,6 +70,7 @@ static void append(Clip *c) {
         UploadQueue *q = &c->manager->uploads;
 
         c->queued = true;
+        q->n_waiting++;
         c->prev_upload = q->last;
         c->next_upload = NULL;
         if (q->last)
@@ -76,10 +78,11 @@ static void append(Clip *c) {
         else
                 q->first = c;
         q->last = c;
+        manager_tell_transfers(c->manager);
 }
 
 void upload_enqueue(Clip *c) {
-        if (c->queued || c->uploading)
+        if (c->queued || c->uploading || c->vouch)
                 return;
         append(c);
         upload_pump(c->manager);
@@ -91,6 +94,7 @@ void upload_forget(Clip *c) {
         if (!c->queued)
                 return;
         c->queued = false;
+        q->n_waiting--;
         if (c->prev_upload)
                 c->prev_upload->next_upload = c->next_upload;
         else
@@ -100,6 +104,47 @@ void upload_forget(Clip *c) {
         else
                 q->last = c->prev_upload;
         c->next_upload = c->prev_upload = NULL;
+        manager_tell_transfers(c->manager);
+}
+
+/* ---- What is on its way -------------------------------------------------------------------------------------------- */
+
+static void link_going(Clip *c) {
+        UploadQueue *q = &c->manager->uploads;
+
+        c->going_since_usec = clock_wall_usec();
+        c->prev_going = q->last_going;
+        c->next_going = NULL;
+        if (q->last_going)
+                q->last_going->next_going = c;
+        else
+                q->first_going = c;
+        q->last_going = c;
+}
+
+static void unlink_going(Clip *c) {
+        UploadQueue *q = &c->manager->uploads;
+
+        if (c->prev_going)
+                c->prev_going->next_going = c->next_going;
+        else
+                q->first_going = c->next_going;
+        if (c->next_going)
+                c->next_going->prev_going = c->prev_going;
+        else
+                q->last_going = c->prev_going;
+        c->next_going = c->prev_going = NULL;
+}
+
+void upload_going(Clip *c, bool goes) {
+        if (c->going != goes) {
+                c->going = goes;
+                if (goes)
+                        link_going(c);
+                else
+                        unlink_going(c);
+        }
+        manager_tell_transfers(c->manager);
 }
 
 void upload_queue_begun(Clip *c) {
@@ -108,6 +153,7 @@ void upload_queue_begun(Clip *c) {
 
         c->uploading = true;
         q->under_way++;
+        upload_going(c, true);
         if (camera) {
                 camera->under_way++;
                 camera->turn = ++q->turns;
@@ -128,6 +174,7 @@ void upload_queue_ended(Clip *c, const UplinkAnswer *answer) {
         c->uploading = false;
         c->stored_bytes = 0;
         q->under_way--;
+        upload_going(c, false);
         if (camera && camera->under_way > 0)
                 camera->under_way--;
         if (answer->result == UPLINK_OK)
@@ -170,17 +217,13 @@ static int compare_waiting(const void *a, const void *b) {
 
 int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n) {
         _cleanup_(freep) Clip **clips = NULL;
-        size_t n = 0, most = m->uploads.under_way + m->uploads.growing, first_waiting;
+        size_t n = 0, most = m->uploads.under_way + m->uploads.growing + m->uploads.n_waiting, first_waiting;
 
-        for (Clip *c = m->uploads.first; c; c = c->next_upload)
-                most++;
         clips = calloc(most + 1, sizeof(*clips));
         if (!clips)
                 return -ENOMEM;
-        for (size_t i = 0; i < CLIP_BUCKETS && m->uploads.under_way + m->uploads.growing > 0; i++)
-                for (Clip *c = m->clips[i]; c && n < most; c = c->next_in_hash)
-                        if (c->uploading || c->grow.under_way)
-                                clips[n++] = c;
+        for (Clip *c = m->uploads.first_going; c && n < most; c = c->next_going)
+                clips[n++] = c;
         first_waiting = n;
         for (Clip *c = m->uploads.first; c && n < most; c = c->next_upload)
                 clips[n++] = c;
@@ -252,7 +295,6 @@ void upload_pump(Manager *m) {
         if (q->first && q->pace.not_before_usec > now)
                 wake = q->pace.not_before_usec;
         if (wake != UINT64_MAX) {
-                (void) sd_event_source_set_time(m->upload_timer, wake);
-                (void) sd_event_source_set_enabled(m->upload_timer, SD_EVENT_ONESHOT);
+                (void) timer_at(m->upload_timer, wake);
         }
 }

@@ -86,6 +86,9 @@ typedef struct WorkerHealth {
         int64_t clock_unix_sec;
         uint64_t clock_boottime_usec;
         bool volume_known, volume_dirty;
+        bool temperature_known, restarts_known;
+        int temperature_decidegrees; /* tenths of a degree Celsius */
+        uint32_t restarts;           /* that nobody asked for, as the camera counts them */
 } WorkerHealth;
 
 typedef struct WorkerOwner {

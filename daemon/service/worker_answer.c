@@ -170,6 +170,20 @@ static int read_variant(sd_bus_message *m, const char *key, const char *type, vo
         return 0;
 }
 
+static int read_temperature(sd_bus_message *m, WorkerHealth *h, WorkerWhy *why) {
+        int32_t degrees;
+        int r;
+
+        r = read_variant(m, WIRE_HEALTH_TEMPERATURE, "i", &degrees, why);
+        if (r < 0)
+                return r;
+        if (degrees < WIRE_TEMPERATURE_MIN || degrees > WIRE_TEMPERATURE_MAX)
+                return worker_why(why, "the worker's health has a temperature of %d tenths of a degree", degrees);
+        h->temperature_known = true;
+        h->temperature_decidegrees = degrees;
+        return 0;
+}
+
 static int read_health_entry(sd_bus_message *m, const char *key, WorkerHealth *h, HealthSeen *seen, WorkerWhy *why) {
         uint8_t percent;
         int flag, r;
@@ -213,6 +227,12 @@ static int read_health_entry(sd_bus_message *m, const char *key, WorkerHealth *h
         if (text_equal(key, WIRE_HEALTH_CLOCK_AT)) {
                 seen->clock_at = true;
                 return read_variant(m, key, "t", &h->clock_boottime_usec, why);
+        }
+        if (text_equal(key, WIRE_HEALTH_TEMPERATURE))
+                return read_temperature(m, h, why);
+        if (text_equal(key, WIRE_HEALTH_RESTARTS)) {
+                h->restarts_known = true;
+                return read_variant(m, key, "u", &h->restarts, why);
         }
         return worker_why(why, "the worker's health has an entry that nobody knows");
 }

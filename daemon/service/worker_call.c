@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/crash_point.h"
+#include "base/wire_digest.h"
 #include "service/worker_private.h"
 
 /* An Erase may have to read several clips that look alike as a whole: it gets that much more time, on top of the call's own. */
@@ -243,10 +244,6 @@ int worker_verify(Worker *w, uint32_t clip, const uint32_t *blocks, size_t n_blo
         return send_call(w, m, r, &c, UINT64_MAX, w->stall_timeout_usec);
 }
 
-static int append_digest(sd_bus_message *m, const Digest *d) {
-        return sd_bus_message_append_array(m, 'y', d->bytes, DIGEST_SIZE);
-}
-
 int worker_erase(Worker *w, const char *path, const WorkerCopy *copy, int64_t mtime_unix_sec, WorkerDone done) {
         WorkerCall c = { .kind = CALL_ERASE, .done.simple = done };
         uint64_t reading = MIN2(copy->size_bytes, WIRE_BLOCKS_MAX * WIRE_BLOCK_SIZE) / ERASE_BYTES_PER_SEC * USEC_PER_SEC;
@@ -258,11 +255,11 @@ int worker_erase(Worker *w, const char *path, const WorkerCopy *copy, int64_t mt
                 return r;
         r = sd_bus_message_append(m, "stx", path, copy->size_bytes, mtime_unix_sec);
         if (r >= 0)
-                r = append_digest(m, &copy->digest);
+                r = wire_append_digest(m, &copy->digest);
         if (r >= 0)
-                r = append_digest(m, &copy->head);
+                r = wire_append_digest(m, &copy->head);
         if (r >= 0)
-                r = append_digest(m, &copy->tail);
+                r = wire_append_digest(m, &copy->tail);
         return send_call(w, m, r, &c, w->call_timeout_usec + ERASE_CANDIDATES * reading, w->call_timeout_usec);
 }
 

@@ -99,6 +99,8 @@ static int open_node(const WorkerConfig *config, int *ret) {
 
 typedef struct ChildFds {
         int bus, log, usb, incoming, image; /* image: negative when there is none */
+        int holds[WIRE_FLASH_HOLDS_MAX];
+        size_t n_holds;
 } ChildFds;
 
 static void child_fds_close(ChildFds *c) {
@@ -107,6 +109,8 @@ static void child_fds_close(ChildFds *c) {
         fd_close(c->usb);
         fd_close(c->incoming);
         fd_close(c->image);
+        for (size_t i = 0; i < c->n_holds; i++)
+                fd_close(c->holds[i]);
 }
 
 /* Moves a descriptor out of the way of the child's fixed numbers; takes `fd`. */
@@ -119,13 +123,20 @@ static int move_up(int fd) {
 }
 
 /* Of a worker that flashes: nobody to talk to, and nobody whose standing still may stop it. */
-static int make_flasher_fds(int image_fd, ChildFds *child) {
+static int make_flasher_fds(int image_fd, const int *hold_fds, size_t n, ChildFds *child) {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
         child->bus = null < 0 ? -errno : move_up(null);
         if (child->bus < 0)
                 return child->bus;
         child->image = fcntl(image_fd, F_DUPFD_CLOEXEC, CHILD_FDS_END);
+        for (size_t i = 0; i < n && i < WIRE_FLASH_HOLDS_MAX; i++) {
+                int fd = fcntl(hold_fds[i], F_DUPFD_CLOEXEC, CHILD_FDS_END);
+
+                if (fd < 0)
+                        return -errno;
+                child->holds[child->n_holds++] = fd;
+        }
         return child->image < 0 || fcntl(child->log, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
@@ -164,6 +175,7 @@ static int make_fds(const WorkerConfig *config, ChildFds *child, WorkerProcess *
 }
 
 static int describe_fds(const ChildFds *c, posix_spawn_file_actions_t *a) {
+        int end = c->image >= 0 ? WIRE_FLASH_FD_HOLD + (int) c->n_holds : WIRE_BAY_FD_INCOMING + 1;
         int r;
 
         r = posix_spawn_file_actions_adddup2(a, c->bus, WIRE_BAY_FD_BUS);
@@ -177,8 +189,10 @@ static int describe_fds(const ChildFds *c, posix_spawn_file_actions_t *a) {
                 r = posix_spawn_file_actions_adddup2(a, c->incoming, WIRE_BAY_FD_INCOMING);
         if (r == 0 && c->image >= 0)
                 r = posix_spawn_file_actions_adddup2(a, c->image, WIRE_FLASH_FD_IMAGE);
+        for (size_t i = 0; i < c->n_holds && r == 0; i++)
+                r = posix_spawn_file_actions_adddup2(a, c->holds[i], WIRE_FLASH_FD_HOLD + (int) i);
         if (r == 0)
-                r = posix_spawn_file_actions_addclosefrom_np(a, (c->image >= 0 ? WIRE_FLASH_FD_IMAGE : WIRE_BAY_FD_INCOMING) + 1);
+                r = posix_spawn_file_actions_addclosefrom_np(a, end);
         return -r;
 }
 
@@ -222,14 +236,15 @@ static int spawn(const char *executable, char *const argv[], const ChildFds *chi
 }
 
 /* `image_fd` is negative for one that does not flash. */
-static int spawn_with(const WorkerConfig *config, int image_fd, char *const argv[], WorkerProcess *ret) {
-        _cleanup_(child_fds_close) ChildFds child = { -EBADF, -EBADF, -EBADF, -EBADF, -EBADF };
+static int spawn_with(const WorkerConfig *config, int image_fd, const int *hold_fds, size_t n_hold_fds, char *const argv[],
+                      WorkerProcess *ret) {
+        _cleanup_(child_fds_close) ChildFds child = { .bus = -EBADF, .log = -EBADF, .usb = -EBADF, .incoming = -EBADF, .image = -EBADF };
         WorkerProcess p = { .pidfd = -EBADF, .bus_fd = -EBADF, .log_fd = -EBADF };
         int r;
 
         r = make_fds(config, &child, &p);
         if (r >= 0)
-                r = image_fd >= 0 ? make_flasher_fds(image_fd, &child) : make_bus(&child, &p);
+                r = image_fd >= 0 ? make_flasher_fds(image_fd, hold_fds, n_hold_fds, &child) : make_bus(&child, &p);
         if (r >= 0)
                 r = spawn(config->executable, argv, &child, &p.pid);
         if (r >= 0) {
@@ -254,11 +269,12 @@ int worker_process_spawn(const WorkerConfig *config, WorkerProcess *ret) {
         char *const argv[] = { (char *) config->executable, (char *) (config->plugin_path ? "--plugin" : "--folder"),
                                (char *) config->plugin_path, NULL };
 
-        return spawn_with(config, -EBADF, argv, ret);
+        return spawn_with(config, -EBADF, NULL, 0, argv, ret);
 }
 
-int worker_process_spawn_flasher(const WorkerConfig *config, int image_fd, char *const argv[], WorkerProcess *ret) {
-        return spawn_with(config, image_fd, argv, ret);
+int worker_process_spawn_flasher(const WorkerConfig *config, int image_fd, const int *hold_fds, size_t n_hold_fds, char *const argv[],
+                                 WorkerProcess *ret) {
+        return spawn_with(config, image_fd, hold_fds, n_hold_fds, argv, ret);
 }
 
 /* ---- Ending ---- */

@@ -17,10 +17,11 @@ typedef struct WorkerProcess {
 /* Opens the node, checks that it is at the bay, and spawns. -ENODEV when it is not. Blocks for the exec alone. */
 int worker_process_spawn(const WorkerConfig *config, WorkerProcess *ret);
 /*
- * A worker that flashes: with the image as one more descriptor, no connection (ret->bus_fd is negative) and these arguments, argv[0]
- * included. It is not berthd's to end. `config` has its folder as incoming_fd.
+ * A worker that flashes: with copies of the image and of those to hold as further descriptors (base/wire_flash.h), no connection
+ * (ret->bus_fd is negative) and these arguments, argv[0] included. It is not berthd's to end. `config` has its folder as incoming_fd.
  */
-int worker_process_spawn_flasher(const WorkerConfig *config, int image_fd, char *const argv[], WorkerProcess *ret);
+int worker_process_spawn_flasher(const WorkerConfig *config, int image_fd, const int *hold_fds, size_t n_hold_fds, char *const argv[],
+                                 WorkerProcess *ret);
 void worker_process_kill(const WorkerProcess *p);
 /* Once the pidfd is readable: reaps. -EAGAIN when it still runs. */
 int worker_process_reap(const WorkerProcess *p, siginfo_t *ret);

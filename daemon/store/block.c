@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "base/wire_bay.h"
-#include "store/store.h"
+#include "store/store_private.h"
 #include "store/writer.h"
 
 int blocks_delete(Writer *w, uint64_t clip_id, uint64_t from_number) {
@@ -98,4 +98,38 @@ int block_apply(Writer *w, const Fact *f) {
                 return writer_refuse(w, -EINVAL, "clip %" PRIu64 " is not being pulled in docking %" PRIu64, f->clip_id,
                                      f->docking_id);
         return block_pulled(w, f);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------- */
+
+int store_blocks(Store *s, uint64_t clip_id, BlockRow **ret, size_t *ret_n) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        _cleanup_(freep) BlockRow *blocks = NULL;
+        size_t n = 0;
+        int r;
+
+        r = db_query(s->reader,
+                     "SELECT number, length, digest, docking_id FROM blocks WHERE clip_id = ?1 ORDER BY number",
+                     DB_ARGS(DB_INT(clip_id)), &row);
+        for (; r > 0; r = db_next(row)) {
+                BlockRow *larger = n % 256 == 0 ? reallocarray(blocks, n + 256, sizeof(*blocks)) : blocks;
+
+                if (!larger)
+                        return -ENOMEM;
+                blocks = larger;
+                blocks[n] = (BlockRow){
+                        .number = (uint32_t) db_column_uint(row, 0),
+                        .length = (uint32_t) db_column_uint(row, 1),
+                        .docking_id = db_column_uint(row, 3),
+                };
+                r = db_column_digest(row, 2, &blocks[n].digest);
+                if (r < 0)
+                        return r;
+                n++;
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(blocks);
+        *ret_n = n;
+        return 0;
 }

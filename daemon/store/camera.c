@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/text.h"
+#include "store/query.h"
 #include "store/writer.h"
 
 /* An id keeps its serial for ever, and a serial that was ambiguous once stays so: what is known of it may be of two. */
@@ -80,4 +81,80 @@ int camera_apply(Writer *w, const Fact *f) {
         if (f->kind == FACT_CHARGED)
                 return camera_charged(w, f);
         return f->kind == FACT_CAMERA_SEEN ? camera_seen(w, f) : camera_checked(w, f);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------- */
+
+#define CAMERA_COLUMNS                                                                                            \
+        "id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous, first_seen_usec,"            \
+        " last_docked_usec, battery_percent, drift_usec, behind_id, behind_docking_id, behind_confirmed, officer_id,"  \
+        " officer_name, unit_id, unit_name, findings, held_back, accepted, held_back_reason"
+
+static int camera_make(sqlite3_stmt *row, void **ret) {
+        _cleanup_(camera_row_freep) CameraRow *c = calloc(1, sizeof(*c));
+        int r = 0;
+
+        if (!c)
+                return -ENOMEM;
+        c->id = db_column_uint(row, 0);
+        query_text(row, 1, &c->serial, &r);
+        query_text(row, 2, &c->manufacturer, &r);
+        query_text(row, 3, &c->model, &r);
+        query_text(row, 4, &c->firmware, &r);
+        query_text(row, 5, &c->storage_id, &r);
+        query_text(row, 6, &c->model_id, &r);
+        query_text(row, 12, &c->behind_id, &r);
+        query_text(row, 15, &c->officer_id, &r);
+        query_text(row, 16, &c->officer_name, &r);
+        query_text(row, 17, &c->unit_id, &r);
+        query_text(row, 18, &c->unit_name, &r);
+        query_text(row, 19, &c->findings_json, &r);
+        query_text(row, 20, &c->held_back, &r);
+        query_text(row, 21, &c->accepted, &r);
+        query_text(row, 22, &c->held_back_reason, &r);
+        if (r < 0)
+                return r;
+        c->behind_docking_id = db_column_uint(row, 13);
+        c->behind_confirmed = sqlite3_column_int(row, 14) != 0;
+        c->ambiguous = sqlite3_column_int(row, 7) != 0;
+        c->first_seen_usec = sqlite3_column_int64(row, 8);
+        c->last_docked_usec = sqlite3_column_int64(row, 9);
+        c->battery_percent = sqlite3_column_int(row, 10);
+        c->drift_known = sqlite3_column_type(row, 11) != SQLITE_NULL;
+        c->drift_usec = sqlite3_column_int64(row, 11);
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+static void camera_free_rows(void *rows, size_t n) {
+        camera_rows_free(rows, n);
+}
+
+int store_camera_by_serial(Store *s, const char *serial, CameraRow **ret) {
+        return query_row(s->reader, "SELECT " CAMERA_COLUMNS " FROM cameras WHERE serial = ?1",
+                         DB_ARGS(DB_TEXT(serial)), camera_make, ret);
+}
+
+int store_camera(Store *s, uint64_t camera_id, CameraRow **ret) {
+        return query_row(s->reader, "SELECT " CAMERA_COLUMNS " FROM cameras WHERE id = ?1",
+                         DB_ARGS(DB_INT(camera_id)), camera_make, ret);
+}
+
+int store_behind_of_other(Store *s, const char *behind_id, uint64_t camera_id) {
+        int64_t n = 0;
+        int r;
+
+        r = db_number(s->reader, "SELECT count(*) FROM cameras WHERE behind_id = ?1 AND behind_id <> '' AND id <> ?2",
+                      DB_ARGS(DB_TEXT(behind_id), DB_INT(camera_id)), &n);
+        return r < 0 ? r : n > 0;
+}
+
+int store_cameras(Store *s, uint64_t after_id, size_t max, CameraRow ***ret, size_t *ret_n) {
+        return query_rows(s->reader, "SELECT " CAMERA_COLUMNS " FROM cameras WHERE id > ?1 ORDER BY id LIMIT ?2",
+                          DB_ARGS(DB_INT(after_id), DB_INT(query_limit(max))), camera_make, camera_free_rows, ret, ret_n);
+}
+
+int store_cameras_by_docking(Store *s, size_t max, CameraRow ***ret, size_t *ret_n) {
+        return query_rows(s->reader, "SELECT " CAMERA_COLUMNS " FROM cameras ORDER BY last_docked_usec DESC, id DESC LIMIT ?1",
+                          DB_ARGS(DB_INT(query_limit(max))), camera_make, camera_free_rows, ret, ret_n);
 }

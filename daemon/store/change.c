@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
+#include "store/query.h"
 #include "store/writer.h"
 
 static int switch_begun(Writer *w, const Fact *f) {
@@ -134,4 +137,33 @@ int change_apply(Writer *w, const Fact *f) {
         default:
                 return -EINVAL;
         }
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------- */
+
+static int switch_make(sqlite3_stmt *row, void **ret) {
+        _cleanup_(switch_row_freep) SwitchRow *found = calloc(1, sizeof(*found));
+        const char *boot_id = (const char *) sqlite3_column_text(row, 4);
+        int r;
+
+        if (!found)
+                return -ENOMEM;
+        found->camera_id = db_column_uint(row, 0);
+        found->docking_id = db_column_uint(row, 1);
+        found->begun_boottime_usec = db_column_uint(row, 2);
+        found->until_boottime_usec = db_column_uint(row, 3);
+        (void) snprintf(found->boot_id, sizeof(found->boot_id), "%s", boot_id ? boot_id : "");
+        found->ejected = sqlite3_column_int(row, 6) != 0;
+        r = db_column_text(row, 5, &found->model_id);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(found);
+        return 0;
+}
+
+int store_switch(Store *s, const char *bay, SwitchRow **ret) {
+        return query_row(s->reader,
+                         "SELECT camera_id, docking_id, begun_boottime_usec, until_boottime_usec, boot_id, model_id, ejected FROM switches"
+                         " WHERE bay = ?1",
+                         DB_ARGS(DB_TEXT(bay)), switch_make, ret);
 }

@@ -79,6 +79,22 @@ static int clip_seen(Writer *w, const Fact *f) {
         return writer_check(w, r);
 }
 
+/* What is durable of a clip so far, by which its part can be verified when nobody goes on with it. */
+static int tell_blocks(Writer *w, const BlockSum *sum) {
+        char hex[DIGEST_HEX_SIZE];
+        int r;
+
+        r = writer_extra(w, "blocks", json_integer((json_int_t) sum->n));
+        return r < 0 ? r : writer_extra(w, "blocks_digest", json_string(digest_to_hex(&sum->digest, hex)));
+}
+
+static int pull_interrupted(Writer *w, const Fact *f) {
+        BlockSum sum;
+        int r = blocks_sum(w, f->clip_id, f->docking_id, &sum);
+
+        return r < 0 ? r : tell_blocks(w, &sum);
+}
+
 /* From 0 all that was known of an earlier part goes; else from a block's edge, with facts about all before it. */
 static int pull_begun(Writer *w, const Fact *f) {
         uint64_t kept = f->pull.offset_bytes / WIRE_BLOCK_SIZE;
@@ -96,6 +112,9 @@ static int pull_begun(Writer *w, const Fact *f) {
                                      "a pull of clip %" PRIu64 " cannot begin at %" PRIu64 ": only %" PRIu64
                                      " bytes are kept",
                                      f->clip_id, f->pull.offset_bytes, sum.bytes);
+        r = kept > 0 ? tell_blocks(w, &sum) : 0;
+        if (r < 0)
+                return r;
         r = db_run(w->db,
                    "UPDATE clips SET state = 'copying', part_docking_id = ?2, last_docking_id = ?2 WHERE id = ?1",
                    DB_ARGS(DB_INT(f->clip_id), DB_INT(f->docking_id)));
@@ -135,6 +154,30 @@ static int clip_start_afresh(Writer *w, const Fact *f) {
         return writer_check(w, r);
 }
 
+/* Of a receipted clip this comes when only the store held it as the database was made anew: nothing is known to compare the camera with. */
+static int part_set_aside(Writer *w, const Fact *f, const ClipNow *clip) {
+        BlockSum sum;
+        int r;
+
+        r = kept_note_part(w, f->pull.part, clip->in_spool);
+        if (r < 0)
+                return r;
+        if (clip->state != CLIP_RECEIPTED)
+                return clip_start_afresh(w, f);
+        r = blocks_sum(w, f->clip_id, 0, &sum);
+        if (r < 0)
+                return r;
+        if (clip->in_spool || sum.n > 0)
+                return writer_refuse(w, -EINVAL, "clip %" PRIu64 " is receipted, and the dock knows its blocks", f->clip_id);
+        r = writer_check(w, db_run(w->db, "DELETE FROM receipts WHERE clip_id = ?1", DB_ARGS(DB_INT(f->clip_id))));
+        if (r >= 0)
+                r = writer_check(w, db_run(w->db, "UPDATE clips SET receipted_usec = NULL, receipted_running_usec = NULL WHERE id = ?1",
+                                           DB_ARGS(DB_INT(f->clip_id))));
+        if (r >= 0)
+                r = writer_extra(w, "receipt_void", json_true());
+        return r < 0 ? r : clip_start_afresh(w, f);
+}
+
 static int clip_set_container(Writer *w, const Fact *f) {
         const Container *c = &f->copy.container;
         bool known = c->format != CONTAINER_NONE;
@@ -153,7 +196,6 @@ static int clip_set_container(Writer *w, const Fact *f) {
 
 /* The event names the digest over the block digests, too: block facts have no events, yet they license the erase. */
 static int clip_copied(Writer *w, const Fact *f, const ClipNow *clip) {
-        char hex[DIGEST_HEX_SIZE];
         BlockSum sum;
         int r;
 
@@ -170,9 +212,7 @@ static int clip_copied(Writer *w, const Fact *f, const ClipNow *clip) {
                 return writer_refuse(w, -EINVAL,
                                      "the blocks of clip %" PRIu64 " add up to %" PRIu64 " bytes, not %" PRIu64,
                                      f->clip_id, sum.bytes, f->copy.size_bytes);
-        r = writer_extra(w, "blocks", json_integer((json_int_t) sum.n));
-        if (r >= 0)
-                r = writer_extra(w, "blocks_digest", json_string(digest_to_hex(&sum.digest, hex)));
+        r = tell_blocks(w, &sum);
         if (r < 0)
                 return r;
         r = db_run(w->db,
@@ -290,7 +330,12 @@ static int spool_released(Writer *w, const Fact *f, const ClipNow *clip) {
         _cleanup_(freep) char *name = NULL;
         int r;
 
-        r = hold_of_clip(w->db, f->clip_id, clip->camera_id, &name);
+        r = holds_unread(w->db);
+        if (r > 0)
+                return writer_refuse(w, -EKEYREJECTED, "clip %" PRIu64 " stays in the spool: the database was put back from a backup, and "
+                                     "the store was not asked yet what is held", f->clip_id);
+        if (r >= 0)
+                r = hold_of_clip(w->db, f->clip_id, clip->camera_id, &name);
         if (r < 0)
                 return writer_check(w, r);
         if (r > 0)
@@ -310,7 +355,7 @@ static const struct {
         [FACT_PULL_BEGUN] = { IN(CLIP_SEEN) | IN(CLIP_COPYING), true },
         [FACT_PULL_INTERRUPTED] = { IN(CLIP_COPYING), true },
         [FACT_PULL_UNREADABLE] = { IN(CLIP_COPYING) | IN(CLIP_COPIED) | IN(CLIP_RECEIPTED) | IN(CLIP_ERASING), true },
-        [FACT_PART_SET_ASIDE] = { IN(CLIP_SEEN) | IN(CLIP_COPYING) | IN(CLIP_COPIED), false },
+        [FACT_PART_SET_ASIDE] = { IN(CLIP_SEEN) | IN(CLIP_COPYING) | IN(CLIP_COPIED) | IN(CLIP_RECEIPTED), false },
         [FACT_COPIED] = { IN(CLIP_COPYING), true },
         [FACT_VERIFIED] = { IN(CLIP_COPIED) | IN(CLIP_RECEIPTED) | IN(CLIP_ERASING), true },
         [FACT_STORE_REFUSED] = { IN(CLIP_COPIED) | IN(CLIP_RECEIPTED) | IN(CLIP_ERASING) | IN(CLIP_CONFLICT), false },
@@ -329,10 +374,12 @@ static int clip_change(Writer *w, const Fact *f, const ClipNow *clip) {
         switch (f->kind) {
         case FACT_PULL_BEGUN:
                 return pull_begun(w, f);
+        case FACT_PULL_INTERRUPTED:
+                return pull_interrupted(w, f);
         case FACT_PULL_UNREADABLE:
                 return clip_unreadable(w, f, clip);
         case FACT_PART_SET_ASIDE:
-                return clip_start_afresh(w, f);
+                return part_set_aside(w, f, clip);
         case FACT_COPIED:
                 return clip_copied(w, f, clip);
         case FACT_VERIFIED:
@@ -357,7 +404,7 @@ static int clip_change(Writer *w, const Fact *f, const ClipNow *clip) {
                 return erase_ordered(w, f);
         case FACT_CLIP_URGENT:
                 return writer_check(w, db_run(w->db, "UPDATE clips SET urgent = 1 WHERE id = ?1", DB_ARGS(DB_INT(f->clip_id))));
-        default: /* PULL_INTERRUPTED: the block facts say it all */
+        default:
                 return 0;
         }
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DB_STATEMENTS_MAX 96u
+#define DB_STATEMENTS_MAX 160u
 #define DB_BUSY_WRITE_MSEC 5000
 #define DB_BUSY_READ_MSEC 50
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "store/query.h"
 #include "store/writer.h"
 
 static int docking_begun(Writer *w, const Fact *f) {
@@ -128,4 +129,41 @@ int docking_apply(Writer *w, const Fact *f) {
         default:
                 return -EINVAL;
         }
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------- */
+
+static int refused_make(sqlite3_stmt *row, void **ret) {
+        _cleanup_(refused_row_freep) RefusedRow *d = calloc(1, sizeof(*d));
+        int r = 0;
+
+        if (!d)
+                return -ENOMEM;
+        d->id = db_column_uint(row, 0);
+        d->vid = (uint16_t) sqlite3_column_int(row, 2);
+        d->pid = (uint16_t) sqlite3_column_int(row, 3);
+        d->bcd_device = (uint16_t) sqlite3_column_int(row, 4);
+        d->refused_usec = sqlite3_column_int64(row, 10);
+        query_text(row, 1, &d->bay, &r);
+        query_text(row, 5, &d->usb_serial, &r);
+        query_text(row, 6, &d->usb_manufacturer, &r);
+        query_text(row, 7, &d->usb_product, &r);
+        query_text(row, 8, &d->descriptors_hex, &r);
+        query_text(row, 9, &d->reason, &r);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+static void refused_free_rows(void *rows, size_t n) {
+        refused_rows_free(rows, n);
+}
+
+int store_refused(Store *s, uint64_t before_id, size_t max, RefusedRow ***ret, size_t *ret_n) {
+        return query_rows(s->reader,
+                          "SELECT id, bay, vid, pid, bcd_device, usb_serial, usb_manufacturer, usb_product,"
+                          " descriptors_hex, reason, refused_usec FROM refused WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+                          DB_ARGS(DB_INT(query_before(before_id)), DB_INT(query_limit(max))), refused_make, refused_free_rows, ret,
+                          ret_n);
 }

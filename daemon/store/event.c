@@ -95,8 +95,13 @@ static void put_check(Builder *b, const Fact *f) {
         }
         if (f->check.drift_known)
                 put_int(b, "drift_usec", f->check.drift_usec);
+        if (f->check.temperature_known)
+                put_int(b, "temperature_decidegrees", f->check.temperature_decidegrees);
+        if (f->check.restarts_known)
+                put_int(b, "restarts", f->check.restarts);
         if (f->check.volume_known)
                 put_bool(b, "volume_dirty", f->check.volume_dirty);
+        put_bool(b, "owner_known", f->check.owner_known);
         if (f->check.owner_known)
                 put_owner(b, &f->check.owner);
 }
@@ -154,6 +159,8 @@ static void put_copy(Builder *b, const Fact *f) {
         put_digest(b, "head", &f->copy.head);
         put_digest(b, "tail", &f->copy.tail);
         put_text(b, "spool_name", f->copy.spool_name);
+        if (!digest_is_zero(&f->copy.note))
+                put_digest(b, "note_digest", &f->copy.note);
 }
 
 static void put_receipt(Builder *b, const Fact *f) {
@@ -165,6 +172,8 @@ static void put_receipt(Builder *b, const Fact *f) {
         put_digest(b, "digest", &f->receipt.digest);
         put_int(b, "stored_unix_sec", f->receipt.time_unix_sec);
         put_bool(b, "already_there", f->receipt.already_there);
+        put_text(b, "signed_by", f->receipt.signed_by);
+        put_id(b, "signed_number", f->receipt.signed_number);
 }
 
 static void put_key(Builder *b, const Fact *f) {
@@ -192,6 +201,8 @@ static void put_recovered(Builder *b, const FactRecovered *c) {
         put_digest(b, "head", &c->head);
         put_digest(b, "tail", &c->tail);
         put_text(b, "spool_name", c->spool_name);
+        if (!digest_is_zero(&c->note))
+                put_digest(b, "note_digest", &c->note);
         put_text(b, "manufacturer", c->manufacturer);
         put_text(b, "model", c->model);
         put_text(b, "firmware", c->firmware);
@@ -217,7 +228,16 @@ static void put_recovery(Builder *b, const Fact *f) {
                 put_uint(b, "clips_from_spool", f->found.from_spool);
                 put_uint(b, "clips_from_store", f->found.from_store);
                 put_uint(b, "files_kept", f->found.files_kept);
+                put_uint(b, "holds", f->found.holds);
         }
+}
+
+static void put_hashed(Builder *b, const Fact *f) {
+        put_text(b, "name", f->hashed.name);
+        if (f->hashed.missing)
+                return put_bool(b, "missing", true);
+        put_uint(b, "size_bytes", f->hashed.size_bytes);
+        put_digest(b, "digest", &f->hashed.digest);
 }
 
 static void put_health(Builder *b, const Fact *f) {
@@ -273,6 +293,7 @@ static void put_power(Builder *b, const Fact *f) {
                 put_int(b, "to_percent", f->charge.to_percent);
                 put_uint(b, "took_usec", f->charge.took_usec);
                 put_uint(b, "permille_of_model", f->charge.permille);
+                put_uint(b, "measured_permille", f->charge.measured_permille);
         } else if (f->shift.at_usec != 0)
                 put_text(b, "at", utc_text(f->shift.at_usec, time));
 }
@@ -401,6 +422,12 @@ static void put_own_members(Builder *b, const Fact *f) {
         case FACT_HOLD_RELEASED:
                 put_text(b, "case", f->hold.case_name);
                 break;
+        case FACT_OBJECT_HOLD_ASKED:
+        case FACT_OBJECT_HELD:
+        case FACT_OBJECT_LET_GO:
+                put_text(b, "object_key", f->hold.object_key);
+                put_text(b, "lock", f->hold.lock);
+                break;
         case FACT_ERASE_ORDERED:
                 put_bool(b, "not_stored", f->order.not_stored);
                 break;
@@ -429,6 +456,9 @@ static void put_own_members(Builder *b, const Fact *f) {
         case FACT_KEY_REPLACED:
                 put_key(b, f);
                 break;
+        case FACT_RESTORED:
+                put_uint(b, "numbers_from", f->key.numbers_from);
+                break;
         case FACT_STATEMENT_REFUSED:
                 put_text(b, "statement_key", f->statement.key);
                 break;
@@ -440,6 +470,9 @@ static void put_own_members(Builder *b, const Fact *f) {
         case FACT_PART_REMOVED:
         case FACT_RECOVERY_DONE:
                 put_recovery(b, f);
+                break;
+        case FACT_FILE_HASHED:
+                put_hashed(b, f);
                 break;
         default:
                 break;

@@ -50,6 +50,7 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_FILE_KEPT] = "file-kept",
         [FACT_PART_REMOVED] = "part-removed",
         [FACT_RECOVERY_DONE] = "recovery-done",
+        [FACT_RESTORED] = "restored",
         [FACT_CHAIN_VERIFIED] = "chain-verified",
         [FACT_CHAIN_BROKEN] = "chain-broken",
         [FACT_CLIP_URGENT] = "clip-urgent",
@@ -91,6 +92,13 @@ static const char *const fact_kind_table[_FACT_KIND_MAX] = {
         [FACT_ROLLOUT_ENDED] = "rollout-ended",
         [FACT_ROLLOUT_TOLD] = "rollout-told",
         [FACT_FLEET_LIST] = "fleet-list",
+        [FACT_OBJECT_HOLD_ASKED] = "object-hold-asked",
+        [FACT_OBJECT_HELD] = "object-held",
+        [FACT_OBJECT_LET_GO] = "object-let-go",
+        [FACT_FETCH_ORDERED] = "fetch-ordered",
+        [FACT_HOLDS_READ] = "holds-read",
+        [FACT_FILE_HASHED] = "file-hashed",
+        [FACT_EJECT_ORDERED] = "eject-ordered",
 };
 
 const char *fact_kind_to_string(FactKind kind) {
@@ -191,11 +199,15 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 ret[n++] = &f->file.name;
                 ret[n++] = &f->file.kept;
                 break;
+        case FACT_FILE_HASHED:
+                ret[n++] = &f->hashed.name;
+                break;
         case FACT_RECEIPTED:
                 ret[n++] = &f->receipt.object_key;
                 ret[n++] = &f->receipt.manifest_key;
                 ret[n++] = &f->receipt.version;
                 ret[n++] = &f->receipt.strength;
+                ret[n++] = &f->receipt.signed_by;
                 break;
         case FACT_IMPORT_BEGUN:
         case FACT_IMPORT_ENDED:
@@ -206,7 +218,12 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
                 break;
         case FACT_HOLD_SET:
         case FACT_HOLD_RELEASED:
+        case FACT_OBJECT_HOLD_ASKED:
+        case FACT_OBJECT_HELD:
+        case FACT_OBJECT_LET_GO:
                 ret[n++] = &f->hold.case_name;
+                ret[n++] = &f->hold.object_key;
+                ret[n++] = &f->hold.lock;
                 break;
         case FACT_KEY_MADE:
         case FACT_KEY_ROTATED:
@@ -308,9 +325,11 @@ static bool fact_numbers_fit(const Fact *f) {
         case FACT_VERIFIED:
                 return fits(f->copy.size_bytes) && fits(f->copy.container.offset) && fits(f->copy.container.duration_msec);
         case FACT_RECEIPTED:
-                return fits(f->receipt.size_bytes);
+                return fits(f->receipt.size_bytes) && fits(f->receipt.signed_number);
         case FACT_CLIP_RECOVERED:
                 return fits(f->recovered.size_bytes) && f->recovered.n_blocks <= WIRE_BLOCKS_MAX;
+        case FACT_FILE_HASHED:
+                return fits(f->hashed.size_bytes);
         case FACT_PORT_CALIBRATED:
                 return fits(f->port.back_usec);
         case FACT_CHARGED:
@@ -331,6 +350,7 @@ static bool fact_numbers_fit(const Fact *f) {
         case FACT_RECOVERY_BEGUN:
                 return fits(f->old.head_seq);
         case FACT_KEY_MADE:
+        case FACT_RESTORED:
                 return f->key.numbers_from < INT64_MAX;
         default:
                 return true;

@@ -61,6 +61,7 @@ typedef enum FactKind {
         FACT_FILE_KEPT,         /* … and a file that proves nothing: moved to kept/; text: why */
         FACT_PART_REMOVED,      /* a part that nobody will go on with goes: its bytes are elsewhere; text: where */
         FACT_RECOVERY_DONE,     /* text: what was found, in words */
+        FACT_RESTORED,          /* the database was put back from a backup: what happened after that is not in it; text: of when it is */
         FACT_CHAIN_VERIFIED,    /* after a start: every event up to that of the start follows its predecessor; text: in words */
         FACT_CHAIN_BROKEN,      /* … or not: text: where. Nothing is erased from then on */
         FACT_CLIP_URGENT,       /* an operator wants it in the store before anything else */
@@ -103,6 +104,13 @@ typedef enum FactKind {
         FACT_FLASH_SENT,        /* … the worker ended; text: why, when the camera did not take all */
         FACT_FLASH_ENDED,       /* … and this came of it, by what the camera says of itself; again, when it is better than was thought */
         FACT_FLEET_LIST,        /* the dock goes by this list of the fleet's docks from now on; text: in words */
+        FACT_OBJECT_HOLD_ASKED, /* the store is about to be asked to hold the object of a clip that is held */
+        FACT_OBJECT_HELD,       /* a clip that is held: its object in the store has a legal hold, or cannot have one; text: why not */
+        FACT_OBJECT_LET_GO,     /* … it is held no more, and so is its object; text: unless it stays so, and why */
+        FACT_FETCH_ORDERED,     /* an operator wants a copy of a clip from the store */
+        FACT_HOLDS_READ,        /* after a restoration: what was held, and let go, since the backup was read; text: how much */
+        FACT_FILE_HASHED,       /* a file that was set aside, and its digest; or it is not there */
+        FACT_EJECT_ORDERED,     /* an operator wants a camera out of its bay as it is; text: how far the dock is with it */
         _FACT_KIND_MAX,
         _FACT_KIND_INVALID = -22,
 } FactKind;
@@ -127,10 +135,27 @@ DockingIdentity docking_identity_from_string(const char *s);
 typedef struct FactOwner {
         const char *officer_id, *officer_name, *unit_id, *unit_name;
 } FactOwner;
+#define OBJECT_HOLD_ASKED "asked" /* what is known of an object's legal hold until the store has answered */
 /* What a fact's strings may hold, in bytes: longer ones are refused (-EMSGSIZE) before anything is written. */
 #define FACT_TEXT_MAX 8192u
 #define FACT_DESCRIPTORS_MAX 131072u
 #define FACT_RANGES_MAX 64u
+
+/* What a camera tells of itself, and its clock. */
+typedef struct FactCheck {
+        int battery_percent; /* -1 unknown */
+        bool storage_known, read_only, drift_known;
+        bool volume_known, volume_dirty;
+        bool behind;      /* in storage mode: battery, clock and owner were not to be asked for */
+        bool owner_known;
+        FactOwner owner;
+        uint64_t storage_total_bytes, storage_free_bytes;
+        int64_t drift_usec; /* camera minus dock */
+        bool temperature_known;
+        int temperature_decidegrees; /* tenths of a degree Celsius */
+        bool restarts_known;
+        uint32_t restarts; /* that nobody asked for, as the camera counts them */
+} FactCheck;
 
 /* A clip without facts, as found by a recovery: in the spool, or in the store. */
 typedef struct FactRecovered {
@@ -142,6 +167,7 @@ typedef struct FactRecovered {
         int64_t mtime_unix_sec, seen_usec;
         uint32_t ordinal, flags;
         Digest digest, head, tail; /* of what was read now */
+        Digest note;               /* of the text of its note in the spool; zeros: it has none */
         const Digest *blocks;      /* likewise, of WIRE_BLOCK_SIZE bytes each but for the last */
         size_t n_blocks;
 } FactRecovered;
@@ -180,16 +206,7 @@ typedef struct Fact {
                         const char *model_id;        /* RETURNED */
                         bool behind;                 /* RETURNED: in its storage mode */
                 } usb; /* DOCKED, REFUSED, RETURNED */
-                struct {
-                        int battery_percent; /* -1 unknown */
-                        bool storage_known, read_only, drift_known;
-                        bool volume_known, volume_dirty;
-                        bool behind;      /* in storage mode: battery, clock and owner were not to be asked for */
-                        bool owner_known;
-                        FactOwner owner;
-                        uint64_t storage_total_bytes, storage_free_bytes;
-                        int64_t drift_usec; /* camera minus dock */
-                } check; /* CHECKED */
+                FactCheck check; /* CHECKED */
                 struct {
                         const char *findings_json; /* HEALTH: an array of objects, canonical */
                         const char *held_back;     /* HELD_BACK, LET_GO: codes, joined by commas: for what … */
@@ -238,7 +255,8 @@ typedef struct Fact {
                 struct {
                         uint64_t size_bytes;
                         Digest digest, head, tail;
-                        const char *spool_name; /* name in spool/ */
+                        const char *spool_name; /* name in spool/ … */
+                        Digest note;            /* … and of the text of the note beside it; zeros: it has none */
                         Container container;    /* COPIED: what the clip is as a file, as its worker saw it */
                 } copy; /* COPIED, VERIFIED (digest only) */
                 struct {
@@ -247,10 +265,14 @@ typedef struct Fact {
                         Digest digest;
                         int64_t time_unix_sec;
                         bool already_there;
+                        const char *signed_by;  /* the dock that signed its manifest; NULL: nobody knows … */
+                        uint64_t signed_number; /* … and its number for it */
                 } receipt; /* RECEIPTED */
                 struct {
-                        const char *case_name; /* "" when it is for none */
-                } hold; /* HOLD_SET, HOLD_RELEASED */
+                        const char *case_name;  /* HOLD_*: "" when it is for none */
+                        const char *object_key; /* OBJECT_* */
+                        const char *lock;       /* OBJECT_*: WIRE_LOCK_*, or OBJECT_HOLD_ASKED */
+                } hold; /* HOLD_SET, HOLD_RELEASED, OBJECT_HOLD_ASKED, OBJECT_HELD, OBJECT_LET_GO */
                 struct {
                         bool not_stored; /* even without a receipt that the policy accepts */
                 } order; /* ERASE_ORDERED */
@@ -267,7 +289,8 @@ typedef struct Fact {
                 struct {
                         int from_percent, to_percent;
                         uint64_t took_usec;
-                        unsigned permille; /* of the time that its model's curve says */
+                        unsigned permille; /* of the time that its model's curve says: as believed from now on … */
+                        unsigned measured_permille; /* … and as measured */
                 } charge; /* CHARGED */
                 struct {
                         int64_t at_usec; /* wall; 0: no longer */
@@ -311,8 +334,8 @@ typedef struct Fact {
                 struct {
                         const char *dock_id; /* KEY_MADE: 32 hex digits, for good */
                         PublicKey public;
-                        uint64_t numbers_from; /* KEY_MADE: what the dock signs has higher numbers; 0 but for one that signed before */
-                } key; /* KEY_MADE, KEY_ROTATED, KEY_REPLACED */
+                        uint64_t numbers_from; /* KEY_MADE, RESTORED: it signs with higher ones; 0 but for a dock that signed before */
+                } key; /* KEY_MADE, KEY_ROTATED, KEY_REPLACED, RESTORED: the numbers alone */
                 struct {
                         const char *key; /* in the store */
                 } statement; /* STATEMENT_STORED, STATEMENT_REFUSED */
@@ -327,7 +350,13 @@ typedef struct Fact {
                         const char *name, *kept; /* before, and in kept/ */
                 } file; /* FILE_KEPT, PART_REMOVED: the name alone */
                 struct {
-                        uint64_t from_spool, from_store, files_kept;
+                        const char *name; /* below the state folder */
+                        uint64_t size_bytes;
+                        Digest digest;
+                        bool missing; /* nothing lies there */
+                } hashed; /* FILE_HASHED */
+                struct {
+                        uint64_t from_spool, from_store, files_kept, holds;
                 } found; /* RECOVERY_DONE */
         };
 } Fact;

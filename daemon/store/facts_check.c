@@ -89,7 +89,8 @@ static int check_receipt(FactsCheck *c, const CustodyEvent *e) {
 
         r = db_query(c->db,
                      "SELECT r.digest, r.size_bytes, r.object_key, r.strength, c.state = 'copied',"
-                     " EXISTS (SELECT 1 FROM custody WHERE clip_id = ?1 AND seq > ?2 AND kind IN ('receipted', 'store-refused'))"
+                     " EXISTS (SELECT 1 FROM custody WHERE clip_id = ?1 AND seq > ?2 AND kind IN ('receipted', 'store-refused',"
+                     "  'part-set-aside'))"
                      " FROM clips c LEFT JOIN receipts r ON r.clip_id = c.id WHERE c.id = ?1",
                      DB_ARGS(DB_INT(e->clip_id), DB_INT(e->seq)), &row);
         if (r < 0)

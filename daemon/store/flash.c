@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "store/store_private.h"
+#include "store/query.h"
 #include "store/writer.h"
 
 /* ---- Facts ------------------------------------------------------------------------------------------------------------ */
@@ -82,9 +82,9 @@ void flash_rows_free(FlashRow **rows, size_t n) {
         free(rows);
 }
 
-static int make_row(sqlite3_stmt *row, FlashRow **ret) {
+static int flash_make(sqlite3_stmt *row, void **ret) {
         _cleanup_(flash_row_freep) FlashRow *f = calloc(1, sizeof(*f));
-        int r;
+        int r = 0;
 
         if (!f)
                 return -ENOMEM;
@@ -95,46 +95,35 @@ static int make_row(sqlite3_stmt *row, FlashRow **ret) {
         f->begun_usec = sqlite3_column_int64(row, 4);
         f->sendings = (unsigned) sqlite3_column_int64(row, 5);
         f->until_usec = db_column_uint(row, 6);
-        if ((r = db_column_digest(row, 7, &f->digest)) < 0 || (r = db_column_text(row, 8, &f->bay)) < 0 ||
-            (r = db_column_text(row, 9, &f->model_id)) < 0 || (r = db_column_text(row, 10, &f->version)) < 0 ||
-            (r = db_column_text(row, 11, &f->from_version)) < 0 || (r = db_column_text(row, 12, &f->purpose)) < 0 ||
-            (r = db_column_text(row, 13, &f->transfer)) < 0 || (r = db_column_text(row, 14, &f->boot_id)) < 0 ||
-            (r = db_column_text(row, 15, &f->outcome)) < 0 || (r = db_column_text(row, 16, &f->came_back)) < 0 ||
-            (r = db_column_text(row, 17, &f->text)) < 0)
+        query_digest(row, 7, &f->digest, &r);
+        query_text(row, 8, &f->bay, &r);
+        query_text(row, 9, &f->model_id, &r);
+        query_text(row, 10, &f->version, &r);
+        query_text(row, 11, &f->from_version, &r);
+        query_text(row, 12, &f->purpose, &r);
+        query_text(row, 13, &f->transfer, &r);
+        query_text(row, 14, &f->boot_id, &r);
+        query_text(row, 15, &f->outcome, &r);
+        query_text(row, 16, &f->came_back, &r);
+        query_text(row, 17, &f->text, &r);
+        if (r < 0)
                 return r;
         *ret = TAKE_PTR(f);
         return 0;
 }
 
+static void flash_free_rows(void *rows, size_t n) {
+        flash_rows_free(rows, n);
+}
+
 /* Only the last one of each bay and camera can still be finished, or healed. */
 int store_flashes_unsettled(Store *s, FlashRow ***ret, size_t *ret_n) {
-        _cleanup_(db_resetp) sqlite3_stmt *statement = NULL;
-        FlashRow **rows = NULL;
-        size_t n = 0;
-        int r;
-
-        r = db_query(s->reader, "SELECT id, camera_id, docking_id, size_bytes, begun_usec, sendings, until_usec, digest, bay, model_id,"
-                     " version, from_version, purpose, transfer, boot_id, outcome, came_back, text FROM flashes AS f WHERE outcome = ''"
-                     " OR (outcome <> 'ok' AND NOT EXISTS (SELECT 1 FROM flashes AS g WHERE g.id > f.id AND g.camera_id = f.camera_id))"
-                     " ORDER BY id", DB_NO_ARGS, &statement);
-        while (r > 0) {
-                FlashRow **grown = reallocarray(rows, n + 1, sizeof(*grown));
-
-                if (grown)
-                        rows = grown;
-                r = grown ? make_row(statement, &rows[n]) : -ENOMEM;
-                if (r < 0)
-                        break;
-                n++;
-                r = db_next(statement);
-        }
-        if (r < 0) {
-                flash_rows_free(rows, n);
-                return r;
-        }
-        *ret = rows;
-        *ret_n = n;
-        return 0;
+        return query_rows(s->reader,
+                          "SELECT id, camera_id, docking_id, size_bytes, begun_usec, sendings, until_usec, digest, bay, model_id,"
+                          " version, from_version, purpose, transfer, boot_id, outcome, came_back, text FROM flashes AS f"
+                          " WHERE outcome = '' OR (outcome <> 'ok' AND NOT EXISTS (SELECT 1 FROM flashes AS g WHERE g.id > f.id"
+                          " AND g.camera_id = f.camera_id)) ORDER BY id",
+                          DB_NO_ARGS, flash_make, flash_free_rows, ret, ret_n);
 }
 
 int store_flash_attempts(Store *s, uint64_t camera_id, const Digest *digest, unsigned *ret) {

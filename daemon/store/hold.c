@@ -52,11 +52,14 @@ static int hold_released(Writer *w, const Fact *f) {
 }
 
 int hold_apply(Writer *w, const Fact *f) {
+        int r;
+
         if (!f->by_operator)
                 return writer_refuse(w, -EINVAL, "a %s fact needs whoever ordered it", fact_kind_to_string(f->kind));
         if (f->clip_id == 0 && f->camera_id == 0)
                 return writer_refuse(w, -EINVAL, "a hold is of a clip or of a camera");
-        return f->kind == FACT_HOLD_SET ? hold_set(w, f) : hold_released(w, f);
+        r = f->kind == FACT_HOLD_SET ? hold_set(w, f) : hold_released(w, f);
+        return r < 0 ? r : notary_sign_hold(w, f);
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
@@ -98,9 +101,18 @@ static int hold_make(sqlite3_stmt *row, HoldRow **ret) {
             (r = db_column_text(row, 7, &h->case_name)) < 0 || (r = db_column_text(row, 8, &h->reason)) < 0 ||
             (r = db_column_text(row, 9, &h->operator_name)) < 0)
                 return r;
+        h->stored_clips = db_column_uint(row, 10);
+        h->locked_clips = db_column_uint(row, 11);
+        h->unlockable_clips = db_column_uint(row, 12);
         *ret = TAKE_PTR(h);
         return 0;
 }
+
+/* Of the stored clips of a hold. */
+#define COUNTED(what)                                                                                                          \
+        "(SELECT " what " FROM clips x JOIN receipts r ON r.clip_id = x.id"                                                    \
+        " LEFT JOIN object_holds o ON o.clip_id = x.id AND o.object_key = r.object_key"                                        \
+        " WHERE x.id = h.clip_id OR (h.clip_id IS NULL AND x.camera_id = h.camera_id))"
 
 /* All of them: orders of people are few. */
 int store_holds(Store *s, uint64_t after_id, size_t max, HoldRow ***ret, size_t *ret_n) {
@@ -113,7 +125,8 @@ int store_holds(Store *s, uint64_t after_id, size_t max, HoldRow ***ret, size_t 
                 return -ENOMEM;
         r = db_query(s->reader,
                      "SELECT h.id, ifnull(h.clip_id, 0), k.id, h.since_usec, h.operator_uid, k.serial, ifnull(c.path, ''), h.case_name,"
-                     " h.reason, h.operator FROM holds h LEFT JOIN clips c ON c.id = h.clip_id"
+                     " h.reason, h.operator, " COUNTED("count(*)") ", " COUNTED("ifnull(sum(o.lock = 'on'), 0)") ", "
+                     COUNTED("ifnull(sum(o.lock = 'none'), 0)") " FROM holds h LEFT JOIN clips c ON c.id = h.clip_id"
                      " JOIN cameras k ON k.id = ifnull(h.camera_id, c.camera_id) WHERE h.id > ?1 ORDER BY h.id LIMIT ?2",
                      DB_ARGS(DB_INT(after_id), DB_INT(max)), &row);
         while (r > 0 && n < max) {

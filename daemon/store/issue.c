@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/roster.h"
 #include "base/text.h"
-#include "store/store_private.h"
+#include "store/officers.h"
+#include "store/query.h"
 
 /* ---- The roster ---------------------------------------------------------------------------------------------------- */
 
@@ -34,6 +36,14 @@ static int check_number(Writer *w, const Fact *f) {
         return 0;
 }
 
+static int note_officers(Writer *w) {
+        char hex[DIGEST_HEX_SIZE];
+        Digest digest;
+        int r = officers_digest(w->db, &digest);
+
+        return r < 0 ? writer_check(w, r) : writer_extra(w, "officers_sha256", json_string(digest_to_hex(&digest, hex)));
+}
+
 static int roster_replaced(Writer *w, const Fact *f) {
         ConfError error = { 0 };
         json_t *roster = json_loads(f->issue.roster_json ? f->issue.roster_json : "", 0, NULL);
@@ -52,6 +62,8 @@ static int roster_replaced(Writer *w, const Fact *f) {
         }
         if (r >= 0)
                 r = writer_extra(w, "officers", json_integer((json_int_t) json_array_size(roster)));
+        if (r >= 0)
+                r = note_officers(w);
         json_decref(roster);
         if (r < 0)
                 return r;
@@ -74,7 +86,7 @@ static int assigned(Writer *w, const Fact *f) {
                            DB_ARGS(DB_TEXT(f->issue.owner.officer_id), DB_TEXT(f->issue.serial)));
         if (r == 0)
                 return writer_refuse(w, -ENOENT, "the roster has no officer '%s'", f->issue.owner.officer_id);
-        return writer_check(w, r);
+        return r < 0 ? writer_check(w, r) : note_officers(w);
 }
 
 /* ---- Issues -------------------------------------------------------------------------------------------------------- */
@@ -137,95 +149,6 @@ int issue_apply(Writer *w, const Fact *f) {
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
 
-OfficerRow *officer_row_free(OfficerRow *o) {
-        if (!o)
-                return NULL;
-        free(o->id);
-        free(o->name);
-        free(o->unit_id);
-        free(o->unit_name);
-        free(o->badge);
-        free(o->serial);
-        free(o);
-        return NULL;
-}
-
-void officer_rows_free(OfficerRow **rows, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                (void) officer_row_free(rows[i]);
-        free(rows);
-}
-
-#define OFFICERS "SELECT id, name, unit_id, unit_name, badge, serial FROM officers "
-
-static int officer_make(sqlite3_stmt *row, OfficerRow **ret) {
-        _cleanup_(officer_row_freep) OfficerRow *o = calloc(1, sizeof(*o));
-        int r;
-
-        if (!o)
-                return -ENOMEM;
-        if ((r = db_column_text(row, 0, &o->id)) < 0 || (r = db_column_text(row, 1, &o->name)) < 0 ||
-            (r = db_column_text(row, 2, &o->unit_id)) < 0 || (r = db_column_text(row, 3, &o->unit_name)) < 0 ||
-            (r = db_column_text(row, 4, &o->badge)) < 0 || (r = db_column_text(row, 5, &o->serial)) < 0)
-                return r;
-        *ret = TAKE_PTR(o);
-        return 0;
-}
-
-static int one_officer(Store *s, const char *sql, const char *key, OfficerRow **ret) {
-        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
-        int r = db_query(s->reader, sql, DB_ARGS(DB_TEXT(key)), &row);
-
-        if (r <= 0)
-                return r < 0 ? r : -ENOENT;
-        return officer_make(row, ret);
-}
-
-int store_officer(Store *s, const char *id_or_badge, OfficerRow **ret) {
-        int r = one_officer(s, OFFICERS "WHERE id = ?1", id_or_badge, ret);
-
-        return r == -ENOENT ? one_officer(s, OFFICERS "WHERE badge = ?1 AND badge <> ''", id_or_badge, ret) : r;
-}
-
-int store_officer_of_camera(Store *s, const char *serial, OfficerRow **ret) {
-        return one_officer(s, OFFICERS "WHERE serial = ?1 AND serial <> ''", serial, ret);
-}
-
-int store_officers(Store *s, const char *after_id, size_t max, OfficerRow ***ret, size_t *ret_n) {
-        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
-        OfficerRow **rows = calloc(max + 1, sizeof(OfficerRow *));
-        size_t n = 0;
-        int r;
-
-        if (!rows)
-                return -ENOMEM;
-        r = db_query(s->reader, OFFICERS "WHERE id > ?1 ORDER BY id LIMIT ?2", DB_ARGS(DB_TEXT(after_id), DB_INT(max)), &row);
-        while (r > 0 && n < max) {
-                r = officer_make(row, &rows[n]);
-                if (r < 0)
-                        break;
-                n++;
-                r = db_next(row);
-        }
-        if (r < 0) {
-                officer_rows_free(rows, n);
-                return r;
-        }
-        *ret = rows;
-        *ret_n = n;
-        return 0;
-}
-
-int store_roster(Store *s, uint64_t *ret_seq) {
-        int64_t seq = 0;
-        int r = db_number(s->reader, "SELECT seq FROM roster", DB_NO_ARGS, &seq);
-
-        if (r < 0)
-                return r == -ENOENT ? 0 : r;
-        *ret_seq = (uint64_t) seq;
-        return 1;
-}
-
 IssueRow *issue_row_free(IssueRow *i) {
         if (!i)
                 return NULL;
@@ -244,17 +167,20 @@ void issue_rows_free(IssueRow **rows, size_t n) {
         free(rows);
 }
 
-static int issue_make(sqlite3_stmt *row, IssueRow **ret) {
+static int issue_make(sqlite3_stmt *row, void **ret) {
         _cleanup_(issue_row_freep) IssueRow *i = calloc(1, sizeof(*i));
-        int r;
+        int r = 0;
 
         if (!i)
                 return -ENOMEM;
         i->id = db_column_uint(row, 0);
         i->camera_id = db_column_uint(row, 1);
-        if ((r = db_column_text(row, 2, &i->serial)) < 0 || (r = db_column_text(row, 3, &i->officer_id)) < 0 ||
-            (r = db_column_text(row, 4, &i->officer_name)) < 0 || (r = db_column_text(row, 5, &i->unit_id)) < 0 ||
-            (r = db_column_text(row, 6, &i->unit_name)) < 0)
+        query_text(row, 2, &i->serial, &r);
+        query_text(row, 3, &i->officer_id, &r);
+        query_text(row, 4, &i->officer_name, &r);
+        query_text(row, 5, &i->unit_id, &r);
+        query_text(row, 6, &i->unit_name, &r);
+        if (r < 0)
                 return r;
         i->ordered_usec = sqlite3_column_int64(row, 7);
         i->taken_usec = sqlite3_column_int64(row, 8);
@@ -265,57 +191,31 @@ static int issue_make(sqlite3_stmt *row, IssueRow **ret) {
         return 0;
 }
 
+static void issue_free_rows(void *rows, size_t n) {
+        issue_rows_free(rows, n);
+}
+
 #define ISSUES                                                                                                                \
         "SELECT i.id, i.camera_id, k.serial, i.officer_id, i.officer_name, i.unit_id, i.unit_name, i.ordered_usec, i.taken_usec," \
         " i.due_usec, i.ended_usec, i.overdue FROM issues i JOIN cameras k ON k.id = i.camera_id "
 
-static int some_issues(Store *s, const char *sql, const DbValue *values, size_t n_values, size_t max, IssueRow ***ret, size_t *ret_n) {
-        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
-        IssueRow **rows = calloc(max + 1, sizeof(IssueRow *));
-        size_t n = 0;
-        int r;
-
-        if (!rows)
-                return -ENOMEM;
-        r = db_query(s->reader, sql, values, n_values, &row);
-        while (r > 0 && n < max) {
-                r = issue_make(row, &rows[n]);
-                if (r < 0)
-                        break;
-                n++;
-                r = db_next(row);
-        }
-        if (r < 0) {
-                issue_rows_free(rows, n);
-                return r;
-        }
-        *ret = rows;
-        *ret_n = n;
-        return 0;
-}
-
 int store_issue_open(Store *s, uint64_t camera_id, IssueRow **ret) {
-        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
-        int r = db_query(s->reader, ISSUES "WHERE i.camera_id = ?1 AND i.ended_usec = 0", DB_ARGS(DB_INT(camera_id)), &row);
-
-        if (r <= 0)
-                return r < 0 ? r : -ENOENT;
-        return issue_make(row, ret);
+        return query_row(s->reader, ISSUES "WHERE i.camera_id = ?1 AND i.ended_usec = 0", DB_ARGS(DB_INT(camera_id)), issue_make, ret);
 }
 
 int store_issues_open(Store *s, uint64_t after_id, size_t max, IssueRow ***ret, size_t *ret_n) {
-        return some_issues(s, ISSUES "WHERE i.ended_usec = 0 AND i.id > ?1 ORDER BY i.id LIMIT ?2", DB_ARGS(DB_INT(after_id), DB_INT(max)),
-                           max, ret, ret_n);
+        return query_rows(s->reader, ISSUES "WHERE i.ended_usec = 0 AND i.id > ?1 ORDER BY i.id LIMIT ?2",
+                          DB_ARGS(DB_INT(after_id), DB_INT(query_limit(max))), issue_make, issue_free_rows, ret, ret_n);
 }
 
 int store_issues(Store *s, uint64_t camera_id, uint64_t before_id, size_t max, IssueRow ***ret, size_t *ret_n) {
-        int64_t before = before_id == 0 || before_id > INT64_MAX ? INT64_MAX : (int64_t) before_id;
-
         if (camera_id == 0)
-                return some_issues(s, ISSUES "WHERE i.id < ?1 ORDER BY i.id DESC LIMIT ?2", DB_ARGS(DB_INT(before), DB_INT(max)), max, ret,
-                                   ret_n);
-        return some_issues(s, ISSUES "WHERE i.camera_id = ?3 AND i.id < ?1 ORDER BY i.id DESC LIMIT ?2",
-                           DB_ARGS(DB_INT(before), DB_INT(max), DB_INT(camera_id)), max, ret, ret_n);
+                return query_rows(s->reader, ISSUES "WHERE i.id < ?1 ORDER BY i.id DESC LIMIT ?2",
+                                  DB_ARGS(DB_INT(query_before(before_id)), DB_INT(query_limit(max))), issue_make, issue_free_rows, ret,
+                                  ret_n);
+        return query_rows(s->reader, ISSUES "WHERE i.camera_id = ?3 AND i.id < ?1 ORDER BY i.id DESC LIMIT ?2",
+                          DB_ARGS(DB_INT(query_before(before_id)), DB_INT(query_limit(max)), DB_INT(camera_id)), issue_make,
+                          issue_free_rows, ret, ret_n);
 }
 
 int store_issue_count(Store *s, uint64_t camera_id, int64_t since_usec, uint64_t *ret_n, int64_t *ret_last_usec) {

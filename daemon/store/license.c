@@ -99,7 +99,11 @@ static int check_hold(Writer *w, const Fact *f, const ClipNow *clip) {
         _cleanup_(freep) char *name = NULL;
         int r;
 
-        r = hold_of_clip(w->db, f->clip_id, clip->camera_id, &name);
+        r = holds_unread(w->db);
+        if (r > 0)
+                return reject(w, f, "the database was put back from a backup, and the store was not asked yet what is held");
+        if (r >= 0)
+                r = hold_of_clip(w->db, f->clip_id, clip->camera_id, &name);
         if (r <= 0)
                 return writer_check(w, r);
         return writer_refuse(w, -EKEYREJECTED, "clip %" PRIu64 " may not be erased: it is held%s%s", f->clip_id,

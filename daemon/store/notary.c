@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What the dock signs: checkpoints of the chain, which key follows which, and which object a manifest names. A statement is made here, on
- * the store's thread, so that it covers exactly what the transaction holds before it; text and signature are members of its own custody
- * event.
+ * What the dock signs: checkpoints of the chain, which key follows which, which object a manifest names, and what is held. A statement is
+ * made here, on the store's thread, so that it covers exactly what the transaction holds before it; text and signature are members of its
+ * own custody event.
  */
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/wire_uplink.h"
 #include "store/custody.h"
 #include "store/store_private.h"
 #include "store/writer.h"
@@ -32,14 +33,22 @@ int custody_last_key(Db *db, CustodyEvent *ret) {
         return bytes ? custody_parse(bytes, (size_t) sqlite3_column_bytes(row, 0), ret) : -EBADE;
 }
 
-/* What the dock signed before its database was made anew had no higher numbers: the log's first key event tells. 0: nothing. */
+/*
+ * What the dock signed before its database was made anew, or put back from a backup, had no higher numbers: the log's first key event
+ * tells, or its last of a restoration. 0: nothing was.
+ */
 static int numbers_from(Db *db, uint64_t *ret) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
         CustodyEvent e = { 0 };
         const void *bytes;
         int r;
 
-        r = db_query(db, "SELECT bytes FROM custody WHERE kind IN " KEY_KINDS " ORDER BY seq LIMIT 1", DB_NO_ARGS, &row);
+        r = db_query(db, "SELECT bytes FROM custody WHERE kind = 'restored' AND clip_id IS NULL AND camera_id IS NULL"
+                         " AND docking_id IS NULL ORDER BY seq DESC LIMIT 1", DB_NO_ARGS, &row);
+        if (r == 0) {
+                db_resetp(&row);
+                r = db_query(db, "SELECT bytes FROM custody WHERE kind IN " KEY_KINDS " ORDER BY seq LIMIT 1", DB_NO_ARGS, &row);
+        }
         if (r <= 0)
                 return r < 0 ? r : -ENOENT;
         bytes = sqlite3_column_blob(row, 0);
@@ -201,6 +210,7 @@ typedef struct Before {
 static int last_checkpoint(Writer *w, Before *ret) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
         Before b = { 0 };
+        uint64_t from = 0;
         int r;
 
         r = db_query(w->db, "SELECT seq, head_seq, hash FROM statements WHERE type = 'checkpoint' ORDER BY seq DESC LIMIT 1", DB_NO_ARGS,
@@ -211,10 +221,12 @@ static int last_checkpoint(Writer *w, Before *ret) {
                 b.seq = db_column_uint(row, 0);
                 b.head_seq = db_column_uint(row, 1);
                 r = db_column_digest(row, 2, &b.hash);
-        } else
-                r = numbers_from(w->db, &b.seq);
+        }
+        if (r >= 0)
+                r = numbers_from(w->db, &from);
         if (r < 0)
                 return writer_check(w, r);
+        b.seq = MAX2(b.seq, from);
         *ret = b;
         return 0;
 }
@@ -227,6 +239,37 @@ static json_t *checkpoint_members(const Writer *w, const Fact *f, const Before *
                          (json_int_t) before->head_seq + 1, "segment", digest_to_hex(segment, events), "time",
                          utc_text(f->at.wall_usec, time), "boot", f->at.boot_id, "boottime_usec", (json_int_t) f->at.boottime_usec,
                          "synchronised", (int) f->at.synchronised, "reason", f->text ? f->text : "");
+}
+
+/*
+ * "parts": [[clip, blocks, digest over their digests], …]: facts about blocks have no events of their own, so that a part that nobody went
+ * on with, as its dock lost its power, would be in no event.
+ */
+static int tell_parts(Writer *w) {
+        _cleanup_(json_decrefp) json_t *parts = json_array();
+        int64_t clip_id = 0;
+        int r;
+
+        while ((r = db_number(w->db, "SELECT min(c.id) FROM clips c WHERE c.state = 'copying' AND c.id > ?1"
+                                     " AND EXISTS (SELECT 1 FROM blocks b WHERE b.clip_id = c.id)",
+                              DB_ARGS(DB_INT(clip_id)), &clip_id)) >= 0) {
+                char hex[DIGEST_HEX_SIZE];
+                BlockSum sum;
+
+                r = blocks_sum(w, (uint64_t) clip_id, 0, &sum);
+                /* Blocks that somebody has spoilt are no reason not to sign the rest. */
+                if (r == -EBADMSG)
+                        continue;
+                if (r < 0)
+                        return r;
+                if (json_array_append_new(parts, json_pack("[I, I, s]", (json_int_t) clip_id, (json_int_t) sum.n,
+                                                           digest_to_hex(&sum.digest, hex))) < 0)
+                        return -ENOMEM;
+        }
+        if (r != -ENOENT)
+                return writer_check(w, r);
+        w->why[0] = 0;
+        return json_array_size(parts) == 0 ? 0 : writer_extra(w, "parts", json_incref(parts));
 }
 
 static int make_checkpoint(Writer *w, const Fact *f) {
@@ -246,6 +289,9 @@ static int make_checkpoint(Writer *w, const Fact *f) {
         r = custody_segment(w->db, before.head_seq + 1, w->head.seq, &segment);
         if (r < 0)
                 return writer_refuse(w, r, "the custody events since checkpoint %" PRIu64 " cannot be read", before.seq);
+        r = tell_parts(w);
+        if (r < 0)
+                return r;
         members = checkpoint_members(w, f, &before, &segment);
         r = make_statement(w, signer, &dock, STATEMENT_CHECKPOINT, "checkpoints", before.seq + 1, members, &s);
         return r < 0 ? r : keep_statement(w, f, &s, w->head.seq);
@@ -260,8 +306,9 @@ static json_t *receipt_members(const Fact *f) {
                          (json_int_t) f->clip_id, "time", utc_text(f->at.wall_usec, time));
 }
 
-int notary_sign_receipt(Writer *w, const Fact *f) {
-        _cleanup_(json_decrefp) json_t *members = NULL;
+/* Signs it under the next number of its type, into the event that is about to be appended; takes the members. Not before there is a key. */
+static int sign_next(Writer *w, const Fact *f, const char *type, const char *folder, json_t *members) {
+        _cleanup_(json_decrefp) json_t *taken = members;
         _cleanup_(statement_done) Statement s = { 0 };
         const SignKey *signer = NULL;
         uint64_t from = 0;
@@ -269,9 +316,6 @@ int notary_sign_receipt(Writer *w, const Fact *f) {
         DockKey dock;
         int r;
 
-        /* A manifest is what others go by: a receipt that names none says nothing about the store to them. */
-        if (!f->receipt.manifest_key || !f->receipt.manifest_key[0])
-                return 0;
         r = read_key(w->db, &dock);
         if (r == -ENOENT)
                 return 0;
@@ -279,15 +323,53 @@ int notary_sign_receipt(Writer *w, const Fact *f) {
                 return writer_check(w, r);
         r = find_signer(w, &dock, &signer);
         if (r >= 0)
-                r = writer_check(w, db_number(w->db, "SELECT coalesce(max(seq), 0) FROM statements WHERE type = ?1",
-                                              DB_ARGS(DB_TEXT(STATEMENT_MANIFEST)), &last));
+                r = writer_check(w, db_number(w->db, "SELECT coalesce(max(seq), 0) FROM statements WHERE type = ?1", DB_ARGS(DB_TEXT(type)),
+                                              &last));
         if (r >= 0)
                 r = writer_check(w, numbers_from(w->db, &from));
-        if (r < 0)
-                return r;
-        members = receipt_members(f);
-        r = make_statement(w, signer, &dock, STATEMENT_MANIFEST, "receipts", MAX2((uint64_t) last, from) + 1, members, &s);
+        if (r >= 0)
+                r = make_statement(w, signer, &dock, type, folder, MAX2((uint64_t) last, from) + 1, taken, &s);
         return r < 0 ? r : keep_statement(w, f, &s, w->head.seq);
+}
+
+int notary_sign_receipt(Writer *w, const Fact *f) {
+        /* A manifest is what others go by: a receipt that names none says nothing about the store to them. */
+        if (!f->receipt.manifest_key || !f->receipt.manifest_key[0])
+                return 0;
+        return sign_next(w, f, STATEMENT_MANIFEST, WIRE_KEEP_RECEIPTS, receipt_members(f));
+}
+
+/* By what it is known anywhere: numbers of clips and cameras are this database's own. */
+static int hold_members(Writer *w, const Fact *f, json_t **ret) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        char time[UTC_TEXT_SIZE], hex[DIGEST_HEX_SIZE] = "";
+        const char *serial, *path;
+        Digest digest;
+        int r;
+
+        r = f->clip_id != 0 ?
+                db_query(w->db, "SELECT k.serial, c.path, c.digest FROM clips c JOIN cameras k ON k.id = c.camera_id WHERE c.id = ?1",
+                         DB_ARGS(DB_INT(f->clip_id)), &row) :
+                db_query(w->db, "SELECT serial, '', NULL FROM cameras WHERE id = ?1", DB_ARGS(DB_INT(f->camera_id)), &row);
+        if (r <= 0)
+                return r < 0 ? writer_check(w, r) : writer_refuse(w, -ENOENT, "there is no such clip or camera to be held");
+        serial = (const char *) sqlite3_column_text(row, 0);
+        path = (const char *) sqlite3_column_text(row, 1);
+        /* Before it was copied nobody knows it. */
+        if (db_column_digest(row, 2, &digest) >= 0)
+                (void) digest_to_hex(&digest, hex);
+        *ret = json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s}", "held", (int) (f->kind == FACT_HOLD_SET), "serial",
+                         serial ? serial : "", "path", path ? path : "", "sha256", hex, "case", f->hold.case_name ? f->hold.case_name : "",
+                         "reason", f->text ? f->text : "", "operator_uid", (json_int_t) f->operator_uid, "operator",
+                         f->operator_name ? f->operator_name : "", "time", utc_text(f->at.wall_usec, time));
+        return *ret ? 0 : -ENOMEM;
+}
+
+int notary_sign_hold(Writer *w, const Fact *f) {
+        json_t *members = NULL;
+        int r = hold_members(w, f, &members);
+
+        return r < 0 ? r : sign_next(w, f, STATEMENT_HOLD, WIRE_KEEP_HOLDS, members);
 }
 
 static int settle(Writer *w, const Fact *f, const char *state) {
@@ -322,6 +404,45 @@ int notary_apply(Writer *w, const Fact *f) {
 
 int store_dock_key(Store *s, DockKey *ret) {
         return read_key(s->reader, ret);
+}
+
+static int add_key(const void *bytes, size_t size, PublicKey **keys, size_t *n) {
+        CustodyEvent e = { 0 };
+        PublicKey key, *grown;
+        int r;
+
+        r = bytes ? custody_parse(bytes, size, &e) : -EBADE;
+        if (r >= 0 && public_key_from_hex(json_string_value(json_object_get(e.object, "public_key")), &key) < 0)
+                r = -EBADE;
+        custody_event_done(&e);
+        if (r < 0)
+                return r;
+        grown = reallocarray(*keys, *n + 1, sizeof(*grown));
+        if (!grown)
+                return -ENOMEM;
+        *keys = grown;
+        grown[(*n)++] = key;
+        return 0;
+}
+
+int store_dock_keys(Store *s, PublicKey **ret, size_t *ret_n) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        _cleanup_(freep) PublicKey *keys = NULL;
+        size_t n = 0;
+        int r;
+
+        r = db_query(s->reader, "SELECT bytes FROM custody WHERE kind IN " KEY_KINDS " ORDER BY seq", DB_NO_ARGS, &row);
+        for (; r > 0; r = db_next(row)) {
+                int bad = add_key(sqlite3_column_blob(row, 0), (size_t) sqlite3_column_bytes(row, 0), &keys, &n);
+
+                if (bad < 0)
+                        return bad;
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(keys);
+        *ret_n = n;
+        return 0;
 }
 
 int store_last_checkpoint(Store *s, CheckpointRow *ret) {

@@ -71,6 +71,9 @@ int running_advance(Writer *w, const Fact *f) {
                 return note(w, &f->at, 0, false, 0);
         ran = ran_since(&n, &f->at);
         step = moment_step_usec(&n.at, &f->at);
+        /* What was on its way here when the clock was looked at told of the step: nobody shall read of two. */
+        if (step == 0 && f->kind == FACT_CLOCK_STEPPED)
+                return writer_refuse(w, -EALREADY, "that the clock was put is on record already");
         if (ran < NOTE_USEC && step == 0 && text_equal(n.at.boot_id, f->at.boot_id))
                 return 0;
         total = n.total_usec + ran;

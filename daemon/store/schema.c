@@ -343,6 +343,64 @@ static const char step_18[] =
         "CREATE TABLE fleet_lists (fleet TEXT NOT NULL, admin TEXT NOT NULL, seq INTEGER NOT NULL, document TEXT NOT NULL,"
         " event_seq INTEGER NOT NULL, PRIMARY KEY (fleet, admin)) WITHOUT ROWID;";
 
+/* Clips that were held, and what the store made of that: a legal hold on the object, or that it has none. */
+static const char step_19[] =
+        "CREATE TABLE object_holds (clip_id INTEGER PRIMARY KEY REFERENCES clips (id), object_key TEXT NOT NULL,"
+        " lock TEXT NOT NULL CHECK (lock IN ('on', 'none')), event_seq INTEGER NOT NULL);";
+
+/* Of an event; of one that is damaged, which is told of with the chain, nothing. */
+#define MEMBER(c, member) "json_extract(CASE WHEN json_valid(CAST(" c ".bytes AS TEXT)) THEN CAST(" c ".bytes AS TEXT) ELSE '{}' END," \
+        " '$." member "')"
+
+/* What trends are made of: how long a clock had been left alone when it was read, how often a camera started by itself, how it charged. */
+static const char step_20[] =
+        "ALTER TABLE checks ADD COLUMN since_set_usec INTEGER;" /* NULL: the drift is not known, or the dock never set it */
+        "ALTER TABLE checks ADD COLUMN restarts INTEGER;"
+        "UPDATE checks SET since_set_usec = wall_usec - (SELECT c.wall_usec FROM custody c WHERE c.camera_id = checks.camera_id"
+        " AND c.kind = 'clock-set' AND " MEMBER("c", "\"set\"") " = 1 AND c.seq < checks.event_seq ORDER BY c.seq DESC LIMIT 1)"
+        " WHERE drift_usec IS NOT NULL;"
+        "CREATE TABLE charges (event_seq INTEGER PRIMARY KEY, camera_id INTEGER NOT NULL REFERENCES cameras (id),"
+        " docking_id INTEGER NOT NULL, wall_usec INTEGER NOT NULL, from_percent INTEGER NOT NULL, to_percent INTEGER NOT NULL,"
+        " permille INTEGER NOT NULL);"
+        "CREATE INDEX charges_of_camera ON charges (camera_id, event_seq);"
+        "INSERT INTO charges SELECT c.seq, c.camera_id, ifnull(c.docking_id, 0), c.wall_usec, " MEMBER("c", "from_percent") ", "
+        MEMBER("c", "to_percent") ", " MEMBER("c", "permille_of_model") " FROM custody c WHERE c.kind = 'charged'"
+        " AND c.camera_id IN (SELECT id FROM cameras) AND " MEMBER("c", "permille_of_model") " IS NOT NULL;";
+
+/*
+ * What the store is about to be asked to hold is on record before it is asked: the answer may be lost, and the hold released by then. And
+ * a clip that is stored once more has another object, which does not make the one before it forgotten.
+ */
+static const char step_21[] =
+        "ALTER TABLE object_holds RENAME TO object_holds_19;"
+        "CREATE TABLE object_holds (clip_id INTEGER NOT NULL REFERENCES clips (id), object_key TEXT NOT NULL,"
+        " lock TEXT NOT NULL CHECK (lock IN ('asked', 'on', 'none')), event_seq INTEGER NOT NULL,"
+        " PRIMARY KEY (clip_id, object_key)) WITHOUT ROWID;"
+        "INSERT INTO object_holds SELECT clip_id, object_key, lock, event_seq FROM object_holds_19;"
+        "INSERT OR IGNORE INTO object_holds SELECT clip, object, lock, seq FROM (SELECT c.clip_id AS clip, c.kind AS kind, "
+        MEMBER("c", "object_key") " AS object, " MEMBER("c", "lock") " AS lock, max(c.seq) AS seq FROM custody c"
+        " WHERE c.kind IN ('object-held', 'object-let-go') GROUP BY 1, 3) WHERE kind = 'object-held' AND object IS NOT NULL"
+        " AND lock IN ('on', 'none') AND clip IN (SELECT id FROM clips);"
+        "DROP TABLE object_holds_19;";
+
+/*
+ * Files that were set aside, from the event on that tells of it; their digests follow when they lie there. A database that was made anew
+ * has its old files beside it.
+ */
+static const char step_22[] =
+        "CREATE TABLE kept_files (name TEXT PRIMARY KEY, event_seq INTEGER NOT NULL, size_bytes INTEGER, digest BLOB) WITHOUT ROWID;"
+        "CREATE INDEX kept_files_due ON kept_files (name) WHERE digest IS NULL;"
+        "INSERT OR IGNORE INTO kept_files (name, event_seq) SELECT 'kept/' || name, seq FROM (SELECT c.seq AS seq, "
+        MEMBER("c", "part") " AS name FROM custody c WHERE c.kind = 'part-set-aside' UNION ALL SELECT c.seq, " MEMBER("c", "kept")
+        " FROM custody c WHERE c.kind = 'file-kept') WHERE name <> '';"
+        "INSERT OR IGNORE INTO kept_files (name, event_seq) SELECT " MEMBER("c", "kept") " || '/' || f.column1, c.seq FROM custody c,"
+        " (VALUES ('berth.db'), ('berth.db-wal'), ('chain.head')) f WHERE c.kind = 'recovery-begun' AND " MEMBER("c", "kept") " <> '';";
+
+/* Since when the dock does not know what was held, after its database was put back from a backup, until it has read that in the store. */
+static const char step_23[] =
+        "CREATE TABLE restorations (event_seq INTEGER PRIMARY KEY, holds_after INTEGER NOT NULL, holds_upto INTEGER NOT NULL,"
+        " holds_read INTEGER NOT NULL CHECK (holds_read IN (0, 1)));";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -362,6 +420,11 @@ static const SchemaStep schema_steps[] = {
         { 16, step_16 },
         { 17, step_17 },
         { 18, step_18 },
+        { 19, step_19 },
+        { 20, step_20 },
+        { 21, step_21 },
+        { 22, step_22 },
+        { 23, step_23 },
 };
 
 int schema_version(void) {

@@ -162,6 +162,11 @@ static int open_db(StateDir *s, bool may_be_new, ConfError *error) {
                 return ours;
         if (ours == 0 && !may_be_new)
                 return fail_vanished(s, "empty", error);
+        /* Before anything is in it: what store_tidy() gives back must be known for each page. */
+        if (ours == 0)
+                r = db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL");
+        if (r < 0)
+                return fail_db(s, db, r, error);
         if (ours > 0) {
                 r = quick_check(s, db, error);
                 if (r < 0)

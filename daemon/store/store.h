@@ -64,6 +64,9 @@ bool store_is_failing(Store *s, const char **ret_why);
 /* Batches not yet committed: what the caller's backpressure looks at. */
 size_t store_pending(const Store *s);
 
+/* Gives some pages that the database does not need any more back to the disk, when there are many. For now and then, at rest. */
+void store_tidy(Store *s);
+
 /*
  * FACT_ERASE_BEGUN is the last gate before a clip leaves a camera (rules of evidence): it is applied only when, in the
  * database, the clip is copied or verified; its receipt names the same size and digest and is of a strength in
@@ -113,10 +116,21 @@ int store_camera(Store *s, uint64_t camera_id, CameraRow **ret);
 /* Is this storage recorded for a camera other than that one? 0 or 1, -errno. */
 int store_behind_of_other(Store *s, const char *behind_id, uint64_t camera_id);
 
+typedef struct HealthPoint {
+        int64_t wall_usec, value;
+} HealthPoint;
+#define HEALTH_POINTS_MAX 48u
+
 /* What the dock knows of a camera over its dockings, as far as core/health.h asks. */
 typedef struct HealthRow {
         uint64_t storage_before_bytes; /* the most that its present storage ever told before; 0: nothing */
-        int64_t clock_set_usec;        /* wall, when it was set last; 0: never */
+        bool drift_known;              /* its clock was read in its last docking, and the dock's own was right: … */
+        int64_t drift_usec, shown_usec; /* … camera minus dock, and what it showed, as first told then */
+        int64_t since_set_usec;        /* how long before that the dock had set it; 0: never */
+        bool restarts_known;
+        uint64_t restarts;             /* that nobody asked for, in the last dockings */
+        HealthPoint capacities[HEALTH_POINTS_MAX], drifts[HEALTH_POINTS_MAX]; /* core/health.h; the newest, newest first */
+        size_t n_capacities, n_drifts;
         unsigned medium_errors;        /* recordings with unreadable bytes, in the last dockings */
         unsigned faulted_dockings, faulted_bays; /* of the last dockings: that faulted, and in how many bays */
         unsigned weak_dockings;        /* in a row up to now, whose first check told of `weak_percent` of battery or less */
@@ -127,6 +141,8 @@ int store_health(Store *s, uint64_t camera_id, const char *storage_id, unsigned 
 typedef struct UnstoredRow {
         uint64_t clips;
         int64_t oldest_usec; /* wall: when the oldest of it was recorded, as far as that is known, else first seen; 0: none */
+        uint64_t clips_on_camera; /* of these: not yet on the dock */
+        int64_t oldest_on_camera_usec, oldest_on_dock_usec;
 } UnstoredRow;
 int store_unstored(Store *s, uint64_t camera_id, UnstoredRow *ret);
 
@@ -284,6 +300,8 @@ int store_clips_unstored(Store *s, uint64_t after_id, size_t max, ClipRow ***ret
 /* Clips that have a receipt, still a copy in the spool, and are not held; oldest receipt first, by the dock's running time. */
 int store_clips_releasable(Store *s, size_t max, ClipRow ***ret, size_t *ret_n);
 int store_clip(Store *s, uint64_t clip_id, ClipRow **ret);
+/* Who signed the manifest that the clip's newest receipt was given for, and under which number: "" and 0 when that is not on record. */
+int store_receipt_signer(Store *s, uint64_t clip_id, char ret_dock_id[static DOCK_ID_SIZE], uint64_t *ret_number);
 /*
  * A clip of this content that the dock or the store has: by the digest over its block digests, and its size. 0 with the id of the
  * newest one, or -ENOENT.
@@ -324,6 +342,7 @@ typedef struct CopyEvidence {
         Digest hash;  /* … and that event's hash */
         bool drift_known;
         int64_t drift_usec;     /* camera minus dock, as measured in the docking of the copy */
+        int64_t copied_usec;    /* wall */
         bool dock_synchronised; /* was the dock's clock known right then? */
         char *officer_id, *officer_name, *unit_id, *unit_name; /* as the camera told in that docking … */
         bool officer_by_roster; /* … or, when it told none, who brought it back; NULL when nobody is known */
@@ -343,6 +362,8 @@ typedef struct DockKey {
 } DockKey;
 /* -ENOENT when the chain knows of none. */
 int store_dock_key(Store *s, DockKey *ret);
+/* Each public key that is or was the dock's, the oldest first; the caller frees. */
+int store_dock_keys(Store *s, PublicKey **ret, size_t *ret_n);
 
 /* The newest checkpoint: the event that holds it, what it covers, and when it was made. -ENOENT when there is none. */
 typedef struct CheckpointRow {
@@ -431,6 +452,8 @@ typedef struct HoldRow {
         char *serial, *path, *case_name, *reason, *operator_name; /* never NULL */
         uint32_t operator_uid;
         int64_t since_usec; /* wall */
+        /* Of its clips, those that are stored; whose objects have a legal hold there; and which the store cannot hold. */
+        uint64_t stored_clips, locked_clips, unlockable_clips;
 } HoldRow;
 HoldRow *hold_row_free(HoldRow *h);
 DEFINE_CLEANUP(HoldRow, hold_row_free);
@@ -439,6 +462,33 @@ void hold_rows_free(HoldRow **rows, size_t n);
 int store_holds(Store *s, uint64_t after_id, size_t max, HoldRow ***ret, size_t *ret_n);
 /* Is it held? clip_id 0: the whole camera. 1 with the case (the caller frees it), 0, or negative. */
 int store_hold_of(Store *s, uint64_t clip_id, uint64_t camera_id, char **ret_case);
+
+/* 1: what was held since a backup that was put back is to be read in the store: statements with numbers after `after`, up to `upto`. 0. */
+int store_holds_unread(Store *s, uint64_t *ret_after, uint64_t *ret_upto);
+
+/* A clip whose object is not held in the store as the clip is here. */
+typedef struct ObjectHoldRow {
+        uint64_t clip_id;
+        char *object_key, *manifest_key, *version; /* version: "" when the store has none */
+        bool held;                                 /* it should be */
+        bool asked;                                /* the store was asked to hold it, and what it answered is not on record */
+} ObjectHoldRow;
+ObjectHoldRow *object_hold_row_free(ObjectHoldRow *o);
+DEFINE_CLEANUP(ObjectHoldRow, object_hold_row_free);
+/* The first one after that clip, or -ENOENT. */
+int store_object_hold_due(Store *s, uint64_t after_clip_id, ObjectHoldRow **ret);
+
+/* A file that was set aside, below the state folder, whose digest is not on record yet. */
+typedef struct KeptFile {
+        char *name;
+        uint64_t event_seq; /* tells of it */
+} KeptFile;
+KeptFile *kept_file_free(KeptFile *f);
+DEFINE_CLEANUP(KeptFile, kept_file_free);
+/* The next one by its name after `after_name` (""): -ENOENT when there is none. */
+int store_kept_due(Store *s, const char *after_name, KeptFile **ret);
+/* The newest event of all: 0 when there is none. */
+int store_newest_event(Store *s, uint64_t *ret_seq);
 
 typedef struct StoreFlow {
         uint64_t seen_bytes;       /* footage that was first listed since then */

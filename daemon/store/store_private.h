@@ -15,7 +15,7 @@ struct Store {
         Db *reader;
         uint64_t next_id[_STORE_ID_MAX];     /* to be given out */
         uint64_t reserved_id[_STORE_ID_MAX]; /* durable: ids below were set aside for this run */
-        bool reserving;
+        bool reserving, tidying;
         size_t pending;
         bool failing;
         char failing_why[WHY_SIZE], refusal[WHY_SIZE];

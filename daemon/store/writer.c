@@ -110,9 +110,9 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
 
         switch (f->kind) {
         case FACT_CAMERA_SEEN:
-        case FACT_CHARGED:
         case FACT_OWNER_SET:
                 return camera_apply(w, f);
+        case FACT_CHARGED:
         case FACT_CHECKED:
                 r = camera_apply(w, f);
                 return r < 0 ? r : health_apply(w, f);
@@ -154,6 +154,13 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
                 return clip_apply(w, f);
         case FACT_CLIP_RECOVERED:
                 return recovery_apply(w, f);
+        case FACT_RESTORED:
+        case FACT_HOLDS_READ:
+                return restored_apply(w, f);
+        case FACT_RECOVERY_BEGUN:
+        case FACT_FILE_KEPT:
+        case FACT_FILE_HASHED:
+                return kept_apply(w, f);
         case FACT_UPLOADS_PAUSED:
         case FACT_UPLOADS_RESUMED:
         case FACT_SHIFT_CALLED:
@@ -176,6 +183,10 @@ static int apply_to_nouns(Writer *w, const Fact *f) {
         case FACT_HOLD_SET:
         case FACT_HOLD_RELEASED:
                 return hold_apply(w, f);
+        case FACT_OBJECT_HOLD_ASKED:
+        case FACT_OBJECT_HELD:
+        case FACT_OBJECT_LET_GO:
+                return object_hold_apply(w, f);
         case FACT_ROSTER:
         case FACT_ASSIGNED:
         case FACT_CHECKED_OUT:

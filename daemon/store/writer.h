@@ -40,6 +40,7 @@ int writer_extra(Writer *w, const char *key, json_t *value);
 /* Applies one fact with its custody event. The caller's savepoint undoes the database, and the caller the head. */
 int writer_apply(Writer *w, const Fact *f);
 
+/* By noun, as writer_apply() hands them out: what the fact changes in their tables. Negative: refused, with a reason (writer_refuse()). */
 int camera_apply(Writer *w, const Fact *f);
 int docking_apply(Writer *w, const Fact *f);
 int run_apply(Writer *w, const Fact *f);
@@ -49,6 +50,7 @@ int block_apply(Writer *w, const Fact *f);
 int receipt_apply(Writer *w, const Fact *f);
 int order_apply(Writer *w, const Fact *f);
 int hold_apply(Writer *w, const Fact *f);
+int object_hold_apply(Writer *w, const Fact *f);
 int health_apply(Writer *w, const Fact *f);
 int issue_apply(Writer *w, const Fact *f);
 int port_apply(Writer *w, const Fact *f);
@@ -64,7 +66,15 @@ int running_total(Writer *w, uint64_t *ret_usec);
 int notary_apply(Writer *w, const Fact *f);
 /* The dock's signature under what a receipt says, as a statement in the event of that receipt. Nothing before the dock has a key. */
 int notary_sign_receipt(Writer *w, const Fact *f);
+/* … and under a hold, or the end of one, by which a recovery knows of it. */
+int notary_sign_hold(Writer *w, const Fact *f);
 int recovery_apply(Writer *w, const Fact *f);
+int kept_apply(Writer *w, const Fact *f);
+int restored_apply(Writer *w, const Fact *f);
+/* 1: the database was put back from a backup, and the store was not asked yet for what is held. 0, or negative. */
+int holds_unread(Db *db);
+/* The event that is about to be appended tells of a file in kept/, and maybe of its note beside it, whose digests are to follow. */
+int kept_note_part(Writer *w, const char *name, bool with_note);
 /* FACT_ERASE_BEGUN's gate: see store.h. */
 int license_check(Writer *w, const Fact *f);
 

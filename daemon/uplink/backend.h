@@ -20,13 +20,15 @@
 typedef enum TaskKind {
         TASK_PUT,
         TASK_CONFIRM,
-        TASK_VERIFY, /* a confirmation that reads the object whole */
+        TASK_VERIFY,   /* a confirmation that reads the object whole */
+        TASK_GET_CLIP, /* … and writes what it reads to a file */
         TASK_KEEP,
         TASK_REPLACE,
         TASK_FETCH,
         TASK_LIST,
         TASK_PUT_IMAGE,
         TASK_GET_IMAGE,
+        TASK_LOCK,
         TASK_PROBE,
         _TASK_KIND_MAX,
 } TaskKind;
@@ -56,6 +58,9 @@ typedef struct ConfirmRequest {
         char *object_key, *manifest_key;
         uint64_t size_bytes;
         Digest digest;
+        uint64_t clip_id; /* of TASK_GET_CLIP alone, as what follows: */
+        int fd;           /* what is read is written to it, from its beginning */
+        int write_error;  /* … and that failed so: positive errno; 0 */
 } ConfirmRequest;
 
 /* A small text to be kept for good, under a key that nothing else ever gets. */
@@ -81,6 +86,12 @@ typedef struct ImageRequest {
         uint64_t size_bytes;
         Digest digest;
 } ImageRequest;
+
+/* A legal hold on an object and its manifest, or none. */
+typedef struct LockRequest {
+        char *object_key, *manifest_key, *version; /* of the object; "" when it has none */
+        bool held;
+} LockRequest;
 
 /* How deep to look: whether it is there, or whether it keeps every promise that receipts rest on. */
 typedef struct ProbeRequest {
@@ -139,6 +150,7 @@ struct Task {
                 FetchRequest fetch;
                 ListRequest list;
                 ImageRequest image;
+                LockRequest lock;
                 ProbeRequest probe;
         };
 
@@ -155,6 +167,7 @@ struct Task {
         Receipt receipt;      /* of a put without error */
         const char *strength; /* of a confirm or verification without error */
         StoreReport report;   /* of a probe without error: its points are those of a thorough one alone */
+        const char *locked;   /* of a lock without error: WIRE_LOCK_*; `text` says why it is not as asked for */
         bool already_there;   /* of a keep, or an image that was put, without error */
         char **keys;          /* of a list without error: NULL at its end, or NULL for none */
         size_t n_keys;
@@ -173,8 +186,17 @@ struct Task {
         void *backend_data; /* the backend's own, while the task is under way */
 };
 
+/*
+ * What is read of an object, in order: written where a TASK_GET_CLIP wants it, nothing else of any other task. -errno, which
+ * task_fail_file() then says.
+ */
+int task_take_bytes(Task *task, const void *data, size_t size, uint64_t at);
+/* Was it the file that could not be written? Then the answer says so. */
+bool task_fail_file(Task *task);
 /* Takes a copy of what was fetched: -EBADMSG when it is no UTF-8 text. */
 int task_take_text(Task *task, const char *text, size_t size);
+/* A store has no legal holds: why. Always 0. */
+int task_has_no_lock(Task *task, const char *why);
 /* Adds a key to those of a list: -ENOMEM, or 1 when there were enough before. Keys come in order. */
 int task_take_key(Task *task, const char *key);
 /*

@@ -35,6 +35,7 @@ static int run(void *userdata) {
                 break;
         case TASK_CONFIRM:
         case TASK_VERIFY:
+        case TASK_GET_CLIP:
                 dir_confirm(job->store, job->task);
                 break;
         case TASK_KEEP:
@@ -54,6 +55,9 @@ static int run(void *userdata) {
                 break;
         case TASK_GET_IMAGE:
                 dir_get_image(job->store, job->task);
+                break;
+        case TASK_LOCK:
+                (void) task_has_no_lock(job->task, "a folder has no legal holds: who may delete in it is up to the file system's rights");
                 break;
         default:
                 dir_probe(job->store, job->task);

@@ -108,6 +108,7 @@ static int replace(DirStore *s, int root, int folder, Task *task, const LayoutSm
         r = write_new(s, root, folder, task, key);
         if (r >= 0 && (r = fd_sync_dir(folder)) < 0)
                 return dir_fail(s, r, "syncing the folder of a status", &task->answer);
+        CRASH_POINT_OF("kept-durable", key->parts[0]);
         if (r >= 0)
                 successor_note(&s->successor, task);
         return r;

@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "uplink/dir.h"
-#include "uplink/layout.h"
+#include "base/layout.h"
 #include "uplink/manifest.h"
 #include "uplink/successor.h"
 
@@ -24,6 +24,7 @@ typedef struct DirStore {
         pthread_mutex_t mutex;
         char known_id[33]; /* guarded: the store that was seen at this place, "" before the first look */
         Successor successor; /* of the thread that replaces */
+        bool swept;          /* of the thread that probes: what was left behind when this process began is gone */
 } DirStore;
 
 int dir_store_new(const DirSettings *settings, DirStore **ret);
@@ -76,9 +77,9 @@ const char *dir_strength(const DirStore *s, bool same_file_system, bool read_bac
 int dir_read_manifest(int root, const LayoutKey *key, Manifest **ret);
 /*
  * Is the clip stored already? 0: no. 1: yes, and the object was read whole; the task's receipt is filled. -1: answered, also
- * when something else is there.
+ * when something else is there. With ret_lost, 2: its manifest is there, and the object that it names is gone, whose key the caller frees.
  */
-int dir_look_up(DirStore *s, int root, Task *task, const char *manifest_key, uint64_t source_device);
+int dir_look_up(DirStore *s, int root, Task *task, const char *manifest_key, uint64_t source_device, char **ret_lost);
 void dir_confirm(DirStore *s, Task *task);
 
 /* ---- dir_put.c, dir_probe.c ---------------------------------------------------------------------------------------- */
@@ -93,4 +94,4 @@ void dir_list(DirStore *s, Task *task);
 void dir_put_image(DirStore *s, Task *task);
 void dir_get_image(DirStore *s, Task *task);
 /* Removes what killed processes of this machine left behind; -errno when it could not look. */
-int dir_sweep(const DirStore *s, int root);
+int dir_sweep(DirStore *s, int root);

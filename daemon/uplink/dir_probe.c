@@ -70,20 +70,26 @@ static int undo(int root, const Manifest *intent) {
         return fd_sync_dir(c.fds[2]);
 }
 
-/* Opens a left file unless a living process holds it. -EBUSY then. */
-static int open_left(int tmp, const char *name) {
+/* Opens a left file unless a living process holds it, or may do so. -EBUSY then. */
+static int open_left(const DirStore *s, int tmp, const char *name) {
         /* For writing, as NFS wants it for a lock. */
         _cleanup_(fd_closep) int fd = openat(tmp, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 
+        int r;
+
         if (fd < 0)
                 return -errno;
-        /* On a file system without locks, this machine's one uplink is the only one that has files here. */
-        return dir_lock(fd) == -EBUSY ? -EBUSY : TAKE_FD(fd);
+        r = dir_lock(fd);
+        /*
+         * On a file system without locks, this machine's one uplink is the only one that has files here: they were left behind at its
+         * first look, before which it puts nothing, and may be those of its own puts from then on.
+         */
+        return r == -EBUSY || (r < 0 && s->swept) ? -EBUSY : TAKE_FD(fd);
 }
 
-static int sweep_one(int root, int tmp, const char *name) {
+static int sweep_one(const DirStore *s, int root, int tmp, const char *name) {
         _cleanup_(manifest_freep) Manifest *intent = NULL;
-        _cleanup_(fd_closep) int fd = open_left(tmp, name);
+        _cleanup_(fd_closep) int fd = open_left(s, tmp, name);
         _cleanup_(freep) char *text = NULL;
         size_t size = 0;
         int r;
@@ -111,12 +117,13 @@ static int sweep_one(int root, int tmp, const char *name) {
         return r;
 }
 
-int dir_sweep(const DirStore *s, int root) {
+int dir_sweep(DirStore *s, int root) {
         const struct dirent *entry;
         int tmp, r = 0;
         DIR *dir;
 
         tmp = dir_open_tmp(s, root, false);
+        s->swept |= tmp == -ENOENT;
         if (tmp < 0)
                 return tmp == -ENOENT ? 0 : tmp;
         dir = fdopendir(tmp);
@@ -128,9 +135,10 @@ int dir_sweep(const DirStore *s, int root) {
         while (r >= 0 && (errno = 0, entry = readdir(dir)))
                 if (ends_with(entry->d_name, ".object") || ends_with(entry->d_name, ".manifest") ||
                     ends_with(entry->d_name, ".probe") || ends_with(entry->d_name, ".kept"))
-                        r = sweep_one(root, dirfd(dir), entry->d_name);
+                        r = sweep_one(s, root, dirfd(dir), entry->d_name);
         if (r >= 0 && errno != 0)
                 r = -errno;
+        s->swept |= r >= 0;
         (void) closedir(dir);
         return r;
 }

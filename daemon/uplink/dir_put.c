@@ -45,6 +45,7 @@ typedef struct Put {
         uint64_t source_device;
         bool object_placed;      /* or perhaps */
         bool manifest_uncertain; /* it is there, or perhaps */
+        bool lost;               /* it is there, and names an object that is not: ours takes its name */
 } Put;
 
 static int trouble(Put *p, int error, const char *doing) {
@@ -310,8 +311,25 @@ static int give_receipt(Put *p) {
         return 0;
 }
 
+static int look_up(Put *p) {
+        int r = dir_look_up(p->store, p->root, p->task, p->manifest.manifest, p->source_device, NULL);
+
+        return r != 0 ? r : trouble(p, EAGAIN, "naming a manifest, which another dock did at the same time");
+}
+
+/* The manifest that lies there counts again. */
+static int replace_lost(Put *p) {
+        if (place_object(p) < 0 || look_up(p) < 0)
+                return -1;
+        p->object_placed = false;
+        return 0;
+}
+
 static int publish(Put *p) {
         int r;
+
+        if (p->lost)
+                return replace_lost(p);
 
         if (write_manifest(p) < 0 || place_object(p) < 0)
                 return -1;
@@ -322,8 +340,7 @@ static int publish(Put *p) {
                 return -1;
         /* Another dock, or an earlier try of ours, was first: its object counts, when it is the same. */
         withdraw_object(p);
-        r = dir_look_up(p->store, p->root, p->task, p->manifest.manifest, p->source_device);
-        return r != 0 ? r : trouble(p, EAGAIN, "naming a manifest, which another dock did at the same time");
+        return look_up(p);
 }
 
 /* ---- All of it ----------------------------------------------------------------------------------------------------- */
@@ -375,6 +392,21 @@ static void put_end(Put *p) {
         free(p->manifest.manifest);
 }
 
+/* 0: it is to be put, maybe under the name of an object that the store has lost. Else answered. */
+static int find_stored(Put *p) {
+        char *lost = NULL;
+        int r;
+
+        r = dir_look_up(p->store, p->root, p->task, p->manifest.manifest, p->source_device, &lost);
+        if (r != 2)
+                return r;
+        p->lost = true;
+        free(p->manifest.object);
+        p->manifest.object = lost;
+        r = layout_parse_key(lost, LAYOUT_OBJECTS, &p->object_key);
+        return r < 0 ? trouble(p, r, "naming the clip") : 0;
+}
+
 void dir_put(DirStore *s, Task *task) {
         _cleanup_(put_end) Put p = {
                 .store = s,
@@ -394,7 +426,7 @@ void dir_put(DirStore *s, Task *task) {
         if (p.root < 0)
                 return;
         /* Before anything is sent. */
-        if (dir_look_up(s, p.root, task, p.manifest.manifest, p.source_device) != 0)
+        if (find_stored(&p) != 0)
                 return;
         if (send_object(&p) < 0 || read_back(&p) < 0)
                 return;

@@ -104,7 +104,7 @@ static int compare_manifest(Task *task, const char *manifest_key, const Manifest
 }
 
 /* Reads the object whole and makes sure that it stays. */
-static int verify_object(DirStore *s, int root, Task *task, const Manifest *m, uint64_t *ret_device) {
+static int verify_object(DirStore *s, int root, Task *task, const Manifest *m, uint64_t *ret_device, bool *ret_lost) {
         _cleanup_(dir_close_chain) DirChain c = DIR_CHAIN_NONE;
         _cleanup_(fd_closep) int fd = -EBADF;
         LayoutKey key;
@@ -117,6 +117,7 @@ static int verify_object(DirStore *s, int root, Task *task, const Manifest *m, u
                 return conflict(task, "the manifest %s in the store names no object of a store: %s", m->manifest, m->object);
         r = dir_open_chain(root, &key, false, &c);
         fd = r < 0 ? r : open_regular(c.fds[2], key.parts[3], &st);
+        *ret_lost = fd == -ENOENT;
         if (fd == -ENOENT)
                 return conflict(task, "the store has the manifest %s, but its object %s is gone", m->manifest, m->object);
         if (fd == -EBADMSG || fd == -ELOOP)
@@ -151,10 +152,24 @@ static int fill_receipt(DirStore *s, Task *task, Manifest *m, bool same_file_sys
         return 1;
 }
 
-int dir_look_up(DirStore *s, int root, Task *task, const char *manifest_key, uint64_t source_device) {
+/* The same bytes under the name that the manifest has of them make it true again; nothing else would, as no manifest is ever replaced. */
+static int is_lost(Task *task, Manifest *m, char **ret_lost) {
+        char day[11];
+
+        if (layout_day(task->put.mtime_unix_sec, task->put.docked_unix_sec, day) < 0 ||
+            !layout_object_is_of(m->object, m->serial, day, m->path))
+                return -1;
+        task->answer.error = task->answer.state = NULL;
+        task->answer.text[0] = 0;
+        *ret_lost = TAKE_PTR(m->object);
+        return 2;
+}
+
+int dir_look_up(DirStore *s, int root, Task *task, const char *manifest_key, uint64_t source_device, char **ret_lost) {
         _cleanup_(dir_close_chain) DirChain c = DIR_CHAIN_NONE;
         _cleanup_(manifest_freep) Manifest *m = NULL;
         uint64_t device = 0;
+        bool lost = false;
         LayoutKey key;
         int r;
 
@@ -171,8 +186,10 @@ int dir_look_up(DirStore *s, int root, Task *task, const char *manifest_key, uin
                 return conflict(task, "the manifest %s in the store was written by a later version of Berth", manifest_key);
         if (r < 0)
                 return dir_fail(s, r, "reading a manifest", &task->answer);
-        if (compare_manifest(task, manifest_key, m) < 0 || verify_object(s, root, task, m, &device) < 0)
+        if (compare_manifest(task, manifest_key, m) < 0)
                 return -1;
+        if (verify_object(s, root, task, m, &device, &lost) < 0)
+                return lost && ret_lost ? is_lost(task, m, ret_lost) : -1;
         r = dir_sync_chain(&c);
         if (r < 0)
                 return dir_fail(s, r, "syncing a manifest", &task->answer);
@@ -204,6 +221,8 @@ static int check_object(DirStore *s, int root, Task *task, const LayoutKey *key,
         if (!hash)
                 return 0;
         r = uncached_digest(fd, confirm->size_bytes, task, &digest);
+        if (r < 0 && task_fail_file(task))
+                return -1;
         if (r < 0)
                 return dir_fail(s, r, "reading an object", &task->answer);
         if (!digest_equal(&digest, &confirm->digest))
@@ -248,7 +267,7 @@ void dir_confirm(DirStore *s, Task *task) {
                 return;
         assert(m);
         /* Put with read_back = no, by another dock or under other settings: what was not done then is done now. */
-        hash = task->kind == TASK_VERIFY || (s->read_back && !m->read_back);
+        hash = task->kind == TASK_VERIFY || task->kind == TASK_GET_CLIP || (s->read_back && !m->read_back);
         if (check_object(s, root, task, &object, hash) < 0)
                 return;
         task->strength = dir_strength(s, m->same_file_system, m->read_back || hash);

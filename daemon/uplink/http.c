@@ -36,7 +36,7 @@ struct HttpRequest {
         Pace *pace;
         bool waits; /* for the pace */
         int socket, queued_bytes; /* the connection, and what the kernel held for it when it was last asked */
-        bool source_failed, refused_here;
+        bool source_failed, sink_failed, refused_here;
         int status;
         char *answer;
         size_t answer_size;
@@ -200,8 +200,10 @@ static size_t on_write(char *data, size_t size, size_t n, void *userdata) {
 
         size *= n;
         note_movement(r);
-        if (to_sink)
-                return r->sink(r->userdata, data, size) < 0 ? 0 : size;
+        if (to_sink) {
+                r->sink_failed = r->sink(r->userdata, data, size) < 0;
+                return r->sink_failed ? 0 : size;
+        }
         return append(&r->answer, &r->answer_size, data, size, HTTP_ANSWER_MAX) < 0 ? 0 : size;
 }
 
@@ -267,7 +269,8 @@ bool http_header(const HttpAnswer *answer, const char *name, char *ret, size_t s
 
 static void finish(HttpRequest *r, const char *why, bool stalled) {
         HttpAnswer answer = {
-                .status = r->status, .stalled = stalled, .source_failed = r->source_failed, .refused_here = r->refused_here
+                .status = r->status, .stalled = stalled, .source_failed = r->source_failed, .sink_failed = r->sink_failed,
+                .refused_here = r->refused_here
         };
         void (*done)(void *userdata, const HttpAnswer *answer) = r->done;
         _cleanup_(freep) char *body = NULL;

@@ -40,6 +40,7 @@ typedef struct HttpAnswer {
         int status;          /* 0: there was none */
         bool stalled;        /* it was ended because nothing moved */
         bool source_failed;  /* the file could not be read, or is shorter than the body */
+        bool sink_failed;    /* what came could not be taken */
         bool refused_here;   /* this machine does not let us speak IP at all */
         char error[256];     /* why there is no status, or why the answer is not whole; else "" */
         const char *body;    /* NUL-terminated; without what a sink took */

@@ -39,14 +39,15 @@ typedef struct Program {
 
 typedef struct Arguments {
         const char *config;
-        bool check, create_store;
+        bool check, show, create_store;
 } Arguments;
 
 static void usage(FILE *out) {
-        fputs("Usage: berth-uplink [--config FILE] [--check | --create-store]\n\n"
+        fputs("Usage: berth-uplink [--config FILE] [--check | --show | --create-store]\n\n"
               "Puts a dock's clips into the store.\n\n"
               "  --config FILE    the configuration (default " CONFIG_FILE ")\n"
               "  --check          read the configuration, say what is wrong with it, and end\n"
+              "  --show           read it, print it as JSON with where each setting is from, and end\n"
               "  --create-store   make the configured folder the store, although it is empty or holds another one than before, and end\n"
               "  --version\n"
               "  --help\n",
@@ -58,6 +59,7 @@ static int parse_arguments(int argc, char **argv, Arguments *ret) {
         static const struct option options[] = {
                 { "config", required_argument, NULL, 'c' },
                 { "check", no_argument, NULL, 'k' },
+                { "show", no_argument, NULL, 'S' },
                 { "create-store", no_argument, NULL, 's' },
                 { "version", no_argument, NULL, 'v' },
                 { "help", no_argument, NULL, 'h' },
@@ -72,6 +74,9 @@ static int parse_arguments(int argc, char **argv, Arguments *ret) {
                         break;
                 case 'k':
                         ret->check = true;
+                        break;
+                case 'S':
+                        ret->show = true;
                         break;
                 case 's':
                         ret->create_store = true;
@@ -336,6 +341,12 @@ static int create_store(const UplinkSettings *s) {
         return EXIT_SUCCESS;
 }
 
+static int show(const UplinkSettings *settings, const char *path) {
+        _cleanup_(freep) char *text = uplink_settings_show(settings, path);
+
+        return text && puts(text) >= 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv) {
         _cleanup_(uplink_settings_freep) UplinkSettings *settings = NULL;
         Arguments arguments = { .config = CONFIG_FILE };
@@ -354,6 +365,8 @@ int main(int argc, char **argv) {
         }
         if (arguments.check)
                 return EXIT_SUCCESS;
+        if (arguments.show)
+                return show(settings, arguments.config);
         if (arguments.create_store)
                 return create_store(settings);
         r = run(&program, settings) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

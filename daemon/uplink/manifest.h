@@ -12,8 +12,8 @@
 
 #include "base/digest.h"
 #include "base/macro.h"
+#include "base/stored_clip.h"
 
-#define MANIFEST_VERSION 1
 #define MANIFEST_SIZE_MAX (256u * 1024u)
 #define FACTS_SIZE_MAX (64u * 1024u)
 

@@ -78,6 +78,7 @@ void op_fini(Op *op) {
         if (op->lane)
                 op->lane->busy--;
         sd_event_source_disable_unref(op->end);
+        op->hasher = hasher_free(op->hasher);
         if (op->task)
                 op->task->backend_data = NULL;
 }
@@ -101,6 +102,28 @@ void op_cancel(Op *op) {
 
 void op_moved(Op *op) {
         atomic_fetch_add(&op->task->activity, 1);
+}
+
+/* ---- Reading back -------------------------------------------------------------------------------------------------- */
+
+int op_read_begins(Op *op) {
+        op->hasher = hasher_free(op->hasher);
+        op->read_bytes = 0;
+        return hasher_new(&op->hasher);
+}
+
+int op_read_takes(Op *op, const void *data, size_t size) {
+        int r = task_take_bytes(op->task, data, size, op->read_bytes);
+
+        if (r < 0)
+                return r;
+        op->read_bytes += size;
+        return hasher_update(op->hasher, data, size);
+}
+
+int op_read_digest(Op *op, Digest *ret, uint64_t *ret_size_bytes) {
+        *ret_size_bytes = op->read_bytes;
+        return hasher_finish(op->hasher, ret);
 }
 
 /* ---- Jobs ---------------------------------------------------------------------------------------------------------- */

@@ -35,6 +35,8 @@ struct Op {
         const char *store; /* its name, for people */
         OpLane *lane;
         unsigned jobs;
+        Hasher *hasher; /* of what is read back of the store … */
+        uint64_t read_bytes; /* … so far */
         bool ended; /* as soon as nothing is under way, the task is done */
         sd_event_source *end;
         void (*stop)(Op *op);    /* ends the requests that are under way; may come more than once */
@@ -51,6 +53,11 @@ void op_cancel(Op *op);
 bool op_is_cancelled(const Op *op);
 /* Something moved. */
 void op_moved(Op *op);
+
+/* What is read back: it begins, perhaps anew; some of its bytes came, and go to task_take_bytes(), too; what it was. -errno. */
+int op_read_begins(Op *op);
+int op_read_takes(Op *op, const void *data, size_t size);
+int op_read_digest(Op *op, Digest *ret, uint64_t *ret_size_bytes);
 
 /* A job: the first member of the backend's own, on the heap. */
 typedef struct OpJob OpJob;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/budget.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 /* What may be sent at once after a pause, and the least that is worth a wake-up. */
@@ -122,16 +123,13 @@ Pace *pace_free(Pace *p) {
 /* Once a minute of the wall clock, and when that was set. */
 static void look_up(Pace *p, uint64_t now_usec, int64_t wall_usec) {
         const int64_t minute_usec = 60 * (int64_t) USEC_PER_SEC;
-        time_t sec = (time_t) (wall_usec / (int64_t) USEC_PER_SEC);
         uint64_t limit;
         struct tm local;
 
         if (p->minute_began_usec != INT64_MIN && wall_usec >= p->minute_began_usec && wall_usec - p->minute_began_usec < minute_usec)
                 return;
         p->minute_began_usec = wall_usec - wall_usec % minute_usec;
-        /* The zone may have been set meanwhile. */
-        tzset();
-        limit = localtime_r(&sec, &local) ? pace_rules_at(p->rules, p->n_rules, week_minute(&local)) : 0;
+        limit = local_time(wall_usec / (int64_t) USEC_PER_SEC, &local) ? pace_rules_at(p->rules, p->n_rules, week_minute(&local)) : 0;
         if (limit == p->bytes_per_sec)
                 return;
         p->bytes_per_sec = limit;

@@ -28,6 +28,7 @@ static int s3_begin(Backend *b, Task *task) {
                 return s3_put_begin(store_of(b), task);
         case TASK_CONFIRM:
         case TASK_VERIFY:
+        case TASK_GET_CLIP:
                 return s3_confirm_begin(store_of(b), task);
         case TASK_KEEP:
                 return s3_keep_begin(store_of(b), task);
@@ -41,6 +42,8 @@ static int s3_begin(Backend *b, Task *task) {
                 return s3_put_image_begin(store_of(b), task);
         case TASK_GET_IMAGE:
                 return s3_get_image_begin(store_of(b), task);
+        case TASK_LOCK:
+                return s3_legal_hold_begin(store_of(b), task);
         default:
                 return s3_probe_begin(store_of(b), task);
         }

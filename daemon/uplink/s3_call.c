@@ -304,7 +304,8 @@ static bool takes_customer_key(const S3Call *call) {
 }
 
 static bool may_try_again(S3Call *call, const S3Result *result) {
-        if (result->answer->source_failed || result->answer->refused_here || !retry_may(&call->retry, result->retry_after_sec))
+        if (result->answer->source_failed || result->answer->sink_failed || result->answer->refused_here ||
+            !retry_may(&call->retry, result->retry_after_sec))
                 return false;
         /* They may have been renewed a moment ago; the next try reads the file again if it changed. */
         if (result->outcome == S3_BAD_CREDENTIALS && !call->renewed) {

@@ -81,19 +81,14 @@ static int get_data(S3Op *op, const void *data, size_t size) {
         const ImageRequest *image = &op->task->image;
         int r;
 
-        if (size > image->size_bytes - op->read_bytes)
+        if (size > image->size_bytes - op->base.read_bytes)
                 return -EFBIG;
-        r = fd_pwrite_full(image->fd, data, size, op->read_bytes);
-        if (r < 0)
-                return r;
-        op->read_bytes += size;
-        return hasher_update(op->hasher, data, size);
+        r = fd_pwrite_full(image->fd, data, size, op->base.read_bytes);
+        return r < 0 ? r : op_read_takes(&op->base, data, size);
 }
 
 static int get_again(S3Op *op) {
-        op->hasher = hasher_free(op->hasher);
-        op->read_bytes = 0;
-        return hasher_new(&op->hasher);
+        return op_read_begins(&op->base);
 }
 
 static void on_got(S3Op *op, const S3Result *result) {

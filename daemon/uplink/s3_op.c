@@ -37,7 +37,6 @@ int s3_op_init(S3Op *op, S3Store *store, Task *task, void (*release_op)(S3Op *op
 
 void s3_op_fini(S3Op *op) {
         op_fini(&op->base);
-        op->hasher = hasher_free(op->hasher);
         op->found = manifest_free(op->found);
 }
 
@@ -112,22 +111,12 @@ static bool is_wrong_key(const S3Result *result) {
         return result->needs_same_key && result->outcome == S3_NEVER;
 }
 
-void s3_op_fail(S3Op *op, const S3Result *result, const char *doing) {
+/* Into the task's answer; `what` is how the store put it. */
+static void say_failure(S3Op *op, const S3Result *result, const char *doing, const char *what) {
         const char *name = op->store->name, *region = result->error.region;
         Answer *answer = &op->task->answer;
-        char what[S3_CODE_SIZE + S3_MESSAGE_SIZE + 16];
 
-        describe(result, what, sizeof(what));
-        if (is_wrong_key(result)) {
-                (void) answer_fail(answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
-                                   "the store %s does not give what was put there to this key while %s (%s): it was encrypted with another "
-                                   "key or with none; set [store] encryption_key to the key it was put with, or take another prefix",
-                                   name, doing, what);
-                return s3_op_end(op);
-        }
         switch (result->outcome) {
-        case S3_UNREACHABLE:
-                return op_fail_unreachable(&op->base, result->answer, doing);
         case S3_TRY_AGAIN:
         case S3_COLLISION:
                 (void) answer_fail(answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
@@ -174,6 +163,21 @@ void s3_op_fail(S3Op *op, const S3Result *result, const char *doing) {
                                    "the store %s gave an answer that makes no sense while %s (%s)", name, doing, what);
                 break;
         }
+}
+
+void s3_op_fail(S3Op *op, const S3Result *result, const char *doing) {
+        char what[S3_CODE_SIZE + S3_MESSAGE_SIZE + 16];
+
+        describe(result, what, sizeof(what));
+        if (is_wrong_key(result))
+                (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR,
+                                   "the store %s does not give what was put there to this key while %s (%s): it was encrypted with another "
+                                   "key or with none; set [store] encryption_key to the key it was put with, or take another prefix",
+                                   op->store->name, doing, what);
+        else if (result->outcome == S3_UNREACHABLE)
+                return op_fail_unreachable(&op->base, result->answer, doing);
+        else
+                say_failure(op, result, doing, what);
         s3_op_end(op);
 }
 

@@ -8,7 +8,7 @@
 
 #include "uplink/endpoint.h"
 #include "uplink/http.h"
-#include "uplink/layout.h"
+#include "base/layout.h"
 #include "uplink/manifest.h"
 #include "uplink/op.h"
 #include "uplink/retry.h"
@@ -83,13 +83,12 @@ struct S3Op {
         S3Store *store;
         Task *task; /* the base's */
         S3Call *calls; /* those that are under way */
-        Hasher *hasher; /* of what s3_read() reads */
-        uint64_t read_bytes;
         Manifest *found; /* by s3_look_up(), which looked for `looked_up` */
         const char *looked_up;
         S3Lock lock;
         void (*absent)(S3Op *op);
         void (*present)(S3Op *op);
+        void (*lost)(S3Op *op); /* the manifest is there, and its object is not; NULL: that is a conflict */
         void (*release)(S3Op *op); /* frees what the operation holds, and the operation */
 };
 
@@ -204,6 +203,7 @@ typedef struct S3Put {
         S3Op op; /* first */
         Manifest manifest; /* its serial and path are the request's */
         char *clip; /* which of the dock's clips it is */
+        char *lost; /* the key of the object that the store has lost, which its manifest still names */
         /* Of one that grows, while it is looked for: what manifests of its name begin with, and what comes when there is none. */
         char *name_prefix;
         bool name_taken;
@@ -280,8 +280,10 @@ void s3_grow_told(S3Op *op);
 
 /* ---- The operations ------------------------------------------------------------------------------------------------ */
 
+/* Each begins a task of its kind, which ends by task->done() with its outcome in the task. -ENOMEM: it was not begun. */
 int s3_put_begin(S3Store *store, Task *task);
 int s3_confirm_begin(S3Store *store, Task *task);
+int s3_legal_hold_begin(S3Store *store, Task *task);
 int s3_probe_begin(S3Store *store, Task *task);
 int s3_keep_begin(S3Store *store, Task *task);
 int s3_replace_begin(S3Store *store, Task *task);

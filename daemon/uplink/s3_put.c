@@ -42,6 +42,7 @@ static void release(S3Op *op) {
         free(p->manifest.object);
         free(p->manifest.manifest);
         free(p->manifest.etag);
+        free(p->lost);
         free(p->clip);
         free(p->name_prefix);
         free(p->listed);
@@ -198,6 +199,7 @@ static void manifest_vanished(S3Op *op);
 /* Ours is not needed any more: another dock, or an earlier try of ours, was first, and its object counts, when it is the same. */
 static void on_race_lost(S3Op *op, int result) {
         (void) result;
+        op->lost = NULL;
         s3_look_up(op, put_of(op)->manifest.manifest, manifest_vanished, s3_op_end);
 }
 
@@ -388,6 +390,10 @@ static int new_object_key(const S3Put *p, char **ret) {
         const PutRequest *request = &p->op.task->put;
         uint64_t random;
 
+        if (p->lost) {
+                *ret = strdup(p->lost);
+                return *ret ? 0 : -ENOMEM;
+        }
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return -EAGAIN;
         return layout_object_key(request->serial, p->manifest.day, request->path, random, ret);
@@ -402,7 +408,7 @@ static int open_record(S3Op *op) {
         if (r < 0)
                 return r;
         r = s3_record_open(op->store->records, &p->record_key, object, s3_choose_part_size(op->store, p->manifest.size_bytes), &p->record);
-        if (r >= 0 && p->record->resumed && op->task->put.afresh)
+        if (r >= 0 && p->record->resumed && (op->task->put.afresh || (p->lost && !text_equal(p->record->object, p->lost))))
                 p->record->outdated = true;
         return r;
 }
@@ -462,6 +468,27 @@ static void on_record(S3Op *op, int result) {
 
 static void on_absent(S3Op *op) {
         s3_op_job(op, open_record, on_record);
+}
+
+/*
+ * The manifest is there, and the object that it names is not. The same bytes under the same name make it true again; nothing else would, as
+ * no manifest is ever replaced. What is being put meanwhile has a name of its own already, and is put again as a whole.
+ */
+static void on_lost(S3Op *op) {
+        S3Put *p = put_of(op);
+
+        if (!layout_object_is_of(op->found->object, p->manifest.serial, p->manifest.day, p->manifest.path))
+                return op_fail_conflict(&op->base, "the store has the manifest %s, but its object %s is gone", op->found->manifest,
+                                        op->found->object);
+        if (p->record) {
+                (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
+                                   "the store %s has the manifest of this clip, and not its object %s: it is sent again", op->store->name,
+                                   op->found->object);
+                return s3_op_end(op);
+        }
+        free(p->lost);
+        p->lost = TAKE_PTR(op->found->object);
+        on_absent(op);
 }
 
 /* ---- A clip that is stored already --------------------------------------------------------------------------------- */
@@ -554,6 +581,7 @@ int s3_put_begin(S3Store *store, Task *task) {
         /* The weaker check where the stronger one is not made, and where Object Lock insists on one that it knows. */
         p->with_md5 = store->content_md5 || !store->promises.checks_sha256 ||
                       (store->lock_mode && !store->promises.checks_checksum);
+        p->op.lost = on_lost;
         if (source_check(task) < 0 || name_clip(p) < 0)
                 s3_op_end(&p->op);
         else if (!task->put.growing)

@@ -33,14 +33,11 @@ int s3_head_parse(const S3Result *result, S3Head *ret) {
 /* ---- Reading back -------------------------------------------------------------------------------------------------- */
 
 static int on_data(S3Op *op, const void *data, size_t size) {
-        op->read_bytes += size;
-        return hasher_update(op->hasher, data, size);
+        return op_read_takes(&op->base, data, size);
 }
 
 static int restart(S3Op *op) {
-        op->hasher = hasher_free(op->hasher);
-        op->read_bytes = 0;
-        return hasher_new(&op->hasher);
+        return op_read_begins(&op->base);
 }
 
 void s3_read(S3Op *op, const char *key, void (*then)(S3Op *op, const S3Result *result)) {
@@ -51,8 +48,7 @@ void s3_read(S3Op *op, const char *key, void (*then)(S3Op *op, const S3Result *r
 }
 
 int s3_read_digest(S3Op *op, Digest *ret, uint64_t *ret_size_bytes) {
-        *ret_size_bytes = op->read_bytes;
-        return hasher_finish(op->hasher, ret);
+        return op_read_digest(&op->base, ret, ret_size_bytes);
 }
 
 /* ---- Manifests ----------------------------------------------------------------------------------------------------- */
@@ -96,6 +92,8 @@ static void on_found_read(S3Op *op, const S3Result *result) {
         Digest digest;
         int r;
 
+        if (result->outcome == S3_ABSENT && op->lost)
+                return op->lost(op);
         if (result->outcome == S3_ABSENT)
                 return op_fail_conflict(&op->base, "the store has the manifest %s, but its object %s is gone", m->manifest,
                                         m->object);
@@ -159,12 +157,14 @@ static void on_confirm_read(S3Op *op, const S3Result *result) {
         Digest digest;
         int r;
 
+        if (task_fail_file(op->task))
+                return s3_op_end(op);
         if (result->outcome != S3_OK)
                 return s3_op_fail(op, result, "reading an object");
         r = s3_read_digest(op, &digest, &size);
         if (r < 0)
                 return s3_op_fail_errno(op, r, "hashing an object");
-        if (!digest_equal(&digest, &op->task->confirm.digest))
+        if (size != op->task->confirm.size_bytes || !digest_equal(&digest, &op->task->confirm.digest))
                 return op_fail_conflict(&op->base,
                                         "the object %s in the store is damaged: its digest is not the one of its receipt",
                                         op->task->confirm.object_key);
@@ -194,7 +194,7 @@ static void on_confirm_head(S3Op *op, const S3Result *result) {
                                         "the object %s in the store was replaced: it is %s now, and %s by its manifest",
                                         confirm->object_key, head.etag, m->etag);
         /* What was not done when it was put is done now, where it is wanted. */
-        if (op->task->kind == TASK_VERIFY || (op->store->read_back && !m->read_back))
+        if (op->task->kind == TASK_VERIFY || op->task->kind == TASK_GET_CLIP || (op->store->read_back && !m->read_back))
                 return s3_read(op, confirm->object_key, on_confirm_read);
         confirmed(op, m->read_back || m->store_checked);
 }

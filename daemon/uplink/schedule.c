@@ -44,13 +44,11 @@ bool schedule_text(const PaceRule *rules, size_t n, unsigned minute, char ret[st
 }
 
 static void look(Schedule *s) {
-        time_t now = (time_t) (clock_wall_usec() / (int64_t) USEC_PER_SEC);
         char text[SCHEDULE_TEXT_SIZE] = "";
         struct tm local;
 
-        tzset();
         /* Without a time of day nothing is sent either: see pace.c. */
-        if (!localtime_r(&now, &local))
+        if (!local_time(clock_wall_usec() / (int64_t) USEC_PER_SEC, &local))
                 (void) snprintf(text, sizeof(text), "the dock's clock has no time of day");
         else
                 (void) schedule_text(s->rules, s->n_rules, week_minute(&local), text);

@@ -16,7 +16,6 @@
 
 /* Whatever the type of the store. */
 #define PART_SIZE_MIN (1 * MIB)
-#define DEFAULT_SOCKET "/run/berth-uplink/uplink.sock"
 
 UplinkSettings *uplink_settings_free(UplinkSettings *s) {
         if (!s)
@@ -41,14 +40,13 @@ UplinkSettings *uplink_settings_free(UplinkSettings *s) {
         free(s->client_key);
         free(s->proxy);
         free(s->url);
+        json_decref(s->written);
         free(s);
         return NULL;
 }
 
-/* What is read, and where the keys of [store] stood, to name their lines when the whole makes no sense. */
 typedef struct Reader {
         UplinkSettings *s;
-        unsigned lines[32];
         bool read_back_given;
 } Reader;
 
@@ -250,7 +248,6 @@ static const StoreKey store_keys[] = {
         { "proxy", S3 | TUS, NULL, conf_string, FIELD(proxy) },
         { "url", TUS, parse_url, NULL, 0 },
 };
-_Static_assert(ELEMENTSOF(store_keys) <= ELEMENTSOF(((Reader *) NULL)->lines), "each key has room for its line");
 
 static int parse_store(Reader *r, const ConfLine *line, ConfError *error) {
         for (size_t i = 0; i < ELEMENTSOF(store_keys); i++) {
@@ -259,7 +256,6 @@ static int parse_store(Reader *r, const ConfLine *line, ConfError *error) {
 
                 if (!text_equal(line->key, key->name))
                         continue;
-                r->lines[i] = line->line;
                 if (key->parse)
                         return key->parse(r, line, error);
                 return key->parse_text ? key->parse_text(line, field, error) : conf_bool(line, field, error);
@@ -267,9 +263,7 @@ static int parse_store(Reader *r, const ConfLine *line, ConfError *error) {
         return conf_error(line, error, "unknown key");
 }
 
-static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
-        Reader *r = userdata;
-
+static int parse_section(Reader *r, const ConfLine *line, ConfError *error) {
         if (line->name[0])
                 return conf_error(line, error, "section [%s] takes no name", line->section);
         if (text_equal(line->section, "uplink"))
@@ -279,20 +273,34 @@ static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
         return conf_error(line, error, "unknown section");
 }
 
+static int parse_line(const ConfLine *line, void *userdata, ConfError *error) {
+        Reader *reader = userdata;
+        int r = parse_section(reader, line, error);
+
+        return r < 0 || !line->key ? r : uplink_settings_note(reader->s, line);
+}
+
 /* ---- What no single line can be blamed for ------------------------------------------------------------------------- */
 
-/* Where a key of [store] stood; 0: nowhere. */
-static unsigned line_of(const Reader *r, const char *name) {
-        for (size_t i = 0; i < ELEMENTSOF(store_keys); i++)
-                if (text_equal(store_keys[i].name, name))
-                        return r->lines[i];
-        return 0;
+/* Where a key of [store] stands, as "file:line"; NULL: nowhere. */
+static const char *origin_of(const Reader *r, const char *name) {
+        const json_t *setting;
+        size_t i;
+
+        json_array_foreach(r->s->written, i, setting) {
+                const char *key = json_string_value(json_object_get(setting, "key"));
+
+                if (key && strncmp(key, "store.", 6) == 0 && text_equal(key + 6, name))
+                        return json_string_value(json_object_get(setting, "origin"));
+        }
+        return NULL;
 }
 
 static int complain(const Reader *r, const char *file, const char *name, ConfError *error, const char *what) {
-        const ConfLine line = { .file = file, .line = line_of(r, name), .section = "store", .key = name };
+        const char *origin = origin_of(r, name);
 
-        return conf_error(&line, error, "%s", what);
+        conf_fail(error, "%s: [store] %s: %s", origin ? origin : file, name, what);
+        return -EINVAL;
 }
 
 static int lacks(const char *file, const char *what, ConfError *error) {
@@ -408,7 +416,7 @@ static int check_whole(const Reader *r, const char *file, ConfError *error) {
         if (r->s->type == STORE_NONE)
                 return lacks(file, "type (type = dir, type = s3 or type = tus)", error);
         for (size_t i = 0; i < ELEMENTSOF(store_keys); i++)
-                if (r->lines[i] > 0 && !(store_keys[i].types & (1u << r->s->type)))
+                if (origin_of(r, store_keys[i].name) && !(store_keys[i].types & (1u << r->s->type)))
                         return complain(r, file, store_keys[i].name, error,
                                         why_not(r, &store_keys[i], text, sizeof(text)));
         switch (r->s->type) {
@@ -424,7 +432,7 @@ static int check_whole(const Reader *r, const char *file, ConfError *error) {
 static int fill_defaults(UplinkSettings *s) {
         const char *state = getenv("STATE_DIRECTORY");
 
-        if (!s->socket && !(s->socket = strdup(DEFAULT_SOCKET)))
+        if (!s->socket && !(s->socket = strdup(UPLINK_DEFAULT_SOCKET)))
                 return -ENOMEM;
         if ((!s->region && !(s->region = strdup("us-east-1"))) || (!s->prefix && !(s->prefix = strdup(""))))
                 return -ENOMEM;
@@ -436,15 +444,18 @@ static int fill_defaults(UplinkSettings *s) {
 
 int uplink_settings_load(const char *path, UplinkSettings **ret, ConfError *error) {
         _cleanup_(uplink_settings_freep) UplinkSettings *s = calloc(1, sizeof(*s));
+        _cleanup_(freep) char *dropins = text_format("%s.d", path);
         Reader reader = { .s = s };
         int r;
 
-        if (!s)
+        if (!s || !dropins || !(s->written = json_array()))
                 return -ENOMEM;
         s->transfers = 8;
         s->stall_usec = 60 * USEC_PER_SEC;
         s->create = true;
         r = conf_parse_file(path, parse_line, &reader, error);
+        if (r >= 0)
+                r = conf_parse_dir(dropins, parse_line, &reader, error);
         if (r < 0)
                 return r;
         r = fill_defaults(s);

@@ -7,9 +7,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <jansson.h>
+
 #include "base/conf.h"
 #include "base/macro.h"
 #include "uplink/pace.h"
+
+#define UPLINK_DEFAULT_SOCKET "/run/berth-uplink/uplink.sock"
 
 typedef enum StoreType {
         STORE_NONE,
@@ -47,9 +51,20 @@ typedef struct UplinkSettings {
         char *ca_file, *client_certificate, *client_key, *proxy;
         /* … of type tus, which has some of the above as well */
         char *url;
+        json_t *written; /* what the file says: a list of {key, value, origin}, secrets left out */
 } UplinkSettings;
 
-/* Reads the file over the defaults and checks the whole. `error` names file, line, key and why. */
+/*
+ * Reads the file, and then its drop-ins in order of their names, over the defaults, and checks the whole. `error` names file, line, key and
+ * why.
+ */
 int uplink_settings_load(const char *path, UplinkSettings **ret, ConfError *error);
+/* settings_show.c: one line of the file for `written`. */
+int uplink_settings_note(UplinkSettings *s, const ConfLine *line);
+/*
+ * The settings with where each comes from, as `berthd --show` prints its own: JSON, the caller's; NULL when out of memory. A key that is
+ * not of the store's type is left out; of a URL that has a password in it, that is.
+ */
+char *uplink_settings_show(const UplinkSettings *s, const char *path);
 UplinkSettings *uplink_settings_free(UplinkSettings *s);
 DEFINE_CLEANUP(UplinkSettings, uplink_settings_free);

@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 #include "base/text.h"
-#include "uplink/layout.h"
+#include "base/layout.h"
 
 #define CHUNK ((size_t) 256 * 1024)
 

@@ -53,6 +53,8 @@ Task *task_new(TaskKind kind, void (*done)(Task *task), void *userdata) {
                 task->put.source_fd = -EBADF;
         else if (kind == TASK_PUT_IMAGE || kind == TASK_GET_IMAGE)
                 task->image.fd = -EBADF;
+        else if (kind == TASK_GET_CLIP)
+                task->confirm.fd = -EBADF;
         return task;
 }
 
@@ -74,7 +76,13 @@ Task *task_free(Task *task) {
                 free(task->list.after);
         } else if (task->kind == TASK_PUT_IMAGE || task->kind == TASK_GET_IMAGE)
                 fd_close(task->image.fd);
-        else if (task->kind == TASK_CONFIRM || task->kind == TASK_VERIFY) {
+        else if (task->kind == TASK_LOCK) {
+                free(task->lock.object_key);
+                free(task->lock.manifest_key);
+                free(task->lock.version);
+        } else if (task->kind == TASK_CONFIRM || task->kind == TASK_VERIFY || task->kind == TASK_GET_CLIP) {
+                if (task->kind == TASK_GET_CLIP)
+                        fd_close(task->confirm.fd);
                 free(task->confirm.object_key);
                 free(task->confirm.manifest_key);
         }
@@ -89,6 +97,32 @@ Task *task_free(Task *task) {
         return NULL;
 }
 
+int task_take_bytes(Task *task, const void *data, size_t size, uint64_t at) {
+        ConfirmRequest *get = &task->confirm;
+        int r;
+
+        if (task->kind != TASK_GET_CLIP)
+                return 0;
+        /* More than there should be is the store's fault, and need not fill the disk. */
+        if (at > get->size_bytes || size > get->size_bytes - at)
+                return 0;
+        r = fd_pwrite_full(get->fd, data, size, at);
+        if (r < 0) {
+                get->write_error = -r;
+                return r;
+        }
+        atomic_store(&task->stored_bytes, at + size);
+        return 0;
+}
+
+bool task_fail_file(Task *task) {
+        if (task->kind != TASK_GET_CLIP || task->confirm.write_error == 0)
+                return false;
+        (void) answer_fail(&task->answer, WIRE_UPLINK_E_SOURCE, NULL, "the file that the clip is to be written to cannot be written: %s",
+                           strerror(task->confirm.write_error));
+        return true;
+}
+
 int task_take_text(Task *task, const char *text, size_t size) {
         char *copy;
 
@@ -99,6 +133,13 @@ int task_take_text(Task *task, const char *text, size_t size) {
                 return -ENOMEM;
         free(task->text);
         task->text = copy;
+        return 0;
+}
+
+int task_has_no_lock(Task *task, const char *why) {
+        if (task_take_text(task, why, strlen(why)) < 0)
+                return answer_fail(&task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL, "the uplink is out of memory"), 0;
+        task->locked = WIRE_LOCK_NONE;
         return 0;
 }
 

@@ -195,11 +195,11 @@ static void watch(Transfer *x, uint64_t now_usec) {
                 x->activity = activity;
                 x->moved_at_usec = now_usec;
         }
-        if (x->owner && x->task->kind == TASK_PUT &&
+        if (x->owner && (x->task->kind == TASK_PUT || x->task->kind == TASK_GET_CLIP) &&
             (stored != x->told_bytes || (moved && now_usec - x->told_at_usec > TELL_AGAIN_USEC))) {
                 x->told_bytes = stored;
                 x->told_at_usec = now_usec;
-                t->ops.progress(x->owner, x->task->put.clip_id, stored);
+                t->ops.progress(x->owner, x->task->kind == TASK_PUT ? x->task->put.clip_id : x->task->confirm.clip_id, stored);
         }
         if (x->owner && now_usec - x->moved_at_usec > t->stall_usec)
                 give_up(x);
@@ -225,8 +225,10 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
 /* ---- Beginnings ---------------------------------------------------------------------------------------------------- */
 
 static bool may_begin(const Transfers *t, const Task *task) {
+        bool reads_all = task->kind == TASK_VERIFY || task->kind == TASK_GET_CLIP;
+
         if (task->kind != TASK_PUT)
-                return t->under_way[task->kind] < (task->kind == TASK_VERIFY ? VERIFICATIONS_AT_ONCE : CONFIRMS_AT_ONCE);
+                return t->under_way[task->kind] < (reads_all ? VERIFICATIONS_AT_ONCE : CONFIRMS_AT_ONCE);
         return task->put.growing || t->under_way[TASK_PUT] < t->puts_at_once;
 }
 
@@ -255,6 +257,7 @@ static void take_from_queue(Transfers *t, Transfer *x) {
         t->waiting_count--;
 }
 
+#define STOPPED_GET_TEXT "it was stopped"
 #define STOPPED_TEXT "it was stopped, and goes on where it ended"
 
 static void fail_in_queue(Transfer *x, const char *error, const char *text) {
@@ -408,6 +411,28 @@ void transfers_stop(Transfers *t, const void *owner, uint64_t clip_id, bool now)
                 return;
         x->task->put.stop_soon = true;
         tell_backend(x);
+}
+
+static Transfer *find_get(const struct TransferList *list, const void *owner, uint64_t clip_id) {
+        Transfer *x;
+
+        TAILQ_FOREACH(x, list, list)
+                if (x->owner == owner && x->task->kind == TASK_GET_CLIP && x->task->confirm.clip_id == clip_id && !x->verdict)
+                        return x;
+        return NULL;
+}
+
+void transfers_stop_get(Transfers *t, const void *owner, uint64_t clip_id) {
+        Transfer *x = find_get(&t->running, owner, clip_id);
+
+        if (x) {
+                x->verdict = WIRE_UPLINK_E_STOPPED;
+                x->verdict_text = STOPPED_GET_TEXT;
+                return cancel(x);
+        }
+        x = find_get(&t->waiting, owner, clip_id);
+        if (x)
+                fail_in_queue(x, WIRE_UPLINK_E_STOPPED, STOPPED_GET_TEXT);
 }
 
 void transfers_forget(Transfers *t, const void *owner) {

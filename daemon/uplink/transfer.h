@@ -61,6 +61,8 @@ typedef enum TransferHold {
 void transfers_hold(Transfers *t, TransferHold who, bool held);
 /* It ends, and is answered with this error. The texts are the program's own. */
 void transfers_refuse(Transfers *t, const void *owner, uint64_t clip_id, const char *error, const char *text);
+/* A clip that is being read for a file is read no more: answered with WIRE_UPLINK_E_STOPPED. */
+void transfers_stop_get(Transfers *t, const void *owner, uint64_t clip_id);
 /* Its connection is gone: what waits is dropped, what is under way is cancelled. */
 void transfers_forget(Transfers *t, const void *owner);
 /* The store is not ready: what waits is answered so. */

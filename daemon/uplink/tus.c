@@ -28,6 +28,7 @@ static int tus_begin(Backend *b, Task *task) {
                 return tus_put_begin(store_of(b), task);
         case TASK_CONFIRM:
         case TASK_VERIFY:
+        case TASK_GET_CLIP:
                 return tus_confirm_begin(store_of(b), task);
         case TASK_REPLACE:
                 return tus_replace_begin(store_of(b), task);
@@ -35,6 +36,8 @@ static int tus_begin(Backend *b, Task *task) {
         case TASK_PUT_IMAGE:
         case TASK_GET_IMAGE:
                 return tus_nameless_begin(store_of(b), task);
+        case TASK_LOCK:
+                return tus_lock_begin(store_of(b), task);
         case TASK_KEEP:
                 return tus_keep_begin(store_of(b), task);
         case TASK_FETCH:

@@ -149,7 +149,8 @@ static void try_again(void *userdata) {
 }
 
 static bool may_try_again(TusCall *call, const TusResult *result) {
-        if (result->answer->source_failed || result->answer->refused_here || !retry_may(&call->retry, result->retry_after_sec))
+        if (result->answer->source_failed || result->answer->sink_failed || result->answer->refused_here ||
+            !retry_may(&call->retry, result->retry_after_sec))
                 return false;
         /* It may have been renewed a moment ago; the next try reads the file again if it changed. */
         if (result->outcome == TUS_BAD_CREDENTIALS && !call->renewed) {

@@ -228,29 +228,36 @@ int tus_keep_begin(TusStore *store, Task *task) {
         return 0;
 }
 
-int tus_replace_begin(TusStore *store, Task *task) {
+/* What docks share is found by its name, and a tus server has none. */
+static int refuse(TusStore *store, Task *task, const char *text) {
         TusKeep *k = NULL;
         int r;
 
         r = begin(store, task, &k);
         if (r < 0)
                 return r;
-        (void) answer_fail(&task->answer, WIRE_UPLINK_E_INVALID, NULL,
-                           "a tus server names what it stores, and replaces nothing: no status of a dock can lie there");
+        (void) answer_fail(&task->answer, WIRE_UPLINK_E_INVALID, NULL, "%s", text);
         tus_op_end(&k->op);
         return 0;
 }
 
-/* What docks share is found by its name. */
+int tus_replace_begin(TusStore *store, Task *task) {
+        return refuse(store, task, "a tus server names what it stores, and replaces nothing: no status of a dock can lie there");
+}
+
 int tus_nameless_begin(TusStore *store, Task *task) {
+        return refuse(store, task, "a tus server names what it stores, and lists nothing: there can be no firmware in it, no rollout, no "
+                                   "archive");
+}
+
+int tus_lock_begin(TusStore *store, Task *task) {
         TusKeep *k = NULL;
         int r;
 
         r = begin(store, task, &k);
         if (r < 0)
                 return r;
-        (void) answer_fail(&task->answer, WIRE_UPLINK_E_INVALID, NULL,
-                           "a tus server names what it stores, and lists nothing: there can be no firmware in it, and no rollout");
+        (void) task_has_no_lock(task, "a tus server knows no legal holds: who may delete there is up to its own settings");
         tus_op_end(&k->op);
         return 0;
 }

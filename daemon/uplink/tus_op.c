@@ -41,7 +41,6 @@ int tus_op_init(TusOp *op, TusStore *store, Task *task, void (*release_op)(TusOp
 
 void tus_op_fini(TusOp *op) {
         op_fini(&op->base);
-        op->hasher = hasher_free(op->hasher);
 }
 
 void tus_op_end(TusOp *op) {

@@ -4,7 +4,7 @@
 /* The parts of the tus backend. A task is an operation (op.h): a chain of calls to the server and of jobs on a thread. */
 
 #include "uplink/http.h"
-#include "uplink/layout.h"
+#include "base/layout.h"
 #include "uplink/manifest.h"
 #include "uplink/op.h"
 #include "uplink/retry.h"
@@ -65,8 +65,6 @@ struct TusOp {
         struct TusStream *stream; /* under way */
         TusCheck *check;          /* … */
         Retry wait;     /* for the next look at an offset */
-        Hasher *hasher; /* of what tus_read() reads */
-        uint64_t read_bytes;
         void (*release)(TusOp *op); /* frees what the operation holds, and the operation */
 };
 
@@ -247,10 +245,13 @@ void tus_grow_told(Op *op);
 
 /* ---- The operations ------------------------------------------------------------------------------------------------ */
 
+/* Each begins a task of its kind, which ends by task->done() with its outcome in the task. -ENOMEM: it was not begun. */
 int tus_put_begin(TusStore *store, Task *task);
 int tus_confirm_begin(TusStore *store, Task *task);
 int tus_probe_begin(TusStore *store, Task *task);
 int tus_keep_begin(TusStore *store, Task *task);
 int tus_replace_begin(TusStore *store, Task *task);
+/* Of all that docks share, and find by its name. */
 int tus_nameless_begin(TusStore *store, Task *task);
+int tus_lock_begin(TusStore *store, Task *task);
 int tus_fetch_begin(TusStore *store, Task *task);

@@ -167,6 +167,9 @@ static void report(TusOp *op) {
                      "tus gives each upload a name of its own, and nothing replaces another");
         report_point(to, WIRE_POINT_STORE_LOCK, WIRE_VERDICT_NOTE,
                      "tus has no retention: how long uploads are kept is the server's setting");
+        report_point(to, WIRE_POINT_STORE_FLEET, WIRE_VERDICT_NOTE,
+                     "a tus server names its uploads itself and lists nothing: a clip that another dock stored is not recognised, and "
+                     "there are no status objects, no roster, no list of docks, no firmware and no rollouts");
 }
 
 static void on_saved(TusOp *op, int result) {

@@ -69,14 +69,11 @@ int tus_take_location(TusOp *op, const TusResult *result, char ret[static TUS_KE
 /* ---- Reading back -------------------------------------------------------------------------------------------------- */
 
 static int on_data(TusOp *op, const void *data, size_t size) {
-        op->read_bytes += size;
-        return hasher_update(op->hasher, data, size);
+        return op_read_takes(&op->base, data, size);
 }
 
 static int restart(TusOp *op) {
-        op->hasher = hasher_free(op->hasher);
-        op->read_bytes = 0;
-        return hasher_new(&op->hasher);
+        return op_read_begins(&op->base);
 }
 
 void tus_read(TusOp *op, const char *key, void (*then)(TusOp *op, const TusResult *result)) {
@@ -87,8 +84,7 @@ void tus_read(TusOp *op, const char *key, void (*then)(TusOp *op, const TusResul
 }
 
 int tus_read_digest(TusOp *op, Digest *ret, uint64_t *ret_size_bytes) {
-        *ret_size_bytes = op->read_bytes;
-        return hasher_finish(op->hasher, ret);
+        return op_read_digest(&op->base, ret, ret_size_bytes);
 }
 
 /* ---- Is it still there? -------------------------------------------------------------------------------------------- */
@@ -173,6 +169,8 @@ static void on_confirm_read(TusOp *op, const TusResult *result) {
         Digest digest;
         int r;
 
+        if (task_fail_file(op->task))
+                return tus_op_end(op);
         /* It was there a moment ago. */
         if (result->outcome == TUS_GONE) {
                 (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, NULL,
@@ -194,7 +192,7 @@ static void on_confirm_read(TusOp *op, const TusResult *result) {
 
 static void on_good(TusOp *op) {
         /* What was not done when it was put is done now, where it is wanted. */
-        if (op->task->kind == TASK_VERIFY || (op->store->read_back && !op->check->strong))
+        if (op->task->kind == TASK_VERIFY || op->task->kind == TASK_GET_CLIP || (op->store->read_back && !op->check->strong))
                 return tus_read(op, op->check->object, on_confirm_read);
         confirmed(op, op->check->strong);
 }

@@ -101,6 +101,8 @@ int uncached_digest(int fd, uint64_t size_bytes, Task *task, Digest *ret) {
                 if (n < 0)
                         return (int) n;
                 r = hasher_update(hasher, buffer, (size_t) n);
+                if (r >= 0)
+                        r = task_take_bytes(task, buffer, (size_t) n, at);
                 if (r < 0)
                         return r;
                 at += (uint64_t) n;

@@ -30,5 +30,8 @@ ssize_t uncached_read(Uncached *u, void *buffer, uint64_t offset);
 /* UNCACHED_CHUNK bytes, aligned; free() releases them. */
 void *uncached_buffer(void);
 
-/* The digest of a file of that size. -ECANCELED when the task is cancelled meanwhile; counts its activity. */
+/*
+ * The digest of a file of that size, whose bytes go to task_take_bytes(), too. -ECANCELED when the task is cancelled meanwhile; counts
+ * its activity.
+ */
 int uncached_digest(int fd, uint64_t size_bytes, Task *task, Digest *ret);

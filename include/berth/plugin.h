@@ -58,6 +58,8 @@ typedef struct berth_identity {
 #define BERTH_HEALTH_CLOCK (1u << 2)
 #define BERTH_HEALTH_CHARGING (1u << 3)
 #define BERTH_HEALTH_VOLUME (1u << 4)
+#define BERTH_HEALTH_TEMPERATURE (1u << 5)
+#define BERTH_HEALTH_RESTARTS (1u << 6)
 
 typedef struct berth_health {
         size_t struct_size;
@@ -70,6 +72,8 @@ typedef struct berth_health {
         int64_t clock_unix_sec;       /* the camera's clock, as UTC seconds since 1970 */
         uint64_t clock_boottime_usec; /* berth_host_boottime_usec() at the moment that clock was read */
         uint8_t volume_dirty;         /* BERTH_HEALTH_VOLUME: a file system was not left cleanly */
+        int32_t temperature_decidegrees; /* tenths of a degree Celsius: of the battery, or of what is nearest to it */
+        uint32_t restarts;               /* how often it started again without having been told to, since it began to count */
 } berth_health;
 
 /* Whom a camera is issued to. UTF-8, NUL-terminated, "" for what is to be left empty. */
@@ -154,6 +158,17 @@ typedef struct berth_plugin {
          * when it is back. Nothing but close() is called afterwards.
          */
         int (*flash)(void *state, uint64_t size_bytes);
+        /*
+         * Puts the firmware image of that size, which berth_host_image() reads, on the camera's storage as the file `path` (of the form of
+         * berth_clip.path), in the place of one of that name; a folder that is missing is made. 0 only when it is there whole. Ended at any
+         * moment before, it leaves no other file harmed, and may be called again in another session.
+         */
+        int (*drop)(void *state, const char *path, uint64_t size_bytes);
+        /*
+         * Has the camera leave the dock's hands, so that it looks for what was dropped: it leaves the bus and comes back at the same port.
+         * Nothing but close() is called afterwards.
+         */
+        int (*restart)(void *state);
 } berth_plugin;
 
 /* Every plugin exports one object under this name. */
@@ -221,9 +236,11 @@ int64_t berth_host_deliver_bulk(berth_host *host, uint8_t endpoint, uint64_t len
 #define BERTH_UNREADABLE_MAX 64u
 void berth_host_unreadable(berth_host *host, uint64_t offset, uint64_t length);
 
-/* ---- Within flash() ---- */
+/* ---- Within flash() and drop() ---- */
 /* Bytes [offset, offset + length) of the image: `length`, fewer at its end, 0 past it, or -errno. */
 ssize_t berth_host_image(berth_host *host, uint64_t offset, void *data, size_t length);
+/* So many bytes of the image, from its first on, are with the camera now: what people are shown of it. */
+void berth_host_sent(berth_host *host, uint64_t bytes);
 
 /* ---- Within list() ---- */
 /* Reports one clip; the strings are copied. 0, -E2BIG past BERTH_CLIPS_MAX, -EINVAL for a path that breaks the rules. */

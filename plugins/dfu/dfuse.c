@@ -119,6 +119,7 @@ static int send_image(Dfu *d, uint64_t from, uint64_t size) {
                         r = dfu_wait_taken(d);
                 if (r < 0)
                         return r;
+                berth_host_sent(d->host, at + n);
         }
         return 0;
 }

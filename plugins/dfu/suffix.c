@@ -3,9 +3,11 @@
 /* The suffix of a firmware file: DFU 1.1, appendix B. */
 
 #include <errno.h>
+#include <string.h>
 
 #include "dfu.h"
 
+#define CONTAINER "DfuSe\001"
 #define SUFFIX_SIZE 16u
 #define ANY 0xffffu
 #define CHUNK 4096u
@@ -51,12 +53,28 @@ static bool fits(uint16_t wanted, uint16_t have) {
         return wanted == ANY || wanted == have;
 }
 
+/* ST's container (UM0391) has a head of its own, and may hold images for several memories: to a camera it is no firmware. */
+static int refuse_container(Dfu *d, uint64_t size) {
+        uint8_t head[sizeof(CONTAINER) - 1];
+        int r;
+
+        if (size < sizeof(head))
+                return 0;
+        r = read_whole(d, 0, head, sizeof(head));
+        if (r < 0 || memcmp(head, CONTAINER, sizeof(head)) != 0)
+                return r;
+        berth_host_log(d->host, BERTH_LOG_ERR, "the image is a DfuSe container; publish the bare image that is in it, and name its address "
+                       "in the loader's model (plugin.address)");
+        return -EBADMSG;
+}
+
 int dfu_check_suffix(Dfu *d, uint64_t size, uint64_t *ret_size) {
         uint8_t s[SUFFIX_SIZE] = {};
         uint32_t crc;
-        int r = 0;
+        int r;
 
-        if (size >= SUFFIX_SIZE)
+        r = refuse_container(d, size);
+        if (r >= 0 && size >= SUFFIX_SIZE)
                 r = read_whole(d, size - SUFFIX_SIZE, s, sizeof(s));
         if (r < 0)
                 return r;

@@ -22,6 +22,13 @@ int exfat_count_free(Fs *fs, uint64_t *ret_bytes);
 int exfat_free_clusters(Fs *fs, const FsRuns *runs);
 /* Are all of them in use? 1, 0, or errors of the Disk. */
 int exfat_in_use(Fs *fs, const FsRuns *runs);
+int exfat_is_free(Fs *fs, uint32_t cluster);
+/* And chains them where they are not in a row. */
+int exfat_take_clusters(Fs *fs, const FsRuns *runs);
+
+/* exfat_create.c */
+int exfat_find_place(Fs *fs, const FsNew *new, FsPlace *ret);
+int exfat_put_entry(Fs *fs, const FsNew *new, const FsPlace *place);
 
 /* The boot sector's places that may change */
 #define EXFAT_FLAGS_AT 106u

@@ -74,6 +74,40 @@ int exfat_free_clusters(Fs *fs, const FsRuns *runs) {
         return 0;
 }
 
+int exfat_is_free(Fs *fs, uint32_t cluster) {
+        FsRun one = { cluster, 1 };
+        int r;
+
+        r = each_byte(fs, &(const FsRuns){ .items = &one, .n = 1, .clusters = 1 }, are_set);
+        return r < 0 ? r : r == 0;
+}
+
+static int set(Fs *fs, uint64_t at, uint8_t mask) {
+        uint8_t *byte;
+        int r;
+
+        r = fs_cache_modify(&fs->cache, at, 1, &byte);
+        if (r < 0)
+                return r;
+        *byte = (uint8_t) (*byte | mask);
+        return 1;
+}
+
+int exfat_take_clusters(Fs *fs, const FsRuns *runs) {
+        int r = 0;
+
+        /* Of clusters in a row the table says nothing (§5.1). */
+        if (runs->n > 1)
+                r = fs_chain_write(fs, runs);
+        if (r >= 0)
+                r = each_byte(fs, runs, set);
+        if (r < 0)
+                return r;
+        if (fs->used_clusters != UINT64_MAX)
+                fs->used_clusters += runs->clusters;
+        return 0;
+}
+
 static int count_used(Fs *fs, uint64_t *ret) {
         uint64_t used = 0, n_bytes = ((uint64_t) fs->n_clusters + 7) / 8;
 

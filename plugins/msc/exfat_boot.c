@@ -273,7 +273,7 @@ static int exfat_set_dirty(Fs *fs, bool dirty) {
  * The percentage of clusters in use lies in the same sector as the flag, so clearing that takes it along; without a barrier
  * of its own unless the volume stays dirty.
  */
-static int exfat_update_counts(Fs *fs, uint64_t freed) {
+static int exfat_update_counts(Fs *fs, int64_t freed) {
         uint64_t free_bytes = FS_BYTES_UNKNOWN, used;
         uint8_t *boot;
         int r;
@@ -313,4 +313,8 @@ const FsOps exfat_ops = {
         .remove_entry = exfat_remove_entry,
         .free_clusters = exfat_free_clusters,
         .update_counts = exfat_update_counts,
+        .is_free = exfat_is_free,
+        .take_clusters = exfat_take_clusters,
+        .find_place = exfat_find_place,
+        .put_entry = exfat_put_entry,
 };

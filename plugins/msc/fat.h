@@ -20,7 +20,16 @@ int fat_check(Fs *fs, const FsEntry *entry, const FsRuns *runs);
 int fat_set_dirty(Fs *fs, bool dirty);
 int fat_remove_entry(Fs *fs, const FsEntry *entry);
 int fat_free_clusters(Fs *fs, const FsRuns *runs);
-int fat_update_counts(Fs *fs, uint64_t freed);
+int fat_update_counts(Fs *fs, int64_t freed);
+
+/* fat_create.c */
+int fat_is_free(Fs *fs, uint32_t cluster);
+int fat_take_clusters(Fs *fs, const FsRuns *runs);
+int fat_find_place(Fs *fs, const FsNew *new, FsPlace *ret);
+int fat_put_entry(Fs *fs, const FsNew *new, const FsPlace *place);
+/* The first entries of a folder's first cluster: itself, and the one above. */
+void fat_put_dots(const Fs *fs, const FsNew *new, uint8_t *ret);
+uint8_t fat_checksum(const uint8_t *short_name);
 
 /* Entries of a folder */
 #define FAT_ATTRIBUTE_VOLUME 0x08u

@@ -289,4 +289,8 @@ const FsOps fat_ops = {
         .remove_entry = fat_remove_entry,
         .free_clusters = fat_free_clusters,
         .update_counts = fat_update_counts,
+        .is_free = fat_is_free,
+        .take_clusters = fat_take_clusters,
+        .find_place = fat_find_place,
+        .put_entry = fat_put_entry,
 };

@@ -23,7 +23,7 @@ typedef struct LongName {
         uint8_t units[LONG_ENTRIES * LONG_UNITS * 2];
 } LongName;
 
-static uint8_t short_checksum(const uint8_t *name) {
+uint8_t fat_checksum(const uint8_t *name) {
         uint8_t sum = 0;
 
         for (size_t i = 0; i < SHORT_NAME; i++)
@@ -51,7 +51,7 @@ static void long_name_add(LongName *name, const uint8_t *entry, uint32_t slot) {
 }
 
 static bool long_name_fits(const LongName *name, const uint8_t *entry) {
-        return name->n > 0 && name->missing == 0 && name->checksum == short_checksum(entry) && fs_get16(name->units) != 0;
+        return name->n > 0 && name->missing == 0 && name->checksum == fat_checksum(entry) && fs_get16(name->units) != 0;
 }
 
 static size_t long_name_text(const LongName *name, char *ret) {

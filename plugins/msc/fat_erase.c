@@ -33,10 +33,10 @@ int fat_free_clusters(Fs *fs, const FsRuns *runs) {
         return r;
 }
 
-int fat_update_counts(Fs *fs, uint64_t freed) {
+int fat_update_counts(Fs *fs, int64_t freed) {
         const uint8_t *at;
         uint8_t *changed;
-        uint64_t n_free;
+        int64_t n_free;
         int r;
 
         if (fs->fsinfo_at == 0 || freed == 0)
@@ -48,6 +48,7 @@ int fat_update_counts(Fs *fs, uint64_t freed) {
         if (n_free > fs->n_clusters) /* unknown, and stays so */
                 return 0;
         n_free = n_free + freed < fs->n_clusters ? n_free + freed : fs->n_clusters;
+        n_free = n_free > 0 ? n_free : 0;
         r = fs_cache_modify(&fs->cache, fs->fsinfo_at + FAT_FSINFO_FREE_AT, 4, &changed);
         if (r < 0)
                 return r;

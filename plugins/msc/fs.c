@@ -138,6 +138,7 @@ Fs *fs_close(Fs *fs) {
         fs_tree_clear(&fs->tree);
         (void) fs_set_free(fs->folder_clusters);
         fs_runs_clear(&fs->bitmap.runs);
+        fs_runs_clear(&fs->claimed);
         free(fs);
         return NULL;
 }
@@ -174,6 +175,7 @@ static void walk_begin(Fs *fs) {
         fs->n_problems = 0;
         fs->slots_read = 0;
         fs->claims_state = FS_CLAIMS_NONE;
+        fs_runs_clear(&fs->claimed);
         fs->why[0] = '\0';
 }
 
@@ -336,8 +338,7 @@ int fs_extents(Fs *fs, uint64_t handle, FsExtents *ret) {
 
 /* ---- Erase ---- */
 
-/* What forbids any erase on this volume. */
-static int may_erase_at_all(Fs *fs) {
+int fs_may_change(Fs *fs) {
         if (fs->failed)
                 return fs_say(fs, FS_DENIED, "an erase on this medium broke off before, so nothing more is erased from it");
         if (fs->disk.read_only)
@@ -388,7 +389,7 @@ static int erase_steps(Fs *fs, const FsEntry *entry, const FsRuns *runs) {
         if (r >= 0)
                 r = fs_cache_barrier(&fs->cache);
         if (r >= 0)
-                r = fs->ops->update_counts(fs, runs->clusters);
+                r = fs->ops->update_counts(fs, (int64_t) runs->clusters);
         if (r > 0)
                 r = fs_cache_barrier(&fs->cache);
         if (r >= 0 && mark)
@@ -426,7 +427,7 @@ int fs_erase(Fs *fs, uint64_t handle) {
         fs->why[0] = '\0';
         if (!entry)
                 return fs_say(fs, -ENOENT, "no such file was listed");
-        r = may_erase_at_all(fs);
+        r = fs_may_change(fs);
         if (r != 0)
                 return r;
         r = fs_claims_build(fs);

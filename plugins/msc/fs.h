@@ -5,7 +5,7 @@
  * A FAT12, FAT16, FAT32 or exFAT file system on a Disk. Everything on it is taken for an attack: each number is checked
  * before it is used, work is bounded by the size of the medium, memory by the limits below.
  *
- * Nothing is written but by fs_erase(), which leaves a medium on which at most clusters of the erased file are lost when
+ * Nothing is written but by fs_erase() and fs_create(), which leave a medium on which at most clusters of that file are lost when
  * its power goes at any write (see README.md).
  */
 
@@ -144,3 +144,20 @@ size_t fs_extents_find(const FsExtents *extents, uint64_t offset);
  * erased and the volume stays marked as dirty.
  */
 int fs_erase(Fs *fs, uint64_t handle);
+
+/* The bytes of a file that is made: `length` of them from `offset` on, or -errno. */
+typedef struct FsSource {
+        uint64_t size_bytes;
+        int (*read)(void *userdata, uint64_t offset, void *ret, size_t length);
+        void *userdata;
+} FsSource;
+
+/*
+ * Makes a file after a walk, in place of one of that name (case does not count), and the folders above it that are missing. `path` is
+ * ASCII, its components joined by '/'. It is there whole, or not at all. 0 when all of it is on the medium; FS_DENIED, with fs_why(), as
+ * fs_erase(); -ENOSPC, with fs_why(); -EINVAL, with fs_why(), for a name that the file system cannot have; errors of the source and of the
+ * Disk, as fs_erase(). What was listed counts for nothing any more afterwards.
+ */
+int fs_create(Fs *fs, const char *path, const FsSource *source);
+/* How much of the path the walk has found: the folders, and with the last one the file itself. */
+size_t fs_depth_found(const Fs *fs, const char *path);

@@ -124,6 +124,33 @@ int fs_mark_set(Fs *fs, bool ours) {
         return r;
 }
 
+static int write_chain(Fs *fs, unsigned table, const FsRuns *runs) {
+        uint32_t mask = fs->kind == FS_FAT32 ? FAT32_MASK : UINT32_MAX;
+
+        for (size_t i = 0; i < runs->n; i++) {
+                for (uint32_t k = 0; k < runs->items[i].count; k++) {
+                        uint32_t cluster = runs->items[i].first + k;
+                        uint32_t next = i + 1 < runs->n ? runs->items[i + 1].first : UINT32_MAX; /* an end */
+                        int r;
+
+                        if (k + 1 < runs->items[i].count)
+                                next = cluster + 1;
+                        r = fs_table_set(fs, table, cluster, mask, next);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+int fs_chain_write(Fs *fs, const FsRuns *runs) {
+        int r = 0;
+
+        for (unsigned i = 0; i < fs->n_fats && r >= 0; i++)
+                r = write_chain(fs, i, runs);
+        return r;
+}
+
 /* ---- Runs ---- */
 
 void fs_runs_clear(FsRuns *runs) {

@@ -51,3 +51,5 @@ int fs_chain_follow(Fs *fs, uint32_t first, bool contiguous, uint64_t needed, si
 /* Adds one cluster, at the end of the last run when it follows that. -E2BIG, -ENOMEM. */
 int fs_runs_add(FsRuns *runs, uint32_t cluster, size_t max_runs);
 void fs_runs_clear(FsRuns *runs);
+/* Chains the clusters of the runs in all tables, the last one as the end. */
+int fs_chain_write(Fs *fs, const FsRuns *runs);

@@ -187,6 +187,28 @@ static int claim_folders(Fs *fs) {
         return 0;
 }
 
+static int keep_claimed(Fs *fs, const FsClaims *claims) {
+        fs_runs_clear(&fs->claimed);
+        fs->claimed.items = calloc(claims->n + 1, sizeof(*fs->claimed.items));
+        if (!fs->claimed.items)
+                return -ENOMEM;
+        for (size_t i = 0; i < claims->n; i++)
+                fs->claimed.items[i] = (FsRun){ claims->items[i].first, claims->items[i].count };
+        fs->claimed.n = claims->n;
+        return 0;
+}
+
+bool fs_claims_have(const Fs *fs, const FsRuns *runs) {
+        for (size_t i = 0; i < runs->n; i++)
+                for (size_t k = 0; k < fs->claimed.n; k++) {
+                        const FsRun *a = &runs->items[i], *b = &fs->claimed.items[k];
+
+                        if (a->first < (uint64_t) b->first + b->count && b->first < (uint64_t) a->first + a->count)
+                                return true;
+                }
+        return false;
+}
+
 int fs_claims_build(Fs *fs) {
         FsClaims claims = { 0 };
         int r;
@@ -205,6 +227,7 @@ int fs_claims_build(Fs *fs) {
                         qsort(claims.items, claims.n, sizeof(*claims.items), by_first);
                 fs->claims_state = FS_CLAIMS_KNOWN;
                 mark_shared(fs, &claims);
+                r = keep_claimed(fs, &claims);
         } else if (r < 0) {
                 fs->claims_state = FS_CLAIMS_NONE;
         }

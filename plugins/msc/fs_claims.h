@@ -34,3 +34,5 @@ int fs_claims_add(Fs *fs, uint32_t first, bool contiguous, uint64_t bytes, uint3
  * the Disk; -ENOMEM.
  */
 int fs_claims_build(Fs *fs);
+/* After that: does anything on the medium use one of these? */
+bool fs_claims_have(const Fs *fs, const FsRuns *runs);

@@ -23,6 +23,28 @@ typedef struct FsRuns {
         uint64_t clusters;
 } FsRuns;
 
+/* A file or folder that is made. */
+typedef struct FsNew {
+        uint32_t parent;  /* index of the tree */
+        const char *name; /* ASCII */
+        size_t name_size;
+        bool folder;
+        uint32_t first;   /* cluster; 0 when it is empty */
+        bool contiguous;  /* its clusters are all in a row */
+        uint64_t size_bytes;
+} FsNew;
+
+/* Where its entries go. All of them are in one sector, and the write of one sector makes them visible. */
+typedef struct FsPlace {
+        uint64_t at; /* of the first entry, on the Disk in bytes */
+        uint8_t n_slots;
+        uint64_t end_at;  /* the folder ends there from then on; 0: where it ended before, or nowhere */
+        uint64_t fill_at; /* `n_fill` entries where it ended, in the sector before, must not end it any more */
+        uint8_t n_fill;
+        uint8_t alias[11]; /* FAT: its short name */
+        bool has_long_name;
+} FsPlace;
+
 typedef struct FsOps {
         /* Reads one folder of the tree and adds what is in it. */
         int (*read_folder)(Fs *fs, uint32_t folder);
@@ -38,8 +60,14 @@ typedef struct FsOps {
         int (*set_dirty)(Fs *fs, bool dirty);
         int (*remove_entry)(Fs *fs, const FsEntry *entry);
         int (*free_clusters)(Fs *fs, const FsRuns *runs);
-        /* 1 when it changed something that is to have a barrier of its own */
-        int (*update_counts)(Fs *fs, uint64_t freed);
+        /* `freed` is negative when they were taken. 1 when it changed something that is to have a barrier of its own */
+        int (*update_counts)(Fs *fs, int64_t freed);
+        /* And those of making a file. 1: nobody uses the cluster; 0; errors of the Disk. */
+        int (*is_free)(Fs *fs, uint32_t cluster);
+        int (*take_clusters)(Fs *fs, const FsRuns *runs);
+        /* Entries in the folder for it, all in one sector. -ENOSPC, -EINVAL, FS_DENIED with fs_say(). */
+        int (*find_place)(Fs *fs, const FsNew *new, FsPlace *ret);
+        int (*put_entry)(Fs *fs, const FsNew *new, const FsPlace *place);
 } FsOps;
 
 typedef enum FsClaimsState {
@@ -98,6 +126,7 @@ struct Fs {
         FsClaimsState claims_state;
         char claims_why[FS_WHY_MAX];
         struct FsClaims *claims;
+        FsRuns claimed; /* all of them once they are known, as runs: to be looked for, not to be freed */
 };
 
 /* Sets fs_why(); returns `answer`. */
@@ -106,6 +135,17 @@ int fs_say(Fs *fs, int answer, const char *format, ...) __attribute__((format(pr
 void fs_problem_add(Fs *fs, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Notes why nothing may be erased from this volume; the first reason counts. */
 void fs_damage(Fs *fs, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * fs_slots.c: room for `n` entries in the folder: at, n_slots, end_at and fill_at of *ret. `is_free` says whether an entry before the
+ * folder's end is used by nobody. -ENOSPC and -EINVAL with fs_say().
+ */
+int fs_find_slots(Fs *fs, uint32_t folder, size_t n, bool (*is_free)(const uint8_t *entry), FsPlace *ret);
+/* Is it a name that both file systems can have? ASCII alone. */
+bool fs_name_is_valid(const char *name, size_t size);
+
+/* fs.c: FS_DENIED, with fs_say(), when nothing may be changed on this volume; else 0. */
+int fs_may_change(Fs *fs);
 
 static inline bool fs_cluster_is_valid(const Fs *fs, uint32_t cluster) {
         return cluster >= FS_CLUSTER_FIRST && cluster - FS_CLUSTER_FIRST < fs->n_clusters;

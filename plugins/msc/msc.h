@@ -20,7 +20,7 @@ typedef struct MscVolume {
         uint64_t first;     /* of its sectors */
         Disk disk;
         Fs *fs;
-        Written written; /* by the erase under way */
+        Written written; /* by what is under way */
         bool distrusted; /* it did not keep what was written to it */
 } MscVolume;
 
@@ -64,3 +64,6 @@ MscFile *msc_find(Msc *msc, uint64_t handle);
 int msc_read(void *state, const berth_clip *clip, uint64_t offset, uint64_t length);
 int msc_erase(void *state, const berth_clip *clip);
 int msc_health(void *state, berth_health *ret);
+
+/* drop.c */
+int msc_drop(void *state, const char *path, uint64_t size_bytes);

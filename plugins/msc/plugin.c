@@ -199,4 +199,7 @@ const berth_plugin berth_plugin_entry = {
         .read = msc_read,
         .erase = msc_erase,
         .eject = msc_eject,
+        .drop = msc_drop,
+        /* Cameras look for a firmware file when the host lets go of their card. */
+        .restart = msc_eject,
 };

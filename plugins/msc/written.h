@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What an erase wrote, sector by sector, so that it can be looked at again: worn-out cards take writes and forget them. */
+/*
+ * What an erase, or the making of a file, wrote, sector by sector, so that it can be looked at again: worn-out cards take writes and
+ * forget them.
+ */
 
 #include <stddef.h>
 

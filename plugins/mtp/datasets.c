@@ -97,6 +97,26 @@ static int64_t sign_extend(uint64_t v, unsigned bits) {
         return (int64_t) ((v ^ sign) - sign);
 }
 
+size_t ptp_object_info_put(uint8_t *to, size_t size, const ObjectAnnouncement *a) {
+        const size_t fixed = 52; /* up to the name; what is not set is 0 */
+        size_t name;
+
+        if (size < fixed + 3)
+                return 0;
+        memset(to, 0, fixed);
+        ptp_put_u32(to, a->storage);
+        ptp_put_u16(to + 4, a->format);
+        ptp_put_u32(to + 8, a->size_bytes);
+        ptp_put_u32(to + 38, a->parent);
+        ptp_put_u16(to + 42, a->association);
+        name = ptp_put_string(to + fixed, size - fixed - 3, a->name);
+        if (name == 0)
+                return 0;
+        /* No dates, no keywords: the camera dates it. */
+        memset(to + fixed + name, 0, 3);
+        return fixed + name + 3;
+}
+
 /* One value of a datatype. False when it was passed over: an array, or too wide for us. */
 static bool read_value(PtpReader *r, uint16_t type, PropertyValue *ret) {
         static const uint8_t widths[PTP_TYPE_UINT128 + 1] = { 0, 1, 1, 2, 2, 4, 4, 8, 8, 16, 16 };

@@ -49,6 +49,16 @@ typedef struct ObjectInfo {
 
 int ptp_object_info_parse(const void *data, size_t size, ObjectInfo *ret);
 
+/* What a host says of an object that it is about to send. */
+typedef struct ObjectAnnouncement {
+        uint32_t storage, parent;
+        uint16_t format, association; /* the latter is 0 for a file */
+        uint32_t size_bytes;
+        const char *name; /* ASCII */
+} ObjectAnnouncement;
+/* The dataset's size, 0 when the name does not fit. */
+size_t ptp_object_info_put(uint8_t *to, size_t size, const ObjectAnnouncement *a);
+
 /* A device property: what it is now, and which values it may take. Numbers of more than 64 bits are not kept. */
 typedef enum PropertyForm {
         PROPERTY_FORM_NONE,

@@ -25,6 +25,17 @@ int mtp_battery_percent(const PropertyDesc *desc, uint8_t *ret) {
         return 0;
 }
 
+int mtp_temperature(int64_t told, MtpUnit unit, int32_t *ret_decidegrees) {
+        int64_t v;
+
+        /* So that nothing overflows: none of the units reaches further in any camera that still answers. */
+        if (told < -1000000 || told > 1000000)
+                return -EINVAL;
+        v = unit == MTP_CELSIUS ? told * 10 : unit == MTP_MILLICELSIUS ? told / 100 : unit == MTP_DECIKELVIN ? told - 2732 : told;
+        *ret_decidegrees = (int32_t) v;
+        return 0;
+}
+
 /* -EOPNOTSUPP when the camera does not have the property, or cannot describe it. */
 static int ask_property(Mtp *mtp, uint16_t code, PropertyDesc *ret) {
         uint8_t *data = NULL;
@@ -62,6 +73,33 @@ static int health_battery(Mtp *mtp, berth_health *health) {
         if (r == 0)
                 health->known |= BERTH_HEALTH_BATTERY;
         return r;
+}
+
+static int health_temperature(Mtp *mtp, berth_health *health) {
+        PropertyDesc desc;
+        int r;
+
+        r = ask_property(mtp, mtp->options.temperature_property, &desc);
+        if (r == 0)
+                r = desc.current.is_text ? -EINVAL : mtp_temperature(desc.current.number, mtp->options.temperature_unit,
+                                                                     &health->temperature_decidegrees);
+        if (r == 0)
+                health->known |= BERTH_HEALTH_TEMPERATURE;
+        return r;
+}
+
+static int health_restarts(Mtp *mtp, berth_health *health) {
+        PropertyDesc desc;
+        int r;
+
+        r = ask_property(mtp, mtp->options.restarts_property, &desc);
+        if (r < 0)
+                return r;
+        if (desc.current.is_text || desc.current.number < 0 || desc.current.number > UINT32_MAX)
+                return -EINVAL;
+        health->restarts = (uint32_t) desc.current.number;
+        health->known |= BERTH_HEALTH_RESTARTS;
+        return 0;
 }
 
 static int health_clock(Mtp *mtp, berth_health *health) {
@@ -134,6 +172,12 @@ int mtp_health(void *state, berth_health *ret) {
         if (r < 0)
                 return r;
         r = tolerate(mtp, "storage", health_storage(mtp, &health));
+        if (r < 0)
+                return r;
+        if (mtp->options.temperature_property != 0)
+                r = tolerate(mtp, "temperature", health_temperature(mtp, &health));
+        if (r >= 0 && mtp->options.restarts_property != 0)
+                r = tolerate(mtp, "number of restarts", health_restarts(mtp, &health));
         if (r < 0)
                 return r;
         *ret = health;

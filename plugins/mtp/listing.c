@@ -180,8 +180,7 @@ static int report(Mtp *mtp) {
         return 0;
 }
 
-int mtp_list(void *state) {
-        Mtp *mtp = state;
+int mtp_walk(Mtp *mtp) {
         uint32_t *storages = NULL;
         size_t n;
         int r;
@@ -194,5 +193,11 @@ int mtp_list(void *state) {
         }
         r = walk_storages(mtp, storages, n);
         free(storages);
-        return r < 0 ? r : report(mtp);
+        return r;
+}
+
+int mtp_list(void *state) {
+        int r = mtp_walk(state);
+
+        return r < 0 ? r : report(state);
 }

@@ -37,6 +37,8 @@ bool mtp_storage_is_slot(uint32_t id);
 int mtp_storage_info(Mtp *mtp, uint32_t id, StorageInfo *ret);
 
 /* listing.c */
+/* Fills `objects` with all that is on the camera. */
+int mtp_walk(Mtp *mtp);
 int mtp_list(void *state);
 
 /* ask.c: a date, by the zone that it names or the model's. -EINVAL for what is none. */
@@ -56,8 +58,14 @@ int mtp_read(void *state, const berth_clip *clip, uint64_t offset, uint64_t leng
 int mtp_erase(void *state, const berth_clip *clip);
 int mtp_format(void *state);
 
+/* drop.c: a firmware file onto the camera, and a restart */
+int mtp_drop(void *state, const char *path, uint64_t size_bytes);
+int mtp_restart(void *state);
+
 /* health.c */
 int mtp_health(void *state, berth_health *ret);
 int mtp_set_clock(void *state, int64_t unix_sec);
 /* How full a battery is; -EINVAL when the property does not say. Pure. */
 int mtp_battery_percent(const PropertyDesc *desc, uint8_t *ret);
+/* -EINVAL when it is no temperature. Which of those that are a camera can have, the host judges. */
+int mtp_temperature(int64_t told, MtpUnit unit, int32_t *ret_decidegrees);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <berth/plugin.h>
 
@@ -98,6 +99,17 @@ static const MtpObject *parent_of(const MtpObjects *objects, const MtpObject *ob
                 return parent;
         parent = mtp_objects_find(objects, object->found_in);
         return parent && parent->folder && parent != object ? parent : NULL;
+}
+
+const MtpObject *mtp_objects_child(const MtpObjects *objects, uint32_t storage, uint32_t folder, const char *name, size_t name_size) {
+        for (size_t i = 0; i < objects->n; i++) {
+                const MtpObject *o = &objects->items[i], *parent = parent_of(objects, o);
+
+                if (o->storage == storage && (parent ? parent->handle : OBJECTS_HANDLE_NONE) == folder && o->name_size == name_size &&
+                    strncasecmp(o->name, name, name_size) == 0)
+                        return o;
+        }
+        return NULL;
 }
 
 ssize_t mtp_objects_path(const MtpObjects *objects, const MtpObject *object, char *ret, size_t ret_size) {

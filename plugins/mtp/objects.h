@@ -45,6 +45,11 @@ int mtp_objects_add(MtpObjects *objects, const MtpObject *object, const char *na
 /* NULL when the handle is unknown. Good until the next add. */
 const MtpObject *mtp_objects_find(const MtpObjects *objects, uint32_t handle);
 /*
+ * What has this name (case does not count, as on the file systems of cameras) right in the folder, OBJECTS_HANDLE_NONE for the storage's
+ * root; NULL: nothing. Good until the next add.
+ */
+const MtpObject *mtp_objects_child(const MtpObjects *objects, uint32_t storage, uint32_t folder, const char *name, size_t name_size);
+/*
  * The path of an object as berth_clip wants it, its parents resolved. A chain of parents that loops or is deeper than
  * OBJECTS_DEPTH_MAX is cut there. Its length, or -ENAMETOOLONG.
  */

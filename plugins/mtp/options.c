@@ -66,6 +66,31 @@ static int parse_number(MtpOptions *o, const char *key, size_t n, const char *va
         return -EINVAL;
 }
 
+/* The code of a device property: "d405". */
+static int parse_property(const char *value, uint16_t *ret) {
+        char *end;
+        unsigned long code;
+
+        if (strlen(value) != 4 || strspn(value, "0123456789abcdefABCDEF") != 4)
+                return -EINVAL;
+        code = strtoul(value, &end, 16);
+        if (code == 0)
+                return -EINVAL;
+        *ret = (uint16_t) code;
+        return 0;
+}
+
+static int parse_unit(const char *value, MtpUnit *ret) {
+        static const char *const names[_MTP_UNIT_MAX] = { "celsius", "decicelsius", "millicelsius", "decikelvin" };
+
+        for (MtpUnit u = 0; u < _MTP_UNIT_MAX; u++)
+                if (strcmp(value, names[u]) == 0) {
+                        *ret = u;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
 static int parse_one(MtpOptions *o, const char *option) {
         const struct {
                 const char *key;
@@ -85,6 +110,12 @@ static int parse_one(MtpOptions *o, const char *option) {
         for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
                 if (strlen(flags[i].key) == n && strncmp(flags[i].key, option, n) == 0)
                         return parse_bool(value, flags[i].target);
+        if (strncmp(option, "temperature-property=", n + 1) == 0)
+                return parse_property(value, &o->temperature_property);
+        if (strncmp(option, "temperature-unit=", n + 1) == 0)
+                return parse_unit(value, &o->temperature_unit);
+        if (strncmp(option, "restarts-property=", n + 1) == 0)
+                return parse_property(value, &o->restarts_property);
         if (strncmp(option, "utc-offset-minutes=", n + 1) == 0 && strcmp(value, "local") == 0) {
                 o->local_time = true;
                 return 0;

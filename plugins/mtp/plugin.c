@@ -180,4 +180,6 @@ const berth_plugin berth_plugin_entry = {
         .read = mtp_read,
         .erase = mtp_erase,
         .format = mtp_format,
+        .drop = mtp_drop,
+        .restart = mtp_restart,
 };

@@ -30,20 +30,19 @@ ssize_t ptp_link_read(PtpLink *link, void *data, size_t size, unsigned timeout_m
         return n > (ssize_t) size ? -EIO : n;
 }
 
-int ptp_link_write(PtpLink *link, const void *data, size_t size) {
+int ptp_link_write_some(PtpLink *link, const void *data, size_t size) {
         /* The host takes the buffer as not const because it serves both directions; it does not write to it. */
         ssize_t n = berth_host_bulk(link->host, link->bulk_out, (void *) data, size, link->timeout_msec);
 
         if (n < 0)
                 return (int) n;
-        if ((size_t) n != size)
-                return -ETIMEDOUT;
-        if (size % link->packet_out == 0) {
-                n = berth_host_bulk(link->host, link->bulk_out, (void *) data, 0, link->timeout_msec);
-                if (n < 0)
-                        return (int) n;
-        }
-        return 0;
+        return (size_t) n == size ? 0 : -ETIMEDOUT;
+}
+
+int ptp_link_write(PtpLink *link, const void *data, size_t size) {
+        int r = ptp_link_write_some(link, data, size);
+
+        return r < 0 || size % link->packet_out != 0 ? r : ptp_link_write_some(link, data, 0);
 }
 
 int ptp_link_clear_halts(PtpLink *link) {

@@ -32,6 +32,8 @@ typedef struct PtpLink {
 ssize_t ptp_link_read(PtpLink *link, void *data, size_t size, unsigned timeout_msec);
 /* One bulk OUT transfer of all `size` bytes, closed by an empty packet when the last one is full. */
 int ptp_link_write(PtpLink *link, const void *data, size_t size);
+/* The same without that packet: more of the data phase follows. */
+int ptp_link_write_some(PtpLink *link, const void *data, size_t size);
 
 /*
  * Gives up transaction `id`: Cancel, reading away what is still under way, clearing halts, waiting until the camera

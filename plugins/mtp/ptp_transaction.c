@@ -14,6 +14,7 @@
 #define STALE_MAX 2   /* late responses of a given-up transaction that are passed over */
 #define EMPTY_MAX 2   /* empty packets before a response: one closes the data phase */
 #define GROW_STEP (256u << 10)
+#define PIECE_SIZE (64u << 10) /* of a data phase to the camera */
 
 int ptp_response_error(const PtpResponse *response) {
         static const struct {
@@ -81,6 +82,39 @@ static int send_data(PtpLink *link, const PtpRequest *request, uint32_t id, cons
         ptp_header_put(buffer, &header);
         memcpy(buffer + PTP_HEADER_SIZE, data, size);
         return ptp_link_write(link, buffer, PTP_HEADER_SIZE + size);
+}
+
+/* The header and the first bytes share a transfer, and all but the last transfer are of whole packets. */
+static int send_source(PtpLink *link, const PtpRequest *request, uint32_t id, const PtpSource *source) {
+        uint64_t total = source->size + PTP_HEADER_SIZE, at = 0;
+        PtpHeader header = {
+                .length = total < PTP_LENGTH_UNKNOWN ? (uint32_t) total : PTP_LENGTH_UNKNOWN,
+                .type = PTP_DATA,
+                .code = request->code,
+                .transaction = id,
+        };
+        size_t used = PTP_HEADER_SIZE, piece = PIECE_SIZE - PIECE_SIZE % link->packet_out;
+        uint8_t *buffer = malloc(PIECE_SIZE);
+        int r;
+
+        if (!buffer)
+                return -ENOMEM;
+        ptp_header_put(buffer, &header);
+        do {
+                size_t n = (size_t) (source->size - at < piece - used ? source->size - at : piece - used);
+                ssize_t got = n > 0 ? source->read(source->userdata, at, buffer + used, n) : 0;
+
+                at += n;
+                used += n;
+                if (got != (ssize_t) n)
+                        r = got < 0 ? (int) got : -ENODATA;
+                else
+                        r = at < source->size ? ptp_link_write_some(link, buffer, used) : ptp_link_write(link, buffer, used);
+                used = 0;
+                berth_host_alive(link->host);
+        } while (r >= 0 && at < source->size);
+        free(buffer);
+        return r;
 }
 
 static int parse_response(const PtpHeader *header, const uint8_t *packet, size_t size, PtpResponse *ret) {
@@ -228,6 +262,7 @@ static int receive_dataset(PtpLink *link, const PtpHeader *header, const uint8_t
 typedef struct DataPhase {
         const void *send;
         size_t send_size;
+        const PtpSource *source;
         size_t receive_max; /* 0: nothing to receive */
         Buffer *buffer;
         PtpStream *stream;
@@ -243,11 +278,12 @@ static int exchange(PtpLink *link, const PtpRequest *request, uint32_t id, const
         r = send_command(link, request, id);
         if (r < 0)
                 return r;
-        if (phase->send) {
+        if (phase->send)
                 r = send_data(link, request, id, phase->send, phase->send_size);
-                if (r < 0)
-                        return r;
-        }
+        else if (phase->source)
+                r = send_source(link, request, id, phase->source);
+        if (r < 0)
+                return r;
         if (!phase->buffer && !phase->stream)
                 return read_response(link, id, ret);
 
@@ -299,7 +335,7 @@ static int transact(PtpLink *link, const PtpRequest *request, const DataPhase *p
                 r = transact_once(link, request, phase, &response);
                 if (r < 0)
                         return r;
-                if (response.code != PTP_DEVICE_BUSY || (phase->stream && phase->stream->began) ||
+                if (response.code != PTP_DEVICE_BUSY || (phase->stream && phase->stream->began) || phase->source ||
                     berth_host_boottime_usec() >= deadline)
                         break;
                 if (phase->buffer)
@@ -339,6 +375,10 @@ int ptp_call_stream(PtpLink *link, const PtpRequest *request, PtpStream *stream,
         stream->received = stream->delivered = 0;
         stream->began = false;
         return transact(link, request, &(const DataPhase){ .stream = stream }, ret);
+}
+
+int ptp_call_source(PtpLink *link, const PtpRequest *request, const PtpSource *source, PtpResponse *ret) {
+        return transact(link, request, &(const DataPhase){ .source = source }, ret);
 }
 
 int ptp_do(PtpLink *link, const PtpRequest *request) {

@@ -66,6 +66,17 @@ typedef struct PtpStream {
         bool began; /* there was a data phase */
 } PtpStream;
 
+/* A data phase to the camera whose bytes come in pieces. */
+typedef struct PtpSource {
+        uint64_t size;
+        /* `length` bytes at `offset`, or fewer, which is an error here; -errno. */
+        ssize_t (*read)(void *userdata, uint64_t offset, void *data, size_t length);
+        void *userdata;
+} PtpSource;
+
+/* A camera that is busy is not sent them again: that is for whoever has announced them. */
+int ptp_call_source(PtpLink *link, const PtpRequest *request, const PtpSource *source, PtpResponse *ret);
+
 /*
  * What lies behind the wanted bytes is read away when it is little, else the transaction is cancelled and the response
  * is PTP_OK. Also the errno of berth_host_deliver().

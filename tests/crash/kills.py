@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGKILL of berthd, berth-bay and berth-uplink at random moments while cameras are pulled, stored and erased.
 
-usage: kills.py [--lanes N] [--disk] [--seconds N] [KILLS [SEED]]
+usage: kills.py [--lanes N] [--disk] [--seconds N] [--tally FILE] [KILLS [SEED]]
 
 After each round everything must have come to its end all the same: each clip once in the store, with the bytes that the
 camera had, every camera erased, the custody chain whole. While it goes on, whatever is gone from a camera must be in the store.
@@ -10,11 +10,12 @@ TAP. The seed is printed; the same seed gives the same choices (not the same int
 of its own; each lane's seed follows from the first. The docks' folders are in memory where there is enough: SIGKILL takes nothing that was
 written, synced or not (that is tests/vm/test_power.py's), so that a disk would only make each cycle longer. With `--disk` they are where
 temporary files are, for hours beside others who need the memory; with `--seconds` no round is begun after that time, and those that were
-are counted.
+are counted. With `--tally` what it comes to is added to what is in that file, and the sum is printed: for many kills in several sittings.
 """
 
 import argparse
 import concurrent.futures
+import json
 import math
 import os
 import random
@@ -135,6 +136,7 @@ def play_dock(sim, rng, number, kills, counts, on_disk):
                 clips += play_round(sim, dock, rng, number + rounds, kills - sum(counts.values()), counts)
             assert len(dock.objects()) == clips, f"{len(dock.objects())} objects in the store for {clips} clips"
             dock.close()
+            dock.check_evidence()
         except BaseException as e:
             print(f"after {sum(counts.values())} kills, in round {number + rounds}: {type(e).__name__}: {e}\n{dock.logs()}", flush=True)
             keep_evidence(dock)
@@ -216,7 +218,7 @@ def in_words(sums):
 
 
 def play_lanes(arguments):
-    """Whether all was well, and how often somebody was killed."""
+    """Whether all was well, and the sums of all lanes, with the seconds that it took."""
     kills, n_lanes, rng = arguments.kills, arguments.lanes, random.Random(arguments.seed)
     share = [kills // n_lanes + (n < kills % n_lanes) for n in range(n_lanes)]
     lanes = [Lane(k, rng.randrange(1 << 32), arguments) for k in share if k > 0]
@@ -234,7 +236,21 @@ def play_lanes(arguments):
     for lane, status in zip(lanes, statuses):
         if status != 0:
             print(f"# the lane of seed {lane.seed} ended with {status}:\n" + "\n".join(f"# {line}" for line in lane.output), flush=True)
-    return not any(statuses), sum_up(lanes)["kills"]
+    return not any(statuses), dict(sum_up(lanes), seconds=round(time.monotonic() - started))
+
+
+def add_to_tally(path, good, sums):
+    """What all sittings come to by now."""
+    tally = {"sittings": 0, "failed": 0}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            tally = json.load(f)
+    for name, n in dict(sums, sittings=1, failed=int(not good)).items():
+        tally[name] = tally.get(name, 0) + n
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        json.dump(tally, f, indent=1)
+    os.replace(path + ".new", path)
+    print(f"# in {tally['sittings']} sittings, {tally['failed']} of them failed: {in_words(tally)}, {tally['seconds']} s", flush=True)
 
 
 def main():
@@ -242,6 +258,7 @@ def main():
     parser.add_argument("--lanes", type=int, default=(os.cpu_count() or 2) + 1)
     parser.add_argument("--disk", action="store_true")
     parser.add_argument("--seconds", type=float, default=math.inf)
+    parser.add_argument("--tally")
     parser.add_argument("--lane", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("kills", type=int, nargs="?", default=200)
     parser.add_argument("seed", type=int, nargs="?", default=random.randrange(1 << 32))
@@ -251,8 +268,10 @@ def main():
         play_lane(arguments)
         return
     print(f"1..1\n# {arguments.kills} kills, seed {arguments.seed}", flush=True)
-    good, kills = play_lanes(arguments)
-    print(f"{'ok' if good else 'not ok'} 1 - everything comes to its end after {kills} random kills", flush=True)
+    good, sums = play_lanes(arguments)
+    if arguments.tally:
+        add_to_tally(arguments.tally, good, sums)
+    print(f"{'ok' if good else 'not ok'} 1 - everything comes to its end after {sums['kills']} random kills", flush=True)
     sys.exit(0 if good else 1)
 
 

@@ -310,6 +310,37 @@ static void erase_some(Fs *fs, Medium *m, Files *before, Files *after, uint8_t c
         }
 }
 
+static int read_sevens(void *userdata, uint64_t offset, void *ret, size_t length) {
+        (void) userdata;
+        (void) offset;
+        memset(ret, 7, length);
+        return 0;
+}
+
+/* A file more, and everything else as it was. */
+static void create_one(Fs *fs, Medium *m, Files *before, Files *after) {
+        const FsSource source = { .size_bytes = 3000, .read = read_sevens };
+        unsigned writes = m->writes;
+        uint64_t made = 0;
+        int r;
+
+        if (!look(fs, m, before))
+                return;
+        r = fs_create(fs, "A name that nobody has.bin", &source);
+        if (r != 0) {
+                CHECK(fs_why(fs)[0] != '\0' || r == -ENOMEM || r == -EINVAL);
+                CHECK(r != FS_DENIED || m->writes == writes);
+                return;
+        }
+        CHECK(look(fs, m, after));
+        for (size_t i = 0; i < after->n && made == 0; i++)
+                if (i >= before->n || after->items[i].handle != before->items[i].handle)
+                        made = after->items[i].handle;
+        CHECK(made != 0 || after->n == FILES_KEPT);
+        if (after->n < FILES_KEPT)
+                check_others(after, before, made);
+}
+
 void fs_subject_run(const uint8_t *data, size_t size) {
         FsOptions options = { .utc_offset_minutes = 60, .erase_dirty = size > 0 && (data[0] & FS_SUBJECT_DIRTY) };
         static Files before, after;
@@ -336,6 +367,7 @@ void fs_subject_run(const uint8_t *data, size_t size) {
                 (void) fs_info(fs, &info);
                 if (look(fs, &medium, &before))
                         erase_some(fs, &medium, &before, &after, data[1]);
+                create_one(fs, &medium, &before, &after);
                 files_clear(&before);
                 files_clear(&after);
                 CHECK(fs_close(fs) == NULL);

@@ -408,6 +408,20 @@ int64_t berth_host_local_to_utc(int64_t wall_sec) {
         return wall_sec;
 }
 
+#define IMAGE_SIZE UINT64_C(70000)
+
+ssize_t berth_host_image(berth_host *h, uint64_t offset, void *data, size_t length) {
+        (void) h;
+        CHECK(offset + length <= IMAGE_SIZE);
+        memset(data, 'F', length);
+        return (ssize_t) length;
+}
+
+void berth_host_sent(berth_host *h, uint64_t bytes) {
+        (void) h;
+        (void) bytes;
+}
+
 void berth_host_alive(berth_host *h) {
         (void) h;
 }
@@ -453,7 +467,8 @@ static void converse(berth_host *h) {
         (void) berth_plugin_entry.list(state);
         for (size_t i = 0; i < n_clips; i++)
                 use_clip(h, state, &clips[i]);
-        (void) berth_plugin_entry.eject(state);
+        (void) berth_plugin_entry.drop(state, "UPDATE/FW.BIN", IMAGE_SIZE);
+        (void) berth_plugin_entry.restart(state);
         berth_plugin_entry.close(state);
 }
 

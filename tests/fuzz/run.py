@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs each program of FUZZERS for FUZZ_SECONDS, two at a time, from its seeds in tests/fuzz/corpus/. Reports TAP.
 
-An input that breaks a fuzzer is printed, and belongs into the corpus together with the fix.
+An input that breaks a fuzzer is made as small as a few seconds allow and printed, and belongs into the corpus together with the fix.
 """
 
 import base64
 import concurrent.futures
+import gzip
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,12 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What libFuzzer calls too long for one input, and too much memory.
 INPUT_SEC, MEMORY_MB = 20, 2048
+# How long an input that broke it may be made smaller.
+SMALLER_SEC = 20
+LINE_MAX = 1500
+# Of a stack, the functions that are the project's.
+FRAME = re.compile(r"\s*#\d+ 0x\w+ in (\w+) \S*/((?:tests|plugins|daemon)/\S+?:\d+)")
+FRAMES_TOLD = 4
 
 
 def fuzz(fuzzer, seconds):
@@ -33,11 +41,34 @@ def fuzz(fuzzer, seconds):
     broke = [f for f in os.listdir(".") if f.startswith(os.path.basename(crash))]
     if done.returncode == 0 and not broke:
         runs = next((line.split(":")[-1].strip() for line in text if "number_of_executed_units" in line), "?")
-        return True, [f"{name}: {runs} inputs, {len(os.listdir(work))} kept"]
-    for file in broke:
-        with open(file, "rb") as f:
-            text.append(f"{file} (base64): {base64.b64encode(f.read(65536)).decode()}")
-    return False, text[-200:]
+        return "", [f"{name}: {runs} inputs, {len(os.listdir(work))} kept"]
+    inputs = [packed(smaller(fuzzer, file)) for file in broke]
+    for file, line in zip(broke, inputs):
+        text.append(f"{file}: {packed(file)}")
+        text.append(f"{file}, smaller: {line}")
+    return "; ".join([why(done.returncode, text), *inputs]), text[-200:]
+
+
+def smaller(fuzzer, file):
+    """The name of a file with as much of the input as breaks it, too; the input's own where there is none."""
+    small = file + "-smaller"
+    subprocess.run([fuzzer, "-minimize_crash=1", f"-max_total_time={SMALLER_SEC}", f"-timeout={INPUT_SEC}", f"-rss_limit_mb={MEMORY_MB}",
+                    f"-exact_artifact_path={small}", file], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   check=False)
+    return small if os.path.exists(small) else file
+
+
+def packed(file):
+    """As what `base64 -d | gunzip` makes the file of."""
+    with open(file, "rb") as f:
+        return "base64 of gzip: " + base64.b64encode(gzip.compress(f.read(), mtime=0)).decode()
+
+
+def why(status, text):
+    """In one line: with the input, all that a summary of many tests keeps of a finding that may not come again."""
+    said = [line[:LINE_MAX] for line in text if "SUMMARY:" in line]
+    frames = [f"{found.group(1)} {found.group(2)}" for found in map(FRAME.match, text) if found]
+    return f"exit status {status}; " + "; ".join((said or text)[-1:] + frames[:FRAMES_TOLD])
 
 
 def main():
@@ -47,10 +78,11 @@ def main():
     failed = False
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for number, (fuzzer, future) in enumerate([(f, pool.submit(fuzz, f, seconds)) for f in fuzzers], 1):
-            good, lines = future.result()
+            found, lines = future.result()
             print("\n".join("# " + line for line in lines))
-            print(f"{'ok' if good else 'not ok'} {number} - {os.path.basename(fuzzer)} finds nothing", flush=True)
-            failed = failed or not good
+            end = f": {found}" if found else ""
+            print(f"{'not ok' if found else 'ok'} {number} - {os.path.basename(fuzzer)} finds nothing{end}", flush=True)
+            failed = failed or bool(found)
     sys.exit(1 if failed else 0)
 
 

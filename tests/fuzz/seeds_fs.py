@@ -67,7 +67,7 @@ def fat_seeds(path):
     os.unlink(path)
 
 
-def exfat(path):
+def empty_exfat(path):
     with open(path, "wb") as f:
         f.truncate(2 << 20)
     run("mkfs.exfat", "-c", "512", "-b", "64K", path)
@@ -83,6 +83,11 @@ def exfat(path):
             v.chain([first])
             at = v.slot_at(v.root, slot)
             struct.pack_into("<Q", v.data, at + 24, 512)
+    return v
+
+
+def exfat(path):
+    v = empty_exfat(path)
     v.grow_root(1)
     dcim = v.folder(v.root, "DCIM")
     v.put(dcim, "a clip with a long name.mp4", b"1" * 20, v.free_clusters(3, 2), size=1100)
@@ -102,6 +107,15 @@ def exfat_seeds(path):
     loop = v.folder(v.root, "LOOP")
     v.put_entries(loop, v.entry_set("again", loop.clusters[0], 512, attributes=0x10))
     yield "exfat-tangled", pieces(v.data, 512, SEAL | DIRTY)
+    os.unlink(path)
+    # A root folder that is full of what is not erased, and behind the first free cluster a file whose clusters the bitmap calls free.
+    v = empty_exfat(path)
+    room = v.free_clusters(4)
+    while len(v.root.clusters) * v.cluster // 32 - v.root.slot >= 6:
+        v.put(v.root, f"F{v.root.slot}", valid=1)
+    v.put(v.root, "victim", b"v", room[1:], size=3 * 512)
+    v.use(room[1:], False)
+    yield "exfat-full", pieces(v.data, 512, SEAL)
 
 
 def main():

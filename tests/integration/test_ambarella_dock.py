@@ -4,6 +4,7 @@
 
 import glob
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -66,6 +67,15 @@ def test_footage_behind_the_switch_of_a_real_protocol_is_stored_and_erased(sim, 
     assert d.bay(2)["BatteryPercent"] == 64
     d.wait(lambda: len(d.events("erased")) == 6, "the erases to be on record")
     assert len(d.stored()) == 6 and len(d.events("docked")) == 3
+    # Whom it is checked out for is written into the camera.
+    with open(d.path("roster.csv"), "w", encoding="utf-8") as f:
+        f.write(f"id,name,unit_id,unit_name,camera\nP-9,Kim,U-1,Night,{d.bay(2)['Serial']}\n")
+    for words in ("roster", "import", d.path("roster.csv")), ("checkout", "P-9"):
+        subprocess.run([f"{rack.BUILD}/berthctl", *words], check=True, stdin=subprocess.DEVNULL)
+    record = bytes.fromhex(sim("state", camera="b")["record"])
+    assert b"P-9" in record and b"Kim" in record and b"U-1" in record and b"Night" in record, record
+    [owner] = d.events("owner-set")
+    assert (owner["officer_id"], owner["unit_name"], "reason" in d.events("checked-out")[0]) == ("P-9", "Night", False), owner
     d.check_chain()
     d.daemon.end()
     for path, data in everything_kept(d):

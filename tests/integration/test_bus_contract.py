@@ -8,30 +8,17 @@ import os
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import rack  # noqa: E402
-from rack import BUILD, NAME, ROOT, SRC, Gio, GLib, make_clip  # noqa: E402
+from contract import live, written  # noqa: E402
+from rack import BUILD, NAME, ROOT, Gio, GLib, make_clip  # noqa: E402
 
 MIB = 1 << 20
 INVALID = f"{NAME}.Error.InvalidArgument"
+STANDING = {f"{ROOT}/roster", f"{ROOT}/transfer", f"{ROOT}/firmware"}
 PROGRESS = {"ClipsCopied", "ClipsStored", "ClipsErased", "BytesCopied", "BytesStored", "CurrentClip"}
 SPOOL = {"SpoolUsedBytes", "SpoolFreeBytes", "UnstoredClips", "UnstoredBytes"}
-
-
-def shape(xml, interface):
-    """What an interface promises: {member: (kind, what is typed how, whether changes are announced)}."""
-    found = next(i for i in ElementTree.fromstring(xml).iter("interface") if i.get("name") == interface)
-    members = {}
-    for member in found:
-        note = next((a.get("value") for a in member.iter("annotation")
-                     if a.get("name") == "org.freedesktop.DBus.Property.EmitsChangedSignal"), "true")
-        if member.tag == "property":
-            members[member.get("name")] = ("property", member.get("type"), member.get("access"), note)
-        elif member.tag in ("method", "signal"):
-            members[member.get("name")] = (member.tag, [(a.get("name"), a.get("type"), a.get("direction")) for a in member.iter("arg")])
-    return members
 
 
 def call(dock, member, signature, *args, path=ROOT, interface=f"{NAME}.Manager"):
@@ -96,12 +83,23 @@ def test_xml_files_are_what_the_daemon_shows(sim, dock):
     camera(sim, "c", 1, battery=50)
     sim("plug", camera="c", port="1-1.1")
     d.wait_state(1, "ready")
-    paths = {"Manager": ROOT, "Bay": f"{ROOT}/bay/1", "Camera": d.bay(1)["Camera"]}
+    paths = {"Manager": ROOT, "Bay": f"{ROOT}/bay/1", "Camera": d.bay(1)["Camera"], "Roster": f"{ROOT}/roster",
+             "Transfers": f"{ROOT}/transfer", "Catalog": f"{ROOT}/firmware"}
     for noun, path in paths.items():
-        live = call(d, "Introspect", None, path=path, interface="org.freedesktop.DBus.Introspectable")[0]
-        with open(f"{SRC}/daemon/bus/{NAME}.{noun}.xml", encoding="utf-8") as f:
-            written = shape(f.read(), f"{NAME}.{noun}")
-        assert shape(live, f"{NAME}.{noun}") == written, f"{noun}: {live}"
+        assert live(d.conn, path, noun) == written(noun), noun
+
+
+def test_what_is_on_its_way_is_an_object_as_its_contract_says(sim, dock):
+    d = dock(["1-1.1"], limit="00:00-24:00 2 Mbit/s").start()
+    camera(sim, "c", 1, size=2 * MIB)
+    sim("plug", camera="c", port="1-1.1")
+    path = d.wait(lambda: [p for p in managed(d) if "/transfer/" in p], "the transfer")[0]
+    assert live(d.conn, path, "Transfer") == written("Transfer")
+    d.wait(lambda: d.properties(f"{ROOT}/transfer", "Transfers")["BytesPerSec"] > 0, "its pace to be known")
+    seen = d.properties(path, "Transfer")
+    assert path == f"{ROOT}/transfer/{seen['ClipId']}" and (seen["Serial"], seen["SizeBytes"]) == ("SN-c", 2 * MIB), seen
+    d.wait(lambda: not any("/transfer/" in p for p in managed(d)), "it to have gone when it is stored", deadline=120)
+    assert d.properties(f"{ROOT}/transfer", "Transfers")["BytesPerSec"] == 0
 
 
 def test_objects_are_where_the_contract_says(sim, dock):
@@ -109,9 +107,11 @@ def test_objects_are_where_the_contract_says(sim, dock):
     camera(sim, "c", 2, battery=50, serial="BC/7 ä")
     sim("plug", camera="c", port="1-1.2")
     d.wait_state(2, "ready")
+    # What was under way is looked at four times a second.
+    d.wait(lambda: not any("/transfer/" in path for path in managed(d)), "the last transfer to have gone")
     objects = managed(d)
     camera_path = f"{ROOT}/camera/BC_2f7_20_c3_a4"
-    assert {p for p in objects if p.startswith(ROOT)} == {f"{ROOT}/bay/1", f"{ROOT}/bay/2", camera_path}, sorted(objects)
+    assert {p for p in objects if p.startswith(ROOT)} == {f"{ROOT}/bay/1", f"{ROOT}/bay/2", camera_path, *STANDING}, sorted(objects)
     bay, cam = objects[f"{ROOT}/bay/2"][f"{NAME}.Bay"], objects[camera_path][f"{NAME}.Camera"]
     # What changes by itself may have changed since.
     d.wait(lambda: managed(d)[f"{ROOT}/bay/2"][f"{NAME}.Bay"] == d.bay(2), "the bay to be told alike both ways")
@@ -141,7 +141,7 @@ def test_signals_tell_every_change(sim, dock):
     sim("unplug", camera="c1")
     d.wait_state(2, "empty")
     d.wait(follower.same, "the signals to have told that a camera left", 20)
-    added = [args[0] for _, _, member, args in follower.signals if member == "InterfacesAdded"]
+    added = [args[0] for _, _, member, args in follower.signals if member == "InterfacesAdded" and "/transfer/" not in args[0]]
     assert sorted(added) == [f"{ROOT}/camera/SN_2dc{n}" for n in range(3)], added
     follower.close()
 
@@ -216,6 +216,21 @@ def test_events_are_given_page_by_page_with_the_bytes_that_are_hashed(sim, dock)
     assert last("SN-c", 1, 2) == of_clip[-2:]
 
 
+def test_figures_are_those_of_the_database_and_of_what_was_done(sim, dock):
+    d = dock(["1-1.1"]).start()
+    camera(sim, "c", 5, size=MIB)
+    sim("slow", camera="c", bytes_per_sec=8 * MIB)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+    # The erase of the last one is committed after its bay is ready.
+    d.wait(lambda: call(d, "GetFigures", None)[0]["Clips"]["erased"] == 5, "the facts to be on record")
+    f = call(d, "GetFigures", None)[0]
+    assert f["Bytes"]["erased"] == 5 * MIB and set(f["Clips"]) == set(f["Bytes"]) and len(f["Clips"]) == 9, f
+    assert (f["CopiedClips"], f["CopiedBytes"], f["StoredClips"], f["StoredBytes"], f["ErasedClips"]) == (5, 5 * MIB, 5, 5 * MIB, 5), f
+    assert f["ReadBytes"] == 5 * MIB and f["Faults"] == 0 and "OldestUnstoredUsec" not in f, f
+    assert f["CustodyEvents"] == d.rows("SELECT max(seq) FROM custody")[0][0], f
+
+
 def test_bad_arguments_are_refused_by_name(sim, dock):
     d = dock(["1-1.1"]).start()
     for member, signature, args, what in (
@@ -237,6 +252,56 @@ def test_who_was_never_here_is_told_from_what_has_nothing(sim, dock):
             ("ListEvents", "(tstu)", (0, "", 77, 0), "NoSuchClip", "77"), ("LastEvents", "(stu)", ("", 77, 0), "NoSuchClip", "77")):
         name, text = refused(d, member, signature, *args)
         assert name == f"{NAME}.Error.{error}" and what in text, (member, args, name, text)
+
+
+def error_of(dock, path, noun, member, signature=None, *args):
+    try:
+        answer = call(dock, member, signature, *args, path=f"{ROOT}{path}", interface=f"{NAME}.{noun}")
+    except GLib.Error as error:
+        return (Gio.DBusError.get_remote_error(error) or error.message).removeprefix(f"{NAME}.Error.")
+    return f"answered: {answer}"
+
+
+def test_errors_have_names_by_which_programs_go(sim, dock):
+    d = dock(["1-1.1", "1-1.2"], policy={"erase": "by-hand"}).start()
+    camera(sim, "c", 2)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+    held, other = (c["Id"] for c in call(d, "ListClips", "(sstu)", "SN-c", "", 0, 0)[0])
+    call(d, "SetHold", "(tsss)", held, "", "K", "")
+    call(d, "ImportOfficers", "(sa(ssssss))", "x", [("o1", "", "", "", "", "")], path=f"{ROOT}/roster", interface=f"{NAME}.Roster")
+    cam = "/camera/SN_2dc"
+    table = (
+        ("InvalidArgument", "", "Manager", "SetHold", "(tsss)", 0, "", "", ""),
+        ("InvalidArgument", "", "Manager", "CallShift", "(x)", 1),
+        ("InvalidArgument", "/bay/1", "Bay", "Locate", "(u)", 1 << 31),
+        ("NoSuchCamera", "", "Manager", "SetHold", "(tsss)", 0, "nobody", "", ""),
+        ("NoSuchCamera", "", "Manager", "ReleaseCamera", "(ss)", "nobody", ""),
+        ("NoSuchClip", "", "Manager", "SetHold", "(tsss)", 99, "", "", ""),
+        ("NoSuchClip", "", "Manager", "EraseClip", "(tb)", 99, False),
+        ("NoSuchClip", "/transfer", "Transfers", "SendNow", "(t)", 99),
+        ("NoSuchOfficer", "/roster", "Roster", "Checkout", "(s)", "nobody"),
+        ("NoSuchOfficer", "/roster", "Roster", "Assign", "(ss)", "nobody", "SN-c"),
+        ("NotFound", "", "Manager", "ReleaseHold", "(tsss)", 0, "", "none", ""),
+        ("NotFound", "/roster", "Roster", "CancelCheckout", "(s)", "SN-c"),
+        ("NotAllowed", "/roster", "Roster", "Publish", "(s)", "{}"),
+        ("TooLate", "/transfer", "Transfers", "SendNow", "(t)", other),
+        ("TooLate", "", "Manager", "ReleaseCamera", "(ss)", "SN-c", ""),
+        ("TooLate", cam, "Camera", "ConfirmIdentity"),
+        ("Held", "", "Manager", "EraseClip", "(tb)", held, False),
+        ("NotDocked", "/bay/2", "Bay", "Calibrate"),
+        ("NotDocked", "/bay/2", "Bay", "Eject"),
+        ("NotFound", cam, "Camera", "UpdateFirmware", "(sb)", "9.9", False))
+    for wanted, path, noun, member, *args in table:
+        assert error_of(d, path, noun, member, *args) == wanted, (wanted, path, member, args, error_of(d, path, noun, member, *args))
+    with open(d.path("berthd.conf"), "a", encoding="ascii") as f:
+        f.write("[policy]\nerase = perhaps\n")
+    assert error_of(d, "", "Manager", "Reload") == "BadSettings"
+    sim("unplug", camera="c")
+    d.wait_state(1, "empty")
+    assert error_of(d, cam, "Camera", "SetOwner", "(ssss)", "o", "", "", "") == "NotDocked"
+    assert error_of(d, cam, "Camera", "Erase", "(b)", False) == "NotDocked"
+    assert error_of(d, "/roster", "Roster", "Checkout", "(s)", "o1") == "NoCamera"
 
 
 def test_strangers_are_listed_as_refused(sim, dock):
@@ -289,7 +354,7 @@ def test_dock_works_on_when_the_bus_goes_and_comes_back_to_it(sim, dock):
     d.wait(lambda: d.owned(NAME), "berthd on the new bus")
     assert d.daemon.running() and d.daemon.pid == pid
     assert d.bay(1)["State"] == "ready" and d.bay(1)["ClipsErased"] == 3, d.bay(1)
-    assert len(managed(d)) == 2, "a bay and a camera"
+    assert len(managed(d)) == 2 + len(STANDING), "a bay and a camera"
     follower = Follower(d)
     sim("unplug", camera="c")
     d.wait_state(1, "empty")

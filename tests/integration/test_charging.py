@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import rack  # noqa: E402
 from charging_dock import (BOTH, HUBS, NEVER, both_halves, camera, charging_dock, ctl, hub_that_lies, measured, port, put_in,  # noqa: E402
                            wait_for, wait_off)
+from findings import codes  # noqa: E402
 from rack import make_clip  # noqa: E402
 
 
@@ -85,6 +86,25 @@ def test_checkout_wakes_a_camera_that_rests(sim, dock):
     assert [e["event"] for e in d.events() if e["event"] in ("returned", "checked-out", "undocked")][-2:] == ["returned", "checked-out"]
 
 
+def test_checkout_is_taken_back_before_its_camera_is_begun_with(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n" + NEVER)
+    camera(sim, "a", 97)
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    with open(d.path("roster.csv"), "w", encoding="utf-8") as f:
+        f.write("id,name\nP-1,Jane\n")
+    ctl("roster", "import", d.path("roster.csv"))
+    # When it has its power it takes long to say who it is.
+    sim("slow", camera="a", bytes_per_sec=50)
+    number = ctl("checkout", "P-1", "--no-wait").stdout.strip().rsplit("/", 1)[1]
+    ctl("job", "cancel", number)
+    assert "cancelled before the camera was asked" in ctl("job", "wait", number, code=1).stdout
+    sim("slow", camera="a", bytes_per_sec=1 << 30)
+    d.wait_state(1, "ready", deadline=120)
+    assert not d.events("checked-out")
+    assert "camera SN-a" in ctl("checkout", "P-1").stdout, "and it can be checked out again"
+
+
 def test_camera_that_was_taken_while_it_rested_is_missed(sim, dock):
     d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n[charging]\nlook_every = 3s\n")
     camera(sim, "a", 97)
@@ -95,6 +115,18 @@ def test_camera_that_was_taken_while_it_rested_is_missed(sim, dock):
     d.wait(lambda: d.events("undocked"), "the undocking to be on record")
     assert "while its port was off" in d.events("undocked")[0]["reason"]
     d.wait(lambda: port(sim, "1-1.1") == "on" and d.bay(1)["Power"], "the empty bay to have power")
+
+
+def test_a_look_that_finds_nothing_new_says_no_more_than_that_it_looked(sim, dock):
+    d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n[charging]\nlook_every = 3s\n")
+    camera(sim, "a", 97)
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    seen, returned = len(d.events()), len(d.events("returned"))
+    d.wait(lambda: len(d.events("returned")) >= returned + 3, "three looks", deadline=120)
+    wait_off(d, 1, "ready")
+    kinds = {e["event"] for e in d.events()[seen:] if e.get("bay") == "1-1.1"}
+    assert kinds == {"left", "returned"}, kinds
 
 
 def test_footage_of_a_camera_that_was_out_while_its_bay_rested_is_pulled(sim, dock):
@@ -167,6 +199,37 @@ def test_both_halves_of_a_usb3_connector_are_switched(sim, dock):
 
 def test_hub_that_feeds_what_it_says_it_cut_is_found_out_and_remembered(sim, dock):
     hub_that_lies(sim, dock, "without power at port 1-1.1, by the kernel's 'disable' file, the hub still sees the camera there")
+
+
+def test_camera_that_is_too_warm_or_too_cold_is_not_charged(sim, dock):
+    """Also without a budget, in which all others have their power; and the one that is hot is not issued, either."""
+    d = charging_dock(dock, BOTH, "[charging]\nlook_every = 24h\ngauge_every = 3s\nmin_celsius = -5\nmax_celsius = 40\n")
+    camera(sim, "a", 50, temperature=395)
+    camera(sim, "b", 50)
+    measured(sim, d, "a", "b")
+    d.wait(lambda: d.bay(1)["Charge"] == "fixed" and d.bay(1)["Power"], "the camera to have its power")
+    assert d.events("checked")[0]["temperature_decidegrees"] == 395 and not codes("SN-a"), d.events("checked")
+    sim("set", camera="a", temperature=401)
+    wait_off(d, 1, "too-warm")
+    assert port(sim, "1-1.1") == "off" and d.bay(2)["Power"] and d.bay(2)["Charge"] == "fixed"
+    assert codes("SN-a") == {"temperature"} and not codes("SN-b"), codes("SN-a")
+    told = d.properties(d.bay(1)["Camera"], "Camera")
+    assert (told["TemperatureKnown"], told["TemperatureDecidegrees"], told["Health"]) == (True, 401, "warning"), told
+    assert d.properties(d.bay(2)["Camera"], "Camera")["TemperatureKnown"] is False
+    # It is looked at now and then, and charged again when it is well within.
+    sim("set", camera="a", temperature=385)
+    d.wait(lambda: d.properties(d.bay(1)["Camera"], "Camera")["TemperatureDecidegrees"] == 385, "it to be looked at", deadline=120)
+    wait_off(d, 1, "too-warm")
+    assert not codes("SN-a")
+    sim("set", camera="a", temperature=200)
+    d.wait(lambda: d.bay(1)["Charge"] == "fixed" and d.bay(1)["Power"], "the camera to have its power back", deadline=120)
+    sim("set", camera="a", temperature=-51)
+    wait_off(d, 1, "too-cold")
+    sim("set", camera="a", temperature=655)
+    d.wait(lambda: d.state_of(1) == "quarantined" and codes("SN-a") == {"hot"}, "the hot one not to be issued", deadline=120)
+    wait_off(d, 1, "too-warm")
+    assert "do not issue: it is hot" in d.bay(1)["Reason"], d.bay(1)
+    assert len(d.events("docked")) == 2 and not d.events("undocked")
 
 
 def test_port_is_not_cut_while_a_camera_is_pulled(sim, dock):

@@ -86,7 +86,7 @@ def test_status_json_has_what_the_manual_promises():
     with world() as w:
         w.dock.bay(3, **pulling())
         w.dock.camera("BC_0003", Serial="BC-0003", Model="Guard 4", BatteryPercent=87, Bay=f"{ROOT}/bay/3", ClockDriftUsec=-5,
-                      ClockDriftKnown=True, LastDockedUsec=1700000000000000)
+                      ClockDriftKnown=True, TemperatureDecidegrees=-15, TemperatureKnown=True, LastDockedUsec=1700000000000000)
         w.dock.camera("AWAY", Serial="AWAY", Manufacturer=HOSTILE)
         d = w.json("status")
         assert d["schema"] == "org.berth.ctl.status/1" and set(d) == {"schema", "dock", "bays", "cameras"}, d
@@ -101,11 +101,13 @@ def test_status_json_has_what_the_manual_promises():
             "battery_percent": 87, "clips_total": 12, "clips_copied": 3, "clips_stored": 2, "clips_erased": 1,
             "bytes_total": 8 * GIB, "bytes_copied": 4 * GIB, "bytes_stored": 2 * GIB, "current_clip": "DCIM/100/A.MP4",
             "faults": 0, "retry_at_usec": 0, "identity": "", "power": False, "charge": "",
-            "charge_percent": None, "minutes_to_full": None, "ready_at_usec": 0, "ready_in_time": False}, d["bays"][2]
+            "charge_percent": None, "minutes_to_full": None, "ready_at_usec": 0, "ready_in_time": False,
+            "flash_percent": None, "flash_version": ""}, d["bays"][2]
         assert d["bays"][0]["battery_percent"] is None
         away, docked = d["cameras"]
         assert docked == {"serial": "BC-0003", "manufacturer": "", "model": "Guard 4", "firmware": "", "model_id": "",
                           "battery_percent": 87, "bay": 3, "clock_drift_usec": -5, "clock_drift_known": True,
+                          "temperature_decidegrees": -15, "temperature_known": True,
                           "last_docked_usec": 1700000000000000, "ambiguous": False, "officer_id": "", "officer_name": "",
                           "unit_id": "", "unit_name": "", "health": "", "held_back": ""}, docked
         assert away["bay"] is None and away["manufacturer"] == HOSTILE, away
@@ -341,7 +343,7 @@ def test_exit_code_says_that_the_output_was_lost():
 def test_help_and_version_need_no_bus():
     with world() as w:
         text = w.run("--help", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent").stdout
-        for word in ("status", "watch", "clips", "log", "refused", "models", "model-check", "recover", "--until", "Exit code"):
+        for word in ("status", "watch", "clips", "log", "refused", "model", "model check", "recover", "--until", "Exit code"):
             assert word in text, text
         assert re.fullmatch(r"berthctl [0-9.]+\n", w.run("--version").stdout)
 

@@ -34,7 +34,7 @@ class Folders:
         return self.path(name)
 
     def check(self, *files, code=0):
-        done = subprocess.run([CTL, "model-check", "--models-dir", self.path("shipped"), "--local-models-dir", self.path("local"),
+        done = subprocess.run([CTL, "model", "check", "--models-dir", self.path("shipped"), "--local-models-dir", self.path("local"),
                                "--rules-dir", self.path("rules"), *files], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               # No bus is there: it must not matter.
                               env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent"), timeout=60, check=False)
@@ -132,10 +132,10 @@ def test_without_a_file_the_command_line_is_wrong():
 
 def test_models_are_those_of_the_daemon():
     with world() as w:
-        head, row = w.run("models").stdout.splitlines()
+        head, row = w.run("model").stdout.splitlines()
         assert head.split()[:3] == ["MODEL", "PLUGIN", "MATCH"], head
         assert row.split()[:4] == ["acme", "mtp", "1234:5678", "1234:5679"] and "not at all" in row, row
-        d = w.json("models")
+        d = w.json("model", "list")
         assert d["schema"] == "org.berth.ctl.models/1", d
         assert d["models"] == [{
             "id": "acme", "description": "Acme 1", "tested": "not at all", "file": "/etc/berth/cameras.d/acme.conf", "local": True,
@@ -145,7 +145,7 @@ def test_models_are_those_of_the_daemon():
             "companions_ignored": [], "file_times": "local", "erase": "never", "charge_ma": 900, "battery_mah": 0,
             "battery_floor_percent": 0, "charge_curve": [], "firmware": "none"}], d
         w.dock.end()
-        assert "org.berth.Dock1 is not on the bus" in w.run("models", code=3).stderr
+        assert "org.berth.Dock1 is not on the bus" in w.run("model", "list", code=3).stderr
 
 
 def test_refused_shows_what_a_model_would_need():

@@ -19,6 +19,7 @@ import xml.etree.ElementTree as ET
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 import rack  # noqa: E402
+import released_world  # noqa: E402
 
 MHL = "{urn:ASC:MHL:v2.0}"
 CHAIN = "{urn:ASC:MHL:DIRECTORY:v2.0}"
@@ -103,6 +104,10 @@ def check_mhl(folder):
         listed[path.text] = True
     there = {os.path.relpath(os.path.join(top, f), folder) for top, _, files in os.walk(folder) for f in files}
     assert set(listed) == {f for f in there if not f.startswith("ascmhl/")}
+    # All of the published schema that is used, as a grammar of our own.
+    for file in (name, "ascmhl_chain.xml"):
+        subprocess.run(["xmllint", "--noout", "--nonet", "--relaxng", os.path.join(rack.SRC, "tests", "lib", "ascmhl.rng"),
+                        os.path.join(folder, "ascmhl", file)], check=True, stderr=subprocess.DEVNULL)
     schemas = os.environ.get("BERTH_MHL_XSD")
     if schemas:
         for schema, file in (("ASCMHL.xsd", name), ("ASCMHLDirectory.xsd", "ascmhl_chain.xml")):
@@ -205,5 +210,101 @@ def test_export_refuses_what_it_cannot_prove(sim, dock):
     shutil.rmtree(d.path("x6"))
 
 
+def index(folder):
+    """{clip id: what index.json says of it}"""
+    with open(os.path.join(folder, "index.json"), encoding="utf-8") as f:
+        return {clip["clip_id"]: clip for clip in json.load(f)["clips"]}
+
+
+def test_footage_that_the_store_alone_has_is_fetched(sim, dock):
+    with released_world.released(sim, dock) as (d, ids):
+        folder, said = released_world.export(d, "--camera=SN-R", to="all", code=0)
+        assert f"3 with their footage ({len(ids)} from the store)" in said, said
+        assert verify(folder) is None, verify(folder)
+        digests = {e["clip_id"]: e["digest"] for e in d.events("copied")}
+        for clip_id, clip in index(folder).items():
+            assert hashlib.sha256(read(os.path.join(folder, clip["file"]))).hexdigest() == digests[clip_id] and "missing" not in clip, clip
+        check_mhl(folder)
+        asked = d.events("fetch-ordered")
+        assert sorted(e["clip_id"] for e in asked) == ids and all("operator_uid" in e for e in asked), asked
+        # Of a time in which the clip was only let go of, with what proves it.
+        seq = d.events("spool-released")[0]["seq"]
+        tar, _ = released_world.export(d, f"{seq}..{seq}", to="seq.tar", code=0)
+        with tarfile.open(tar) as t:
+            t.extractall(d.path("seq"), filter="data") if hasattr(tarfile, "data_filter") else t.extractall(d.path("seq"))
+        assert index(d.path("seq"))[ids[0]]["file"] and verify(d.path("seq")) is None, verify(d.path("seq"))
+        assert set(os.listdir(d.folder)) >= {"seq.tar"} and not [n for n in os.listdir(d.folder) if n.endswith(".part")]
+
+
+def test_export_that_is_not_complete_says_so_of_each_clip(sim, dock):
+    with released_world.released(sim, dock) as (d, ids):
+        first = str(ids[0])
+        folder, said = released_world.export(d, first, to="left-out", code=7, options=["--no-store"])
+        assert f"clip {first} is not complete" in said and "verifies, and is not complete" in said, said
+        assert index(folder)[ids[0]]["missing"] and verify(folder) is None
+        # Somebody changed a byte in the store.
+        key, = d.rows("SELECT object_key FROM receipts WHERE clip_id = ?1".replace("?1", first))[0]
+        os.chmod(os.path.join(d.store, key), 0o640)
+        with open(os.path.join(d.store, key), "r+b") as f:
+            f.seek(4000)
+            byte = f.read(1)
+            f.seek(4000)
+            f.write(bytes([byte[0] ^ 1]))
+        folder, said = released_world.export(d, "--camera=SN-R", to="damaged", code=7)
+        assert "could not be fetched" in said and "is damaged: its digest" in said, said
+        assert [n for n, clip in index(folder).items() if "file" not in clip] == [ids[0]] and verify(folder) is None
+        ctl("custody", "checkpoint")
+        answer = json.loads(ctl("custody", "export", first, d.path("json"), "--json", f"--state-dir={d.state}",
+                                f"--uplink={d.path('uplink.sock')}", code=7).stdout)
+        assert answer["footage"] == 0 and answer["missing"][0]["clip_id"] == ids[0] and "damaged" in answer["missing"][0]["why"], answer
+        # There is no room for it.
+        os.mkdir(d.path("small"))
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12M", "none", d.path("small")], check=True)
+        try:
+            _, said = released_world.export(d, first, to=d.path("small", "x"), code=1)
+            assert "make room there" in said and not os.path.exists(d.path("small", "x", "clips")), said
+        finally:
+            subprocess.run(["umount", "-l", d.path("small")], check=True)
+        d.daemon.end()
+        _, said = released_world.export(d, first, to="alone", code=7)
+        assert "berthd, which has it fetched, does not run" in said, said
+
+
+def jobs(d):
+    objects = d.conn.call_sync(rack.NAME, rack.ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", None, None, 0, 20000,
+                               None).unpack()[0]
+    return [path for path in objects if "/job/" in path]
+
+
+def test_fetching_ends_with_whoever_asked_and_by_order(sim, dock):
+    with released_world.released(sim, dock) as (d, ids):
+        clip = ids[0]
+        argv = [f"{rack.BUILD}/berthctl", "custody", "export", str(clip), d.path("gone"), f"--state-dir={d.state}", "--no-pager",
+                f"--uplink={d.path('uplink.sock')}"]
+        ctl("custody", "checkpoint")
+        def asked(n):
+            return lambda: len(d.events("fetch-ordered")) == n
+
+        with released_world.uplink_stands_still(d):
+            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            d.wait(asked(1), "the fetch")
+            child.kill()
+            child.wait()
+        d.wait(lambda: "Not read back from the store: it was stopped" in d.daemon.output(), "the fetch to end with its caller")
+        argv[4] = d.path("stopped")
+        ctl("custody", "checkpoint")
+        with released_world.uplink_stands_still(d):
+            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            d.wait(asked(2), "the other fetch")
+            [job] = [path for path in jobs(d) if d.properties(path, "Job")["State"] == "running"]
+            assert d.properties(job, "Job")["Kind"] == "fetch-clip"
+            subprocess.run(["busctl", "--system", "call", rack.NAME, job, f"{rack.NAME}.Job", "Cancel"], check=True)
+        said = child.communicate(timeout=120)[1]
+        assert child.returncode == 7 and "it was stopped" in said, (child.returncode, said)
+        released_world.export(d, str(clip), to="after", code=0)
+
+
 rack.run([test_export_of_a_clip_verifies_without_berth, test_whatever_is_changed_in_an_export_is_told_by_its_own_page,
-          test_export_of_a_camera_a_range_and_days_into_a_tar_file, test_export_refuses_what_it_cannot_prove])
+          test_export_of_a_camera_a_range_and_days_into_a_tar_file, test_export_refuses_what_it_cannot_prove,
+          test_footage_that_the_store_alone_has_is_fetched, test_export_that_is_not_complete_says_so_of_each_clip,
+          test_fetching_ends_with_whoever_asked_and_by_order])

@@ -6,6 +6,7 @@ and disks are set up by binding files over the real ones in the simulator's own 
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,11 @@ def write(path, text):
         f.write(text)
 
 
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
 class Machine:
     """As the installation leaves it, in its own files, until a test breaks something. The simulator's nodes belong to group 0, so that is
     what the group berth is here, as long as udev did its work."""
@@ -39,8 +45,10 @@ class Machine:
         for place in ["/etc/udev/rules.d", "/usr/lib/udev/rules.d", "/etc/dbus-1/system.d", "/usr/share/dbus-1/system.d"]:
             self.bind(place, self.path(place))
         self.users()
-        for name in os.listdir(f"{SRC}/udev-rules"):
-            shutil.copy(f"{SRC}/udev-rules/{name}", "/usr/lib/udev/rules.d/")
+        for rules in (f"{SRC}/udev-rules", f"{BUILD}/udev-rules"):
+            for name in os.listdir(rules):
+                if name.endswith(".rules"):
+                    shutil.copy(os.path.join(rules, name), "/usr/lib/udev/rules.d/")
         shutil.copy(f"{SRC}/systemd/dbus-policy/org.berth.Dock1.conf", POLICY)
         self.state = self.path("state")
         os.makedirs(self.state)
@@ -133,6 +141,19 @@ def test_machine_that_is_as_it_should_be(sim, dock):
         assert said.returncode == 5 and len(said.stdout.splitlines()) == len(found), said
         wrong = doctor("moon")
         assert wrong.returncode == 2 and "machine, rack or store" in wrong.stderr, wrong
+
+
+def test_the_manual_page_has_every_point(sim, dock):
+    def found(pattern, *files):
+        return {name for file in files for name in re.findall(pattern, read(f"{SRC}/daemon/{file}"))}
+
+    parts = [f"ctl/doctor{part}.c" for part in ("", "_machine", "_bays", "_disk")]
+    said = found(r'(?:doctor_add|look_at_room|say_refusal)\(d, "([a-z-]+)"', *parts)
+    said |= found(r'add\(to, "([a-z-]+)"', "service/examine_rack.c") | found(r'"(erase-policy|fleet-list)"', "service/examine.c")
+    said |= found(r'WIRE_POINT_\w+ "([a-z-]+)"', "base/wire_uplink.h") | {"rack"}
+    page = read(f"{SRC}/man/berthctl.1").split(".Ss doctor")[1].split(".Ss ")[0]
+    listed = {name for line in re.findall(r"^\.It ([a-z, -]+)$", page, re.M) for name in line.split(" , ")}
+    assert said - {"daemon", "rack"} == listed, said ^ listed
 
 
 def test_machine_is_looked_at_when_the_daemon_does_not_run(sim, dock):
@@ -239,6 +260,41 @@ def test_room(sim, dock):
         assert done.returncode == 1 and said[0]["verdict"] == "failed" and "/nowhere/berth" in said[0]["text"], done
 
 
+def test_folder_of_the_uploader(sim, dock):
+    d = dock(["1-1.1"]).start()
+    with machine(d):
+        mount("-t", "tmpfs", "-o", "size=4g", "lib", "/var/lib")
+
+        def said():
+            done = doctor("machine", "--json")
+            return next((p["verdict"], p["text"]) for p in json.loads(done.stdout)["points"] if p["name"] == "disk-uplink")
+        try:
+            verdict, text = said()
+            assert verdict == "failed" and "/var/lib/berth-uplink" in text and "systemctl start" in text, text
+            os.makedirs("/var/lib/berth-uplink")
+            assert said()[0] == "ok", said()
+            mount("-o", "remount,ro", "/var/lib")
+            assert said()[0] == "failed" and "only be read" in said()[1], said()
+        finally:
+            subprocess.run(["umount", "--lazy", "/var/lib"], check=True)
+
+
+def test_ports_that_the_daemon_may_not_switch(sim, dock):
+    dock(["1-1.1", "1-1.2"]).start()
+    assert one(points(Nothing, "rack")[1], "port-access")[0] == "ok"
+    # As root may not, either.
+    closed = ["/sys", "/dev/bus/usb"]
+    for place in closed:
+        mount("--bind", place, place)
+        mount("-o", "remount,ro,bind", place)
+    try:
+        verdict, text = one(points(Nothing, "rack")[1], "port-access")
+        assert verdict == "warning" and "bay 1-2" in text and "68-berth-hubport.rules" in text, text
+    finally:
+        for place in closed:
+            subprocess.run(["umount", "--lazy", place], check=True)
+
+
 def test_health_of_the_disk(sim, dock):
     d = dock(["1-1.1"]).start()
     with machine(d) as m:
@@ -301,6 +357,27 @@ def test_rack(sim, dock):
     assert one(points(Nothing, "rack")[1], "usb-memory")[0] == "ok"
 
 
+def test_bays_whose_numbers_udev_does_not_know(sim, dock):
+    d = dock(["1-1.1", "1-1.2"]).start()
+    with machine(d) as m:
+        assert one(points(m, "rack")[1], "bay-links")[0] == "ok", "nothing lies in them"
+        sim("camera", name="c", type="ptp", serial="SN-1", manufacturer="Acme", model="BC-1", clips=[])
+        sim("plug", camera="c", port="1-1.1")
+        d.wait_state(1, "ready")
+        bus, number = (int(read(f"/sys/bus/usb/devices/1-1.1/{name}")) for name in ("busnum", "devnum"))
+        os.makedirs("/dev/berth")
+        os.symlink(f"../bus/usb/{bus:03}/{number:03}", "/dev/berth/bay11")
+        verdict, text = one(points(m, "rack")[1], "bay-links")
+        assert verdict == "warning" and "bay 1 (1-1.1)" in text and "udevadm trigger --subsystem-match=usb" in text, text
+        os.symlink(f"../bus/usb/{bus:03}/{number - 1:03}", "/dev/berth/bay1")
+        assert one(points(m, "rack")[1], "bay-links")[0] == "warning"
+        os.rename("/dev/berth/bay11", "/dev/berth/bay1")
+        assert one(points(m, "rack")[1], "bay-links")[0] == "ok"
+        write("/etc/udev/rules.d/73-berth-bays.rules", "")
+        assert "bay-links" not in points(m, "rack")[1], "the site wants no links"
+    shutil.rmtree("/dev/berth")
+
+
 class Nothing:
     state = "/"
 
@@ -331,7 +408,9 @@ def test_ports_of_which_calibration_found_out(sim, dock):
 
 
 if __name__ == "__main__":
-    rack.run([test_machine_that_is_as_it_should_be, test_machine_is_looked_at_when_the_daemon_does_not_run, test_users_and_their_groups,
+    rack.run([test_machine_that_is_as_it_should_be, test_the_manual_page_has_every_point,
+              test_machine_is_looked_at_when_the_daemon_does_not_run, test_users_and_their_groups,
               test_rules_that_udev_does_not_have_or_does_not_go_by, test_bus_that_has_no_policy_or_lets_anybody_be_the_dock, test_clock,
-              test_room, test_health_of_the_disk, test_disk_that_says_that_it_will_fail, test_rack, test_rack_without_its_hub,
-              test_ports_of_which_calibration_found_out])
+              test_room, test_folder_of_the_uploader, test_ports_that_the_daemon_may_not_switch, test_health_of_the_disk,
+              test_disk_that_says_that_it_will_fail, test_rack, test_rack_without_its_hub,
+              test_ports_of_which_calibration_found_out, test_bays_whose_numbers_udev_does_not_know])

@@ -3,6 +3,7 @@
 """Cameras whose model says that they are formatted: under the same license as clip by clip, for all clips or for none."""
 
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -69,6 +70,32 @@ def test_other_files_on_the_camera_keep_it_from_being_formatted(sim, dock):
     assert all("reason" not in e for e in erased)
     del digests["MISC/NOTES.TXT"]
     assert_stored(d, "SN-c", digests)
+
+
+def test_camera_that_is_ejected_before_its_format_keeps_all_until_it_is_back(sim, dock):
+    d = formatting_dock(sim, dock)
+    digests = camera(sim, "c", clips(12))
+    d.start_daemon()
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "settled")
+    d.wait(lambda: len(d.events("copied")) == 12, "the copies on record")
+    sim("slow", camera="c", bytes_per_sec=100_000)
+    d.start_uplink()
+    d.wait(lambda: d.events("erase-begun"), "the licenses")
+    command = [f"{rack.BUILD}/berthctl", "bay", "eject", "1"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.stdout == "Bay 1: it may be taken out; its clips are all copied, and 12 of 12 are not erased yet.\n", done
+    assert d.state_of(1) == "ejected" and not d.workers() and len(sim("state", camera="c")["clips"]) == 12
+    assert {e["reason"] for e in d.events("erase-failed")} == {"the camera is to be taken out"} and len(d.events("erase-failed")) == 12
+    sim("unplug", camera="c")
+    d.wait_state(1, "empty")
+    sim("slow", camera="c", bytes_per_sec=0)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+    d.wait(lambda: len(d.events("erased")) == 12, "the erases to be on record")
+    assert not sim("state", camera="c")["clips"] and not d.events("fault")
+    assert_stored(d, "SN-c", digests)
+    d.check_chain()
 
 
 def test_clip_that_appears_before_the_format_is_not_lost(sim, dock):

@@ -9,6 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import rack  # noqa: E402
+from findings import codes, findings  # noqa: E402
 from rack import make_clip  # noqa: E402
 
 MIB = 1 << 20
@@ -23,10 +24,6 @@ def ctl(*args, code=0):
     done = subprocess.run([f"{rack.BUILD}/berthctl", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == code, f"{args}: exit code {done.returncode}, not {code}: {done.stdout}{done.stderr}"
     return done.stdout + done.stderr
-
-
-def findings(serial):
-    return {f["code"]: f for f in json.loads(ctl("camera", "health", serial, "--json"))["findings"]}
 
 
 def listed(serial):
@@ -127,6 +124,26 @@ def test_lost_clock_and_other_firmware_are_warnings(sim, dock):
     d.wait(lambda: set(findings("SN-c")) == {"firmware-other"}, "the clock's finding to be gone")
 
 
+def test_restarts_of_its_own_are_counted_over_its_dockings(sim, dock):
+    d = dock([PORT])
+    os.makedirs(d.path("cameras.d"))
+    with open(d.path("cameras.d", "acme.conf"), "w", encoding="utf-8") as f:
+        f.write("[model acme]\nmatch = 1209:be01\ninterface = 06/01/01\nplugin = mtp\nplugin.restarts-property = d406\n")
+    d.write_config("[health]\nrestarts = 4\n")
+    d.start()
+    camera(sim, "c", vid=0x1209, pid=0xBE01, restarts=70)
+    sim("plug", camera="c", port=PORT)
+    d.wait_state(1, "ready")
+    # Where it begins says nothing; three more are not enough; its counter begins anew; and one more is.
+    for counter, found in (73, set()), (1, set()), (2, {"restarts"}):
+        sim("set", camera="c", restarts=counter)
+        dock_again(sim, d, "c", "ready")
+        d.wait(lambda found=found: codes("SN-c") == found, f"what is found at {counter}")
+    assert "by itself 4 times" in findings("SN-c")["restarts"]["text"], findings("SN-c")
+    assert [e["restarts"] for e in d.events("checked")] == [70, 73, 1, 2]
+    ctl("custody", "verify", f"--state-dir={d.state}")
+
+
 def test_bay_in_which_cameras_fault_is_told_from_sick_cameras(sim, dock):
     d = dock([PORT, "1-1.2"]).start()
     assert "Nothing was found" in ctl("bay", "health")
@@ -170,6 +187,26 @@ def test_over_current_is_the_bay_and_nobody_took_the_camera(sim, dock):
     assert d.bay(1)["State"] == "fault" and len(d.events("docked")) == 1
     [found] = json.loads(ctl("bay", "health", "--json"))["findings"]
     assert (found["bay"], found["code"], found["severity"]) == (1, "bay-over-current", "serious"), found
+
+
+def test_port_that_its_hub_keeps_off_is_a_fault_and_no_empty_bay(sim, dock):
+    d = dock([PORT], timeouts={"over_current": "1s"}).start()
+    camera(sim, "c")
+    sim("plug", camera="c", port=PORT)
+    d.wait_state(1, "ready")
+    sim("over_current", port=PORT, lasting=True)
+    # Its first rest is over, and the hub still tells of it: longer each time.
+    d.wait(lambda: len(d.events("over-current")) >= 3, "two more rests", deadline=120)
+    told = [event["reason"] for event in d.events("over-current")]
+    assert "the hub cut its power; the bay rests for 1 s" in told[0], told
+    assert "still too much current" in told[1] and "keeps its power off; the bay rests for 2 s" in told[1], told
+    assert "rests for 4 s" in told[2], told
+    assert d.bay(1)["State"] == "fault" and d.bay(1)["Light"] == "fault", d.bay(1)
+    sim("over_current", port=PORT, lasting=False)
+    # The trouble is gone, and the hub gives no power by itself.
+    d.wait_state(1, "ready", deadline=120)
+    assert d.daemon.output().count("bay 1: empty") == 1 and not d.events("taken"), d.logs()
+    assert sum(event["event"] == "identified" for event in d.events()) == 2
 
 
 if __name__ == "__main__":

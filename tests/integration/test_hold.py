@@ -163,17 +163,21 @@ def test_clip_that_the_store_lost_and_the_dock_released_is_pulled_again(sim, doc
         sim("plug", camera="c", port="1-1.1")
         d.wait(lambda: len(d.events("receipted")) == 4 and released(d), "all to be stored, and a copy to be released")
         d.wait_state(1, "ready")
-        gone = released(d)[0]
-        [key] = [key for key in d.objects("manifests") if json.loads(b"".join(d.content(key)))["path"] == gone]
-        os.unlink(os.path.join(d.store, json.loads(b"".join(d.content(key)))["object"]))
-        os.unlink(os.path.join(d.store, key))
+        manifests = {json.loads(b"".join(d.content(key)))["path"]: key for key in d.objects("manifests")}
+        gone, whole = released(d)[0], next(path for path in digests if path not in released(d))
+        # Of one, whose copy the dock has no more, the object alone, which the manifest still names; of the other both.
+        for path in (gone, whole):
+            os.unlink(os.path.join(d.store, json.loads(b"".join(d.content(manifests[path])))["object"]))
+        os.unlink(os.path.join(d.store, manifests[whole]))
         ctl("camera", "erase", "SN-c")
         d.wait(lambda: len(d.events("erased")) == 4, "all to be erased")
         d.wait_state(1, "ready")
         refused = [e for e in d.events("store-refused") if e["path"] == gone]
         assert len(refused) == 1 and refused[0]["receipt_void"], refused
         assert len([e for e in d.events("copied") if e["path"] == gone]) == 2, "it was not pulled again"
-        assert d.stored()["SN-c", gone] == [digests[gone]] and not sim("state", camera="c")["clips"]
+        assert d.events("store-refused") and not d.events("conflict"), d.events("conflict")
+        assert [d.stored()["SN-c", path] for path in (gone, whole)] == [[digests[path]] for path in (gone, whole)]
+        assert not sim("state", camera="c")["clips"]
         d.check_chain()
         d.close()
     finally:

@@ -39,13 +39,13 @@ static void *take_all(void *userdata) {
         const uint8_t *data;
         size_t size;
 
-        while (ring_peek(w->ring, 0, &data, &size) == 0 && size > 0) {
+        while (ring_peek(w->ring, &data, &size) == 0 && size > 0) {
                 if (w->delay_usec > 0)
                         (void) usleep(w->delay_usec);
                 assert_true(size <= w->room - w->size);
                 memcpy(w->bytes + w->size, data, size);
                 w->size += size;
-                ring_consume(w->ring, 0);
+                ring_consume(w->ring);
         }
         return NULL;
 }
@@ -121,7 +121,7 @@ static void begin_read(Worker *w, uint64_t asked) {
         w->room = (size_t) asked;
         w->bytes = malloc(w->room + 1);
         w->size = 0;
-        assert_int_equal(ring_new(1, &w->ring), 0);
+        assert_int_equal(ring_new(&w->ring), 0);
         assert_int_equal(pthread_create(&w->thread, NULL, take_all, w), 0);
         host_begin(&w->host);
         w->host.ring = w->ring;

@@ -228,16 +228,36 @@ def test_folder_that_lies_is_a_failed_import_and_no_more(sim, dock):
             pass
         if not lie:
             ours.close()
-        d.wait(lambda answers=answers: answers, f"the import of {lie!r} to end")
-        try:
-            d.conn.call_with_unix_fd_list_finish(answers[0])
-            raise AssertionError(f"an import that answered {lie!r} was a success")
-        except GLib.Error:
-            pass
+        d.wait(lambda answers=answers: answers, "the job")
+        job = d.conn.call_with_unix_fd_list_finish(answers[0])[0].unpack()[0]
+        d.wait(lambda job=job: d.properties(job, "Job")["State"] not in ("running", "cancelling"), f"the import of {lie!r} to end")
+        ended = d.properties(job, "Job")
+        assert (ended["State"], ended["Error"]) == ("failed", f"{rack.NAME}.Error.Failed") and ended["Text"], (lie, ended)
     assert d.daemon.running() and not d.events("clip-seen")
+
+
+def test_worker_that_cannot_be_started_is_named_and_the_next_import_goes_on(sim, dock):
+    d = dock(["1-1.1"])
+    d.config["worker"] = d.path("worker")
+    d.write_config()
+    os.symlink(f"{rack.BUILD}/berth-bay", d.path("worker"))
+    d.start()
+    card = d.path("card")
+    digests = fill(card, {"A.MP4": content(1, MIB)})
+    os.unlink(d.path("worker"))
+    told = ctl("import", card, code=1)
+    assert f"the worker {d.path('worker')} cannot be started: No such file" in told, told
+    [ended] = d.wait(lambda: d.events("import-ended"), "its end")
+    assert "cannot be started" in ended["reason"] and (ended["imported"], ended["failed"]) == (0, 0), ended
+    assert d.daemon.running() and not d.events("clip-seen")
+    os.symlink(f"{rack.BUILD}/berth-bay", d.path("worker"))
+    assert "1 files imported" in ctl("import", card)
+    d.wait(lambda: d.events("receipted"), "the receipt")
+    assert stored_of(d, "import:card") == {path: [digest] for path, digest in digests.items()}
 
 
 rack.run([test_folder_is_stored_and_its_source_left_alone, test_what_is_known_is_recognised_and_not_stored_twice,
           test_import_that_was_broken_off_goes_on, test_daemon_ends_while_it_imports, test_file_that_cannot_be_opened_costs_itself_alone,
           test_hundreds_of_files_and_the_daemon_answers, test_model_says_what_is_footage, test_only_root_imports_and_wrong_words_are_named,
-          test_camera_that_calls_itself_an_import_is_quarantined, test_folder_that_lies_is_a_failed_import_and_no_more])
+          test_camera_that_calls_itself_an_import_is_quarantined, test_folder_that_lies_is_a_failed_import_and_no_more,
+          test_worker_that_cannot_be_started_is_named_and_the_next_import_goes_on])

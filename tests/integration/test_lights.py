@@ -119,5 +119,40 @@ def test_lamp_that_is_not_there_is_told_once_and_used_when_it_comes(sim, dock):
     assert read("berth:green:9") == "0", "a dock that has stopped says nothing"
 
 
+def test_lamp_that_goes_is_told_each_time_and_costs_the_bay_nothing(sim, dock):
+    """Its driver is gone, or takes no writes; the other lamp of the bay goes on, and both work when they come back."""
+    for name in ("berth:green:3", "berth:rgb:3"):
+        lamp(name, "red green blue" if "rgb" in name else None)
+    d = lit_dock(sim, dock, "berth:green:3 berth:rgb:3", {"ready": "green"})
+    said = "The lamp 'berth:green:3' cannot be used"
+
+    def turn(name, n):
+        camera(sim, name, 80)
+        sim("plug", camera=name, port=PORT)
+        d.wait_state(1, "ready")
+        d.wait(lambda: read("berth:rgb:3") == "255", "the other lamp to go on")
+        d.wait(lambda: d.logs().count(said) == n, f"the lamp to be missed {n} times")
+        sim("unplug", camera=name)
+        d.wait_state(1, "empty")
+        d.wait(lambda: read("berth:rgb:3") == "0", "the other lamp to go out")
+    turn("e", 0)
+    os.rename(os.path.join(LEDS, "berth:green:3"), os.path.join(LEDS, "gone"))
+    for file in os.listdir(os.path.join(LEDS, "gone")):
+        os.unlink(os.path.join(LEDS, "gone", file))
+    turn("f", 1)
+    lamp("berth:green:3")
+    turn("g", 1)
+    os.unlink(os.path.join(LEDS, "berth:green:3", "brightness"))
+    os.mkdir(os.path.join(LEDS, "berth:green:3", "brightness"))
+    turn("h", 2)
+    os.rmdir(os.path.join(LEDS, "berth:green:3", "brightness"))
+    with open(os.path.join(LEDS, "berth:green:3", "brightness"), "w", encoding="ascii") as f:
+        f.write("0\n")
+    camera(sim, "i", 80)
+    sim("plug", camera="i", port=PORT)
+    d.wait(lambda: read("berth:green:3") == "255", "the lamp to be used again")
+
+
 rack.run([test_multicolour_lamp_follows_the_bay, test_lamps_of_one_colour_add_up, test_bay_that_is_looked_for_blinks_and_stops,
-          test_lamp_that_is_not_there_is_told_once_and_used_when_it_comes], hubs="1-1:4")
+          test_lamp_that_is_not_there_is_told_once_and_used_when_it_comes,
+          test_lamp_that_goes_is_told_each_time_and_costs_the_bay_nothing], hubs="1-1:4")

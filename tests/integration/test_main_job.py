@@ -4,6 +4,7 @@
 
 import hashlib
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -170,6 +171,93 @@ def test_receipt_of_an_earlier_docking_erases_only_what_was_read_again(sim, dock
     assert sim("state", camera="c")["clips"] == []
 
 
+def eject(code=0):
+    command = [f"{rack.BUILD}/berthctl", "bay", "eject", "1"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done
+    return done.stdout or done.stderr
+
+
+def assert_let_go(d, text):
+    bay = d.bay(1)
+    assert (bay["State"], bay["Light"], bay["Reason"], bay["CurrentClip"]) == ("ejected", "take", text, ""), bay
+    assert not d.workers(), "a worker still has the camera"
+
+
+def replug(sim, d):
+    sim("unplug", camera="c")
+    d.wait_state(1, "empty")
+    sim("slow", camera="c", bytes_per_sec=0)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "ready")
+
+
+def test_camera_that_is_ejected_in_the_middle_of_a_pull_goes_on_there(sim, dock):
+    d = dock(["1-1.1"]).start()
+    assert "there is no camera in this bay" in eject(1)
+    digests = camera(sim, "c", [make_clip("long.MP4", 40 * MIB, 7), make_clip("next.MP4", 9 * MIB, 8)])
+    sim("slow", camera="c", bytes_per_sec=16 * MIB)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: d.rows("SELECT 1 FROM blocks"), "a block")
+    sim("slow", camera="c", bytes_per_sec=MIB // 4)
+    text = "it may be taken out; 2 of 2 clips are not copied yet"
+    assert eject() == f"Bay 1: {text}.\n"
+    assert_let_go(d, text)
+    assert eject() == f"Bay 1: {text}.\n", "who asks again is told the same"
+    order, = d.events("eject-ordered")
+    assert (order["operator_uid"], order["reason"], order["serial"], order["bay"]) == (0, text, "SN-c", "1-1.1"), order
+    broken, = d.events("pull-interrupted")
+    assert broken["seq"] > order["seq"] and broken["offset_bytes"] >= 8 * MIB, broken
+    replug(sim, d)
+    assert [e["offset_bytes"] for e in d.events("pull-begun")] == [0, broken["offset_bytes"], 0], "it was not pulled on from there"
+    assert not d.events("fault") and len(d.events("copied")) == len(d.objects()) == 2, d.events()
+    assert_stored(d, "SN-c", digests)
+    d.check_chain()
+
+
+def test_camera_that_is_ejected_while_it_is_erased_keeps_what_was_not_begun_with(sim, dock):
+    d = dock(["1-1.1"])
+    digests = camera(sim, "c", [make_clip(f"{n}.MP4", MIB, n) for n in range(16)])
+    d.start_daemon()  # without the uplink, so that all are licensed in one round
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "settled")
+    d.wait(lambda: len(d.events("copied")) == 16, "the copies on record")
+    sim("slow", camera="c", bytes_per_sec=MIB // 8)
+    d.start_uplink()
+    d.wait(lambda: d.events("erased"), "the first to be erased")
+    said = eject()
+    left = len(sim("state", camera="c")["clips"])
+    text = f"it may be taken out; its clips are all copied, and {left} of 16 are not erased yet"
+    assert 0 < left < 16 and said == f"Bay 1: {text}.\n", (left, said)
+    assert_let_go(d, text)
+    assert len(d.events("erased")) == 16 - left, "the clip that was being erased is not on record as that"
+    kept = d.events("erase-failed")
+    assert len(kept) == left and {e["reason"] for e in kept} == {"it was not begun with: the camera is to be taken out"}, kept
+    replug(sim, d)
+    d.wait(lambda: len(d.events("erased")) == 16, "all to be erased")
+    assert len(d.objects()) == 16 and not d.events("fault"), d.events("fault")
+    assert_stored(d, "SN-c", digests)
+    assert sim("state", camera="c")["clips"] == []
+    d.check_chain()
+
+
+def test_ejected_camera_is_taken_up_again_by_a_restarted_daemon(sim, dock):
+    d = dock(["1-1.1"]).start()
+    digests = camera(sim, "c", [make_clip("a.MP4", 40 * MIB, 7)])
+    sim("slow", camera="c", bytes_per_sec=4 * MIB)
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "pulling")
+    assert "1 of 1 clips are not copied" in eject()
+    d.daemon.end()
+    sim("slow", camera="c", bytes_per_sec=0)
+    d.start_daemon()
+    d.wait_state(1, "ready")
+    assert_stored(d, "SN-c", digests)
+    assert eject() == "Bay 1: it may be taken out; the dock is done with it.\n"
+    assert_let_go(d, "it may be taken out; the dock is done with it")
+    d.check_chain()
+
+
 def test_clip_over_four_gibibytes(sim, dock):
     d = dock(["1-1.1"]).start()
     size = (1 << 32) + 12345
@@ -190,4 +278,7 @@ rack.run([test_cameras_are_pulled_stored_erased_and_ready, test_custody_tells_ea
           test_manifest_names_the_custody_event_and_the_clock,
           test_clock_drift_is_on_record_before_the_clock_is_set, test_clock_is_left_while_the_docks_own_is_not_synchronised,
           test_odd_names_and_sizes_arrive, test_two_thousand_clips_on_one_camera, test_half_pulled_clip_goes_on_in_another_bay,
-          test_receipt_of_an_earlier_docking_erases_only_what_was_read_again, test_clip_over_four_gibibytes])
+          test_receipt_of_an_earlier_docking_erases_only_what_was_read_again,
+          test_camera_that_is_ejected_in_the_middle_of_a_pull_goes_on_there,
+          test_camera_that_is_ejected_while_it_is_erased_keeps_what_was_not_begun_with,
+          test_ejected_camera_is_taken_up_again_by_a_restarted_daemon, test_clip_over_four_gibibytes])

@@ -116,7 +116,7 @@ def test_files_are_dated_by_the_models_offset(sim, dock):
 def test_the_daemon_shows_the_models_that_it_goes_by(sim, dock):
     d = docked(sim, dock, FILES + "file_times = local\nerase = never\ncharge_ma = 900\ncharge_curve = 0:900 100:50\n"
                "firmware = file UP/fw.bin\nmatch_product = BC-*\n", CLIPS[:1])
-    done = subprocess.run([f"{rack.BUILD}/berthctl", "models", "--json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    done = subprocess.run([f"{rack.BUILD}/berthctl", "model", "list", "--json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           check=True)
     models = {m["id"]: m for m in json.loads(done.stdout)["models"]}
     assert {"generic-mtp", "generic-dcim", "ambarella-b", "gopro", "acme"} <= set(models), models

@@ -21,8 +21,12 @@ NOBODY, DAEMON = 65534, 1
 RULES = 'polkit.addRule(function(a, s) { if (a.id == "org.berth.Dock1.evidence" && s.user == "daemon") return polkit.Result.YES; });\n'
 LOOKS = {"ListClips": ("sstu", "", "", "0", "1"), "ListEvents": ("tstu", "0", "", "0", "1"), "ListHolds": ("tu", "0", "1"),
          "ListCameras": ("tu", "0", "1"), "ListOfficers": ("su", "", "1"), "ListModels": (), "ExamineStore": ()}
-TOUCHES = {"PauseUploads": (), "SetHold": ("tsss", "1", "", "", ""), "EraseClip": ("tb", "1", "false"), "RotateKey": (),
-           "Checkout": ("s", "o"), "CallShift": ("x", "0"), "ImportRoster": ("sa(ssssss)", "x", "0"), "SendNow": ("t", "1")}
+TOUCHES = {"Pause": (), "SetHold": ("tsss", "1", "", "", ""), "EraseClip": ("tb", "1", "false"), "RotateKey": (),
+           "Checkout": ("s", "o"), "CallShift": ("x", "0"), "ImportOfficers": ("sa(ssssss)", "x", "0"), "SendNow": ("t", "1")}
+# Those that are not the manager's.
+WHERE = {member: (f"{ROOT}/{path}", f"{NAME}.{noun}") for path, noun, members in (
+    ("roster", "Roster", ("ListOfficers", "Checkout", "ImportOfficers")), ("transfer", "Transfers", ("Pause", "Resume", "SendNow")))
+    for member in members}
 
 
 def bind(folder, place):
@@ -58,8 +62,10 @@ def as_user(d, uid, *command):
     return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *command]
 
 
-def busctl(d, uid, member, *args, path=ROOT, interface=MANAGER, options=()):
+def busctl(d, uid, member, *args, path=None, interface=None, options=()):
     """Begins the call; done() of it is what was answered."""
+    if path is None:
+        path, interface = WHERE.get(member, (ROOT, MANAGER))
     options = ["--system", "--auto-start=no", "--timeout=100", "--allow-interactive-authorization=no", *options]
     command = as_user(d, uid, "busctl", *options, "call", NAME, path, interface, member, *args)
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -81,7 +87,7 @@ def ctl(d, uid, *args):
 
 
 def paused(d):
-    return d.manager()["UploadsPaused"]
+    return d.properties(f"{ROOT}/transfer", "Transfers")["Paused"]
 
 
 def refusals(d, uid, methods, **where):
@@ -103,8 +109,8 @@ def dock_with_clip(sim, dock):
 BARE = """
 from gi.repository import Gio
 bus = Gio.bus_get_sync(Gio.BusType.SYSTEM)
-for member in ("PauseUploads", "Destroy"):
-    m = Gio.DBusMessage.new_method_call("org.berth.Dock1", "/org/berth/Dock1", None, member)
+for member in ("Pause", "Destroy"):
+    m = Gio.DBusMessage.new_method_call("org.berth.Dock1", "/org/berth/Dock1/transfer", None, member)
     print(bus.send_message_with_reply_sync(m, Gio.DBusSendMessageFlags.NONE, 100000)[0].get_error_name())
 """
 
@@ -117,7 +123,7 @@ def test_users_look_and_do_not_touch(sim, dock):
         refused = refusals(d, NOBODY, TOUCHES)
         assert set(refused) == set(TOUCHES), f"user nobody may call {set(TOUCHES) - set(refused)}"
         assert "org.berth.Dock1.evidence" in refused["EraseClip"] and "password is needed" in refused["EraseClip"], refused
-        touches = {"Locate": ("u", "5"), "Calibrate": ()}
+        touches = {"Locate": ("u", "5"), "Calibrate": (), "Eject": ()}
         assert refusals(d, NOBODY, touches, path=bay, interface=f"{NAME}.Bay").keys() == set(touches)
         touches = {"Erase": ("b", "true"), "ConfirmIdentity": (), "SetOwner": ("ssss", "a", "b", "c", "d"),
                    "UpdateFirmware": ("sb", "2.1", "false")}
@@ -136,21 +142,33 @@ def test_whom_a_site_allows_something_does_that_and_is_on_record(sim, dock):
         assert code == 0, said
         event = d.wait(lambda: d.events("hold-set"), "the hold")[0]
         assert event["operator_uid"] == DAEMON and event["operator"] == "daemon", event
-        assert set(refusals(d, DAEMON, {"PauseUploads": (), "Checkout": ("s", "o")})) == {"PauseUploads", "Checkout"}
+        assert set(refusals(d, DAEMON, {"Pause": (), "Checkout": ("s", "o")})) == {"Pause", "Checkout"}
         asked = ctl(d, DAEMON, "hold", "release", "--case=K-7")
         assert asked.returncode == 0, asked
         asked = ctl(d, DAEMON, "transfer", "pause")
         assert asked.returncode == 1 and "password is needed" in asked.stderr, asked
 
 
-def test_without_polkit_root_alone_may(sim, dock):
+def test_without_polkit_everybody_looks_and_root_alone_touches(sim, dock):
     d = dock(["1-1.1"]).start()
-    code, said = call(d, NOBODY, "PauseUploads")
+    code, said = call(d, NOBODY, "Pause")
     assert code != 0 and "is not there; call as root" in said, said
-    assert set(refusals(d, NOBODY, LOOKS)) == set(LOOKS)
+    assert not refusals(d, NOBODY, LOOKS)
+    assert set(refusals(d, NOBODY, TOUCHES)) == set(TOUCHES)
     assert "test-dock" in subprocess.run(as_user(d, NOBODY, "busctl", "--system", "get-property", NAME, ROOT, MANAGER, "DockName"),
                                          capture_output=True, text=True, check=True).stdout
-    assert call(d, 0, "PauseUploads")[0] == 0 and paused(d)
+    assert call(d, 0, "Pause")[0] == 0 and paused(d)
+
+
+def test_polkit_that_fails_lets_nobody_look(sim, dock):
+    """It may have a rule of the site's by which not everybody looks."""
+    d = dock(["1-1.1"]).start()
+    polkit = Authority(d)
+    child = busctl(d, NOBODY, "ListModels")
+    d.wait(lambda: polkit.questions, "polkit to be asked")
+    polkit.questions[0][1].return_dbus_error("org.freedesktop.DBus.Error.Spawn.ChildExited", "polkitd ended")
+    code, said = done(d, child)
+    assert code != 0 and "polkit cannot say, 'polkitd ended'" in said, said
 
 
 # ---- polkit as we want it
@@ -192,7 +210,7 @@ def test_question_is_about_the_caller_and_interactive_when_the_caller_says_so(si
     d = dock(["1-1.1"]).start()
     polkit = Authority(d)
     for n, interactive in enumerate((False, True)):
-        child = busctl(d, NOBODY, "PauseUploads" if interactive else "ResumeUploads",
+        child = busctl(d, NOBODY, "Pause" if interactive else "Resume",
                        options=[f"--allow-interactive-authorization={'yes' if interactive else 'no'}"])
         d.wait(lambda n=n: len(polkit.questions) > n, "polkit to be asked")
         subject, action, _details, flags, _number = polkit.questions[n][0]
@@ -229,7 +247,7 @@ def test_berthctl_at_a_terminal_brings_an_agent_that_can_ask_for_a_password(sim,
 def test_silence_is_a_no_and_the_question_is_taken_back(sim, dock):
     d = dock(["1-1.1"]).start()
     polkit = Authority(d)
-    code, said = call(d, NOBODY, "PauseUploads")
+    code, said = call(d, NOBODY, "Pause")
     assert code != 0 and "no answer in time" in said and not paused(d), said
     d.wait(lambda: polkit.cancelled == [polkit.questions[0][0][4]], "the question to be taken back")
     polkit.answer(0, True)
@@ -239,7 +257,7 @@ def test_silence_is_a_no_and_the_question_is_taken_back(sim, dock):
 def test_caller_that_left_gave_no_order(sim, dock):
     d = dock(["1-1.1"]).start()
     polkit = Authority(d)
-    child = busctl(d, NOBODY, "PauseUploads")
+    child = busctl(d, NOBODY, "Pause")
     d.wait(lambda: polkit.questions, "polkit to be asked")
     child.kill()
     child.wait()
@@ -265,7 +283,7 @@ def on_answer(bus, result):
     if len(answers) == 100:
         loop.quit()
 for n in range(100):
-    bus.call("org.berth.Dock1", "/org/berth/Dock1", "org.berth.Dock1.Manager", "PauseUploads", None, None,
+    bus.call("org.berth.Dock1", "/org/berth/Dock1/transfer", "org.berth.Dock1.Transfers", "Pause", None, None,
              Gio.DBusCallFlags.ALLOW_INTERACTIVE_AUTHORIZATION, 200000, None, on_answer)
 loop.run()
 """
@@ -278,7 +296,7 @@ def test_flood_of_calls_that_wait_leaves_room_for_others(sim, dock):
     flood = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     d.wait(lambda: len(polkit.questions) == 16, "polkit to be asked")
     assert flood.stdout.readline() == "84 0\n"
-    other = busctl(d, DAEMON, "PauseUploads")
+    other = busctl(d, DAEMON, "Pause")
     d.wait(lambda: len(polkit.questions) == 17, "polkit to be asked for another user")
     polkit.answer(16, True)
     code, said = done(d, other)
@@ -295,7 +313,7 @@ if __name__ == "__main__":
         print("1..0 # skip only root can be other users")
         sys.exit(0)
     rack.run([test_users_look_and_do_not_touch, test_whom_a_site_allows_something_does_that_and_is_on_record,
-              test_without_polkit_root_alone_may,
+              test_without_polkit_everybody_looks_and_root_alone_touches, test_polkit_that_fails_lets_nobody_look,
               test_question_is_about_the_caller_and_interactive_when_the_caller_says_so,
               test_berthctl_at_a_terminal_brings_an_agent_that_can_ask_for_a_password,
               test_silence_is_a_no_and_the_question_is_taken_back, test_caller_that_left_gave_no_order,

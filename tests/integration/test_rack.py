@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A rack on host controllers of its own: with the shipped udev rules, a real udevd, and berthd as the user that it is installed
-as. The rack's hubs work, a camera that matches is authorised and pulled, and nothing else ever gets a driver."""
+as. The rack's hubs work, a camera that matches is authorised, pulled and flashed, and nothing else ever gets a driver."""
 
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ UDEVD = next((p for p in ["/lib/systemd/systemd-udevd", "/usr/lib/systemd/system
 LOCAL_RULES = """
 SUBSYSTEM=="usb", KERNELS=="0000:00:14.0", ENV{BERTH_RACK}="1"
 SUBSYSTEM=="usb", KERNEL=="1-1:1.0|1-1.4:1.0", ENV{BERTH_RACK_HUB}="1"
+# A camera of this site's, and the loader that it becomes.
+SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", ATTR{idVendor}=="1209", ATTR{idProduct}=="bc11|bc12", ENV{BERTH_CAMERA}="1"
 """
 # udev gives away device nodes alone, and the simulator's are plain files.
 NODE_RULE = 'ENV{BERTH_CAMERA}=="1", ENV{DEVTYPE}=="usb_device", RUN+="/bin/chgrp berth $devnode", RUN+="/bin/chmod 0660 $devnode"\n'
@@ -73,7 +76,9 @@ class Rack:
     """The inside of the simulator: udevd with the rack's rules, users, and a dock that runs as berth."""
 
     def __init__(self, folder):
-        import rack  # noqa: PLC0415  needs the simulator's namespace
+        import firmware_world  # noqa: PLC0415  these need the simulator's namespace
+        import flash_world  # noqa: PLC0415
+        import rack  # noqa: PLC0415
 
         self.rack = rack
         self.uid, self.gid = make_users(folder)
@@ -95,7 +100,9 @@ class Rack:
         self.programs = copy_programs(folder)
         self.dock = rack.Dock(dock_folder, ["1-1.1", "1-1.2", "1-1.4.1", "1-1.3"], worker=os.path.join(self.programs, "berth-bay"),
                               plugin_dir=os.path.join(self.programs, "plugins"), models_dir=os.path.join(self.programs, "cameras.d"))
-        self.dock.write_config("[rack]\nauthorise = yes\n")
+        self.admin = firmware_world.Admin(self.dock)
+        flash_world.write_models(self.dock)
+        self.dock.write_config("[rack]\nauthorise = yes\n" + flash_world.settings(self.admin))
         self.dock.wait(lambda: os.path.exists("/run/udev/control"), "udevd")
         self.sim("trigger")
         self.dock.wait(lambda: read("usb1/interface_authorized_default") == "0", "the rule for the controller")
@@ -164,7 +171,42 @@ def inside(rack):
         assert (state["opens"], state["claims"], state["requests"]) == (0, 0, 0), state
     # A hub at a port that is not the rack's stays dead: what is behind it is never seen.
     assert not sim("state", camera="behind")["docked"]
+    flash(rack)
     assert not dock.events("fault"), dock.events("fault")
+
+
+def flash(rack):
+    """Each device that a camera becomes at its port is a new one to the kernel, and nothing of it may be used before berthd says so."""
+    import flash_world  # noqa: PLC0415
+    sim, dock = rack.sim, rack.dock
+    new = flash_world.image("2.1", 40000)
+    camera = flash_world.Camera(sim, dock, poll_msec=40)
+    camera.plug("1-1.3")
+    dock.wait_state(4, "ready")
+    flash_world.put_catalog(dock, rack.admin, {"2.1": new})
+    ctl = [os.path.join(BUILD, "berthctl"), "firmware"]
+    dock.wait(lambda: json.loads(subprocess.run([*ctl, "--json"], capture_output=True, text=True, check=True).stdout)["version"] == 1,
+              "the catalog")
+    dock.wait(lambda: not dock.workers(), "the camera to be let go of")
+    order = subprocess.Popen([*ctl, "flash", "CAM-1", "2.1"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    dock.wait(lambda: camera.loader()["blocks"] >= 3, "the sending")
+    # Its loader, at the same port: one interface, authorised, the group's to authorise, and the worker's alone.
+    assert read("1-1.3/idProduct") == "bc12" and read("1-1.3:1.0/bInterfaceClass") == "fe"
+    assert read("1-1.3:1.0/authorized") == "1" and driver_of("1-1.3:1.0") == "usbfs"
+    found = os.stat(os.path.join(DEVICES, "1-1.3:1.0/authorized"))
+    assert (found.st_gid, found.st_mode & 0o777) == (rack.gid, 0o664), found
+    out = order.communicate(timeout=120)[0]
+    assert order.returncode == 0 and "ok: it tells the version 2.1" in out, out
+    dock.wait_state(4, "ready")
+    assert camera.has() == new and read("1-1.3/idProduct") == "bc11" and read("1-1.3:1.0/authorized") == "1"
+    # A loader that this dock knows, in which nobody began anything: it is never authorised.
+    camera.write(new[:999])
+    sim("unplug", camera=camera.name)
+    dock.wait_state(4, "empty")
+    camera.plug("1-1.3")
+    dock.wait_state(4, "refused")
+    rack.settle()
+    assert read("1-1.3/idProduct") == "bc12" and read("1-1.3:1.0/authorized") == "0", "a loader that nobody flashes was authorised"
 
 
 def test_on_a_dedicated_rack_only_the_racks_hubs_and_matching_cameras_come_alive():

@@ -67,7 +67,7 @@ def listed(serial):
 def test_checkout_take_and_late_return(sim, dock):
     d = rostered(dock, "[roster]\ndue_after = 1s\n")
     heard = []
-    d.conn.signal_subscribe(None, f"{rack.NAME}.Manager", "CameraOverdue", None, None, 0, lambda *a: heard.append(a[5].unpack()))
+    d.conn.signal_subscribe(None, f"{rack.NAME}.Roster", "CameraOverdue", None, None, 0, lambda *a: heard.append(a[5].unpack()))
     camera(sim, "low", battery=50)
     camera(sim, "a", clock_offset_sec=-90, clips=[make_clip("a.MP4", MIB, 1)])
     sim("plug", camera="low", port=PORTS[0])
@@ -187,13 +187,45 @@ def test_sick_and_busy_cameras_are_not_given(sim, dock):
     assert json.loads(ctl("checkout", "P-1", "--json"))["serial"] == "SN-sick"
 
 
+def test_best_camera_is_marked_while_nobody_is_shown_another(sim, dock):
+    d = rostered(dock, "[roster]\nmark_best = yes\n")
+    for name, battery, port in (("low", 70, PORTS[0]), ("full", 100, PORTS[1])):
+        camera(sim, name, battery=battery)
+        sim("plug", camera=name, port=port)
+
+    def wait_lights(*lights):
+        d.wait(lambda: (d.bay(1)["Light"], d.bay(2)["Light"]) == lights, f"the lights {lights}")
+    wait_lights("ready", "take")
+    # The sergeant asked for another one, and then for none.
+    ctl("bay", "locate", "1", "600")
+    wait_lights("take", "ready")
+    ctl("bay", "locate", "1", "0")
+    wait_lights("ready", "take")
+    unplug(sim, d, "full", 2)
+    wait_lights("take", "empty")
+    # What is somebody's own is not anybody's to take.
+    ctl("assign", "P-1", "SN-low")
+    sim("plug", camera="full", port=PORTS[1])
+    wait_lights("ready", "take")
+    ctl("checkout", "P-1")
+    wait_lights("take", "ready")
+    with open(d.path("berthd.conf"), encoding="utf-8") as f:
+        text = f.read()
+    with open(d.path("berthd.conf"), "w", encoding="utf-8") as f:
+        f.write(text.replace("mark_best = yes", "mark_best = no"))
+    ctl("roster", "cancel", "SN-low")
+    wait_lights("ready", "take")
+    assert "mark_best" in ctl("reload")
+    wait_lights("ready", "ready")
+
+
 def test_bad_table_changes_nothing(_sim, dock):
     d = rostered(dock)
     with open(d.path("bad.csv"), "w", encoding="utf-8") as f:
         f.write("id,badge\nP-5,1\nP-6,1\n")
     assert "the badge '1' is there twice" in ctl("roster", "import", d.path("bad.csv"), code=1)
     try:
-        d.conn.call_sync(rack.NAME, rack.ROOT, f"{rack.NAME}.Manager", "ImportRoster",
+        d.conn.call_sync(rack.NAME, f"{rack.ROOT}/roster", f"{rack.NAME}.Roster", "ImportOfficers",
                          GLib.Variant("(sa(ssssss))", ("x", [("", "", "", "", "", "")])), None, 0, 10000, None)
         raise AssertionError("an officer without an id was taken")
     except GLib.Error as e:

@@ -344,6 +344,7 @@ def test_daemon_killed_while_the_camera_is_away_knows_it_again(sim, dock):
     put_in(sim, d, "c")
     d.daemon.end(signal.SIGKILL)
     become(sim, "c", "c-disk")
+    d.wait(lambda: sim("state", camera="c")["away"] or sim("state", camera="c-disk")["docked"], "it to leave")
     d.start_daemon()
     d.wait_state(1, "quarantined")
     assert d.bay(1)["Serial"] == "SN-c" and d.bay(1)["Identity"] == "port", d.bay(1)

@@ -154,6 +154,33 @@ def test_plugin_that_crashes_costs_its_bay_a_fault(sim, dock):
     assert d.events("fault")
 
 
+def test_worker_that_dies_at_its_start_is_tried_again_later_each_time(sim, dock):
+    """Whatever is wrong with the worker's own program: the bay waits longer and longer, and goes on when it is mended."""
+    d = dock(["1-1.1"], timeouts={"backoff_min": "200ms", "backoff_max": "2s"})
+    d.config["worker"] = d.path("worker")
+    d.write_config()
+
+    def write(line):
+        with open(d.path("worker.new"), "w", encoding="ascii") as f:
+            f.write(f"#!/bin/sh\n{line}\n")
+        os.chmod(d.path("worker.new"), 0o755)
+        os.replace(d.path("worker.new"), d.path("worker"))
+
+    write("exit 3")
+    d.start()
+    digests = camera(sim, "c", [make_clip("DCIM/A.MP4", 70000, 1)])
+    sim("plug", camera="c", port="1-1.1")
+    d.wait(lambda: len(d.events("fault")) >= 5, "five attempts")
+    assert "status 3" in d.bay(1)["Reason"] or d.path("worker") + " ended" in d.bay(1)["Reason"], d.bay(1)
+    times = [e["boottime_usec"] for e in d.events("fault")][:5]
+    gaps = [after - before for before, after in zip(times, times[1:])]
+    assert all(gap > 0.9 * wait for gap, wait in zip(gaps, (200000, 400000, 800000, 1600000))), gaps
+    assert d.manager()["State"] == "running", d.manager()
+    write(f'exec {rack.BUILD}/berth-bay "$@"')
+    d.wait_state(1, "ready")
+    assert_stored(d, "SN-c", digests)
+
+
 def test_daemon_answers_while_every_fsync_takes_two_seconds(sim, dock):
     d = dock(["1-1.1"])
     d.preload = f"{rack.BUILD}/tests/preload/slow_fsync.so"
@@ -274,6 +301,7 @@ rack.run([test_full_spool_pauses_pulling_and_goes_on, test_spool_copies_that_the
           test_node_that_udev_gives_a_little_later_is_no_trouble, test_node_that_stays_closed_is_named_with_what_to_do,
           test_camera_that_lies_about_a_size_is_not_erased, test_camera_that_only_says_that_it_erased_is_not_believed,
           test_why_a_clip_could_not_be_erased_is_told,
-          test_plugin_that_crashes_costs_its_bay_a_fault, test_daemon_answers_while_every_fsync_takes_two_seconds,
+          test_plugin_that_crashes_costs_its_bay_a_fault, test_worker_that_dies_at_its_start_is_tried_again_later_each_time,
+          test_daemon_answers_while_every_fsync_takes_two_seconds,
           test_bad_configuration_is_named_and_nothing_starts, test_newer_database_is_refused,
           test_damaged_database_is_refused_and_no_camera_touched, test_database_behind_its_head_file_is_refused])

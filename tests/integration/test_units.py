@@ -14,9 +14,10 @@ SRC, BUILD = os.environ["BERTH_SRC"], os.environ["BERTH_BUILD"]
 sys.path.insert(0, os.path.join(SRC, "tests"))
 import tap  # noqa: E402
 
-UNITS = ["berthd.service", "berth-uplink.service", "berth-uplink.socket"]
+UNITS = ["berthd.service", "berth-uplink.service", "berth-uplink.socket",
+         "berth-metrics@.service", "berth-metrics.socket"]
 # Of systemd-analyze's tenths of points, 0 (nothing exposed) to 100: what stands here is explained in the units.
-EXPOSURE_MAX = {"berthd.service": 11, "berth-uplink.service": 4}
+EXPOSURE_MAX = {"berthd.service": 11, "berth-uplink.service": 4, "berth-metrics@.service": 7}
 EXPOSURE_WITH_NETWORK_MAX = 15
 
 
@@ -42,7 +43,8 @@ class Root:
 
     def __init__(self, folder):
         self.folder = folder
-        for path in ["etc", "usr/lib/systemd", "usr/local/sbin", "usr/lib/sysusers.d", "usr/lib/tmpfiles.d", "run", "var/lib"]:
+        for path in ["etc", "usr/lib/systemd", "usr/local/sbin", "usr/local/bin", "usr/lib/sysusers.d", "usr/lib/tmpfiles.d", "run",
+                     "var/lib"]:
             os.makedirs(os.path.join(folder, path))
         shutil.copytree("/usr/lib/systemd/system", self.path("usr/lib/systemd/system"), symlinks=True)
         for unit in UNITS:
@@ -51,6 +53,7 @@ class Root:
         shutil.copy(source("systemd/tmpfiles.d/berth.conf"), self.path("usr/lib/tmpfiles.d"))
         for name in ["berthd", "berth-uplink"]:
             shutil.copy(os.path.join(BUILD, name), self.path("usr/local/sbin"))
+        shutil.copy(os.path.join(BUILD, "berthctl"), self.path("usr/local/bin"))
         for name in ["passwd", "group"]:
             with open("/etc/" + name, encoding="utf-8") as theirs, open(self.path("etc/" + name), "w", encoding="utf-8") as ours:
                 # Berth may be installed here: its users are what is tested.
@@ -122,6 +125,23 @@ def with_network(root):
     return whole
 
 
+def test_services_are_tried_again_for_ever_at_longer_intervals():
+    for unit in ("berthd.service", "berth-uplink.service"):
+        with open(source("systemd/system/" + unit), encoding="utf-8") as f:
+            text = f.read()
+        assert unit != "berthd.service" or "\nOOMPolicy=continue\n" in text, "one worker's want of memory would stop the dock"
+        assert "StartLimitIntervalSec=0\n" in text and "Restart=on-failure\n" in text, unit
+        (script,) = re.findall(r"^ExecStartPre=-/bin/sh -c '(.*)'$", text, re.M)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, does in (("systemctl", 'test "$*" = "show -P NRestarts %n" && echo "$N"'), ("sleep", 'echo "$1"')):
+                with open(os.path.join(folder, name), "w", encoding="ascii") as f:
+                    f.write(f"#!/bin/sh\n{does}\n")
+                os.chmod(f.name, 0o755)
+            environment = {"PATH": folder + ":/usr/bin:/bin"}
+            waits = [run("/bin/sh", "-c", script.replace("$$", "$"), env={**environment, "N": str(n)}).stdout.strip() for n in range(10)]
+            assert waits == ["", "", "", "2", "4", "8", "16", "60", "60", "60"], (unit, waits)
+
+
 @with_root
 def test_a_store_on_the_network_opens_the_network_and_nothing_else(root):
     closed = run("systemd-analyze", "security", "--offline=true", "--no-pager", root.path("usr/lib/systemd/system/berth-uplink.service"))
@@ -153,12 +173,12 @@ def test_manual_pages_that_units_name_exist():
 
 
 @with_root
-def test_sysusers_makes_two_users_of_no_other_group(root):
+def test_sysusers_makes_users_of_no_other_group(root):
     said = good("systemd-sysusers", "--dry-run", "--root=" + root.folder, "berth.conf")
     assert "berth" in said and "berth-uplink" in said, said
     root.create_users()
-    daemon, uplink = root.user("berth"), root.user("berth-uplink")
-    assert daemon[2] != uplink[2] and daemon[3] != uplink[3]
+    daemon, uplink, metrics = root.user("berth"), root.user("berth-uplink"), root.user("berth-metrics")
+    assert len({daemon[2], uplink[2], metrics[2]}) == len({daemon[3], uplink[3], metrics[3]}) == 3
     assert daemon[5] == "/var/lib/berth" and daemon[6].endswith("nologin") and uplink[6].endswith("nologin")
     with open(root.path("etc/group"), encoding="utf-8") as f:
         members = {line.split(":")[0]: line.strip().split(":")[3] for line in f}
@@ -241,7 +261,8 @@ def test_anyone_reaches_the_daemon_which_asks_polkit_what_they_may(root):
     root.create_users()
     daemon, path = "org.berth.Dock1", "/org/berth/Dock1"
     for call in [(daemon, path, "org.freedesktop.DBus.Properties", "GetAll", "s", "org.berth.Dock1.Manager"),
-                 (daemon, path, "org.berth.Dock1.Manager", "PauseUploads"), (daemon, path + "/bay/1", "org.berth.Dock1.Bay", "Calibrate")]:
+                 (daemon, path + "/transfer", "org.berth.Dock1.Transfers", "Pause"),
+                 (daemon, path + "/bay/1", "org.berth.Dock1.Bay", "Calibrate")]:
         said = on_bus(root, "berth", "nobody", *call)
         assert "holder: owned" in said and "Access denied" not in said, (call, said)
         # The holder has no such object: that this is what it said shows that the call reached it.
@@ -298,7 +319,7 @@ def test_udev_gives_a_camera_to_the_group_and_keeps_other_programs_off():
         assert not properties.get(gone), (gone, properties)
     assert "uaccess" not in properties.get("CURRENT_TAGS", "") and not any(re.search("RUN .uaccess", line) for line in said), said
     text = "\n".join(said)
-    assert re.search(r"68-berth\.rules:\d+ MODE 0660", text) and re.search(r"68-berth\.rules:\d+ GROUP \d+", text), text
+    assert re.search(r"68-berth\.rules:\d+ MODE 0660", text) and re.search(r"68-berth\.rules:\d+ GROUP berth\(\d+\)", text), text
     assert not re.search(r"mtp-probe", text), text
 
 

@@ -271,7 +271,9 @@ static void test_lost_object_and_lost_manifest_are_gone(void **state) {
         manifest = rig_store_path(r, r->manifest_key);
         assert_int_equal(unlink(object), 0);
         assert_int_equal(rig_confirm_and_wait(r, &clip), UPLINK_GONE);
-        assert_int_equal(rig_put_and_wait(r, &clip, CLIP_PATH), UPLINK_CONFLICT);
+        /* The same bytes make its manifest true again. */
+        assert_int_equal(rig_put_and_wait(r, &clip, CLIP_PATH), UPLINK_OK);
+        assert_int_equal(rig_confirm_and_wait(r, &clip), UPLINK_OK);
         assert_int_equal(unlink(manifest), 0);
         assert_int_equal(rig_confirm_and_wait(r, &clip), UPLINK_GONE);
         assert_int_equal(rig_put_and_wait(r, &clip, CLIP_PATH), UPLINK_OK);

@@ -13,6 +13,8 @@ interface = 06/01/01
 plugin = mtp
 charge_ma = 500
 battery_mah = 3000
+plugin.temperature-property = d405
+plugin.temperature-unit = decicelsius
 """
 BOTH = ["1-1.1", "1-1.2"]
 # Hub 2-1 is the USB 3 half of 1-2.

@@ -201,6 +201,7 @@ class Rig:
         self.check_license()
         self.tidy()
         self.dock.check_chain()
+        self.dock.check_evidence()
         assert self.dock.rows("PRAGMA integrity_check") == [("ok",)]
         assert os.listdir(os.path.join(self.dock.state, "incoming")) == [], "something is left in incoming/"
         assert os.listdir(os.path.join(self.dock.state, "kept")) == [] or contents == "kept", "something was set aside"

@@ -5,11 +5,15 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 
+import cards
 import firmware_world
 import flash_world
 import rack
+import rollout_world
 from crash_rig import MIB, Scenario
 
 PLUGINS = os.path.join(os.environ.get("BERTH_PLAIN_BUILD", rack.BUILD), "tests", "plugins")
@@ -89,6 +93,7 @@ def play_bad_copy(rig):
         f.write(bytes([byte[0] ^ 1]))
     rig.dock.start_uplink()
     rig.wait_ready()
+    rig.wait_event("file-hashed")
     rig.stop()
     rig.check_end("kept")
 
@@ -152,10 +157,12 @@ def play_held(rig):
     rig.wait(lambda: rig.on_camera() == {"DCIM/1.MP4"} and rig.dock.state_of(1) == "quarantined", "the other clip to be erased")
     wait_receipts(rig, 2)
     assert len(rig.dock.events("hold-set")) == 1 and not rig.dock.events("hold-released")
+    rig.wait(lambda: rig.dock.events("object-held"), "the store to say what it makes of the hold")
     ordered(rig, "hold-released", "hold", "release", "--case=7")
     rig.wait_ready()
+    rig.wait(lambda: rig.dock.events("object-let-go"), "the object in the store to be let go, too")
     rig.stop()
-    assert len(rig.dock.events("hold-released")) == 1
+    assert len(rig.dock.events("hold-released")) == 1 and not rig.dock.rows("SELECT 1 FROM object_holds")
     rig.check_end()
 
 
@@ -356,6 +363,33 @@ def play_recover(rig):
     rig.check_end("kept")
 
 
+def play_restored(rig):
+    """The database is put back from a backup: that is told, and the dock goes on."""
+    rig.new_camera([rack.make_clip("DCIM/A.MP4", 5000, rig.number)])
+    rig.plug()
+    rig.start()
+    rig.wait_ready()
+    copy = rig.dock.path(f"backup{rig.number}")
+
+    def backed_up():
+        shutil.rmtree(copy, ignore_errors=True)
+        return rig.order("backup", copy, f"--state-dir={rig.dock.state}")
+
+    rig.wait(backed_up, "the backup")
+    rig.stop()
+    for name in ("berth.db", "berth.db-wal", "berth.db-shm", "chain.head"):
+        if os.path.exists(os.path.join(rig.dock.state, name)):
+            os.unlink(os.path.join(rig.dock.state, name))
+    shutil.copytree(copy, rig.dock.state, dirs_exist_ok=True)
+    rig.start()
+    rig.wait_event("restored")
+    rig.wait(lambda: rig.dock.owned(rack.NAME) and not os.path.exists(os.path.join(rig.dock.state, "restored")), "the note to be gone")
+    rig.stop()
+    # Once more by a start that was cut short between the event and the note's end.
+    assert 1 <= len(rig.dock.events("restored")) <= 2
+    rig.check_end()
+
+
 # ---- What the fleet shares -------------------------------------------------------------------------------------------------------
 
 
@@ -400,11 +434,19 @@ def play_shared(rig):
 
 def play_flash(rig):
     """A camera gets firmware: whoever dies on the way, it boots it in the end."""
-    new = flash_world.image("2.1", 40000)
-    admin = firmware_world.Admin(rig.dock)
     flash_world.write_models(rig.dock, "10s")
+    get_firmware(rig, flash_world.Camera(rig.sim, rig.dock, rig.serial, name=rig.camera), flash_world.image("2.1", 40000))
+
+
+def play_firmware_file(rig):
+    """The same with a camera that looks for a file on its own storage."""
+    flash_world.write_models(rig.dock, "10s", models=flash_world.FILE_MODEL)
+    get_firmware(rig, flash_world.FileCamera(rig.sim, rig.dock, rig.serial, name=rig.camera), flash_world.image("2.1", 40000))
+
+
+def get_firmware(rig, camera, new):
+    admin = firmware_world.Admin(rig.dock)
     rig.dock.write_config(flash_world.settings(admin))
-    camera = flash_world.Camera(rig.sim, rig.dock, rig.serial, name=rig.camera)
     rig.plug()
     rig.start()
     rig.wait(lambda: os.path.exists(os.path.join(rig.dock.store, ".berth-store")), "the store")
@@ -433,6 +475,75 @@ def play_flash(rig):
     rig.check_end()
 
 
+def play_firmware_card(rig):
+    """The same with one that shows its card as a disk: whoever dies, the card is whole, and no other file is harmed."""
+    flash_world.write_models(rig.dock, "10s", models=flash_world.CARD_MODEL)
+    card = cards.FatCard(tempfile.mkdtemp(prefix="card-", dir=os.path.dirname(rig.dock.state)), size=64 * MIB, bits=16)
+    card.put("CONFIG/SETTINGS.INI", card.random.randbytes(3000))
+    camera = flash_world.CardCamera(rig.sim, rig.dock, card, rig.serial, name=rig.camera)
+    rig.source = set
+    new = flash_world.image("2.1", 40000)
+    get_firmware(rig, camera, new)
+    rig.unplug()
+    assert card.contents() == {"CONFIG/SETTINGS.INI": card.files["CONFIG/SETTINGS.INI"], "UPDATE/FW.BIN": new}
+    card.check()
+
+
+def play_rollout(rig, bad=False):
+    """A camera's turn in a rollout: whoever dies, it is flashed once at most, is never left in its loader, and the fleet is told once."""
+    flash_world.write_models(rig.dock, "3s")
+    camera = flash_world.Camera(rig.sim, rig.dock, rig.serial, name=rig.camera, keeps_old=bad)
+    fleet = rollout_world.Fleet(rig.dock)
+    rig.configure(f"[firmware]\nkeys = {fleet.path('one.pub')}\nfollow_every = 300ms\n",
+                  dock={"fleet": "north", "fleet_key": fleet.public_hex})
+    rig.plug()
+    rig.start()
+    rig.wait(lambda: os.path.exists(os.path.join(rig.dock.store, ".berth-store")), "the store")
+    new = flash_world.image("2.1", 20000)
+    flash_world.put_catalog(rig.dock, fleet, {"2.1": new})
+    plan = fleet.plan(waves=[{"named": [rig.serial]}], under_way_max=2, flash_seconds=5)
+    plans = os.path.join(rig.dock.store, "rollouts", "plans")
+    rig.wait(lambda: os.path.isdir(plans) and os.listdir(plans) or rig.order(
+        "rollout", "create", plan, f"--admin-key={fleet.key}", f"--uplink={rig.dock.path('uplink.sock')}"), "the plan in the store")
+
+    def is_over():
+        if not rig.dock.owned(rack.NAME):
+            return False
+        # Ended between its claim and the record of its beginning, the dock takes its own claim for another dock's, and leaves the camera.
+        told = rig.dock.rows("SELECT 1 FROM rollout_cameras WHERE told = 1")
+        return told or "at another dock" in rig.berthctl("rollout", "--json").stdout
+
+    rig.wait(is_over, "the camera's turn to be over")
+    rig.wait_ready()
+    rig.stop()
+    begun = rig.dock.events("rollout-begun")
+    assert len(begun) <= 1 and len(rig.dock.events("flash-begun")) <= 1, "begun twice"
+    assert len(rig.dock.events("flash-sending")) <= 1 or not all(e["whole"] for e in rig.dock.events("flash-sent")[:-1]), "flashed twice"
+    assert camera.has() in ((new,) if rig.dock.events("flash-ended") and not bad else (new, flash_world.image("1.0"))), "it has half of it"
+    outcomes = [e["outcome"] for e in rig.dock.events("rollout-ended")]
+    assert len(outcomes) == len(begun) and (not bad or set(outcomes) <= {"bad"}), (outcomes, begun)
+    assert len(rollout_world.keys(rig.dock, "r1", "cameras")) == 1
+    rig.check_end()
+
+
+def play_claimed(rig):
+    """The dock dies when a camera is its own in the rollout, and nothing of that is on record: nobody may say what became of it, and it is
+    flashed by nobody."""
+    play_rollout(rig)
+    assert not rig.dock.events("rollout-begun") and not rig.dock.events("flash-begun"), "it was flashed after all"
+    # The place that it had then stays taken: the fleet counts it as bad when the window is closed. One that it took later and gave back
+    # counts for nothing.
+    ended = rollout_world.keys(rig.dock, "r1", "ok")
+    assert all(key.endswith("-void") for key in ended), ended
+    left = set(rollout_world.keys(rig.dock, "r1", "started")) - {key.removesuffix("-void") for key in ended}
+    assert left, "its place was given back, too"
+
+
+def play_bad_rollout(rig):
+    """The same with firmware that the camera does not take: that is told as bad."""
+    play_rollout(rig, bad=True)
+
+
 SCENARIOS = [
     Scenario("the main job", play_job),
     Scenario("undocked while pulling", play_undocked),
@@ -450,8 +561,17 @@ SCENARIOS = [
     Scenario("a folder that is imported", play_import),
     Scenario("bytes that cannot be read", play_unreadable),
     Scenario("a database that is lost", play_recover),
+    Scenario("a database that is put back", play_restored),
     Scenario("what the fleet shares", play_shared),
     Scenario("firmware", play_flash),
+    Scenario("a firmware file", play_firmware_file),
+    Scenario("a rollout", play_rollout),
+    Scenario("a firmware file on a card, its sender killed", play_firmware_card, [("berth-bay flash-begins", 1)]),
+    Scenario("a firmware file on a card, dropped before its sender was killed", play_firmware_card, [("berth-bay firmware-dropped", 1)]),
+    Scenario("a firmware file on a card, the dock killed", play_firmware_card, [("berthd facts-committed:flash-sending", 1)]),
+    Scenario("a rollout, the dock killed between its claim and the beginning", play_claimed, [("berthd rollout-camera-claimed", 1)]),
+    Scenario("a firmware file, its sender killed in the middle of it", play_firmware_file, [("berth-bay firmware-part-asked", 2)]),
+    Scenario("a rollout of bad firmware, killed when that was told", play_bad_rollout, [("berthd rollout-outcome-put", 1)]),
     Scenario("a released copy removed, and its note left", play_room, [("berthd copy-removed", 1)]),
     Scenario("sealed, and not on record", play_job, [("berthd rename-durable", 1)]),
     Scenario("killed with an intent in the store", play_job, [("berth-uplink intent-durable", 1)]),

@@ -43,8 +43,8 @@ class World:
         self.dock(do="name")
 
     def env(self, **more):
-        env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM", "LANG", "LC_CTYPE")}
-        env.update(DBUS_SYSTEM_BUS_ADDRESS=self.bus.address, LC_ALL="C.UTF-8", TERM="xterm-256color")
+        env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "BERTH_PAGER", "TERM", "LANG", "LC_CTYPE")}
+        env.update(DBUS_SYSTEM_BUS_ADDRESS=self.bus.address, LC_ALL="C.UTF-8", TERM="xterm-256color", PAGER="cat")
         return dict(env, **more)
 
     def run(self, *args, code=0, **more):

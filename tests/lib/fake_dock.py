@@ -74,6 +74,18 @@ class FakeDock:
     def camera(self, name, **properties):
         self(do="set", path=f"{ROOT}/camera/{name}", properties=properties)
 
+    def rollout(self, name, **properties):
+        self(do="set", path=f"{ROOT}/rollout/{name}", properties=properties)
+
+    def firmware(self, name, **properties):
+        self(do="set", path=f"{ROOT}/firmware/{name}", properties=properties)
+
+    def job(self, number, **properties):
+        self(do="set", path=f"{ROOT}/job/{number}", properties=properties)
+
+    def figures(self, **figures):
+        self(do="figures", figures=figures)
+
     def remove(self, path):
         self(do="remove", path=path)
 
@@ -101,7 +113,8 @@ def load_properties(noun):
 
 
 def interface_of(path):
-    noun = "Manager" if path == ROOT else "Bay" if path.startswith(ROOT + "/bay/") else "Camera"
+    noun = "Manager" if path == ROOT else {"bay": "Bay", "camera": "Camera", "rollout": "Rollout", "firmware": "Firmware",
+                                             "job": "Job"}[path.split("/")[4]]
     return f"{NAME}.{noun}", load_properties(noun)
 
 
@@ -112,11 +125,14 @@ def serve(address):
     from gi.repository import GLib
 
     types = {"s": dbus.String, "o": dbus.ObjectPath, "u": dbus.UInt32, "i": dbus.Int32, "t": dbus.UInt64, "x": dbus.Int64,
-             "b": dbus.Boolean}
-    empty = {"s": "", "o": "/", "u": 0, "i": -1, "t": 0, "x": 0, "b": False}
+             "b": dbus.Boolean, "as": lambda rows: dbus.Array(rows, signature="s"),
+             "a(uutt)": lambda rows: dbus.Array([tuple(row) for row in rows], signature="(uutt)"),
+             "a(susss)": lambda rows: dbus.Array([tuple(row) for row in rows], signature="(susss)")}
+    types["a{sv}"] = lambda outcome: dbus.Dictionary(outcome, signature="sv")
+    empty = {"a{sv}": {}, "s": "", "o": "/", "u": 0, "i": -1, "t": 0, "x": 0, "b": False, "as": [], "a(uutt)": [], "a(susss)": []}
     clip_types = {"Id": "t", "SizeBytes": "t", "DurableBytes": "t", "Ordinal": "u", "ModifiedSec": "x", "SeenUsec": "x",
                   "ReceiptSec": "x", "Priority": "b", "ContainerOffset": "t", "RecordedSec": "x", "DurationMsec": "t"}
-    objects, clips, events = {}, [], []
+    objects, clips, events, figures, rows_of = {}, [], [], {}, {}
 
     dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
     connection = dbus.bus.BusConnection(address)
@@ -154,6 +170,10 @@ def serve(address):
             clips.sort(key=lambda c: -c["Id"])
         elif what["do"] == "events":
             events.extend(what["events"])
+        elif what["do"] == "rows":
+            rows_of[what["member"]] = [dbus.Dictionary(row, signature="sv") for row in what["rows"]]
+        elif what["do"] == "figures":
+            figures.update(what["figures"])
         elif what["do"] == "name":
             connection.request_name(NAME, dbus.bus.NAME_FLAG_DO_NOT_QUEUE)
         connection.flush()
@@ -194,6 +214,14 @@ def serve(address):
             serial, clip_id, most = args
             found = [e for e in events if about(e, serial, clip_id)][-rows(most):]
             return "a(tss)", dbus.Array([(e["seq"], e["bytes"], e["hash"]) for e in found], signature="(tss)")
+        if member == "ListOfficers":
+            return "taa{sv}", (dbus.UInt64(0), dbus.Array(rows_of.get(member, []), signature="a{sv}"))
+        if member in rows_of:
+            return "aa{sv}", dbus.Array(rows_of[member], signature="a{sv}")
+        if member == "GetFigures":
+            kinds = {"UploadsUnderWay": "u", "OldestUnstoredUsec": "x"}
+            return "a{sv}", dbus.Dictionary({key: dbus.Dictionary(value, signature="st") if isinstance(value, dict)
+                                             else types[kinds.get(key, "t")](value) for key, value in figures.items()}, signature="sv")
         if member == "ListRefused":
             found = [o for p, o in sorted(objects.items()) if o.get("State") in ("refused", "quarantined")]
             return "aa{sv}", dbus.Array([dbus.Dictionary(
@@ -218,7 +246,7 @@ def serve(address):
             reply = dbus.lowlevel.ErrorMessage(message, kind, value)
         else:
             reply = dbus.lowlevel.MethodReturnMessage(message)
-            reply.append(value, signature=kind)
+            reply.append(*(value if isinstance(value, tuple) else (value,)), signature=kind)
         connection.send_message(reply)
         return 0
 

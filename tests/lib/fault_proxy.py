@@ -10,6 +10,7 @@ must contain (default: no matter), `method` which method (default: any), `times`
   lost          lets the store do it, and resets the connection instead of answering
   stall         takes nothing more after `after` bytes of the body, and answers nothing
   mute          lets the store do it, and never answers
+  late          lets the store do it, and hands its answer on after `seconds`
   corrupt       changes one byte of the request's body
   delay         waits `seconds` before the store is asked
   meet          waits until `of` requests that met this rule are here: a race in which nobody is first by chance (with times: None)
@@ -111,8 +112,10 @@ class FaultProxy:
         self.rules = []
         self.bandwidth = None
         self.muted = 0  # answers that are held back
+        self.taking = 0  # bodies that are being taken; of one that its sender gave up, what was on its way still comes
         self.log, self.seen = [], []
         self.body_bytes, self.refused = collections.Counter(), collections.Counter()
+        self.resets = 0
         self.on_body = None  # (phase, total bytes) -> None, in the proxy's thread
         self.loop = asyncio.new_event_loop()
         self.buffer = receive_buffer or 1 << 20
@@ -145,11 +148,13 @@ class FaultProxy:
         self.thread.join()
 
     def reset(self, *rules):
-        """New rules; what was counted is forgotten."""
+        """New rules; what was counted is forgotten, and what is left of requests that began before is not counted any more: a connection
+        that its client left may have megabytes in its buffers."""
         self.rules = [dict(rule) for rule in rules]
         self.muted = 0
         self.log, self.seen = [], []
         self.body_bytes, self.refused = collections.Counter(), collections.Counter()
+        self.resets += 1
         self.bandwidth = self.on_body = None
 
     def count(self, phase):
@@ -219,9 +224,16 @@ class FaultProxy:
             everybody.set()
         await everybody.wait()
 
-    async def _body(self, reader, writer, phase, length, rule, to):
+    async def _body(self, *request):
         """Takes the body of a request, and hands it on; the same connection may be ended amid it."""
-        done = 0
+        self.taking += 1
+        try:
+            await self._take(*request)
+        finally:
+            self.taking -= 1
+
+    async def _take(self, reader, writer, phase, length, rule, to):
+        done, resets = 0, self.resets
         while done < length:
             data = await reader.read(min(CHUNK, length - done))
             if not data:
@@ -231,8 +243,9 @@ class FaultProxy:
             if rule["action"] == "corrupt" and done == 0:
                 data = bytes([data[0] ^ 1]) + data[1:]
             done += len(data)
-            self.body_bytes[phase] += len(data)
-            if self.on_body:
+            if resets == self.resets:
+                self.body_bytes[phase] += len(data)
+            if self.on_body and resets == self.resets:
                 self.on_body(phase, self.body_bytes[phase])
             if rule["action"] == "reset" and done >= rule.get("after", 0):
                 reset(writer)
@@ -284,6 +297,8 @@ class FaultProxy:
                     self.muted += 1
                     await asyncio.sleep(3600)
                 reset(writer)
+            if rule["action"] == "late":
+                await asyncio.sleep(rule["seconds"])
             writer.write("\r\n".join(head).encode("latin-1") + b"\r\n\r\n")
             await self._answer(up_reader, writer, rule)
             return status

@@ -9,6 +9,7 @@ import subprocess
 
 import uplink
 from uplink import BUILD, Gio, GLib
+import schemas
 
 
 class Admin:
@@ -36,12 +37,13 @@ class Admin:
         return self.path(name)
 
     def catalog(self, version, images, key="one", expires="2099-12-31", **more):
-        """images: (model, version, file) each. The signed catalog's path."""
+        """images: (model, version, file) each, and more members of it when there is a fourth. The signed catalog's path."""
         listed = []
-        for model, firmware, file in images:
+        for model, firmware, file, *members in images:
             with open(file, "rb") as f:
                 content = f.read()
-            listed.append({"model": model, "version": firmware, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+            listed.append({"model": model, "version": firmware, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(),
+                           **(members[0] if members else {})})
         path = self.path(f"catalog-{version}-{key}.json")
         with open(path, "w", encoding="utf-8") as f:
             json.dump({"type": "berth-firmware-catalog", "v": 1, "version": version, "expires": expires, "images": listed, **more}, f)
@@ -60,7 +62,7 @@ class Admin:
         return done.stdout if code == 0 else done.stderr
 
     def list(self):
-        return {c["version"]: c for c in json.loads(self.ctl("list", "--json"))["catalogs"]}
+        return {c["version"]: c for c in schemas.parse(self.ctl("list", "--json"))["catalogs"]}
 
 
 def ask(dock, method, signature, *arguments, fds=None):
@@ -104,7 +106,7 @@ def play_publishing(dock, content=b"firmware " * 700000):
     # The image is there: it is not named again.
     admin.ctl("publish", admin.catalog(2, [("cam", "2.1", image), ("cam", "2.2", other)]), other)
     assert [c["images"] for c in admin.list().values()] == [1, 2]
-    shown = json.loads(admin.ctl("show", "--json"))
+    shown = schemas.parse(admin.ctl("show", "--json"))
     assert (shown["version"], [i["version"] for i in shown["images"]]) == (2, ["2.1", "2.2"])
     assert json.loads(admin.ctl("show", "1", "--json"))["version"] == 1
 

@@ -10,33 +10,13 @@ import subprocess
 import firmware_world
 import rack
 from firmware_image import image, with_suffix
+from flash_models import CARD_MODEL, CHARGED, FILE_MODEL, MODELS
+import schemas
 
-MODELS = """
-[model flash-cam]
-description = camera with a loader
-tested = in the simulator
-match = 1209:bc11
-interface = 06/01/01
-other_interface = fe/01/01
-plugin = mtp
-firmware = dfu
-update_mode = flash-loader
-update_within = {within}
-
-[model flash-loader]
-description = its loader
-tested = in the simulator
-match = 1209:bc12
-interface = fe/01/02
-plugin = dfu
-{options}
-"""
-
-
-def write_models(d, within="20s", options=""):
+def write_models(d, within="20s", options="", models=MODELS, hardware=""):
     os.makedirs(d.path("cameras.d"), exist_ok=True)
     with open(d.path("cameras.d", "flash.conf"), "w", encoding="utf-8") as f:
-        f.write(MODELS.format(within=within, options=options))
+        f.write(models.format(more=f"update_within = {within}\n{hardware}", options=options))
 
 
 def settings(admin):
@@ -90,25 +70,58 @@ class Camera:
         return [c["camera"] for c in self.sim("list")["cameras"] if c["port"]]
 
 
+class FileCamera(Camera):
+    """One that looks for a file on its storage when it starts."""
+
+    def __init__(self, sim, d, serial="CAM-1", clips=(), file="UPDATE/FW.BIN", name=None, **how):  # pylint: disable=super-init-not-called
+        self.sim, self.serial, self.name = sim, serial, name or serial
+        self.flash = d.path(f"flash-{serial}")
+        self.write(image("1.0"))
+        sim("camera", name=self.name, type="ptp", vid=0x1209, pid=0xBC11, serial=serial, flash=self.flash, firmware_file=file,
+            clips=list(clips), **how)
+
+    def set(self, **how):
+        self.sim("set", camera=self.name, **how)
+
+    def files(self):
+        return [c["path"] for c in self.sim("state", camera=self.name)["clips"]]
+
+
+READER = os.path.join(rack.SRC, "tests", "tools", "firmware_reader.py")
+
+
+class CardCamera(FileCamera):
+    """One that shows its card as a disk. `card`: of cards.py."""
+
+    def __init__(self, sim, d, card, serial="CAM-1", name=None):  # pylint: disable=super-init-not-called
+        self.sim, self.serial, self.name, self.card = sim, serial, name or serial, card
+        self.flash = d.path(f"flash-{serial}")
+        self.write(image("1.0"))
+        sim("camera", name=self.name, type="msc", vid=0x1209, pid=0xBC13, serial=serial, flash=self.flash, image=card.image, cache=True,
+            firmware_file="UPDATE/FW.BIN", reader=READER)
+
+
 class World:
     """A dock of which the catalog has these images for flash-cam: version to bytes."""
 
-    def __init__(self, sim, dock, images, within="20s", options="", bays=("1-1.1", "1-1.2")):
+    def __init__(self, sim, dock, images, within="20s", options="", bays=("1-1.1", "1-1.2"), models=MODELS, extra="",
+                 **about):
+        """`about`: what the catalog says of each image beside its version, such as hardware, floor."""
         self.sim = sim
         self.d = d = dock(list(bays), dock={"fleet": "north"})
         self.admin = firmware_world.Admin(d)
-        write_models(d, within, options)
-        d.write_config(settings(self.admin))
+        write_models(d, within, options, models)
+        d.write_config(settings(self.admin) + extra)
         d.start()
         d.wait(lambda: d.manager().get("StoreState") == "ready", "the store")
         files = [(v, self.admin.image(f"{v}.bin", data)) for v, data in images.items()]
-        self.admin.ctl("publish", self.admin.catalog(1, [("flash-cam", v, path) for v, path in files]), *[path for _, path in files])
+        self.admin.ctl("publish", self.admin.catalog(1, [("flash-cam", v, path, about) for v, path in files]), *[path for _, path in files])
         d.wait(lambda: self.firmware()["version"] == 1, "the catalog")
 
     def firmware(self):
         done = subprocess.run([f"{rack.BUILD}/berthctl", "firmware", "--json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               check=False)
-        return json.loads(done.stdout) if done.returncode == 0 else {"version": 0}
+        return schemas.parse(done.stdout) if done.returncode == 0 else {"version": 0}
 
     def begin(self, serial, version, *more):
         return subprocess.Popen([f"{rack.BUILD}/berthctl", "firmware", "flash", "--json", serial, version, *more], stdin=subprocess.DEVNULL,
@@ -119,11 +132,11 @@ class World:
         while True:
             out, err = self.begin(serial, version, *more).communicate(timeout=120)
             if "(in-use)" not in err:
-                return json.loads(out) if out else err
+                return schemas.parse(out) if out else err
 
     def flash_once(self, serial, version):
         out, err = self.begin(serial, version).communicate(timeout=120)
-        return json.loads(out) if out else err
+        return schemas.parse(out) if out else err
 
     def ended(self):
         return [(e["outcome"], e.get("version", "")) for e in self.d.events("flash-ended")]
@@ -132,4 +145,4 @@ class World:
         self.d.wait(lambda: [o for o, _ in self.ended()] == list(outcomes), f"the ends {outcomes}")
 
 
-__all__ = ["Camera", "World", "image", "with_suffix"]
+__all__ = ["CARD_MODEL", "CHARGED", "FILE_MODEL", "MODELS", "Camera", "CardCamera", "FileCamera", "World", "image", "with_suffix"]

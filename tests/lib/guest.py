@@ -2,7 +2,8 @@
 """A machine with Debian's kernel and system, emulated by QEMU: made by tests/vm/build-guest, forgotten when it is closed.
 
 Its root file system is in memory over a read-only image; it has no network. Commands go through an agent on a virtio serial
-port, USB devices are plugged and unplugged by QEMU's own protocol (QMP).
+port, USB devices are plugged and unplugged by QEMU's own protocol (QMP). What it has in memory can be saved, and another one can go on
+from there, with disks that hold what its disks held.
 """
 
 import base64
@@ -81,19 +82,22 @@ def disk(path, size=0):
 
 class Guest:
     """`disks` are {serial: path of a raw image}; in the guest they are /dev/disk/by-id/virtio-SERIAL. Those
-    named in `read_only` are shared with other guests."""
+    named in `read_only` are shared with other guests. It boots, or goes on from where one was that save() put into the file `saved`."""
 
-    def __init__(self, folder, disks=None, read_only=(), memory_mib=1024):
+    def __init__(self, folder, disks=None, read_only=(), memory_mib=1024, saved=None):
         self.folder = folder
         self.agent = self.monitor = None
         self.silent = False
-        self.process = self._start(disks or {}, read_only, memory_mib)
+        self.process = self._start(disks or {}, read_only, memory_mib, ["-S", "-incoming", "defer"] if saved else [])
         try:
             self.monitor = self._connect("monitor")
             self.monitor.line(time.monotonic() + 30, "QMP")
             self.qmp("qmp_capabilities")
             self.agent = self._connect("agent")
-            self.agent.line(time.monotonic() + BOOT_DEADLINE, "boot")
+            if saved:
+                self._go_on_from(saved)
+            else:
+                self.agent.line(time.monotonic() + BOOT_DEADLINE, "boot")
         except BaseException as e:
             why = f"{e}\n{self.console()}"
             self.close()
@@ -102,11 +106,13 @@ class Guest:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def _start(self, disks, read_only, memory_mib):
+    def _start(self, disks, read_only, memory_mib, more):
         command = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(memory_mib),
                    "-nodefaults", "-display", "none", "-no-reboot", "-no-user-config",
                    "-kernel", f"{IMAGE}/vmlinuz", "-initrd", f"{IMAGE}/initrd",
-                   "-append", "root=/dev/disk/by-id/virtio-root rootfstype=squashfs ro console=ttyS0 quiet panic=-1 systemd.show_status=0",
+                   # On a machine that is busy the emulated timer is late, and the kernel would take it for broken, and panic.
+                   "-append", "root=/dev/disk/by-id/virtio-root rootfstype=squashfs ro console=ttyS0 quiet panic=-1 no_timer_check "
+                              "systemd.show_status=0",
                    "-serial", f"file:{self.path('console')}",
                    "-drive", f"file={IMAGE}/root.squashfs,if=none,id=root,format=raw,readonly=on",
                    "-device", "virtio-blk-pci,drive=root,serial=root",
@@ -120,6 +126,7 @@ class Guest:
             readonly = "on" if serial in read_only else "off"
             command += ["-drive", f"file={path},if=none,id={serial},format=raw,cache=unsafe,readonly={readonly}",
                         "-device", f"virtio-blk-pci,drive={serial},serial={serial}"]
+        command += more
         with open(self.path("qemu.log"), "wb") as log:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -153,6 +160,30 @@ class Guest:
         for channel in (self.agent, self.monitor):
             if channel:
                 channel.sock.close()
+
+    # ---- going on where another one was
+
+    def _wait_migrated(self, what):
+        until = time.monotonic() + 120
+        while (state := self.qmp("query-migrate").get("status")) != "completed":
+            if state == "failed" or time.monotonic() > until:
+                raise GuestError(f"{what} a guest did not end: {state}")
+            time.sleep(0.02)
+
+    def save(self, path):
+        """What it has in memory goes into the file; it stands still from now on. Its disks are the caller's to keep."""
+        self.run("sync")
+        self.qmp("stop")
+        self.qmp("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+        self.qmp("migrate", uri=f"exec:cat > {shlex.quote(path)}")
+        self._wait_migrated("saving")
+
+    def _go_on_from(self, path):
+        # The agent was waiting for a script, and has never known that the other end was another for a while.
+        self.qmp("migrate-incoming", uri=f"exec:cat {shlex.quote(path)}")
+        self._wait_migrated("resuming")
+        self.qmp("cont")
+        self.run(f"date -s @{time.time():.3f}", BOOT_DEADLINE)
 
     # ---- commands in the guest
 

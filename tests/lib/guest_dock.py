@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The installed Berth in a guest: put there as README.md says, run by its own units, judged from outside of it."""
 
+import fcntl
+import hashlib
 import json
 import os
+import shutil
+import subprocess
 import tempfile
 import time
 
+import guest
 import tap
 from guest import IMAGE, Guest, GuestError, disk
 
@@ -25,42 +30,128 @@ LAZY_DISKS = """
 sysctl -q vm.dirty_writeback_centisecs=0 vm.dirty_expire_centisecs=360000
 mount() { command mount -o commit=3600 "$@"; }
 """
-# What README.md tells the admin.
-INSTALL = f"""
+# Under names of their own, so that a test can make them fail.
+MAP_DISKS = """
+set -e
+modprobe -a dm_mod dm_flakey
+for disk in state store; do
+        device=$(readlink -f /dev/disk/by-id/virtio-$disk)
+        dmsetup create $disk --table "0 $(blockdev --getsz $device) linear $device 0"
+done
+udevadm settle
+"""
+MOUNT = f"""
 set -e
 for place in {STATE}:state {STORE}:store; do
+        disk=/dev/mapper/${{place#*:}}
+        [ -b $disk ] || disk=/dev/disk/by-id/virtio-${{place#*:}}
         mkdir -p ${{place%:*}}
-        mount /dev/disk/by-id/virtio-${{place#*:}} ${{place%:*}}
+        mount $disk ${{place%:*}}
 done
+"""
+# What README.md tells the admin of a system without Debian's packages.
+UNPACK = """
 tar -xf /dev/disk/by-id/virtio-berth -C / --no-overwrite-dir
+# The worst that can happen: udev, which looks at its folder whenever a device comes, reads the rules before their group is there.
+# Told to read them again, it does not: they have not changed.
+udevadm control --reload
 systemd-sysusers
 systemd-tmpfiles --create 2>&1
 systemctl daemon-reload
 systemctl reload dbus
 udevadm control --reload
 udevadm trigger --type=all --action=add --subsystem-match=usb --subsystem-match=module --settle
-chown berth-uplink: {STORE}
+"""
+# What the packages do by themselves.
+GIVE_STATE = f"""
 chown berth: {STATE}
 chmod 700 {STATE}
 """
+# What it tells the others; the packages are on a disk that is a tar archive.
+APT = """
+mkdir -p /opt/packages
+tar -xf /dev/disk/by-id/virtio-packages -C /opt/packages
+DEBIAN_FRONTEND=noninteractive apt-get -q -y install /opt/packages/berth_*.deb
+"""
+GIVE_STORE = f"chown berth-uplink: {STORE}\n"
+DISK_MIB = 2048
+
+
+class Saved:
+    """A guest with empty file systems on its disks and Berth unpacked, which boots once; all that need just that go on from there. It is
+    kept beside the guest's image, for as long as nothing changes of what it is made of."""
+
+    def __init__(self, disks):
+        self.folder, self.disks = IMAGE + "/saved", disks
+        self.memory = self.folder + "/memory"
+
+    def _key(self):
+        key = hashlib.sha256("\n".join([MAKE_DISKS, UNPACK, *self.disks]).encode())
+        for path in (IMAGE + "/key", IMAGE + "/berth.tar", guest.__file__):
+            with open(path, "rb") as f:
+                key.update(f.read())
+        key.update(subprocess.run(["qemu-system-x86_64", "--version"], stdout=subprocess.PIPE, check=True).stdout)
+        return key.hexdigest()
+
+    def _make(self, key):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.mkdir(self.folder)
+        disks = {**self.disks, **{name: disk(f"{self.folder}/{name}", DISK_MIB * MIB) for name in ("state", "store")}}
+        with tempfile.TemporaryDirectory(prefix="berth-saved-") as scratch:
+            first = Guest(scratch, disks, read_only=self.disks)
+            try:
+                first.run(MAKE_DISKS, 240)
+                first.run(UNPACK, 400)
+                first.save(self.memory)
+            finally:
+                first.close()
+        with open(self.folder + "/key", "w", encoding="utf-8") as f:
+            f.write(key)
+
+    def resume(self, folder, disks, read_only):
+        """A guest with its files in the folder; what its disks hold is put into those of `disks` that can be written."""
+        with open(IMAGE + "/saved.lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            key = self._key()
+            try:
+                with open(self.folder + "/key", encoding="utf-8") as f:
+                    made = f.read() == key
+            except FileNotFoundError:
+                made = False
+            if not made:
+                self._make(key)
+            for name in set(disks) - set(read_only):
+                subprocess.run(["cp", "--sparse=always", f"{self.folder}/{name}", disks[name]], check=True)
+            return Guest(folder, disks, read_only=read_only, saved=self.memory)
 
 
 class GuestDock:
     """`ports` become bays 1, 2, …; settings are text that is added to berthd.conf. With `lazy_disks` a power cut takes all that was not
-    synced. The disks `shared`, {serial: path}, are read only."""
+    synced; with `mapped_disks` they are device-mapper's "state" and "store". The disks `shared`, {serial: path}, are read only. `packages`
+    is an archive of Debian packages to install Berth from. Without `start` it is installed, and start() is the test's to call; where
+    `settings` are None, describing the rack and its store is, too."""
 
-    def __init__(self, ports, settings="", lazy_disks=False, shared=None, **options):
+    def __init__(self, ports, settings="", lazy_disks=False, mapped_disks=False, shared=None, packages=None, start=True, disk_mib=DISK_MIB,
+                 **options):
         self.scratch = tempfile.TemporaryDirectory(prefix="berth-guest-")
         folder = self.scratch.name
-        self.disks = {"berth": f"{IMAGE}/berth.tar", **(shared or {})}
+        self.install = APT if packages else UNPACK
+        self.disks = {**({"packages": packages} if packages else {"berth": f"{IMAGE}/berth.tar"}), **(shared or {})}
         self.read_only = list(self.disks)
-        self.disks.update({name: disk(f"{folder}/{name}", 2048 * MIB) for name in ("state", "store")})
+        # Those that have all that a saved one has, and nothing else, need not boot.
+        self.saved = None if packages or shared or options or disk_mib != DISK_MIB else Saved(dict(self.disks))
+        self.disks.update({name: disk(f"{folder}/{name}", disk_mib * MIB) for name in ("state", "store")})
         self.ports, self.settings, self.lazy_disks, self.options = ports, settings, lazy_disks, options
+        self.mapped_disks = mapped_disks
         self.guest = self.watch = None
         self.dock, self.bays, self.cameras = {}, {}, {}
         self.judged = set()
         try:
-            self.boot(make_disks=True)
+            if self.saved:
+                self.guest = self.saved.resume(folder, self.disks, self.read_only)
+                self._set_up("", start)
+            else:
+                self.boot(make_disks=True, start=start)
         except BaseException as e:
             why = f"{e}\n{self.journal()}"
             self.close()
@@ -69,17 +160,24 @@ class GuestDock:
     def boot(self, make_disks=False, start=True):
         """From cold, on the disks as they are."""
         self.guest = Guest(self.scratch.name, self.disks, read_only=self.read_only, **self.options)
-        self.redirects = False
         if make_disks:
             self.guest.run(MAKE_DISKS, 240)
-        self.guest.run((LAZY_DISKS if self.lazy_disks else "") + INSTALL, 400)
-        self.configure(self.ports, self.settings)
+        self._set_up(self.install, start)
+
+    def _set_up(self, install, start):
+        self.redirects = False
+        if self.mapped_disks:
+            self.guest.run(MAP_DISKS)
+        self.guest.run((LAZY_DISKS if self.lazy_disks else "") + MOUNT + install + (GIVE_STATE if self.install == UNPACK else ""), 400)
+        if self.settings is not None:
+            self.guest.run(GIVE_STORE)
+            self.configure(self.ports, self.settings)
         if start:
             self.start()
 
     def start(self):
-        self.guest.run("systemctl enable --now berth-uplink.socket berthd", 120)
-        self._start_watch()
+        self.guest.run("systemctl enable --now berthd", 120)
+        self.follow()
 
     def cut_power(self):
         """What the guest had not given to its disks is gone; boot() is next."""
@@ -115,7 +213,8 @@ class GuestDock:
 
     # ---- what berthctl tells, as it changes
 
-    def _start_watch(self):
+    def follow(self):
+        """From now on self.dock, self.bays and self.cameras are what berthctl tells."""
         self.watch = self.guest.watch_channel()
         self.guest.run("systemd-run --quiet --unit=watch --property=StandardOutput=file:/dev/virtio-ports/watch berthctl watch --json")
         self._follow(lambda: len(self.bays) == len(self.ports), "all bays to be seen")

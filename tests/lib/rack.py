@@ -20,6 +20,8 @@ import tempfile
 import time
 import traceback
 
+import custody_events
+import evidence_files
 import gi
 
 gi.require_version("Gio", "2.0")
@@ -161,7 +163,7 @@ class TusPlace:
 
 # What a dock of a test may be told; another name would be believed and do nothing.
 KNOWN = {"store", "place", "dock", "reserve", "priority_reserve", "keep", "policy", "timeouts", "lights", "led", "models_dir", "plugin_dir",
-         "uplink", "transfers", "worker"}
+         "uplink", "transfers", "limit", "worker"}
 
 
 class Dock:
@@ -212,7 +214,8 @@ class Dock:
         return answer.unpack()[0]
 
     def write_config(self, extra=""):
-        timeouts = {"call": "20s", "stall": "5s", "backoff_min": "200ms", "backoff_max": "2s", "reconcile": "2s"}
+        timeouts = {"call": "20s", "stall": "5s", "backoff_min": "200ms", "backoff_max": "2s", "reconcile": "2s",
+                    "store_late": "500ms"}
         timeouts.update(self.config.get("timeouts", {}))
         policy = self.config.get("policy", {})
         sections = [
@@ -237,6 +240,8 @@ class Dock:
             f.write(extra)
         with open(self.path("uplink.conf"), "w", encoding="utf-8") as f:
             f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\ntransfers = {self.config.get('transfers', 4)}\n")
+            if "limit" in self.config:
+                f.write(f"limit = {self.config['limit']}\n")
             if self.place:
                 f.write(f"state_dir = {self.path('uplink-state')}\n\n" + self.place.settings(self.folder))
             else:
@@ -393,6 +398,16 @@ class Dock:
             assert event["prev"] == before, f"custody event {seq} does not follow its predecessor"
             before = hashlib.sha256(data).hexdigest()
             assert before == bytes(stored).hex(), f"custody event {seq} has another hash than its bytes"
+
+    def check_evidence(self):
+        """All that the dock's tables and files say is what its custody log tells: nobody's crash looks like tampering."""
+        # The crash matrix counts the points of the dock's own programs.
+        berthctl = os.path.join(os.environ.get("BERTH_PLAIN_BUILD", BUILD), "berthctl")
+        done = subprocess.run([berthctl, "custody", "verify", f"--state-dir={self.state}"], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        custody_events.assert_documented(self.events())
+        evidence_files.assert_known(self.state)
 
 
 def make_clip(path, size, seed, mtime=1700000000):

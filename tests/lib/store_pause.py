@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Uploads that are paused, by an order or by the schedule, whatever the store: what is under way ends within moments, and nothing but the
-piece that was under way is sent again. A program of a store on the network imports these tests and runs them with its World."""
+"""Uploads that are paused or held to a rate, by an order or by the schedule, whatever the store: what is under way ends within moments, and
+nothing but the piece that was under way is sent again. A program of a store on the network imports these tests and runs them with its
+World."""
 
 import time
 
@@ -40,6 +41,7 @@ def test_order_stops_what_is_under_way_and_what_waits(world):
         assert_stopped(dock, call)
     assert_stopped(dock, dock.begin_put(waits))
     assert dock.confirm(stored, receipt) == receipt.strength, "a receipt cannot be confirmed meanwhile"
+    dock.wait(lambda: not world.proxy.taking, "what was on its way to have come")
     before = world.sent()
     hold(dock, False)
     assert world.sent() == before
@@ -61,13 +63,13 @@ def test_order_ends_with_who_gave_it(world):
 
 def test_schedule_stops_what_is_under_way_and_says_until_when(world):
     now = time.time()
-    if time.localtime(now).tm_sec > 40:  # so that the upload begins before
+    if time.localtime(now).tm_sec > 15:  # so that the upload begins before, on a loaded machine as well
         now += 60
     begin, end = (time.strftime("%H:%M", time.localtime(now + seconds)) for seconds in (60, 2 * 3600))
     dock = world.dock(limit=f"{begin}-{end} none", stall="300s").start()
     clip = dock.clip(world.size(8))
     call = begin_slowly(world, dock, clip, world.PART)
-    world.proxy.bandwidth = 200_000  # for longer than the minute
+    world.proxy.bandwidth = 50_000  # for longer than that lasts
     dock.wait(lambda: dock.state()[0] == "paused", "the pause to begin", 150)
     assert_stopped(dock, call)
     text = dock.state()[1]
@@ -79,6 +81,32 @@ def test_schedule_stops_what_is_under_way_and_says_until_when(world):
     dock.configure("")
     dock.start()
     goes_on(world, dock, clip)
+    dock.end()
+
+
+def in_two_hours():
+    return time.strftime("%H:%M", time.localtime(time.time() + 2 * 3600))
+
+
+def test_window_with_a_rate_holds_all_transfers_to_it_together(world):
+    """A window that is open now, with a rate: what arrives is never more than it allows by then, however late a loaded machine is. Outside
+    of its window a rate holds nothing back."""
+    rate = 2 * MIB
+    begin = time.strftime("%H:%M", time.localtime(time.time() - 3600))
+    dock = world.dock(transfers="2", limit=f"{begin}-{in_two_hours()} {rate / 1e6} MB/s", stall="300s").start()
+    clips = [dock.clip(world.size(2)) for _ in range(2)]
+    world.proxy.reset()
+    came, began = [], time.monotonic()
+    world.proxy.on_body = lambda phase, total: came.append((time.monotonic() - began, sum(world.proxy.body_bytes.values())))
+    calls = [dock.begin_put(clip) for clip in clips]
+    receipts = [uplink.Receipt(dock.finish(call)) for call in calls]
+    for clip, receipt in zip(clips, receipts):
+        dock.judge(clip, receipt)
+    # A quarter of a second's worth may go at once, and manifests and the like go whatever the rate.
+    allowed = [(after, total, rate * (after + 0.25) + MIB) for after, total in came]
+    over = [f"{total} bytes after {after:.2f} s" for after, total, most in allowed if total > most]
+    assert not over, f"more than {rate} bytes a second: {over[:5]}"
+    assert came[-1][1] >= sum(clip.size for clip in clips), "the bytes were not counted"
     dock.end()
 
 

@@ -100,19 +100,35 @@ def kind_of(server, target):
 
 
 def kind_by(metadata):
-    return "sample" if metadata.get("filename") == "berth-sample.txt" else "manifest" if "object" in metadata else "clip"
+    if metadata.get("filename") == "berth-sample.txt":
+        return "sample"
+    if "object" in metadata:
+        return "manifest"
+    # What the dock keeps there beside clips: signed receipts, checkpoints.
+    return "clip" if metadata.get("name", "objects/").startswith("objects/") else "text"
 
 
 def tus_phase(server, method, target, headers):
     if method == "OPTIONS":
         return "options"
     if method == "POST":
-        return {"sample": "sample", "clip": "create", "manifest": "manifest-create"}[kind_by(metadata_of(headers))]
+        return {"sample": "sample", "clip": "create", "manifest": "manifest-create", "text": "text-create"}[kind_by(metadata_of(headers))]
     kind = kind_of(server, target)
     if kind == "sample":
         return "sample"
     name = {"PATCH": "patch", "HEAD": "head", "GET": "read", "DELETE": "terminate"}[method]
-    return name if kind == "clip" else f"manifest-{name}"
+    return name if kind == "clip" else f"{kind}-{name}"
+
+
+def records_in(state_folder):
+    """What an uplink recorded in its state folder of each clip that is not stored yet."""
+    folder, found = os.path.join(state_folder, "tus"), []
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), encoding="utf-8") as f:
+            lines = [json.loads(line) for line in f.read().splitlines()]
+        if "berth_tus" in lines[0] and not any("done" in line for line in lines):
+            found.append(lines)
+    return found
 
 
 class Dock(StoreDock):
@@ -144,13 +160,7 @@ class Dock(StoreDock):
 
     def records(self):
         """What is recorded of each clip that is not stored yet."""
-        folder, found = os.path.join(self.folder, "state", "tus"), []
-        for name in os.listdir(folder):
-            with open(os.path.join(folder, name), encoding="utf-8") as f:
-                lines = [json.loads(line) for line in f.read().splitlines()]
-            if "berth_tus" in lines[0] and not any("done" in line for line in lines):
-                found.append(lines)
-        return found
+        return records_in(os.path.join(self.folder, "state"))
 
     # ---- the store's contents, by a foreign client
 
@@ -209,4 +219,4 @@ class Dock(StoreDock):
         assert not self.records(), "a record of something unfinished was left behind"
 
 
-__all__ = ["MIB", "Dock", "World", "tap", "tus_phase", "uplink"]
+__all__ = ["MIB", "Dock", "World", "records_in", "tap", "tus_phase", "uplink"]

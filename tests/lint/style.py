@@ -46,6 +46,9 @@ def violations(root):
                 text = f.read()
         except UnicodeDecodeError:
             continue
+        # dpkg gives its scripts their mode itself.
+        if text.startswith("#!") and not path.startswith("debian/") and not os.access(full, os.X_OK):
+            yield f"{path}:1: it names its interpreter and cannot be run: chmod +x"
         for number, why in complaints(path, text):
             yield f"{path}:{number}: {why}"
 

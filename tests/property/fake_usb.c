@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* In place of hotplug.c, hubport.c and clocksync.c. */
+/* In place of hotplug.c, hubport.c, clocksync.c and inhibit.c. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +18,13 @@ static const uint8_t descriptors[] = {
         7, 5, 0x02, 2, 0, 2, 0,
         7, 5, 0x83, 3, 28, 0, 8,
 };
+/* A loader: DFU 1.1, in its DFU mode. */
+static const uint8_t loader_descriptors[] = {
+        18, 1, 0, 2, 0, 0, 0, 64, 0x09, 0x12, 0x20, 0xbc, 0, 1, 1, 2, 3, 1,
+        9, 2, 18, 0, 1, 1, 0, 0x80, 50,
+        9, 4, 0, 0, 0, 0xfe, 1, 2, 0,
+};
+#define PRODUCT_AT 10 /* idProduct */
 
 static const HotplugOps *ops;
 static void *ops_userdata;
@@ -50,6 +57,21 @@ HotplugDevice *hotplug_device_free(HotplugDevice *d) {
         return NULL;
 }
 
+static void describe(uint32_t camera, HotplugDevice *d) {
+        const bool in_loader = world->cameras[camera].in_loader;
+
+        d->n_descriptors = in_loader ? sizeof(loader_descriptors) : sizeof(descriptors);
+        d->descriptors = malloc(d->n_descriptors);
+        if (!d->descriptors)
+                abort();
+        memcpy(d->descriptors, in_loader ? loader_descriptors : descriptors, d->n_descriptors);
+        /* A model of its own (fleet.c), or that of any camera. */
+        if (world->fleet && !in_loader) {
+                d->descriptors[PRODUCT_AT] = (uint8_t) (0x10 + camera);
+                d->descriptors[PRODUCT_AT + 1] = 0xbc;
+        }
+}
+
 static void announce(uint32_t camera) {
         HotplugDevice *d = calloc(1, sizeof(*d));
         char serial[16], port[16];
@@ -68,12 +90,8 @@ static void announce(uint32_t camera) {
                 .usb_serial = strdup(serial),
                 .usb_manufacturer = strdup("Acme"),
                 .usb_product = strdup("BC-1"),
-                .descriptors = malloc(sizeof(descriptors)),
-                .n_descriptors = sizeof(descriptors),
         };
-        if (!d->descriptors)
-                abort();
-        memcpy(d->descriptors, descriptors, sizeof(descriptors));
+        describe(camera, d);
         ops->added(ops_userdata, d);
 }
 
@@ -82,19 +100,72 @@ void fake_usb_announce(void) {
                 if (world->cameras[i].bay >= 0) {
                         /* Another docking, as far as the dock can know: it may have been away meanwhile. */
                         world->cameras[i].generation++;
+                        world->cameras[i].away = false;
                         announce(i);
                 }
 }
 
+/* What lies on its storage is what it looks for when it starts. */
+static void start_up(uint32_t camera) {
+        SimCamera *c = &world->cameras[camera];
+
+        c->generation++;
+        if (c->dropped > 0)
+                c->firmware = c->dropped;
+        c->dropped = 0;
+}
+
 void fake_usb_plug(uint32_t camera, unsigned bay) {
+        if (world->cameras[camera].bay >= 0)
+                return;
+        for (uint32_t i = 0; i < CAMERAS; i++)
+                if (world->cameras[i].bay == (int) bay)
+                        return;
+        world->cameras[camera].bay = (int) bay;
+        start_up(camera);
+        announce(camera);
+}
+
+void fake_usb_leave(uint32_t camera) {
         char port[16];
 
-        world_port(bay, port);
-        if (world->cameras[camera].bay >= 0 || world_camera_at(port) >= 0)
+        if (world->cameras[camera].bay < 0)
                 return;
-        world->cameras[camera].bay = (int) bay;
-        world->cameras[camera].generation++;
-        announce(camera);
+        start_up(camera);
+        world->cameras[camera].away = true;
+        world_port((unsigned) world->cameras[camera].bay, port);
+        /* Before the dock is there, nobody is told. */
+        if (ops)
+                ops->removed(ops_userdata, port);
+}
+
+size_t fake_usb_away(void) {
+        size_t n = 0;
+
+        for (uint32_t i = 0; i < CAMERAS; i++)
+                n += world->cameras[i].away;
+        return n;
+}
+
+void fake_usb_return(size_t pick) {
+        for (uint32_t i = 0; i < CAMERAS; i++) {
+                if (!world->cameras[i].away || pick-- > 0)
+                        continue;
+                world->cameras[i].away = false;
+                return announce(i);
+        }
+}
+
+bool fake_usb_pull_out(uint32_t camera, char ret_port[static 16]) {
+        if (world->cameras[camera].bay < 0 || world->cameras[camera].off || world->cameras[camera].away)
+                return false;
+        world_port((unsigned) world->cameras[camera].bay, ret_port);
+        world->cameras[camera].bay = -1;
+        return true;
+}
+
+void fake_usb_seen_off(const char *port) {
+        ops->removed(ops_userdata, port);
 }
 
 void fake_usb_unplug(uint32_t camera) {
@@ -104,10 +175,10 @@ void fake_usb_unplug(uint32_t camera) {
                 return;
         world_port((unsigned) world->cameras[camera].bay, port);
         world->cameras[camera].bay = -1;
-        /* Nobody sees it leave a port without power. */
-        if (!world->cameras[camera].off)
+        /* Nobody sees it leave a port without power, nor one that has left the bus. */
+        if (!world->cameras[camera].off && !world->cameras[camera].away)
                 ops->removed(ops_userdata, port);
-        world->cameras[camera].off = false;
+        world->cameras[camera].off = world->cameras[camera].away = false;
 }
 
 /* ---- Ports: where the world's can be switched, its camera leaves the bus at once, and comes back at once ------------------- */
@@ -142,12 +213,13 @@ static int on_switching(sd_event_source *source, void *userdata) {
         int camera = world_camera_at(s->port_path);
 
         sd_event_source_unref(source);
-        if (camera >= 0 && world->cameras[camera].off == s->on) {
+        if (camera >= 0 && (world->cameras[camera].off == s->on || (s->on && world->cameras[camera].unseen))) {
                 world->cameras[camera].off = !s->on;
                 if (s->on)
                         announce((uint32_t) camera);
-                else
+                else if (!world->cameras[camera].unseen)
                         ops->removed(ops_userdata, s->port_path);
+                world->cameras[camera].unseen = false;
         }
         s->done(s->userdata, s->port_path, 0);
         free(s->port_path);
@@ -177,6 +249,10 @@ int hubport_cycle(Hubports *h, const char *port_path, HubportDone done, void *us
 int hubport_is_on(const char *port_path) {
         (void) port_path;
         return world->switches ? 1 : -ENOENT;
+}
+
+int hubport_ask(Hubports *h, const char *port_path, HubportDone done, void *userdata) {
+        return hubport_cycle(h, port_path, done, userdata);
 }
 
 int hubport_over_currents(const char *port_path, uint64_t *ret) {
@@ -219,4 +295,37 @@ void clocksync_set_bus(ClockSync *c, sd_bus *bus) {
 bool clocksync_is_synchronised(const ClockSync *c) {
         (void) c;
         return world->synchronised;
+}
+
+/* ---- login1 ----------------------------------------------------------------------------------------------------------- */
+
+int inhibit_new(Inhibit **ret) {
+        *ret = NULL;
+        return 0;
+}
+
+Inhibit *inhibit_free(Inhibit *i) {
+        (void) i;
+        return NULL;
+}
+
+void inhibit_set_bus(Inhibit *i, sd_bus *bus) {
+        (void) i;
+        (void) bus;
+}
+
+void inhibit_hold(Inhibit *i, bool wanted) {
+        (void) i;
+        (void) wanted;
+}
+
+bool inhibit_asks(const Inhibit *i) {
+        (void) i;
+        return false;
+}
+
+size_t inhibit_fds(const Inhibit *i, int *ret) {
+        (void) i;
+        (void) ret;
+        return 0;
 }

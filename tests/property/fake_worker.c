@@ -15,7 +15,7 @@
 
 typedef enum Kind {
         CALL_NONE, CALL_SIMPLE, CALL_UNSUPPORTED, CALL_IDENTIFY, CALL_HEALTH, CALL_OWNER, CALL_LIST, CALL_PULL, CALL_VERIFY, CALL_ERASE,
-        CALL_CLOSE,
+        CALL_ENTER_UPDATE, CALL_CLOSE,
 } Kind;
 
 struct Worker {
@@ -55,7 +55,7 @@ static Worker *workers;
 /* ---- Beginning and end ------------------------------------------------------------------------------------------------ */
 
 int worker_spawn(sd_event *event, const WorkerConfig *config, const WorkerOps *ops, void *userdata, Worker **ret) {
-        int camera = world_camera_at(config->bay);
+        int camera = text_equal(config->bay, "import") ? (int) FOLDER : world_camera_at(config->bay);
         Worker *w;
 
         (void) event;
@@ -139,7 +139,7 @@ int worker_enter_storage(Worker *w, WorkerDone done) {
 }
 
 int worker_enter_update(Worker *w, WorkerDone done) {
-        return worker_enter_storage(w, done);
+        return begin_simple(w, CALL_ENTER_UPDATE, done);
 }
 
 int worker_eject(Worker *w, WorkerDone done) {
@@ -358,11 +358,12 @@ static WorkerResult verify(Worker *w) {
 /* ---- Answers ---------------------------------------------------------------------------------------------------------- */
 
 static void answer_identity(Worker *w, WorkerResult result) {
-        char serial[16];
-        WorkerIdentity id = { .manufacturer = (char *) "Acme", .model = (char *) "BC-1", .serial = serial, .firmware = (char *) "1",
+        char serial[16], firmware[12];
+        WorkerIdentity id = { .manufacturer = (char *) "Acme", .model = (char *) "BC-1", .serial = serial, .firmware = firmware,
                               .storage_id = (char *) "" };
 
         world_serial((uint32_t) w->camera, serial);
+        (void) snprintf(firmware, sizeof(firmware), "%u", world->cameras[w->camera].firmware);
         w->done.identity(w->userdata, result, result == WORKER_OK ? NULL : "trouble", &id);
 }
 
@@ -423,11 +424,27 @@ static void answer_simple(Worker *w, Kind kind, unsigned how, WorkerResult resul
         w->done.simple(w->userdata, result, result == WORKER_OK ? NULL : "trouble");
 }
 
+/* It goes into its loader, unless the request never reached it. */
+static void answer_enter_update(Worker *w, unsigned how, WorkerResult result) {
+        const uint32_t camera = (uint32_t) w->camera;
+        const bool goes = result == WORKER_OK || (result != WORKER_UNPLUGGED && how % 2);
+
+        if (goes) {
+                world_flash_begins(camera);
+                world->cameras[camera].in_loader = true;
+                world->cameras[camera].loader_bay = (unsigned) world->cameras[camera].bay;
+        }
+        w->done.simple(w->userdata, result, result == WORKER_OK ? NULL : "trouble");
+        if (goes)
+                fake_usb_leave(camera);
+}
+
 static void answer(Worker *w, unsigned how) {
         WorkerResult result = trouble(how);
         Kind kind = w->kind;
 
-        if (world->cameras[w->camera].bay < 0 || world->cameras[w->camera].off || world->cameras[w->camera].generation != w->generation)
+        if (world->cameras[w->camera].bay < 0 || world->cameras[w->camera].off || world->cameras[w->camera].away ||
+            world->cameras[w->camera].generation != w->generation)
                 result = WORKER_UNPLUGGED;
         w->kind = CALL_NONE;
         world_step();
@@ -443,6 +460,8 @@ static void answer(Worker *w, unsigned how) {
                 answer_list(w, result);
         else if (kind == CALL_PULL)
                 answer_pull(w, how, result);
+        else if (kind == CALL_ENTER_UPDATE)
+                answer_enter_update(w, how, result);
         else
                 answer_simple(w, kind, how, result);
 }
@@ -456,6 +475,25 @@ static Worker *pick_worker(size_t pick, bool idle, size_t *ret_n) {
         if (ret_n)
                 *ret_n = n;
         return NULL;
+}
+
+bool fake_worker_is_asked(uint32_t camera, size_t *ret_pick) {
+        size_t n;
+
+        (void) pick_worker(0, false, &n);
+        for (size_t i = 0; i < n; i++)
+                if (pick_worker(i, false, NULL)->camera == (int) camera) {
+                        *ret_pick = i;
+                        return true;
+                }
+        return false;
+}
+
+bool fake_worker_is_at(uint32_t camera) {
+        for (const Worker *w = workers; w; w = w->next)
+                if (!w->dead && w->camera == (int) camera && w->generation == world->cameras[camera].generation)
+                        return true;
+        return false;
 }
 
 size_t fake_worker_pending(void) {

@@ -24,6 +24,16 @@ static struct {
         char digest[DIGEST_HEX_SIZE];
         bool receipted, begun;
 } told[CLIPS_MAX];
+/* By camera, as the log tells. */
+static struct {
+        bool held;
+        unsigned faults;
+} cameras[CAMERAS + 1];
+/* By rollout: 1 << camera that was begun to be flashed. */
+static uint32_t begun[ROLLOUTS_MAX];
+/* By camera: the bay in which it was flashed last, as the log names it; and whether another one was begun there since. */
+static char flashed_in[CAMERAS + 1][16];
+static bool superseded[CAMERAS + 1];
 
 void judge_forget(void) {
         (void) sqlite3_close(db);
@@ -31,6 +41,9 @@ void judge_forget(void) {
         last_seq = 0;
         memset(last_hash, '0', sizeof(last_hash) - 1);
         memset(told, 0, sizeof(told));
+        memset(cameras, 0, sizeof(cameras));
+        memset(begun, 0, sizeof(begun));
+        memset(superseded, 0, sizeof(superseded));
 }
 
 static sqlite3_stmt *query(const char *state_dir, const char *sql) {
@@ -61,6 +74,23 @@ static void judge_contents(void) {
         }
 }
 
+static bool is_kept(const Content *c) {
+        for (uint32_t i = 0; i < world->n_contents; i++) {
+                const Content *other = &world->contents[i];
+
+                if ((other->stored || other->lost_by_store || (other->on_camera && other->camera != FOLDER)) &&
+                    other->size_bytes == c->size_bytes && digest_equal(&other->digest, &c->digest))
+                        return true;
+        }
+        return false;
+}
+
+void judge_imports(void) {
+        for (uint32_t i = 0; i < world->n_contents; i++)
+                if (world->contents[i].imported && !is_kept(&world->contents[i]))
+                        world_fail("content %u was imported, it was said, and is neither in the store nor on a camera", i);
+}
+
 /* ---- The chain, and what it says -------------------------------------------------------------------------------------- */
 
 static const char *text_of(json_t *event, const char *key) {
@@ -69,10 +99,80 @@ static const char *text_of(json_t *event, const char *key) {
         return text ? text : "";
 }
 
+static int camera_of(json_t *event) {
+        char serial[16];
+
+        for (uint32_t i = 0; i <= CAMERAS; i++) {
+                world_serial(i, serial);
+                if (text_equal(serial, text_of(event, "serial")))
+                        return (int) i;
+        }
+        return -1;
+}
+
+/* ---- Firmware ---------------------------------------------------------------------------------------------------------- */
+
+bool judge_is_superseded(uint32_t camera) {
+        return superseded[camera];
+}
+
+static void note_bay(const char *bay, int camera) {
+        for (uint32_t i = 0; i < CAMERAS; i++)
+                superseded[i] |= (int) i != camera && text_equal(flashed_in[i], bay);
+        superseded[camera] = false;
+        (void) snprintf(flashed_in[camera], sizeof(flashed_in[camera]), "%s", bay);
+}
+
+static void judge_flash_begun(json_t *event, int camera) {
+        const char *id = text_of(event, "rollout");
+        SimRollout *r = fleet_rollout(id);
+        uint64_t at = (uint64_t) json_integer_value(json_object_get(event, "boottime_usec"));
+
+        note_bay(text_of(event, "bay"), camera);
+        if (!id[0])
+                return;
+        if (!r)
+                world_fail("camera %d is flashed by the rollout %s, which nobody ordered", camera, id);
+        if (at > r->off_usec || at > r->stopped_usec)
+                world_fail("camera %d is flashed by the rollout %s, which %s", camera, id,
+                           at > r->off_usec ? "is not in force" : "has stopped: too many are bad");
+        if (begun[r - world->rollouts] & (1u << camera))
+                world_fail("camera %d is flashed again by the rollout %s", camera, id);
+        begun[r - world->rollouts] |= 1u << camera;
+}
+
+static void judge_flash(json_t *event, const char *kind, int camera) {
+        uint32_t version = (uint32_t) strtoul(text_of(event, "version"), NULL, 10);
+
+        if (text_equal(kind, "flash-begun"))
+                judge_flash_begun(event, camera);
+        else if (text_equal(kind, "flash-ended") && text_equal(text_of(event, "outcome"), "ok") &&
+                 !(version < 32 && world->cameras[camera].had & 1u << version))
+                world_fail("camera %d is told to have got the firmware %u, and never had it", camera, version);
+}
+
+static void judge_event_of_camera(json_t *event, uint64_t seq) {
+        const char *kind = text_of(event, "event");
+        int camera = camera_of(event);
+
+        if (camera < 0)
+                return;
+        if (text_equal(kind, "hold-set"))
+                cameras[camera].held = true;
+        else if (text_equal(kind, "hold-released"))
+                cameras[camera].held = false;
+        else if (text_equal(kind, "fault"))
+                cameras[camera].faults++;
+        judge_flash(event, kind, camera);
+        if (cameras[camera].held && (text_equal(kind, "erase-begun") || text_equal(kind, "spool-released")))
+                world_fail("custody event %" PRIu64 " (%s) is about a clip of camera %d, which is held", seq, kind, camera);
+}
+
 static void judge_event(json_t *event, uint64_t seq) {
         const char *kind = text_of(event, "event");
         uint64_t id = (uint64_t) json_integer_value(json_object_get(event, "clip_id"));
 
+        judge_event_of_camera(event, seq);
         if (id >= CLIPS_MAX)
                 return;
         if (text_equal(kind, "copied"))
@@ -84,6 +184,8 @@ static void judge_event(json_t *event, uint64_t seq) {
                 told[id].receipted = false;
         else if (text_equal(kind, "erase-begun") && !told[id].receipted)
                 world_fail("custody event %" PRIu64 ": the erase of clip %" PRIu64 " begins without a receipt of its digest", seq, id);
+        else if (text_equal(kind, "spool-released") && !told[id].receipted)
+                world_fail("custody event %" PRIu64 ": the copy of clip %" PRIu64 " is let go of without a receipt of its digest", seq, id);
         else if (text_equal(kind, "erase-begun"))
                 told[id].begun = true;
         else if (text_equal(kind, "erased") && !told[id].begun)
@@ -120,6 +222,19 @@ static void judge_chain(const char *state_dir) {
                 judge_link((uint64_t) sqlite3_column_int64(s, 0), sqlite3_column_blob(s, 1), (size_t) sqlite3_column_bytes(s, 1),
                            sqlite3_column_blob(s, 2));
         (void) sqlite3_reset(s);
+}
+
+unsigned judge_faults(const char *state_dir, uint32_t camera) {
+        judge_chain(state_dir);
+        return cameras[camera].faults;
+}
+
+unsigned judge_locks(const char *state_dir) {
+        sqlite3_stmt *s = query(state_dir, "SELECT count(*) FROM object_holds");
+        unsigned n = sqlite3_step(s) == SQLITE_ROW ? (unsigned) sqlite3_column_int(s, 0) : UINT32_MAX;
+
+        (void) sqlite3_finalize(s);
+        return n;
 }
 
 /* ---- Totals and files ------------------------------------------------------------------------------------------------- */

@@ -23,7 +23,9 @@ static const char *const kind_names[_EVENT_MAX] = {
         [EVENT_RECORD] = "record", [EVENT_CHANGE] = "change",     [EVENT_STORE] = "store", [EVENT_TIME] = "time", [EVENT_CLOCK] = "clock",
         [EVENT_CRASH] = "crash",   [EVENT_CRASH_IN] = "crash-in", [EVENT_STOP] = "stop", [EVENT_PAUSE] = "pause", [EVENT_NOW] = "now",
         [EVENT_HOLD] = "hold",     [EVENT_LOSE] = "lose",         [EVENT_ROT] = "rot", [EVENT_ROOM] = "room",
-        [EVENT_HOLD_LATE] = "hold-late", [EVENT_CHANGE_AWAY] = "change-away",
+        [EVENT_PULL_OUT] = "pull-out", [EVENT_RELEASE] = "release", [EVENT_ERASE] = "erase", [EVENT_IMPORT] = "import",
+        [EVENT_HOLD_LATE] = "hold-late", [EVENT_CHANGE_AWAY] = "change-away", [EVENT_FLASH] = "flash", [EVENT_ROLLOUT] = "rollout",
+        [EVENT_BATTERY] = "battery", [EVENT_CALM] = "calm",   [EVENT_EJECT] = "eject",
 };
 
 const char *event_to_text(const Event *e, char ret[static EVENT_TEXT_SIZE]) {
@@ -50,36 +52,34 @@ void world_begin(void) {
         memset(world, 0, sizeof(*world));
         for (unsigned i = 0; i < CAMERAS; i++)
                 world->cameras[i] = (SimCamera){ .bay = -1, .level = 80000 };
+        world->cameras[FOLDER].bay = 0;
         world->store_up = world->synchronised = true;
         world->boottime_usec = 1000 * USEC_PER_SEC;
         world->wall_offset_usec = INT64_C(1750000000) * (int64_t) USEC_PER_SEC;
+        fleet_begin();
 }
 
 /* ---- The dock --------------------------------------------------------------------------------------------------------- */
 
-typedef struct Dock {
-        sd_event *event;
-        Manager *manager;
-        char state_dir[256];
-} Dock;
-
 static void write_settings(const char *path, const char *folder) {
+        _cleanup_(freep) char *models = text_format("%s/models.d", folder);
         FILE *f = fopen(path, "we");
 
+        (void) mkdir(models, 0700);
         if (!f)
                 world_fail("%s: %s", path, strerror(errno));
         (void) fprintf(f,
                        "[dock]\nname = test\nstate_dir = %s/state\nplugin_dir = /nowhere\nworker = /bin/true\nmodels_dir = %s/cameras.d\n"
-                       "local_models_dir = %s/none\nuplink_socket = %s/uplink\n[spool]\nreserve = 16M\npriority_reserve = 0\n"
+                       "local_models_dir = %s/models.d\nuplink_socket = %s/uplink\n[spool]\nreserve = 16M\npriority_reserve = 0\n"
                        "keep = 10min\n",
                        folder, getenv("BERTH_SRC") ?: ".", folder, folder);
         for (unsigned i = 0; i < BAYS; i++)
                 (void) fprintf(f, "[bay 1-1.%u]\nnumber = %u\n", i + 1, i + 1);
+        fleet_write_files(folder, f);
         (void) fclose(f);
 }
 
-/* Until nothing moves by itself any more. */
-static void run_until_quiet(const Dock *d) {
+void run_until_quiet(const Dock *d) {
         for (unsigned turns = 0; turns < TURNS_MAX; turns++) {
                 bool busy = time_jobs_under_way() > 0;
                 int r = sd_event_run(d->event, busy ? 10000 : 0);
@@ -91,6 +91,20 @@ static void run_until_quiet(const Dock *d) {
                         return;
         }
         world_fail("the dock is busy without end, with nothing to do");
+}
+
+/* While somebody writes to the spool, its room is looked at every other second, however long nobody did before. */
+static void judge_room(const Dock *d) {
+        uint64_t due = time_due_usec(d->manager->spool_timer);
+
+        for (Bay *b = d->manager->bays; b; b = bay_next_in_order(b)) {
+                const Docking *docking = bay_docking(b);
+
+                if (docking && docking->current && docking->current->state == CLIP_COPYING && !d->manager->looking &&
+                    due > world->boottime_usec + 2 * USEC_PER_SEC)
+                        world_fail("a clip is pulled, and the room in the spool is looked at in %llu s",
+                                   (unsigned long long) ((due - world->boottime_usec) / USEC_PER_SEC));
+        }
 }
 
 static void start(Dock *d, const char *folder) {
@@ -105,6 +119,7 @@ static void start(Dock *d, const char *folder) {
         (void) snprintf(d->state_dir, sizeof(d->state_dir), "%s/state", folder);
         (void) mkdir(d->state_dir, 0700);
         write_settings(conf, folder);
+        fake_flasher_meanwhile();
         judge_forget();
         if (sd_event_new(&d->event) < 0)
                 abort();
@@ -119,70 +134,23 @@ static void start(Dock *d, const char *folder) {
         judge(d->manager, d->state_dir, true);
 }
 
-/* ---- Operators -------------------------------------------------------------------------------------------------------- */
+/* Its transfer breaks first, and a moment later its hub tells. */
+static void pull_out(Dock *d, uint32_t camera) {
+        unsigned faults;
+        char port[16];
+        size_t pick;
 
-static void ordered(void *userdata, int result, const char *text) {
-        (void) text;
-        *(int *) userdata = result;
-}
-
-static const Operator somebody = { .uid = 1000, .name = "somebody" };
-
-static void order_pause(Dock *d) {
-        static int result;
-
-        (void) manager_pause_uploads(d->manager, !manager_uploads_are_paused(d->manager), &somebody, ordered, &result);
-}
-
-static void order_now(Dock *d, uint32_t a) {
-        static int result;
-
-        (void) manager_send_now(d->manager, 1 + a % (world->n_contents + 1), &somebody, ordered, &result);
-}
-
-/* A hold counts from its answer on; an erase that is being asked for by then is not stopped any more. */
-static void order_hold(Dock *d, uint32_t camera) {
-        bool set = !world->cameras[camera].held;
-        char serial[16];
-        int result = 1;
-        int r;
-
-        world_serial(camera, serial);
-        if (!set)
-                world->cameras[camera].held = false;
-        r = set ? manager_set_hold(d->manager, 0, serial, "", "a test", &somebody, ordered, &result)
-                : manager_release_hold(d->manager, 0, serial, "", "a test", &somebody, ordered, &result);
-        if (r < 0)
+        run_until_quiet(d);
+        faults = judge_faults(d->state_dir, camera);
+        if (!fake_usb_pull_out(camera, port))
                 return;
-        for (unsigned turns = 0; result > 0 && turns < TURNS_MAX; turns++)
-                (void) sd_event_run(d->event, 10000);
-        if (!set || result != 0)
-                return;
-        for (uint32_t i = 0; i < world->n_contents; i++)
-                world->contents[i].licensed_before_hold = fake_worker_is_erasing(&world->contents[i]);
-        world->cameras[camera].held = true;
-}
-
-static bool erase_waits(const Docking *d) {
-        for (size_t i = 0; i < d->n_clips; i++)
-                if (d->clips[i]->erase_licensed && d->current != d->clips[i])
-                        return true;
-        return false;
-}
-
-/* The time between the license and the request is short: an operator at random would hardly ever meet it. */
-static void hold_when_licensed(Dock *d) {
-        if (!world->hold_waits)
-                return;
-        for (Bay *b = d->manager->bays; b; b = bay_next_in_order(b)) {
-                const Docking *docking = bay_docking(b);
-                int camera = world_camera_at(bay_port_path(b));
-
-                if (!docking || camera < 0 || world->cameras[camera].held || !erase_waits(docking))
-                        continue;
-                world->hold_waits = false;
-                return order_hold(d, (uint32_t) camera);
-        }
+        if (fake_worker_is_asked(camera, &pick))
+                fake_worker_answer(pick, 0);
+        run_until_quiet(d);
+        fake_usb_seen_off(port);
+        run_until_quiet(d);
+        if (judge_faults(d->state_dir, camera) != faults)
+                world_fail("camera %u was taken out, and that is told as a fault of its own", camera);
 }
 
 /* ---- Misfortunes ------------------------------------------------------------------------------------------------------ */
@@ -254,7 +222,8 @@ static void rot(const Dock *d, uint32_t n) {
                 if (fd_pread_full(fd, there, sizeof(there), 0) >= 0 && memcmp(head, there, sizeof(head)) == 0)
                         c = &world->contents[i];
         }
-        if (!c || !c->on_camera)
+        /* A card's owner goes by what berthd said of it, and may have used it again. */
+        if (!c || !c->on_camera || c->camera == FOLDER)
                 return;
         byte = (char) ~byte;
         (void) fd_pwrite_full(fd, &byte, 1, 0);
@@ -262,19 +231,47 @@ static void rot(const Dock *d, uint32_t n) {
 
 /* ---- Events ----------------------------------------------------------------------------------------------------------- */
 
-static void answer(uint32_t pick, unsigned trouble) {
-        size_t workers = fake_worker_pending(), uplinks = fake_uplink_pending();
+void answer(uint32_t pick, unsigned trouble) {
+        size_t workers = fake_worker_pending(), uplinks = fake_uplink_pending(), flashers = fake_flasher_pending(), away = fake_usb_away();
 
-        if (workers + uplinks == 0)
+        if (workers + uplinks + flashers + away == 0)
                 return;
-        pick %= (uint32_t) (workers + uplinks);
+        pick %= (uint32_t) (workers + uplinks + flashers + away);
         /* Workers have more to do: without this the store would see little trouble. */
         if (trouble % 2 == 1 && uplinks > 0)
                 fake_uplink_answer(pick % uplinks, 1 + trouble / 2 % (UPLINK_TROUBLES - 1));
         else if (pick < workers)
                 fake_worker_answer(pick, trouble);
-        else
+        else if (pick < workers + uplinks)
                 fake_uplink_answer(pick - workers, trouble % UPLINK_TROUBLES);
+        else if (pick < workers + uplinks + flashers)
+                fake_flasher_answer(pick - workers - uplinks, trouble);
+        else
+                fake_usb_return(pick - workers - uplinks - flashers);
+}
+
+bool go_on(const Dock *d) {
+        uint64_t due;
+
+        run_until_quiet(d);
+        if (fake_worker_pending() + fake_uplink_pending() + fake_flasher_pending() + fake_usb_away() > 0) {
+                answer(0, 0);
+                run_until_quiet(d);
+                return true;
+        }
+        due = time_next_due_usec();
+        if (due == UINT64_MAX)
+                return false;
+        time_pass(due > world->boottime_usec ? due - world->boottime_usec : 1000);
+        run_until_quiet(d);
+        return true;
+}
+
+/* So much must come to its end by itself before anybody disturbs it again: what takes many steps is hardly ever reached else. */
+static void calm(const Dock *d, uint32_t rounds) {
+        for (uint32_t i = 0; i < rounds; i++)
+                if (!go_on(d))
+                        return;
 }
 
 static void step_clock(uint32_t a) {
@@ -284,6 +281,9 @@ static void step_clock(uint32_t a) {
                 world->synchronised = !world->synchronised;
         else
                 world->wall_offset_usec += steps_sec[a % ELEMENTSOF(steps_sec)] * (int64_t) USEC_PER_SEC;
+        /* By the wall clock what was read of a rollout counts as fresh for longer, then. */
+        for (uint32_t i = 0; i < world->n_rollouts && a % 3 != 0 && steps_sec[a % ELEMENTSOF(steps_sec)] < 0; i++)
+                world->rollouts[i].off_usec = world->rollouts[i].stopped_usec = UINT64_MAX;
 }
 
 static void misfortune(const Dock *d, const Event *e) {
@@ -298,7 +298,7 @@ static void misfortune(const Dock *d, const Event *e) {
                 c = stored_and_on_camera(e->a);
                 /* Not between the last question about it and the erase: nobody could help that. */
                 if (c && world->cameras[c->camera].bay < 0) {
-                        c->stored = false;
+                        c->stored = c->locked = false;
                         c->lost_by_store = true;
                 }
                 return;
@@ -333,6 +333,31 @@ static void happen(Dock *d, const Event *e) {
                 return fake_usb_plug(e->a % CAMERAS, e->b % BAYS);
         case EVENT_UNPLUG:
                 return fake_usb_unplug(e->a % CAMERAS);
+        case EVENT_PULL_OUT:
+                return pull_out(d, e->a % CAMERAS);
+        case EVENT_RELEASE:
+                return order_release(d, e->a % CAMERAS);
+        case EVENT_ERASE:
+                return order_erase(d, e->a);
+        case EVENT_EJECT:
+                return order_eject(d, e->a % BAYS);
+        case EVENT_FLASH:
+                /* Rather one that is ready. */
+                for (uint32_t i = 0; i < CAMERAS && e->a % 4; i++)
+                        if (world->cameras[i].bay >= 0 &&
+                            bay_state(manager_bay_by_number(d->manager, (unsigned) world->cameras[i].bay + 1)) == BAY_READY)
+                                return order_flash(d, i, e->b);
+                return order_flash(d, e->a % CAMERAS, e->b);
+        case EVENT_ROLLOUT:
+                return fleet_order(e->a, e->b);
+        case EVENT_BATTERY:
+                if (world->cameras[e->a % CAMERAS].bay < 0)
+                        world->cameras[e->a % CAMERAS].level = e->b * 1000;
+                return;
+        case EVENT_CALM:
+                return calm(d, 2 * e->b);
+        case EVENT_IMPORT:
+                return order_import(d, e->b);
         case EVENT_RECORD:
                 /* On the officer's body. */
                 if (world->cameras[e->a % CAMERAS].bay < 0)
@@ -366,116 +391,6 @@ static void happen(Dock *d, const Event *e) {
         }
 }
 
-/* ---- The end: no clip is stuck ----------------------------------------------------------------------------------------- */
-
-/* What is in the spool goes to the store although nobody puts its camera in again. */
-static void settle_store(Dock *d) {
-        for (unsigned round = 0; round < SETTLE_ROUNDS && d->manager->unstored_clips > 0; round++) {
-                uint64_t due = time_next_due_usec();
-
-                if (fake_uplink_pending() > 0)
-                        fake_uplink_answer(0, 0);
-                else if (fake_worker_pending() > 0)
-                        fake_worker_answer(0, 0);
-                else if (due == UINT64_MAX)
-                        break;
-                else
-                        time_pass(due > world->boottime_usec ? due - world->boottime_usec : 1000);
-                run_until_quiet(d);
-        }
-        if (d->manager->unstored_clips > 0)
-                world_fail("%llu clips do not get to the store although all is well", (unsigned long long) d->manager->unstored_clips);
-}
-
-/* Of one kind, for all that are under way at the end: whoever is not asked again then is stuck, and no restart helps it out. */
-static void last_trouble(Dock *d) {
-        unsigned how = 1 + world->n_contents % (UPLINK_TROUBLES - 1);
-
-        for (size_t n = fake_uplink_pending(); n > 0; n--) {
-                fake_uplink_answer(0, how);
-                run_until_quiet(d);
-        }
-}
-
-static void end_trouble(Dock *d) {
-        world->crash_in = 0;
-        world->hold_waits = world->change_waits = false;
-        /* An order may still be on its way to the database. */
-        run_until_quiet(d);
-        world->scarce = false;
-        world->store_up = world->synchronised = true;
-        fake_uplink_tell();
-        if (manager_uploads_are_paused(d->manager))
-                order_pause(d);
-        run_until_quiet(d);
-        last_trouble(d);
-        settle_store(d);
-        for (uint32_t i = 0; i < CAMERAS; i++) {
-                /* Its order may be on record although its answer never came. */
-                world->cameras[i].held = true;
-                order_hold(d, i);
-                fake_usb_unplug(i);
-        }
-        run_until_quiet(d);
-}
-
-static bool is_held_back(const Bay *b) {
-        const Docking *docking = bay_docking(b);
-
-        return bay_state(b) == BAY_QUARANTINED && docking && docking->camera && camera_held_back(docking->camera);
-}
-
-/* Or somebody must look: the store has lost a clip that it had given a receipt for, or the camera is held back. */
-static bool camera_is_ready(Dock *d, uint32_t camera, unsigned bay) {
-        const Bay *b = manager_bay_by_number(d->manager, bay + 1);
-        uint32_t listed[LISTED_MAX];
-        size_t n = world_list(camera, listed), lost = 0;
-
-        for (size_t i = 0; i < n; i++)
-                lost += world->contents[listed[i]].lost_by_store;
-        return lost == n && (bay_state(b) == (n == 0 ? BAY_READY : BAY_QUARANTINED) || (n == 0 && is_held_back(b)));
-}
-
-/* All goes well, and time passes when there is nothing else to wait for. */
-static void settle_camera(Dock *d, uint32_t camera) {
-        unsigned bay = camera % BAYS;
-
-        fake_usb_plug(camera, bay);
-        for (unsigned round = 0; round < SETTLE_ROUNDS; round++) {
-                uint64_t due;
-
-                run_until_quiet(d);
-                if (camera_is_ready(d, camera, bay)) {
-                        fake_usb_unplug(camera);
-                        return run_until_quiet(d);
-                }
-                if (fake_worker_pending() + fake_uplink_pending() > 0) {
-                        answer(0, 0);
-                        continue;
-                }
-                due = time_next_due_usec();
-                if (due == UINT64_MAX)
-                        break;
-                time_pass(due > world->boottime_usec ? due - world->boottime_usec : 1000);
-        }
-        world_fail("camera %u does not become ready although all is well: the bay is %s (%s)", camera,
-                   bay_state_to_string(bay_state(manager_bay_by_number(d->manager, bay + 1))),
-                   bay_reason(manager_bay_by_number(d->manager, bay + 1)));
-}
-
-static void settle(Dock *d) {
-        end_trouble(d);
-        for (uint32_t i = 0; i < CAMERAS; i++)
-                settle_camera(d, i);
-        while (fake_uplink_pending() > 0) {
-                answer(0, 0);
-                run_until_quiet(d);
-        }
-        judge(d->manager, d->state_dir, true);
-        (void) manager_free(d->manager);
-        judge(NULL, d->state_dir, false);
-}
-
 void play_dock(const Event *events, size_t n, const char *folder) {
         Dock d = {};
 
@@ -492,6 +407,7 @@ void play_dock(const Event *events, size_t n, const char *folder) {
                 }
                 run_until_quiet(&d);
                 change_while_away(&d);
+                judge_room(&d);
                 judge(d.manager, d.state_dir, world->next_event % 8 == 0);
         }
         settle(&d);

@@ -37,7 +37,7 @@ typedef struct Options {
         bool keep, unshortened;
 } Options;
 
-static unsigned long long played_events, played_sequences, crashes, recorded, erased;
+static unsigned long long played_events, played_sequences, crashes, recorded, erased, flashed, flash_trouble, rollouts;
 
 /* ---- Chance ------------------------------------------------------------------------------------------------------------ */
 
@@ -60,7 +60,9 @@ static Event make_event(void) {
                 { EVENT_RECORD, 40 },  { EVENT_CHANGE, 12 },   { EVENT_STORE, 8 }, { EVENT_TIME, 70 },   { EVENT_CRASH, 8 },
                 { EVENT_CRASH_IN, 12 }, { EVENT_STOP, 4 },    { EVENT_PAUSE, 4 }, { EVENT_NOW, 8 },     { EVENT_HOLD, 20 },
                 { EVENT_LOSE, 3 },     { EVENT_ROT, 3 },      { EVENT_CLOCK, 3 },
+                { EVENT_PULL_OUT, 8 },  { EVENT_RELEASE, 4 }, { EVENT_ERASE, 5 }, { EVENT_IMPORT, 5 },
                 { EVENT_ROOM, 5 },     { EVENT_HOLD_LATE, 8 }, { EVENT_CHANGE_AWAY, 8 },
+                { EVENT_FLASH, 20 },   { EVENT_ROLLOUT, 10 },  { EVENT_BATTERY, 6 }, { EVENT_EJECT, 8 }, { EVENT_CALM, 20 },
         };
         Event e = { .a = chance(1000), .b = chance(100), .hurry = chance(4) == 0 };
         uint32_t sum = 0, at;
@@ -119,6 +121,9 @@ static bool play(const Event *events, size_t n, const char *folder) {
         }
         played_events += world->next_event;
         recorded += world->n_contents;
+        flashed += world->flashed;
+        flash_trouble += world->flash_trouble;
+        rollouts += world->n_rollouts;
         for (uint32_t i = 0; i < world->n_contents; i++)
                 erased += world->contents[i].erased;
         return world->failure[0] == 0;
@@ -250,8 +255,9 @@ static int random_sequences(const Options *o, const char *folder) {
                         return report(events, o, seed, folder);
                 seed++;
         } while (o->sequences > 0 ? played_sequences < o->sequences : time(NULL) < end);
-        printf("# %llu events in %llu sequences, %llu crashes, %llu recordings, %llu of them erased; seeds %" PRIu64 " to %" PRIu64 "\n",
-               played_events, played_sequences, crashes, recorded, erased, o->seed, seed - 1);
+        printf("# %llu events in %llu sequences, %llu crashes, %llu recordings, %llu of them erased, %llu cameras flashed and %llu flashes "
+               "broken off, %llu rollouts; seeds %" PRIu64 " to %" PRIu64 "\n",
+               played_events, played_sequences, crashes, recorded, erased, flashed, flash_trouble, rollouts, o->seed, seed - 1);
         printf("ok 1 - every promise is kept\n");
         return 0;
 }

@@ -14,7 +14,7 @@
 #include "base/jobs.h"
 #include "property/world.h"
 
-#define TIMERS_MAX (64u + 8u * BAYS)
+#define TIMERS_MAX (128u + 8u * BAYS)
 
 typedef struct Timer {
         sd_event_source *source;
@@ -37,9 +37,12 @@ int __wrap_sd_event_source_set_time(sd_event_source *s, uint64_t usec);
 sd_event_source *__wrap_sd_event_source_unref(sd_event_source *s);
 sd_event_source *__wrap_sd_event_source_disable_unref(sd_event_source *s);
 int __wrap_job_thread_submit(JobThread *t, JobRun run, JobDone done, void *job);
+ssize_t __wrap_getrandom(void *data, size_t size, unsigned flags);
+ssize_t __real_getrandom(void *data, size_t size, unsigned flags);
 int __real_fstatvfs(int fd, struct statvfs *ret);
 int __wrap_fstatvfs(int fd, struct statvfs *ret);
 uint64_t __wrap_clock_boottime_usec(void);
+uint64_t __wrap_clock_suspended_usec(void);
 int64_t __wrap_clock_wall_usec(void);
 void __wrap_moment_now(bool synchronised, Moment *ret);
 
@@ -49,6 +52,10 @@ uint64_t __wrap_clock_boottime_usec(void) {
         return world->boottime_usec;
 }
 
+uint64_t __wrap_clock_suspended_usec(void) {
+        return world->suspended_usec;
+}
+
 int64_t __wrap_clock_wall_usec(void) {
         return (int64_t) world->boottime_usec + world->wall_offset_usec;
 }
@@ -56,6 +63,25 @@ int64_t __wrap_clock_wall_usec(void) {
 void __wrap_moment_now(bool synchronised, Moment *ret) {
         *ret = (Moment){ .wall_usec = __wrap_clock_wall_usec(), .boottime_usec = world->boottime_usec, .synchronised = synchronised };
         memcpy(ret->boot_id, "0123456789abcdef0123456789abcdef", BOOT_ID_SIZE);
+}
+
+/* ---- Chance: the same each time a sequence is played -------------------------------------------------------------------- */
+
+ssize_t __wrap_getrandom(void *data, size_t size, unsigned flags) {
+        uint8_t *bytes = data;
+
+        /* Of the program itself, which draws a seed. */
+        if (!world)
+                return __real_getrandom(data, size, flags);
+        for (size_t i = 0; i < size; i++) {
+                /* splitmix64; threads ask, too. */
+                uint64_t x = __atomic_add_fetch(&world->random, UINT64_C(0x9E3779B97F4A7C15), __ATOMIC_SEQ_CST);
+
+                x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+                x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
+                bytes[i] = (uint8_t) (x >> 56);
+        }
+        return (ssize_t) size;
 }
 
 /* ---- Timers ----------------------------------------------------------------------------------------------------------- */
@@ -119,6 +145,13 @@ uint64_t time_next_due_usec(void) {
                 if (timers[i].source && sd_event_source_get_enabled(timers[i].source, &enabled) > 0)
                         next = MIN2(next, timers[i].at_usec);
         return next;
+}
+
+uint64_t time_due_usec(const sd_event_source *timer) {
+        const Timer *t = timer_of(timer);
+        int enabled;
+
+        return t && sd_event_source_get_enabled(t->source, &enabled) > 0 ? t->at_usec : UINT64_MAX;
 }
 
 void time_pass(uint64_t usec) {

@@ -40,7 +40,10 @@ void world_path(const Content *c, char ret[static 64]) {
 }
 
 void world_serial(uint32_t camera, char ret[static 16]) {
-        (void) snprintf(ret, 16, "SN-%u", camera);
+        if (camera == FOLDER)
+                (void) snprintf(ret, 16, "import:card");
+        else
+                (void) snprintf(ret, 16, "SN-%u", camera);
 }
 
 void world_port(unsigned bay, char ret[static 16]) {
@@ -51,7 +54,7 @@ int world_camera_at(const char *port_path) {
         char port[16];
 
         for (uint32_t i = 0; i < CAMERAS; i++) {
-                if (world->cameras[i].bay < 0)
+                if (world->cameras[i].bay < 0 || world->cameras[i].away)
                         continue;
                 world_port((unsigned) world->cameras[i].bay, port);
                 if (text_equal(port, port_path))
@@ -148,6 +151,8 @@ void world_erase(Content *c) {
         char path[64];
 
         world_path(c, path);
+        if (c->camera == FOLDER)
+                world_fail("%s of the folder (content %u) is erased", path, c->seed);
         if (!c->stored)
                 world_fail("%s of camera %u (content %u) is erased, and the store does not hold it", path, c->camera, c->seed);
         if (c->n_blocks > 0 && (c->read_generation != world->cameras[c->camera].generation || (c->read_blocks & all) != all))
@@ -156,4 +161,22 @@ void world_erase(Content *c) {
                 world_fail("%s of camera %u (content %u) is erased, and the camera is held", path, c->camera, c->seed);
         c->on_camera = false;
         c->erased = true;
+}
+
+void world_flash_begins(uint32_t camera) {
+        const SimCamera *s = &world->cameras[camera];
+        char path[64];
+
+        for (uint32_t i = 0; i < world->n_contents; i++) {
+                const Content *c = &world->contents[i];
+
+                if (c->camera != camera || !c->on_camera || c->stored || c->lost_by_store)
+                        continue;
+                world_path(c, path);
+                world_fail("camera %u is flashed, and %s on it (content %u) is not stored", camera, path, c->seed);
+        }
+        if (s->level / 1000 < FLASH_FLOOR_PERCENT)
+                world_fail("camera %u is flashed with a battery at %u%%", camera, s->level / 1000);
+        if (world->flashers[camera].lives)
+                world_fail("camera %u is flashed twice at once", camera);
 }

@@ -47,6 +47,8 @@ typedef struct Port {
         atomic_uint power_losses;     /* so that a short off-on is noticed too */
         atomic_uint feed_losses;      /* of the connector, with both halves */
         unsigned over_currents;       /* topology_lock */
+        atomic_bool shorted;          /* whatever power it is given, its hub cuts it at once */
+        atomic_bool over_current_change; /* C_PORT_OVER_CURRENT, until it is cleared */
         _Atomic(SimDevice *) plugged; /* what sits in it */
         SimDevice *attached;          /* what the host knows of; topology_lock */
         unsigned attached_losses, woken_losses;

@@ -143,20 +143,27 @@ static int command_supply(const json_t *command, Answer *answer) {
         return supply_set(command, answer->why, sizeof(answer->why));
 }
 
-/* As the kernel does: it counts, and gives the port its power again, which its hub had cut. */
+/*
+ * As the kernel does: it counts, clears the change bit, and gives the port its power again, which its hub had cut. With `lasting` the hub
+ * cuts that, too, and goes on to tell of it; when that ends the port has no power until somebody gives it.
+ */
 static int command_over_current(const json_t *command, Answer *answer) {
         const char *path = json_string_value(json_object_get(command, "port"));
+        const json_t *lasting = json_object_get(command, "lasting");
         Port *port = port_find(path);
 
         if (!port)
                 return refuse(answer, -ENOENT, "There is no port \"%s\".", path ?: "");
         pthread_mutex_lock(&topology_lock);
-        port->over_currents++;
-        sysfs_port_over_current(port);
-        port_set_power(port, false);
-        topology_settle();
-        port_set_power(port, true);
-        topology_settle();
+        port->shorted = json_is_true(lasting);
+        if (!json_is_false(lasting)) {
+                port->over_currents++;
+                sysfs_port_over_current(port);
+                port_set_power(port, false);
+                topology_settle();
+                port_set_power(port, true);
+                topology_settle();
+        }
         pthread_mutex_unlock(&topology_lock);
         return 0;
 }

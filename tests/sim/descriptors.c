@@ -63,6 +63,7 @@ static int parse_endpoint(Descriptors *d, const uint8_t *p) {
                 .address = p[2],
                 .type = p[3] & 3u,
                 .packet_size = le16(p + 4) & 0x7ffu,
+                .interval = p[6],
         };
         return d->endpoints[d->n_endpoints - 1].packet_size > 0 ? 0 : -EBADMSG;
 }

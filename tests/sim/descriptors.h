@@ -22,6 +22,7 @@ typedef struct UsbInterface {
 typedef struct UsbEndpoint {
         uint8_t interface, alternate, address, type;
         uint16_t packet_size;
+        uint8_t interval; /* bInterval */
 } UsbEndpoint;
 
 typedef struct Descriptors {

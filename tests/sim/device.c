@@ -18,7 +18,7 @@ pthread_mutex_t topology_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, SimDevice) devices = TAILQ_HEAD_INITIALIZER(devices);
 
 static const SimModel *const models[] = { &sim_model_ptp, &sim_model_msc, &sim_model_ambarella, &sim_model_dfu, &sim_model_stranger,
-                                          &sim_model_loopback };
+                                          &sim_model_loopback, &sim_model_tiny };
 
 static const SimModel *find_model(const char *name) {
         for (size_t i = 0; i < ELEMENTSOF(models); i++)

@@ -57,6 +57,7 @@ extern const SimModel sim_model_ambarella;
 extern const SimModel sim_model_dfu;
 extern const SimModel sim_model_stranger;
 extern const SimModel sim_model_loopback;
+extern const SimModel sim_model_tiny;
 
 /*
  * Provided by the bus: ask the model's in() (or out()) again for what NAKed. From any thread, without the device's

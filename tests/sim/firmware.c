@@ -34,3 +34,19 @@ bool firmware_boots(const char *path, char ret_version[static FIRMWARE_VERSION_S
                 memcpy(ret_version, version, sizeof(version));
         return boots;
 }
+
+bool firmware_replace(const char *path, const void *data, size_t size) {
+        _cleanup_(freep) char *new = text_format("%s.new", path);
+        char version[FIRMWARE_VERSION_SIZE];
+        FILE *file = new ? fopen(new, "we") : NULL;
+        bool written;
+
+        if (!file)
+                return false;
+        written = fwrite(data, 1, size, file) == size;
+        written &= fclose(file) == 0;
+        if (written && firmware_boots(new, version))
+                return rename(new, path) == 0;
+        (void) remove(new);
+        return false;
+}

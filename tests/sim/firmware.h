@@ -14,5 +14,7 @@
 #define FIRMWARE_VERSION_SIZE 65u
 #define FIRMWARE_MAX (16u * 1024u * 1024u)
 
+/* It is what is booted from now on, when it boots; else nothing changes. */
+bool firmware_replace(const char *path, const void *data, size_t size);
 /* Does it boot? Then its version. */
 bool firmware_boots(const char *path, char ret_version[static FIRMWARE_VERSION_SIZE]);

@@ -25,9 +25,12 @@ enum {
         TYPE_SET_PORT = 0x23,
 
         FEATURE_PORT_POWER = 8,
+        FEATURE_C_PORT_OVER_CURRENT = 19,
 
         STATUS_CONNECTION = 1 << 0,
         STATUS_ENABLE = 1 << 1,
+        STATUS_OVER_CURRENT = 1 << 3,
+        CHANGE_OVER_CURRENT = 1 << 3, /* in the other half: 11.24.2.7.2 */
         STATUS_POWER = 1 << 8,
         STATUS_LOW_SPEED = 1 << 9,
         STATUS_HIGH_SPEED = 1 << 10,
@@ -196,7 +199,9 @@ static int give_port_status(const Port *port, uint8_t *data, size_t length) {
                 status |= port->hub->superspeed ? STATUS_POWER_SUPERSPEED : STATUS_POWER;
         if (device)
                 status |= STATUS_CONNECTION | STATUS_ENABLE;
-        const uint8_t answer[4] = { (uint8_t) status, (uint8_t) (status >> 8) };
+        if (port->shorted)
+                status |= STATUS_OVER_CURRENT;
+        const uint8_t answer[4] = { (uint8_t) status, (uint8_t) (status >> 8), port->over_current_change ? CHANGE_OVER_CURRENT : 0 };
         size_t n = MIN2(length, sizeof(answer));
 
         memcpy(data, answer, n);
@@ -205,6 +210,8 @@ static int give_port_status(const Port *port, uint8_t *data, size_t length) {
 
 /* The electrical effect is at once; the host notices a little later, on the timer's thread. */
 static int set_port_feature(Port *port, bool on, unsigned feature) {
+        if (feature == FEATURE_C_PORT_OVER_CURRENT && !on)
+                port->over_current_change = false;
         if (feature != FEATURE_PORT_POWER)
                 return 0;
         port_set_power(port, on);
@@ -370,8 +377,10 @@ bool port_is_fed(const Port *port) {
 }
 
 void port_set_power(Port *port, bool on) {
-        bool was = atomic_exchange(&port->power, on);
+        bool was = atomic_exchange(&port->power, on && !port->shorted);
 
+        if (on && port->shorted)
+                port->over_current_change = true;
         if (on)
                 port->disabled = false;
         if (!was || on || port->hub->lies)

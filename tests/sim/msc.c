@@ -74,6 +74,7 @@ static void model_power(void *state, int on) {
         if (!on)
                 return;
         camera->power_cycles++;
+        msc_firmware_apply(camera);
         raise_attention(camera, ASC_RESET);
 }
 

@@ -83,6 +83,8 @@ typedef struct MscCamera {
         bool has_uas; /* offers another setting, which it does not serve */
         MscUnit units[MSC_UNITS_MAX];
         size_t n_units;
+        char flash[512], firmware_file[256], reader[512], card[512]; /* msc_firmware.c; "": none */
+        bool keeps_old, stays_away;
         MscPhase phase;
         MscTask task;
         MscFaults faults;
@@ -102,6 +104,12 @@ void msc_scsi_fail(MscTask *task, uint8_t key, uint8_t asc, uint8_t ascq);
 int msc_command_code(const char *name);
 int msc_command_family(uint8_t code);
 const char *msc_command_name(uint8_t code);
+
+/* ---- msc_firmware.c ---- */
+/* It gets power: what its card has for it goes into its memory, and the version from there. */
+void msc_firmware_apply(MscCamera *camera);
+/* The host lets go of its card. */
+void msc_firmware_restart(MscCamera *camera);
 
 /* ---- msc_spec.c ---- */
 int msc_camera_new(SimDevice *device, const json_t *spec, MscCamera **ret, char *why, size_t why_size);

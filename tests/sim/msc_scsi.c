@@ -225,6 +225,7 @@ static void start_stop(MscCamera *camera) {
                         return;
         /* One that was a camera in command mode before is that again. */
         (void) sim_device_go_home(camera->device, LEAVE_MSEC, AWAY_MSEC);
+        msc_firmware_restart(camera);
 }
 
 /* ---- sectors ------------------------------------------------------------------------------------------------ */

@@ -9,7 +9,10 @@
  *                "sector": 512 to 4096, "read_only", "removable" (default true), "device_type" (default 0), "cache": true (writes
  *                reach the file at a flush), "descriptor_sense": true, "scsi_vendor", "scsi_product", "scsi_revision", "unit_serial"
  *                (of the vital product data; without it there are none)}
- *   set          {"unit": number, default 0, "read_only", "cache", "forgets": takes writes and does not keep them,
+ *                "flash": file that is the camera's memory (firmware.h), whose version is then its revision, with "firmware_file": path on
+ *                the only unit's card of what goes into it at each start, "reader": the program that reads the card
+ *   set          {"keeps_old": it does not look for a firmware file, "stays_away": after an eject it is not seen again,
+ *                "unit": number, default 0, "read_only", "cache", "forgets": takes writes and does not keep them,
  *                "bad": [[first sector, how many]…], "pads": from a bad sector on something else is sent, as much as was asked for,
  *                and only then is it said, "image": another medium, or null for none (a unit attention tells),
  *                "cut_after": so many more sectors get into the file, then the power is gone, as if the cable were out}
@@ -132,6 +135,10 @@ int msc_camera_new(SimDevice *device, const json_t *spec, MscCamera **ret, char 
         camera->device = device;
         camera->packet = text_equal(speed, "super") ? 1024 : text_equal(speed, "full") ? 64 : 512;
         camera->has_uas = flag(spec, "uas", false);
+        take_text(spec, "flash", "", camera->flash, sizeof(camera->flash));
+        take_text(spec, "firmware_file", "", camera->firmware_file, sizeof(camera->firmware_file));
+        take_text(spec, "reader", "", camera->reader, sizeof(camera->reader));
+        take_text(spec, "image", "", camera->card, sizeof(camera->card));
         r = take_identity(camera, spec, why, why_size);
         if (r < 0)
                 return r;
@@ -174,6 +181,8 @@ static int command_set(MscCamera *camera, const json_t *args, json_t **ret_answe
                 return -EINVAL;
         }
         unit = &camera->units[number];
+        camera->keeps_old = flag(args, "keeps_old", camera->keeps_old);
+        camera->stays_away = flag(args, "stays_away", camera->stays_away);
         unit->medium.is_read_only = flag(args, "read_only", unit->medium.is_read_only);
         unit->medium.has_cache = flag(args, "cache", unit->medium.has_cache);
         unit->medium.forgets = flag(args, "forgets", unit->medium.forgets);

@@ -74,7 +74,7 @@ void ptp_transaction_end(PtpCamera *camera) {
 
 void ptp_close_session(PtpCamera *camera) {
         camera->session = 0;
-        camera->announced = 0;
+        ptp_forget_announced(camera);
 }
 
 static void start_afresh(PtpCamera *camera) {
@@ -97,6 +97,19 @@ static bool load_firmware(PtpCamera *camera) {
         return true;
 }
 
+/* Its file goes into its memory when it boots from it, and from the card in any case. */
+static void apply_file(PtpCamera *camera) {
+        PtpObject *file = camera->firmware_file[0] ? ptp_clip_find(&camera->card, camera->firmware_file, 0) : NULL;
+        uint64_t size = file ? content_size(file->content) : 0;
+        _cleanup_(freep) uint8_t *data = size > 0 && size <= FIRMWARE_MAX ? malloc(size) : NULL;
+
+        if (!file)
+                return;
+        if (!camera->keeps_old && data && content_read(file->content, 0, data, size) >= 0)
+                (void) firmware_replace(camera->flash, data, size);
+        ptp_object_remove(&camera->card, file);
+}
+
 static void model_power(void *state, int on) {
         PtpCamera *camera = state;
 
@@ -104,6 +117,7 @@ static void model_power(void *state, int on) {
         if (!on)
                 return;
         (void) ptp_card_power_on(&camera->card);
+        apply_file(camera);
         if (camera->flash[0] && !load_firmware(camera))
                 sim_device_become(camera->device, camera->loader, 0, 0);
 }

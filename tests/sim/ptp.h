@@ -71,6 +71,7 @@ typedef enum PtpEvent {
 
 typedef enum PtpDataType {
         PTP_TYPE_U8 = 0x0002,
+        PTP_TYPE_I16 = 0x0003,
         PTP_TYPE_U16 = 0x0004,
         PTP_TYPE_U32 = 0x0006,
         PTP_TYPE_U64 = 0x0008,
@@ -79,6 +80,9 @@ typedef enum PtpDataType {
 } PtpDataType;
 
 #define PTP_PROP_BATTERY 0x5001u
+/* This maker's own. */
+#define PTP_PROP_TEMPERATURE 0xd405u
+#define PTP_PROP_RESTARTS 0xd406u
 #define PTP_PROP_DATE_TIME 0x5011u
 
 typedef enum PtpPhase {
@@ -162,6 +166,8 @@ struct PtpCamera {
         char *manufacturer, *product, *serial; /* of the USB descriptors */
         char *model, *firmware, *ptp_serial;   /* of DeviceInfo */
         char *loader, *flash; /* the device that it becomes to be given firmware, and its memory: firmware.h; "": none */
+        char *firmware_file;  /* a file of this path is firmware for its memory: looked for whenever it starts; "": none */
+        bool keeps_old, stays_away; /* what comes of that file: nothing; it is not seen again */
         uint16_t vid, pid;
         PtpSpeed speed;
         bool is_mtp;     /* else plain PTP, without Microsoft's extension */
@@ -169,6 +175,9 @@ struct PtpCamera {
         PtpDateZone date_zone;
         int zone_minutes;
         uint64_t battery_percent;
+        bool tells_temperature, tells_restarts;
+        int32_t temperature_decidegrees; /* tenths of a degree Celsius */
+        uint32_t restarts;
         int64_t clock_offset_usec; /* against CLOCK_REALTIME */
         PtpCard card;
         PtpFaults faults;
@@ -188,6 +197,8 @@ struct PtpCamera {
 
 /* ---- ptp.c ------------------------------------------------------------------------------------------------ */
 
+/* What was announced and did not come is forgotten (ISO 15740 §10.5.12). */
+void ptp_forget_announced(PtpCamera *camera);
 /* Drops the transaction and returns to waiting for a command. */
 void ptp_transaction_end(PtpCamera *camera);
 void ptp_close_session(PtpCamera *camera);

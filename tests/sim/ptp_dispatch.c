@@ -33,6 +33,15 @@ static PtpResponse close_session(PtpCamera *camera, PtpTransaction *t) {
         return PTP_OK;
 }
 
+/* A camera that looks for a firmware file restarts in earnest. */
+static PtpResponse reset_device(PtpCamera *camera, PtpTransaction *t) {
+        (void) t;
+        ptp_close_session(camera);
+        if (camera->firmware_file[0])
+                sim_device_become(camera->device, camera->stays_away ? NULL : sim_device_name(camera->device), 20, 30);
+        return PTP_OK;
+}
+
 #define GIVES PTP_OPERATION_GIVES_DATA
 #define TAKES PTP_OPERATION_TAKES_DATA
 #define MTP PTP_OPERATION_IS_MTP
@@ -54,7 +63,7 @@ const PtpOperation ptp_operations[] = {
         { 0x100c, "SendObjectInfo", ptp_send_object_info, TAKES },
         { 0x100d, "SendObject", ptp_send_object, TAKES },
         { 0x100f, "FormatStore", ptp_format_store, 0 },
-        { 0x1010, "ResetDevice", close_session, 0 },
+        { 0x1010, "ResetDevice", reset_device, 0 },
         { 0x1014, "GetDevicePropDesc", ptp_get_device_prop_desc, GIVES },
         { 0x1015, "GetDevicePropValue", ptp_get_device_prop_value, GIVES },
         { 0x1016, "SetDevicePropValue", ptp_set_device_prop_value, TAKES },

@@ -28,17 +28,20 @@
 static const uint16_t events[] = {
         PTP_EVENT_CANCEL_TRANSACTION, PTP_EVENT_OBJECT_ADDED, PTP_EVENT_OBJECT_REMOVED, PTP_EVENT_DEVICE_PROP_CHANGED,
 };
-static const uint16_t device_props[] = { PTP_PROP_BATTERY, PTP_PROP_DATE_TIME };
 static const uint16_t object_formats[] = { PTP_FORMAT_UNDEFINED, PTP_FORMAT_ASSOCIATION, 0x300a, 0x300d, 0x3801, 0xb982 };
 
 PtpResponse ptp_get_device_info(PtpCamera *camera, PtpTransaction *t) {
-        uint16_t operations[PTP_OPERATIONS_MAX];
+        uint16_t operations[PTP_OPERATIONS_MAX], props[] = { PTP_PROP_BATTERY, PTP_PROP_DATE_TIME, 0, 0 };
         PtpWriter *w = &t->dataset;
-        size_t n = 0;
+        size_t n = 0, n_props = 2;
 
         for (size_t i = 0; i < ptp_n_operations; i++)
                 if (ptp_operation_is_supported(camera, &ptp_operations[i]))
                         operations[n++] = ptp_operations[i].code;
+        if (camera->tells_temperature)
+                props[n_props++] = PTP_PROP_TEMPERATURE;
+        if (camera->tells_restarts)
+                props[n_props++] = PTP_PROP_RESTARTS;
         ptp_put_u16(w, STANDARD_VERSION);
         ptp_put_u32(w, camera->is_mtp ? VENDOR_MICROSOFT : 0);
         ptp_put_u16(w, camera->is_mtp ? STANDARD_VERSION : 0);
@@ -46,7 +49,7 @@ PtpResponse ptp_get_device_info(PtpCamera *camera, PtpTransaction *t) {
         ptp_put_u16(w, 0); /* functional mode: standard */
         ptp_put_array16(w, operations, n);
         ptp_put_array16(w, events, ELEMENTSOF(events));
-        ptp_put_array16(w, device_props, ELEMENTSOF(device_props));
+        ptp_put_array16(w, props, n_props);
         ptp_put_array16(w, object_formats + 2, ELEMENTSOF(object_formats) - 2); /* it records these */
         ptp_put_array16(w, object_formats, ELEMENTSOF(object_formats));
         ptp_put_string(w, camera->manufacturer);
@@ -95,6 +98,25 @@ static void put_date_time(const PtpCamera *camera, PtpWriter *w) {
         ptp_put_string(w, ptp_date(camera, now / second - (now % second < 0), text));
 }
 
+static PtpResponse put_own_desc(const PtpCamera *camera, uint32_t code, PtpWriter *w) {
+        bool is_temperature = code == PTP_PROP_TEMPERATURE && camera->tells_temperature;
+
+        if (!is_temperature && (code != PTP_PROP_RESTARTS || !camera->tells_restarts))
+                return PTP_DEVICE_PROP_NOT_SUPPORTED;
+        ptp_put_u16(w, (uint16_t) code);
+        ptp_put_u16(w, is_temperature ? PTP_TYPE_I16 : PTP_TYPE_U32);
+        ptp_put_u8(w, GET_ONLY);
+        if (is_temperature) {
+                ptp_put_u16(w, 0);
+                ptp_put_u16(w, (uint16_t) camera->temperature_decidegrees);
+        } else {
+                ptp_put_u32(w, 0);
+                ptp_put_u32(w, camera->restarts);
+        }
+        ptp_put_u8(w, FORM_NONE);
+        return PTP_OK;
+}
+
 PtpResponse ptp_get_device_prop_desc(PtpCamera *camera, PtpTransaction *t) {
         PtpWriter *w = &t->dataset;
 
@@ -119,7 +141,7 @@ PtpResponse ptp_get_device_prop_desc(PtpCamera *camera, PtpTransaction *t) {
                 ptp_put_u8(w, FORM_NONE);
                 return PTP_OK;
         default:
-                return PTP_DEVICE_PROP_NOT_SUPPORTED;
+                return put_own_desc(camera, t->parameters[0], w);
         }
 }
 

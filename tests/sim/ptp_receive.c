@@ -70,6 +70,14 @@ static char *make_path(const PtpCamera *camera, const PtpObject *object) {
         return text_format("%s/%s", camera->card.objects[object->parent].path, name);
 }
 
+void ptp_forget_announced(PtpCamera *camera) {
+        PtpObject *object = ptp_object_find(&camera->card, camera->announced);
+
+        camera->announced = 0;
+        if (object)
+                ptp_object_remove(&camera->card, object);
+}
+
 PtpResponse ptp_send_object_info(PtpCamera *camera, PtpTransaction *t) {
         PtpCard *card = &camera->card;
         _cleanup_(freep) char *path = NULL;
@@ -77,6 +85,7 @@ PtpResponse ptp_send_object_info(PtpCamera *camera, PtpTransaction *t) {
         uint32_t index, size;
         PtpResponse r;
 
+        ptp_forget_announced(camera);
         r = choose_place(camera, t, &object);
         if (r != PTP_OK)
                 return r;
@@ -104,17 +113,22 @@ PtpResponse ptp_send_object_info(PtpCamera *camera, PtpTransaction *t) {
 
 PtpResponse ptp_send_object(PtpCamera *camera, PtpTransaction *t) {
         PtpObject *object = ptp_object_find(&camera->card, camera->announced);
+        PtpResponse r = PTP_OK;
         Content *content;
 
-        camera->announced = 0;
         if (!object)
                 return PTP_NO_VALID_OBJECT_INFO;
         if (t->overflowed || t->received.failed)
-                return PTP_STORE_FULL;
-        if (t->received.size != camera->announced_size)
-                return PTP_INCOMPLETE_TRANSFER;
-        if (content_new_memory(t->received.data, t->received.size, &content) < 0)
-                return PTP_GENERAL_ERROR;
+                r = PTP_STORE_FULL;
+        else if (t->received.size != camera->announced_size)
+                r = PTP_INCOMPLETE_TRANSFER;
+        else if (content_new_memory(t->received.data, t->received.size, &content) < 0)
+                r = PTP_GENERAL_ERROR;
+        if (r != PTP_OK) {
+                ptp_forget_announced(camera);
+                return r;
+        }
+        camera->announced = 0;
         t->received = (PtpWriter) {};
         content_free(object->content);
         object->content = content;

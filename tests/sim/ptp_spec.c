@@ -5,12 +5,17 @@
  *
  *   camera       {"name", "type": "ptp", "vid", "pid", "manufacturer", "product", "serial", "model", "firmware",
  *                "ptp_serial" (of DeviceInfo when not `serial`), "speed", "mtp": false (plain PTP), "android": false,
- *                "battery", "clock_offset_sec", "date_zone": "local"|"utc"|"offset", "zone_minutes", "storage_total",
+ *                "battery", "temperature" (tenths of a degree Celsius) and "restarts" (absent: it does not tell),
+ *                "clock_offset_sec", "date_zone": "local"|"utc"|"offset", "zone_minutes", "storage_total",
  *                "storages": [{"label", "total", "read_only", "clips"}], "clips": [CLIP…]}
  *                "loader": the dfu device that it becomes after DFU_DETACH, with "flash": the file that is the memory of both (firmware.h):
  *                from there it has its version, and when that does not boot it becomes its loader when it gets power
+ *                "firmware_file": or the path on its card of a file that goes into that memory when it boots from it, and is then deleted:
+ *                the camera looks for it whenever it gets power, and after ResetDevice, which has it leave the bus and come back
  *   CLIP         {"path", "name" or "name_utf16", "mtime", "protected", "storage", and the content, see content.h}
- *   set          {"battery", "clock_offset_sec", "zone_minutes"}
+ *   set          {"battery", "temperature", "restarts",
+ *                "clock_offset_sec", "zone_minutes", "keeps_old": it deletes its firmware file, and boots what it had;
+ *                "stays_away": after ResetDevice it is not seen again}
  *   add_clip     CLIP
  *   remove_clip  {"path", "nth"}
  *   change_clip  {"path", "nth", and what is to be another: "mtime", "name", "protected", content}
@@ -46,6 +51,7 @@ PtpCamera *ptp_camera_free(PtpCamera *camera) {
         free(camera->firmware);
         free(camera->loader);
         free(camera->flash);
+        free(camera->firmware_file);
         free(camera->ptp_serial);
         free(camera);
         return NULL;
@@ -86,6 +92,7 @@ static int take_texts(PtpCamera *camera, const json_t *spec, char *why, size_t w
                 { "serial", &camera->serial, "" },                  { "model", &camera->model, NULL },
                 { "firmware", &camera->firmware, "1.0" },           { "ptp_serial", &camera->ptp_serial, NULL },
                 { "loader", &camera->loader, "" },                  { "flash", &camera->flash, "" },
+                { "firmware_file", &camera->firmware_file, "" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
@@ -139,10 +146,17 @@ static int take_zone(PtpCamera *camera, const json_t *spec, char *why, size_t wh
 /* What `set` takes too. */
 static int take_settings(PtpCamera *camera, const json_t *spec, char *why, size_t why_size) {
         int64_t battery = (int64_t) camera->battery_percent, minutes = camera->zone_minutes;
+        int64_t temperature = camera->temperature_decidegrees, restarts = camera->restarts;
         int64_t offset_sec = camera->clock_offset_usec / (int64_t) USEC_PER_SEC;
         int r;
 
         r = take_integer(spec, "battery", 0, 100, &battery, why, why_size);
+        if (r < 0)
+                return r;
+        r = take_integer(spec, "temperature", INT16_MIN, INT16_MAX, &temperature, why, why_size);
+        if (r < 0)
+                return r;
+        r = take_integer(spec, "restarts", 0, UINT32_MAX, &restarts, why, why_size);
         if (r < 0)
                 return r;
         r = take_integer(spec, "zone_minutes", -24 * 60, 24 * 60, &minutes, why, why_size);
@@ -153,7 +167,15 @@ static int take_settings(PtpCamera *camera, const json_t *spec, char *why, size_
                 return r;
         if ((uint64_t) battery != camera->battery_percent)
                 ptp_send_event(camera, PTP_EVENT_DEVICE_PROP_CHANGED, PTP_NO_TRANSACTION, PTP_PROP_BATTERY);
+        if (json_object_get(spec, "keeps_old"))
+                camera->keeps_old = json_is_true(json_object_get(spec, "keeps_old"));
+        if (json_object_get(spec, "stays_away"))
+                camera->stays_away = json_is_true(json_object_get(spec, "stays_away"));
         camera->battery_percent = (uint64_t) battery;
+        camera->tells_temperature = camera->tells_temperature || json_object_get(spec, "temperature");
+        camera->temperature_decidegrees = (int32_t) temperature;
+        camera->tells_restarts = camera->tells_restarts || json_object_get(spec, "restarts");
+        camera->restarts = (uint32_t) restarts;
         camera->zone_minutes = (int) minutes;
         if (json_object_get(spec, "clock_offset_sec"))
                 camera->clock_offset_usec = offset_sec * (int64_t) USEC_PER_SEC;

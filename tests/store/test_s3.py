@@ -123,7 +123,10 @@ def test_damage_in_the_store_is_a_conflict():
         assert e.name == "Gone", e.text
     else:
         raise AssertionError("it is confirmed although it is gone")
-    assert "is gone" in refused(dock, gone, "Conflict")
+    # The same bytes under the same name make its manifest true again.
+    again = dock.put(gone)
+    assert again.object == lost.object, (again.object, lost.object)
+    dock.confirm(gone, again)
     dock.end()
 
 
@@ -149,6 +152,24 @@ def test_store_that_forgets_retention_gets_no_receipt():
     assert "does not keep what it was told to keep" in refused(dock, clip, "Unavailable")
     assert dock.keys("manifests") == [], "it counts as stored"
     world.proxy.reset()
+    dock.end()
+
+
+def test_lock_that_cannot_be_seen_is_a_failure():
+    """Whoever may not ask whether an object is locked, or is told that there is nothing of the kind, does not believe that it is."""
+    settings = {"sole_writer": "yes", "retention_mode": "governance", "retention": "30d", "legal_hold": "yes"}
+    dock = world.dock(bucket=LOCKED, **settings).start()
+    for what in ["retention", "legal-hold"]:
+        for status, code in [(403, "AccessDenied"), (404, "NoSuchObjectLockConfiguration"), (404, "NoSuchKey")]:
+            clip = dock.clip(1000)
+            world.proxy.reset({"phase": "lock", "method": "GET", "where": f"?{what}", "action": "status", "status": status, "code": code,
+                               "times": None})
+            text = refused(dock, clip, "Unavailable")
+            assert ("does not allow" if status == 403 else "does not keep what it was told to keep") in text, f"{what}, {code}: {text}"
+            assert dock.manifests(clip) == [], "it counts as stored"
+            world.proxy.reset()
+            dock.wait(lambda: dock.state()[0] == "ready", "the store to be looked at again")
+            dock.put(clip)
     dock.end()
 
 

@@ -12,6 +12,8 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import rack  # noqa: E402
+import released_world  # noqa: E402
+from fault_proxy import FaultProxy  # noqa: E402
 from rack import S3Place, make_clip  # noqa: E402
 from rgw import Rgw  # noqa: E402
 
@@ -88,4 +90,21 @@ def test_another_text_under_the_next_number_is_a_conflict(sim, dock):
     assert store.get("custody", f"south/checkpoints/{dock_id}/0000000002") == b"somebody was here\n", "it was replaced"
 
 
-rack.run([test_what_is_signed_lies_in_a_bucket_and_is_verified_there, test_another_text_under_the_next_number_is_a_conflict])
+def test_footage_that_the_bucket_alone_has_is_exported(sim, dock):
+    proxy = FaultProxy(store.port)
+    with released_world.released(sim, dock, place=S3Place(store, "custody", "east", endpoint=proxy.endpoint)) as (d, ids):
+        # The connection breaks in the middle: it begins again, and nothing of the first try is left.
+        proxy.rules = [{"phase": "read", "action": "truncate"}]
+        folder, said = released_world.export(d, str(ids[0]), to="export", code=0)
+        assert proxy.rules[0]["times"] == 0 and "1 with their footage (1 from the store)" in said, said
+        assert released_world.is_whole(d, folder, ids[0])
+        key, = d.rows(f"SELECT object_key FROM receipts WHERE clip_id = {ids[0]}")[0]
+        replace(f"east/{key}", b"\0" * len(store.get("custody", f"east/{key}")))
+        _, said = released_world.export(d, str(ids[0]), to="damaged", code=7)
+        assert "could not be fetched" in said, said
+        d.uplink.end()
+    proxy.close()
+
+
+rack.run([test_what_is_signed_lies_in_a_bucket_and_is_verified_there, test_another_text_under_the_next_number_is_a_conflict,
+          test_footage_that_the_bucket_alone_has_is_exported])

@@ -14,6 +14,7 @@ import rack  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
 from rack import S3Place, make_clip  # noqa: E402
 from rgw import Rgw  # noqa: E402
+from store_send_now import tests_with  # noqa: E402
 from unit_calls import calls, forbidden, traced, unit  # noqa: E402
 
 MIB = 1 << 20
@@ -23,6 +24,15 @@ atexit.register(store.close)
 signal.signal(signal.SIGTERM, lambda *a: sys.exit(1))
 store.make_bucket("clips")
 proxy = FaultProxy(store.port)
+fronts = 0
+
+
+def front(part_size):
+    """A prefix of its own for each dock."""
+    global fronts
+    fronts += 1
+    proxy.reset()
+    return S3Place(store, "clips", f"front-{fronts}", endpoint=proxy.endpoint, part_size=part_size), proxy
 
 
 def cameras(sim, ports, size):
@@ -99,7 +109,8 @@ def test_two_docks_that_race_for_a_clip_get_one_receipt(sim, dock):
     """The same footage reaches both (a camera that was moved): one manifest wins, the other dock reads the winner's object and takes its
     receipt. Both put their manifests in the same moment; nothing is written over."""
     proxy.reset()
-    docks = [dock([port], below=below, place=S3Place(store, "clips", "race", endpoint=proxy.endpoint, part_size="5M"))
+    docks = [dock([port], below=below, policy={"believe": "content"},
+                  place=S3Place(store, "clips", "race", endpoint=proxy.endpoint, part_size="5M"))
              for port, below in [("1-1.1", ""), ("1-2.1", "second")]]
     names = ["DCIM~~100~~SMALL.MP4", "DCIM~~100~~LARGE.MP4"]
     proxy.rules = [{"phase": "manifest", "method": "PUT", "where": name, "action": "meet", "of": 2, "times": None} for name in names]
@@ -157,4 +168,4 @@ def test_unit_and_drop_in_allow_all_that_it_takes(sim, dock):
 
 rack.run([test_cameras_are_erased_against_the_receipts_of_a_bucket, test_outage_and_killed_uplink_cost_time_only,
           test_status_of_the_dock_replaces_the_one_before_and_no_other, test_two_docks_that_race_for_a_clip_get_one_receipt,
-          test_unit_and_drop_in_allow_all_that_it_takes])
+          test_unit_and_drop_in_allow_all_that_it_takes] + tests_with(front))

@@ -8,12 +8,16 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from s3_world import LOCKED, MIB, FaultProxy, World, tap, uplink  # noqa: E402
+from store_late import STALL, late_answers_are_waited_for  # noqa: E402
 
 world = World()
 SMALL, LARGE = 3 * MIB, 11 * MIB
 # The steps of a small clip and of one in parts, and which of them have a body that can be cut or changed.
 STEPS = {SMALL: ["look", "object", "head", "manifest"], LARGE: ["look", "create", "part", "list", "complete", "head", "manifest"]}
 WITH_BODY = {"object", "part", "complete", "manifest"}
+# Of a clip that is to be kept, which is a small one.
+KEPT = SMALL - 1
+LOCK = {"bucket": LOCKED, "retention_mode": "governance", "retention": "60s", "legal_hold": "yes", "sole_writer": "yes"}
 
 
 def faults(phase):
@@ -66,11 +70,23 @@ def test_clip_in_parts_is_stored_once_whatever_fails():
 
 def test_clip_that_is_to_be_kept_is_locked_whatever_fails():
     """Retention and legal hold of the object and of its manifest, each asked for and read back."""
-    try_all(SMALL, ["lock"], bucket=LOCKED, retention_mode="governance", retention="60s", legal_hold="yes", sole_writer="yes")
+    try_all(SMALL, ["lock"], **LOCK)
 
 
 def test_one_of_two_parts_under_way_fails_as_one_alone_does():
     try_all(21 * MIB, ["part", "list"], part_size="10M")
+
+
+def test_late_answers_are_waited_for_in_every_step():
+    proxies, docks = [], {}
+    for size, phases in {**STEPS, KEPT: ["lock"]}.items():
+        for phase in phases:
+            proxies.append(FaultProxy(world.store.port))
+            settings = LOCK if size == KEPT else {}
+            docks[size, phase] = world.dock(endpoint=proxies[-1].endpoint, stall=STALL, **settings).start(), proxies[-1]
+    late_answers_are_waited_for(docks)
+    for proxy in proxies:
+        proxy.close()
 
 
 def test_passing_faults_are_not_even_told():

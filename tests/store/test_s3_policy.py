@@ -1,15 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What a dock's keys must be good for, and not: the policy of docs/store-layout.md, word for word, in a real Ceph. With it a dock does
-all that it has to, and neither deletes nor replaces. Keys that may do more are told of."""
+all that it has to, and neither deletes nor replaces. Keys that may do more are told of, at the start and once a day."""
 
 import json
 import os
 import signal
+import struct
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from s3_world import MIB, World, tap, uplink  # noqa: E402
+from s3_world import LOCKED, MIB, World, tap, uplink  # noqa: E402
 
 DOCK_KEYS = ("BERTHDOCK", "berth/dock+secret")
 SRC = os.environ.get("BERTH_SRC", os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")))
@@ -118,6 +119,71 @@ def test_keys_that_can_neither_delete_nor_replace_are_as_they_should_be():
     world.store.curl("/marked?policy=", "-X", "PUT", "--data-binary", marked)
     dock.start()
     assert "may delete what" in dock.state()[1], dock.state()
+    dock.end()
+
+
+HOUR = 3600
+
+
+class Slept:
+    """A dock's uplink, whose machine sleeps for hours in no time."""
+
+    def __init__(self, dock):
+        self.dock, self.file = dock, dock.path("clock")
+        self.put(0)
+        dock.start(wrapper=["env", f"LD_PRELOAD={uplink.BUILD}/tests/preload/step_clock.so", f"BERTH_CLOCK_FILE={self.file}"])
+
+    def put(self, seconds):
+        fd = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o644)
+        os.pwrite(fd, struct.pack("=qq", 0, seconds), 0)
+        os.close(fd)
+
+    def look(self, hours):
+        """What the next look says, so many hours after the start. A question wakes the uplink, which finds that a look is due."""
+        before = self.dock.world.proxy.count("probe")
+        self.put(int(hours * HOUR))
+        self.dock.state()
+        self.dock.wait(lambda: self.dock.world.proxy.count("probe") > before, "the next look")
+        # What goes over the link behind it is answered when the look has been.
+        self.dock.put(self.dock.clip(1000))
+        return self.dock.state()
+
+
+def test_what_keys_may_do_is_tried_again_each_day():
+    dock = bucket_with_policy("daily", "north", versions=True)
+    clock = Slept(dock)
+    assert dock.state() == ("ready", ""), dock.state()
+    more = policy("daily", "north").replace('"s3:GetObject"', '"s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"')
+    world.store.curl("/daily?policy=", "-X", "PUT", "--data-binary", more)
+    assert clock.look(23) == ("ready", ""), "it is tried more often than once a day"
+    clock.look(24.1)
+    dock.wait(lambda: "may delete what" in dock.state()[1], "the keys that may delete since to be told of")
+    assert dock.state()[0] == "ready" and dock.examine()[1]["store-delete"][0] == "warning", dock.examine()
+    # Taken from them again, that is seen a day later, too.
+    world.store.curl("/daily?policy=", "-X", "PUT", "--data-binary", policy("daily", "north"))
+    assert "may delete what" in clock.look(47)[1]
+    clock.look(49)
+    dock.wait(lambda: dock.state() == ("ready", ""), "the keys that may not any more")
+    assert dock.examine()[1]["store-delete"][0] == "ok", dock.examine()
+    dock.end()
+
+
+def test_bucket_that_lost_its_lock_takes_nothing_from_the_next_day_on():
+    world.proxy.reset()
+    dock = world.dock(bucket=LOCKED, retention_mode="governance", retention="60s", sole_writer="yes")
+    clock = Slept(dock)
+    assert dock.examine()[1]["store-lock"][0] == "ok", dock.examine()
+    gone = {"phase": "look", "where": "object-lock", "action": "status", "status": 404, "code": "ObjectLockConfigurationNotFoundError",
+            "times": None}
+    world.proxy.reset(gone)
+    assert clock.look(23)[0] == "ready", dock.state()
+    clock.put(int(24.1 * HOUR))
+    dock.wait(lambda: dock.state()[0] == "error", "the lock that is gone to be noticed")
+    assert "was made without Object Lock" in dock.state()[1], dock.state()
+    assert dock.examine()[1]["store"][0] == "failed", dock.examine()
+    # Whatever fails is tried again without waiting for another day.
+    world.proxy.reset()
+    dock.wait(lambda: dock.state()[0] == "ready", "the store with its lock")
     dock.end()
 
 

@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import ssl
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -66,11 +67,17 @@ def test_requests_go_through_the_web_proxy_that_is_named_and_no_other():
     proxy.close()
 
 
-def test_tls_goes_through_a_tunnel_of_the_web_proxy():
+def tls_end():
+    """A TLS end before the store, as a site has one, and the folder of its certificates."""
     at = make_certificates(world.folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(at("server.pem"), at("server.key"))
-    store, proxy = FaultProxy(world.store.port, tls=context), WebProxy("dock:a-secret")
+    return FaultProxy(world.store.port, tls=context), at
+
+
+def test_tls_goes_through_a_tunnel_of_the_web_proxy():
+    store, at = tls_end()
+    proxy = WebProxy("dock:a-secret")
     settings = {"endpoint": store.endpoint, "ca_file": at("ca.pem")}
     dock = world.dock(**settings, proxy=f"http://dock:a-secret@127.0.0.1:{proxy.port}").start()
     store_some(dock)
@@ -255,6 +262,56 @@ def test_objects_are_encrypted_with_our_key_and_read_with_it_alone():
         of_bucket = target.startswith((f"/{BUCKET}?", f"/{LOCKED}?"))
         assert keyed == ({} if of_bucket or phase in ("abort", "delete", "lock") else key) or phase == "probe", f"{phase}: {keyed}"
     assert {"create", "part", "complete", "object", "manifest", "head", "look", "read", "lock"} <= {phase for phase, _ in world.proxy.seen}
+
+
+def test_our_key_goes_over_tls_to_whom_the_ca_vouches_for():
+    store, at = tls_end()
+    world.proxy.reset()
+    dock = world.dock(endpoint=store.endpoint, encryption="sse-c", ca_file=at("ca.pem"), read_back="yes")
+    dock.settings["encryption_key"], key = write_key(dock, "key", "ours")
+    dock.configure("")
+    dock.start()
+    for size in SIZES:
+        clip = dock.clip(size)
+        receipt = dock.put(clip)
+        judge_encrypted(dock, clip, receipt, key)
+        assert dock.confirm(clip, receipt) == "digest"
+    reads = [headers for phase, headers in store.seen if phase == "read"]
+    assert len(reads) >= len(SIZES) and all(key.items() <= headers.items() for headers in reads), "it was not read back with the key"
+    assert {"create", "part", "object", "manifest"} <= {phase for phase, headers in store.seen if key.items() <= headers.items()}
+    # To nowhere else, whoever says so.
+    for code in [301, 307]:
+        store.reset({"phase": "object", "action": "status", "status": code, "headers": {"Location": world.proxy.endpoint + "/x"}})
+        try:
+            dock.put(dock.clip(3 * MIB))
+        except uplink.Refused as e:
+            assert e.name == "Unavailable", f"{e.name}: {e.text}"
+        else:
+            raise AssertionError("it was stored elsewhere")
+        dock.wait(lambda: dock.state()[0] == "ready", "the store to be ready")
+    dock.end()
+    # Nor to one whose certificate another CA signed.
+    store.reset()
+    dock.settings["ca_file"] = at("other-ca.pem")
+    dock.configure("")
+    dock.start(wait="error")
+    assert "certificate" in dock.state()[1].lower(), dock.state()
+    dock.end()
+    assert store.log == [] and world.proxy.log == [], "the key went there"
+    assert key[CUSTOMER + "key"] not in dock.log() and key[CUSTOMER + "key-md5"] not in dock.log()
+    store.close()
+
+
+def test_our_key_goes_over_no_network_unencrypted():
+    """Not even where the site says that footage may: --check and the start refuse it, with the same sentence."""
+    dock = world.dock(endpoint="http://192.0.2.1:7480", plain_http="yes", encryption="sse-c")
+    dock.settings["encryption_key"], _ = write_key(dock, "key", "ours")
+    dock.configure("")
+    for arguments in [["--check"], []]:
+        done = subprocess.run([f"{uplink.BUILD}/berth-uplink", "--config", dock.path("uplink.conf"), *arguments], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode != 0, "it was taken"
+        assert "with sse-c the key goes with each request: it takes an https:// endpoint" in done.stdout + done.stderr, done
 
 
 def test_upload_with_our_key_goes_on_after_a_kill():

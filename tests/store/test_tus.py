@@ -414,10 +414,10 @@ def test_small_texts_are_kept_once_and_found_again():
         dock = world.dock(store=store, proxy=proxy, read_back=read_back).start()
         key, text = f"checkpoints/north-gate/{dock.path('x').count('/'):08}", f"signed by {dock.folder}\n"
         # The answer to each step is lost once.
-        proxy.reset(*[{"phase": phase, "action": "lost"} for phase in ["patch", "head"]])
+        proxy.reset(*[{"phase": phase, "action": "lost"} for phase in ["text-patch", "text-head"]])
         assert ask(dock, "Keep", "(ss)", key, text) is False
         proxy.reset()
-        assert ask(dock, "Keep", "(ss)", key, text) is True and proxy.count("create") == 0
+        assert ask(dock, "Keep", "(ss)", key, text) is True and proxy.count("text-create") == 0
         assert ask(dock, "Fetch", "(s)", key) == text
         assert "another text" in refusal(dock, "Conflict", "Keep", "(ss)", key, text + "more")
         assert "knows of" in refusal(dock, "Gone", "Fetch", "(s)", "checkpoints/north-gate/99999999")
@@ -430,7 +430,7 @@ def test_small_texts_are_kept_once_and_found_again():
         receipt = dock.put(clip)
         assert json.loads(ask(dock, "Fetch", "(s)", receipt.manifest))["object"] == receipt.object
         # A server that lets nothing be read is not one that has lost it.
-        proxy.reset(*[{"phase": phase, "action": "status", "status": 404, "times": None} for phase in ["read", "manifest-read"]])
+        proxy.reset(*[{"phase": phase, "action": "status", "status": 404, "times": None} for phase in ["text-read", "manifest-read"]])
         for what in [key, receipt.manifest]:
             assert "does not let it be read" in refusal(dock, "Unavailable", "Fetch", "(s)", what)
         proxy.reset()

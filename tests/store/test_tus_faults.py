@@ -7,6 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from store_late import STALL, late_answers_are_waited_for  # noqa: E402
 from tus_world import MIB, World, tap, uplink  # noqa: E402
 
 world = World()
@@ -73,18 +74,27 @@ def try_one(name, rule, docks):
     return wrong
 
 
-def test_clip_is_stored_once_whatever_fails():
-    docks, wrong = {}, []
+def dock_for_each_step(stall):
+    docks = {}
     for size, steps in STEPS.items():
         for phase in steps:
             proxy = world.proxy_of(world.store)
-            docks[size, phase] = world.dock(proxy=proxy, stall="3s").start(), proxy
+            docks[size, phase] = world.dock(proxy=proxy, stall=stall).start(), proxy
+    return docks
+
+
+def test_clip_is_stored_once_whatever_fails():
+    docks, wrong = dock_for_each_step("3s"), []
     rules = {name: rule for step in docks for name, rule in faults(*step)}
     for name, rule in rules.items():
         wrong += try_one(name, rule, {step: dock for step, dock in docks.items() if name in dict(faults(*step))})
     for dock, _ in docks.values():
         dock.end()
     assert not wrong, "\n".join(wrong)
+
+
+def test_late_answers_are_waited_for_in_every_step():
+    late_answers_are_waited_for(dock_for_each_step(STALL))
 
 
 def test_corrupted_piece_is_refused_and_sent_again():

@@ -6,7 +6,9 @@
  *
  * reads commands from standard input, one a line, all within one fs_open(), and answers each with lines of JSON:
  *
- *     info | walk | extents HANDLE | erase HANDLE | counts
+ *     info | walk | extents HANDLE | erase HANDLE | create SIZE PATH | counts
+ *
+ * A file that is made holds (offset * 7 + offset / 251) & 255.
  *
  * The log holds what the medium was asked to do: "w SECTOR N" with the bytes, in hexadecimal, and "f" for a flush.
  */
@@ -150,8 +152,25 @@ static void do_extents(Fs *fs, uint64_t handle) {
                 fs_extents_clear(&extents);
 }
 
-static void do_command(Fs *fs, Image *image, const char *line) {
+static int read_content(void *userdata, uint64_t offset, void *ret, size_t length) {
+        (void) userdata;
+        for (size_t i = 0; i < length; i++)
+                ((uint8_t *) ret)[i] = (uint8_t) ((offset + i) * 7 + (offset + i) / 251);
+        return 0;
+}
+
+static void do_create(Fs *fs, uint64_t size, char *path) {
+        const FsSource source = { .size_bytes = size, .read = read_content };
+
+        path[strcspn(path, "\n")] = 0;
+        printf("{\"answer\": %d, ", fs_create(fs, path, &source));
+        print_text("why", fs_why(fs));
+        printf("}\n");
+}
+
+static void do_command(Fs *fs, Image *image, char *line) {
         uint64_t handle = 0;
+        int at = 0;
 
         if (strcmp(line, "info\n") == 0) {
                 do_info(fs);
@@ -163,6 +182,8 @@ static void do_command(Fs *fs, Image *image, const char *line) {
                 printf("{\"answer\": %d, ", fs_erase(fs, handle));
                 print_text("why", fs_why(fs));
                 printf("}\n");
+        } else if (sscanf(line, "create %" SCNu64 " %n", &handle, &at) == 1 && at > 0) {
+                do_create(fs, handle, line + at);
         } else if (strcmp(line, "counts\n") == 0) {
                 printf("{\"reads\": %" PRIu64 ", \"sectors_read\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"sectors_written\": %" PRIu64
                        ", \"flushes\": %" PRIu64 "}\n", image->reads, image->sectors_read, image->writes, image->sectors_written,

@@ -292,7 +292,7 @@ static int cancel(const uint8_t *data, uint16_t length) {
         fake_camera.cancels++;
         fake_camera.cancelled = (uint32_t) data[2] | (uint32_t) data[3] << 8 | (uint32_t) data[4] << 16 |
                                 (uint32_t) data[5] << 24;
-        while (fake_camera.cancel_drops && head() && head()->type != STEP_OUT && head()->type != STEP_OUT_ERROR)
+        while (fake_camera.cancel_drops && at < n_steps && steps[at].type != STEP_OUT && steps[at].type != STEP_OUT_ERROR)
                 at++;
         return 6;
 }
@@ -429,6 +429,19 @@ int64_t berth_host_utc_to_local(int64_t unix_sec) {
 uint64_t berth_host_boottime_usec(void) {
         fake_camera.now_usec += 1000;
         return fake_camera.now_usec;
+}
+
+/* An image of the pattern. */
+ssize_t berth_host_image(berth_host *host, uint64_t offset, void *data, size_t length) {
+        (void) host;
+        for (size_t i = 0; i < length; i++)
+                ((uint8_t *) data)[i] = fake_pattern(offset + i);
+        return (ssize_t) length;
+}
+
+void berth_host_sent(berth_host *host, uint64_t bytes) {
+        (void) host;
+        (void) bytes;
 }
 
 void berth_host_alive(berth_host *host) {

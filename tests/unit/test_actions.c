@@ -14,7 +14,7 @@
 #include "bus/actions.h"
 #include "bus/bus_private.h"
 
-static const char *const nouns[] = { "Manager", "Bay", "Camera" };
+static const char *const nouns[] = { "Manager", "Bay", "Camera", "Job", "Roster", "Transfers" };
 
 static FILE *open_source(const char *path) {
         _cleanup_(freep) char *full = text_format("%s/%s", getenv("BERTH_SRC"), path);

@@ -14,6 +14,8 @@
 #include "base/macro.h"
 #include "core/bay_health.h"
 
+static const BayLimits limits = { .cameras = 2, .rests = 3, .over_currents = 2 };
+
 static void test_bays_are_judged(void **state) {
         static const struct {
                 BayRecord record;
@@ -28,13 +30,14 @@ static void test_bays_are_judged(void **state) {
                 { { .cameras = 3, .cameras_faulted = 2, .faulted_here = 2 }, BAY_HEALTH_FAULTS, HEALTH_SERIOUS },
                 { { .rests = 1 }, BAY_HEALTH_CONTACTS, HEALTH_WARNING },
                 { { .rests = 3 }, BAY_HEALTH_CONTACTS, HEALTH_SERIOUS },
-                { { .over_currents = 1 }, BAY_HEALTH_CURRENT, HEALTH_SERIOUS },
+                { { .over_currents = 1 }, BAY_HEALTH_CURRENT, HEALTH_WARNING },
+                { { .over_currents = 2 }, BAY_HEALTH_CURRENT, HEALTH_SERIOUS },
         };
         BayFinding found[_BAY_HEALTH_MAX];
         (void) state;
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                size_t n = bay_judge(&rows[i].record, 7, found);
+                size_t n = bay_judge(&rows[i].record, &limits, 7, found);
 
                 if (n != (rows[i].code >= 0))
                         fail_msg("row %zu: %zu findings", i, n);
@@ -45,7 +48,7 @@ static void test_bays_are_judged(void **state) {
                 assert_non_null(strstr(found[0].text, "bay 7"));
                 assert_non_null(strstr(found[0].next_step, "replace"));
         }
-        assert_int_equal(bay_judge(&(BayRecord){ .cameras = 10, .faulted_here = 2, .rests = 1, .over_currents = 2 }, 7, found), 3);
+        assert_int_equal(bay_judge(&(BayRecord){ .cameras = 10, .faulted_here = 2, .rests = 1, .over_currents = 2 }, &limits, 7, found), 3);
         assert_int_equal(found[0].code, BAY_HEALTH_CURRENT);
 }
 

@@ -23,8 +23,11 @@
 #include "bus/bus.h"
 #include "service/catalog_follow.h"
 #include "service/flash.h"
+#include "service/fleet_docks.h"
 #include "service/image.h"
+#include "service/fetch.h"
 #include "service/import.h"
+#include "service/reload.h"
 #include "service/rollout.h"
 #include "service/roster.h"
 #include "service/roster_follow.h"
@@ -58,6 +61,8 @@ struct Manager {
         const char *state;
         SpoolStatus spool;
         sd_bus *bus;
+        Clip *transfers;
+        uint64_t waiting;
 };
 
 static Settings settings = { .name = (char *) "north" };
@@ -66,201 +71,53 @@ const Settings *manager_settings(const Manager *m) {
         (void) m;
         return &settings;
 }
-Notary *manager_notary(const Manager *m) {
-        (void) m;
-        return NULL;
-}
-const char *notary_dock_id(const Notary *n) {
-        (void) n;
-        return "0123456789abcdef0123456789abcdef";
-}
-const PublicKey *notary_public_key(const Notary *n) {
-        static const PublicKey key = { { 1 } };
 
-        (void) n;
-        return &key;
-}
-int notary_order_checkpoint(Notary *n, const Operator *by, ManagerDone done, void *userdata) {
-        (void) n;
-        (void) by;
-        (void) done;
-        (void) userdata;
-        return -ENOMEM;
-}
-int notary_order_rotation(Notary *n, const Operator *by, ManagerDone done, void *userdata) {
-        return notary_order_checkpoint(n, by, done, userdata);
-}
-Store *manager_store(Manager *m) {
-        (void) m;
-        return NULL;
-}
-Clip *manager_clip(Manager *m, uint64_t id) {
-        (void) m;
-        (void) id;
-        return NULL;
-}
-bool manager_uploads_are_paused(const Manager *m) {
-        (void) m;
-        return false;
-}
-int manager_transfers(Manager *m, Clip ***ret, size_t *ret_n) {
-        (void) m;
-        *ret = NULL;
-        *ret_n = 0;
-        return 0;
-}
-/* Orders are for whole docks: tests/integration/test_uploads.py. */
-int camera_order_erase(Camera *c, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata, char **ret_why) {
-        (void) c, (void) not_stored, (void) by, (void) done, (void) userdata, (void) ret_why;
-        return -EOPNOTSUPP;
+void manager_upload_status(const Manager *m, UploadStatus *ret) {
+        *ret = (UploadStatus){ .at_once = 4, .waiting = m->waiting };
+        for (const Clip *c = m->transfers; c; c = c->next_going)
+                ret->under_way++;
 }
 
-int manager_order_erase(Manager *m, uint64_t clip_id, bool not_stored, const Operator *by, EraseOrderDone done, void *userdata,
-                        char **ret_why) {
-        (void) m, (void) clip_id, (void) not_stored, (void) by, (void) done, (void) userdata, (void) ret_why;
-        return -EOPNOTSUPP;
+Clip *manager_first_transfer(Manager *m) {
+        return m->transfers;
 }
 
-int manager_import(Manager *m, const ImportOrder *order, const Operator *by, ImportDone done, void *userdata) {
-        (void) m, (void) order, (void) by, (void) done, (void) userdata;
-        return -EOPNOTSUPP;
-}
-
-int manager_set_hold(Manager *m, uint64_t clip_id, const char *serial, const char *case_name, const char *reason, const Operator *by,
-                     ManagerDone done, void *userdata) {
-        (void) m, (void) clip_id, (void) serial, (void) case_name, (void) reason, (void) by, (void) done, (void) userdata;
-        return -EOPNOTSUPP;
-}
-
-int manager_release_hold(Manager *m, uint64_t clip_id, const char *serial, const char *case_name, const char *reason, const Operator *by,
-                         ManagerDone done, void *userdata) {
-        (void) m, (void) clip_id, (void) serial, (void) case_name, (void) reason, (void) by, (void) done, (void) userdata;
-        return -EOPNOTSUPP;
-}
-
-int manager_pause_uploads(Manager *m, bool pause, const Operator *by, ManagerDone done, void *userdata) {
-        (void) m;
-        (void) pause;
-        (void) by;
-        (void) done;
-        (void) userdata;
-        return -EALREADY;
-}
-int manager_send_now(Manager *m, uint64_t clip_id, const Operator *by, ManagerDone done, void *userdata) {
-        (void) m;
-        (void) clip_id;
-        (void) by;
-        (void) done;
-        (void) userdata;
-        return -ENOENT;
-}
-const char *manager_chain_state(const Manager *m) {
-        (void) m;
-        return "whole";
-}
-
-bool manager_clock_synchronised(const Manager *m) {
-        (void) m;
-        return true;
-}
 void manager_set_bus(Manager *m, sd_bus *bus) {
         m->bus = bus;
 }
+
 void manager_set_observer(Manager *m, const ManagerObserver *observer, void *userdata) {
         m->observer = observer;
         m->observer_userdata = userdata;
 }
+
 const char *manager_state(const Manager *m, const char **ret_reason) {
         *ret_reason = "";
         return m->state;
 }
-const char *manager_store_state(const Manager *m, const char **ret_reason) {
-        (void) m;
-        *ret_reason = "";
-        return "ready";
-}
-int manager_examine(Manager *m, ManagerExamined done, void *userdata) {
-        const ManagerPoint point = { "store", "ok", "" };
 
-        (void) m;
-        done(userdata, &point, 1);
-        return 0;
-}
-
-void manager_examine_rack(Manager *m, ManagerExamined done, void *userdata) {
-        (void) m;
-        done(userdata, NULL, 0);
-}
 void manager_spool_status(const Manager *m, SpoolStatus *ret) {
         *ret = m->spool;
 }
+
 Bay *manager_first_bay(Manager *m) {
         return &m->bay;
 }
+
 Camera *manager_first_camera(Manager *m) {
         return m->cameras;
 }
 
-unsigned bay_number(const Bay *b) {
-        (void) b;
-        return 7;
-}
-const char *bay_port_path(const Bay *b) {
-        (void) b;
-        return "1-1.7";
-}
 BayState bay_state(const Bay *b) {
         return b->state;
 }
+
 const char *bay_reason(const Bay *b) {
         return b->reason ? b->reason : "";
 }
+
 Camera *bay_camera(const Bay *b) {
         return b->camera;
-}
-unsigned bay_faults(const Bay *b) {
-        (void) b;
-        return 0;
-}
-Light bay_light(const Bay *b) {
-        (void) b;
-        return LIGHT_EMPTY;
-}
-int bay_point_at(Bay *b, uint64_t usec) {
-        (void) b;
-        (void) usec;
-        return 0;
-}
-uint64_t bay_retry_at_usec(const Bay *b) {
-        (void) b;
-        return 0;
-}
-void bay_charge(const Bay *b, ChargeStatus *ret) {
-        (void) b;
-        *ret = (ChargeStatus) { .power = true, .why = "empty", .percent = -1, .minutes_to_full = -1 };
-}
-
-int calibrate_bay(Bay *bay, const Operator *by, ManagerDone done, void *userdata, const char **ret_why) {
-        (void) bay;
-        (void) by;
-        (void) done;
-        (void) userdata;
-        *ret_why = "nothing is measured here";
-        return -ENODEV;
-}
-
-int64_t manager_next_shift(const Manager *m) {
-        (void) m;
-        return 0;
-}
-
-int manager_call_shift(Manager *m, int64_t at_usec, const Operator *by, ManagerDone done, void *userdata) {
-        (void) m;
-        (void) at_usec;
-        (void) by;
-        (void) done;
-        (void) userdata;
-        return -EINVAL;
 }
 
 void bay_progress(const Bay *b, BayProgress *ret) {
@@ -269,221 +126,29 @@ void bay_progress(const Bay *b, BayProgress *ret) {
         if (!ret->current_clip)
                 ret->current_clip = "";
 }
-const HotplugDevice *bay_device(const Bay *b, const UsbShape **ret_shape) {
-        (void) b;
-        (void) ret_shape;
-        return NULL;
-}
-
-const Models *manager_models(const Manager *m) {
-        static const Models none;
-
-        (void) m;
-        return &none;
-}
-
-const char *bay_identity(const Bay *b) {
-        (void) b;
-        return "";
-}
-Bay *bay_next_in_order(Bay *b) {
-        (void) b;
-        return NULL;
-}
 
 const char *camera_serial(const Camera *c) {
         return c->serial;
 }
-const char *camera_manufacturer(const Camera *c) {
-        (void) c;
-        return "";
-}
+
 const char *camera_model(const Camera *c) {
         return c->model;
 }
-const char *camera_firmware(const Camera *c) {
-        (void) c;
-        return "";
-}
-const char *camera_model_id(const Camera *c) {
-        (void) c;
-        return "";
-}
-bool camera_is_ambiguous(const Camera *c) {
-        (void) c;
-        return false;
-}
+
 int camera_battery_percent(const Camera *c) {
         return c->battery_percent;
 }
-bool camera_clock_drift(const Camera *c, int64_t *ret_usec) {
-        (void) c;
-        (void) ret_usec;
-        return false;
-}
-const CatalogFollow *manager_catalog_follow(const Manager *m) {
-        (void) m;
-        return NULL;
-}
-const Images *manager_images(const Manager *m) {
-        (void) m;
-        return NULL;
-}
-bool catalog_follow_is_on(const CatalogFollow *f) {
-        (void) f;
-        return false;
-}
-const Catalog *catalog_follow_newest(const CatalogFollow *f) {
-        (void) f;
-        return NULL;
-}
+
 const char *catalog_follow_trouble(const CatalogFollow *f, ConfError *ret) {
         (void) f;
         ret->text[0] = 0;
         return ret->text;
 }
-const Rollouts *manager_rollouts(const Manager *m) {
-        (void) m;
-        return NULL;
-}
-Rollout *rollouts_first(const Rollouts *r) {
-        (void) r;
-        return NULL;
-}
-Rollout *rollout_next_in_order(const Rollout *r) {
-        (void) r;
-        return NULL;
-}
-const RolloutOrder *rollout_order(const Rollout *r) {
-        (void) r;
-        return NULL;
-}
-const RolloutCounts *rollout_counts(const Rollout *r) {
-        (void) r;
-        return NULL;
-}
-const char *rollout_state(const Rollout *r) {
-        (void) r;
-        return "";
-}
-const char *rollout_trouble(const Rollout *r) {
-        (void) r;
-        return "";
-}
-RolloutUnit *rollout_first_unit(const Rollout *r) {
-        (void) r;
-        return NULL;
-}
-RolloutUnit *rollout_unit_next(const RolloutUnit *u) {
-        (void) u;
-        return NULL;
-}
-void rollout_unit_view(const RolloutUnit *u, RolloutUnitView *ret) {
-        (void) u;
-        *ret = (RolloutUnitView){ .serial = "", .state = "", .code = "", .why = "" };
-}
-bool images_has(const Images *i, const CatalogImage *image) {
-        (void) i;
-        (void) image;
-        return false;
-}
-RosterFollow *manager_roster_follow(Manager *m) {
-        (void) m;
-        return NULL;
-}
-int roster_publish(RosterFollow *f, const char *file, ManagerDone done, void *userdata, ConfError *error) {
-        (void) f;
-        (void) file;
-        (void) done;
-        (void) userdata;
-        (void) error;
-        return -ENOSYS;
-}
-Roster *manager_roster(Manager *m) {
-        (void) m;
-        return NULL;
-}
-int roster_import(Roster *r, const json_t *officers, const char *source, const Operator *by, ManagerDone done, void *userdata) {
-        (void) r;
-        (void) officers;
-        (void) source;
-        (void) by;
-        (void) done;
-        (void) userdata;
-        return -ENOSYS;
-}
-int roster_assign(Roster *r, const char *officer_id, const char *serial, const Operator *by, ManagerDone done, void *userdata) {
-        (void) officer_id;
-        return roster_import(r, NULL, serial, by, done, userdata);
-}
-int roster_checkout(Roster *r, const char *officer, const Operator *by, RosterCheckoutDone done, void *userdata, const char **ret_why) {
-        (void) done;
-        *ret_why = "nothing is here";
-        return roster_import(r, NULL, officer, by, NULL, userdata);
-}
-int roster_cancel(Roster *r, const char *serial, const Operator *by, ManagerDone done, void *userdata) {
-        return roster_import(r, NULL, serial, by, done, userdata);
-}
-Camera *manager_camera_by_serial(Manager *m, const char *serial) {
-        (void) m;
-        (void) serial;
-        return NULL;
-}
-int manager_release_camera(Manager *m, const char *serial, const char *reason, const Operator *by, ManagerDone done, void *userdata) {
-        (void) m;
-        (void) serial;
-        (void) reason;
-        (void) by;
-        (void) done;
-        (void) userdata;
-        return -ENODEV;
-}
-const char *camera_health(const Camera *c) {
-        (void) c;
-        return "good";
-}
-const char *camera_held_back(const Camera *c) {
-        (void) c;
-        return "";
-}
-WorkerOwner camera_owner(const Camera *c) {
-        (void) c;
-        return (WorkerOwner){ (char *) "", (char *) "", (char *) "", (char *) "" };
-}
-int camera_order_owner(Camera *c, const WorkerOwner *owner, const Operator *by, CameraDone done, void *userdata, const char **ret_why) {
-        (void) c;
-        (void) owner;
-        (void) by;
-        (void) done;
-        (void) userdata;
-        *ret_why = "no camera";
-        return -ENODEV;
-}
-int camera_order_confirm(Camera *c, const Operator *by, CameraDone done, void *userdata, const char **ret_why) {
-        return camera_order_owner(c, NULL, by, done, userdata, ret_why);
-}
-int camera_order_flash(Camera *c, const char *version, bool in_spite, const Operator *by, FlashOrderDone done, void *userdata,
-                       char **ret_why) {
-        (void) c;
-        (void) version;
-        (void) in_spite;
-        (void) by;
-        (void) done;
-        (void) userdata;
-        (void) ret_why;
-        return -ENOSYS;
-}
-const char *flash_outcome_to_string(FlashOutcome o) {
-        (void) o;
-        return "ok";
-}
-int64_t camera_last_docked_usec(const Camera *c) {
-        (void) c;
-        return -1;
-}
+
 Bay *camera_bay(const Camera *c) {
         return c->bay;
 }
+
 Camera *camera_next_in_order(Camera *c) {
         return c->next;
 }
@@ -573,7 +238,9 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 assert_true(sd_bus_message_read(m, "o", &path) > 0);
                 assert_true(sd_bus_message_skip(m, "a{sa{sv}}") >= 0);
                 assert_true(sd_bus_message_exit_container(m) >= 0);
-                w->n_managed++;
+                /* The roster, the transfers and the catalog are always there. */
+                w->n_managed += strncmp(path, "/org/berth/Dock1/bay/", 21) == 0 || strncmp(path, "/org/berth/Dock1/camera/", 24) == 0 ||
+                                strncmp(path, "/org/berth/Dock1/transfer/", 26) == 0;
         }
         return 0;
 }
@@ -791,6 +458,48 @@ static void test_a_string_that_is_no_utf8_does_not_cost_the_whole_answer(void **
         assert_int_equal(w->n_managed, 2);
 }
 
+/* Clips that come, move and go; what begins and ends between two looks is not told. */
+static void test_transfers_are_objects_as_long_as_they_are_under_way(void **state) {
+        World *w = *state;
+        Clip a = { .id = 7, .serial = (char *) "SN1", .path = (char *) "a.MP4", .size_bytes = 1000, .going = true };
+        Clip b = { .id = 8, .serial = (char *) "SN1", .path = (char *) "b.MP4", .size_bytes = 50, .going = true };
+        a.manager = b.manager = &w->manager;
+        assert_int_equal(bus_new(w->event, &w->manager, &w->bus), 0);
+        const ManagerObserver *o = w->manager.observer;
+        void *u = w->manager.observer_userdata;
+
+        w->manager.transfers = &a;
+        o->transfers_changed(u);
+        wait_heard(w, 2);
+        assert_string_equal(w->heard[0].member, "InterfacesAdded");
+        assert_string_equal(w->heard[0].path, "/org/berth/Dock1/transfer/7");
+        assert_string_equal(w->heard[1].path, "/org/berth/Dock1/transfer");
+        assert_true(has(&w->heard[1], "UnderWay"));
+        a.stored_bytes = 500;
+        o->transfers_changed(u);
+        a.next_going = &b;
+        o->transfers_changed(u);
+        a.next_going = NULL;
+        o->transfers_changed(u);
+        wait_heard(w, 3);
+        assert_string_equal(w->heard[2].path, "/org/berth/Dock1/transfer/7");
+        assert_true(has(&w->heard[2], "StoredBytes"));
+        assert_true(w->heard[2].at_usec - w->heard[0].at_usec >= 240000);
+        settle(w);
+        assert_int_equal(w->n_managed, 2);
+
+        w->manager.transfers = NULL;
+        o->transfers_changed(u);
+        bool gone = false;
+        for (size_t n = w->n_heard + 1; !gone; n++) {
+                wait_heard(w, n);
+                gone = text_equal(w->heard[n - 1].member, "InterfacesRemoved");
+                assert_true(!gone || text_equal(w->heard[n - 1].path, "/org/berth/Dock1/transfer/7"));
+        }
+        settle(w);
+        assert_int_equal(w->n_managed, 1);
+}
+
 static void test_the_name_has_one_owner(void **state) {
         World *w = *state;
         assert_int_equal(sd_bus_request_name(w->listener, "org.berth.Dock1", 0), 1);
@@ -820,6 +529,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_what_did_not_change_is_not_told, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_camera_comes_changes_with_its_bay_and_goes, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_string_that_is_no_utf8_does_not_cost_the_whole_answer, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_transfers_are_objects_as_long_as_they_are_under_way, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_the_name_has_one_owner, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_the_manager_gets_the_connection_and_loses_it_at_the_end, setup, teardown),
         };

@@ -235,11 +235,41 @@ static void test_who_has_no_time_is_charged_to_where_it_keeps(void **state) {
         (void) state;
 
         bays[0].hold_level = bays[1].hold_level = 80 * PERCENT;
-        bays[2].resting = true;
+        bays[2].temperature = TEMPERATURE_WARM;
         (void) plan(0, bays, ELEMENTSOF(bays), 0);
         assert_true(orders[0].on && !orders[1].on && !orders[2].on);
         assert_int_equal(orders[1].why, CHARGE_HELD);
-        assert_int_equal(orders[2].why, CHARGE_RESTING);
+        assert_int_equal(orders[2].why, CHARGE_TOO_WARM);
+}
+
+/* However much it is wanted; what is transferred from it goes on, and what it would have drawn others get. */
+static void test_too_warm_or_too_cold_is_not_charged(void **state) {
+        static const struct {
+                Temperature temperature;
+                bool in_use, switchable, on;
+                ChargeWhy why;
+        } rows[] = {
+                { TEMPERATURE_UNKNOWN, false, true, true, CHARGE_CHARGING }, { TEMPERATURE_RIGHT, false, true, true, CHARGE_CHARGING },
+                { TEMPERATURE_WARM, false, true, false, CHARGE_TOO_WARM },   { TEMPERATURE_COLD, false, true, false, CHARGE_TOO_COLD },
+                { TEMPERATURE_WARM, true, true, true, CHARGE_IN_USE },       { TEMPERATURE_COLD, false, false, true, CHARGE_FIXED },
+        };
+        (void) state;
+
+        /* Each as it is off, and as it is on. */
+        for (size_t n = 0; n < 2 * ELEMENTSOF(rows); n++) {
+                ChargeBay bays[] = { bay(20, 5 * HOUR), bay(20, CHARGE_NEVER) };
+                size_t i = n / 2;
+
+                bays[0].on = n % 2;
+
+                bays[0].temperature = rows[i].temperature;
+                bays[0].in_use = rows[i].in_use;
+                bays[0].switchable = rows[i].switchable;
+                (void) plan(1000, bays, ELEMENTSOF(bays), 0);
+                if (orders[0].on != rows[i].on || orders[0].why != rows[i].why)
+                        fail_msg("row %zu: %s", i, charge_why_to_string(orders[0].why));
+                assert_int_equal(orders[1].on, !rows[i].on);
+        }
 }
 
 /* The port of an empty bay is on, or nobody would see a camera come. */
@@ -352,6 +382,7 @@ int main(void) {
                 cmocka_unit_test(test_battery_is_held_until_it_is_needed),
                 cmocka_unit_test(test_held_ones_begin_early_enough_for_all),
                 cmocka_unit_test(test_who_has_no_time_is_charged_to_where_it_keeps),
+                cmocka_unit_test(test_too_warm_or_too_cold_is_not_charged),
                 cmocka_unit_test(test_empty_bay_has_power),
                 cmocka_unit_test(test_budget_holds_at_every_instant),
                 cmocka_unit_test(test_plan_that_is_carried_out_stays),

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/macro.h"
@@ -50,6 +51,21 @@ static void test_times_beyond_four_digits_do_not_overflow(void **state) {
         assert_string_equal(utc_day(INT64_MIN, day), "0000-01-01");
         assert_string_equal(utc_day(1795425300, day), "2026-11-23");
         assert_string_equal(utc_day(-1, day), "1969-12-31");
+}
+
+static void test_local_time_is_by_the_zone_that_the_machine_has_by_now(void **state) {
+        char text[LOCAL_TEXT_SIZE];
+        struct tm tm;
+
+        (void) state;
+        assert_int_equal(setenv("TZ", "<+0530>-5:30", 1), 0);
+        assert_string_equal(local_text(INT64_C(1795425300) * 1000000, text), "2026-11-23 14:45 +0530");
+        assert_true(strlen(local_text(INT64_MAX, text)) > 0 && strlen(local_text(INT64_MIN, text)) > 0);
+        assert_int_equal(setenv("TZ", "<-03>3", 1), 0);
+        assert_true(local_time(1795425300, &tm) && tm.tm_hour == 6 && tm.tm_min == 15);
+        assert_false(local_time(INT64_MAX, &tm));
+        assert_int_equal(unsetenv("TZ"), 0);
+        tzset();
 }
 
 static void test_only_our_form_of_a_time_is_read(void **state) {
@@ -102,6 +118,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_utc_text_and_back),
                 cmocka_unit_test(test_times_beyond_four_digits_do_not_overflow),
+                cmocka_unit_test(test_local_time_is_by_the_zone_that_the_machine_has_by_now),
                 cmocka_unit_test(test_only_our_form_of_a_time_is_read),
                 cmocka_unit_test(test_moment_says_boot_and_both_clocks),
         };

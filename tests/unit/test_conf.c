@@ -193,6 +193,30 @@ static void test_uint(void **state) {
         check_number(conf_uint, "18446744073709551615", true, UINT64_MAX);
 }
 
+static void test_int(void **state) {
+        static const char *const bad[] = { "", "-", "--1", "+1", " 1", "1 ", "- 1", "0x10", "1.5", "101", "-41", "99999999999999999999" };
+        ConfError error = { "" };
+        int64_t v = 77;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                ConfLine line = value_line(bad[i]);
+
+                assert_int_equal(conf_int(&line, -40, 100, &v, &error), -EINVAL);
+                assert_int_equal(v, 77);
+                assert_named(&error);
+        }
+        for (int64_t i = -40; i <= 100; i += 35) {
+                char text[8];
+                ConfLine line;
+
+                (void) snprintf(text, sizeof(text), "%d", (int) i);
+                line = value_line(text);
+                assert_int_equal(conf_int(&line, -40, 100, &v, &error), 0);
+                assert_int_equal(v, i);
+        }
+}
+
 static void test_bytes(void **state) {
         static const char *const bad[] = { "",     "K",    "1k",  "1 K",       "1KB",
                                            "1KiB", "1.5G", "-1K", "16777216T", "20000000000000000000" };
@@ -357,6 +381,7 @@ int main(void) {
                 cmocka_unit_test(test_error_text_is_safe_on_a_terminal),
                 cmocka_unit_test(test_bool),
                 cmocka_unit_test(test_uint),
+                cmocka_unit_test(test_int),
                 cmocka_unit_test(test_bytes),
                 cmocka_unit_test(test_span),
                 cmocka_unit_test(test_ranges_are_said_in_the_values_own_units),

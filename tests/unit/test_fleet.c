@@ -113,6 +113,74 @@ static void test_each_forged_copy_and_replay_is_refused(void **state) {
         refused(w, say(w->a, "checkpoint", KEY_A, "north", DOCK_A, 7), 6, NOW, "revoked");
 }
 
+/* Whatever docks put into the store: each kind, each field of what a signature covers, and each state of the signer. */
+static void test_no_kind_of_statement_can_be_forged(void **state) {
+        static const struct {
+                const char *type, *key;
+        } kinds[] = {
+                { STATEMENT_CHECKPOINT, "checkpoints/" DOCK_A "/0000000007" },
+                { STATEMENT_KEY_ROTATION, "keys/" DOCK_A "/0000000007" },
+                { STATEMENT_MANIFEST, "receipts/" DOCK_A "/0000000007" },
+                { STATEMENT_STORED_CLIP, "manifests/SN-1/2026-11-23/A.MP4.0011223344556677.json" },
+                { STATEMENT_DOCK_STATUS, "docks/" DOCK_A "/status" },
+                { STATEMENT_ROLLOUT_STARTED, "rollouts/r1.started/00000006-000001" },
+                { STATEMENT_ROLLOUT_OUTCOME, "rollouts/r1.ok/00000006-000001-00" },
+                { STATEMENT_ROLLOUT_SUM, "rollouts/r1.sums/00000006" },
+                { STATEMENT_ROLLOUT_STOP, "rollouts/r1.bad/0-stop" },
+                { STATEMENT_ROLLOUT_CAMERA, "rollouts/r1.cameras/00" },
+        };
+        World *w = *state;
+        const struct {
+                const SignKey *key;
+                const char *type, *store_key, *fleet, *dock; /* NULL: as it must be */
+                uint64_t seq;
+                int64_t at_usec;
+                const char *why;
+        } forgeries[] = {
+                { w->a, NULL, NULL, NULL, NULL, 7, NOW, NULL },
+                { w->a, STATEMENT_ROSTER, NULL, NULL, NULL, 7, NOW, "another type" },
+                { w->a, NULL, "copied/elsewhere", NULL, NULL, 7, NOW, "another key in the store" },
+                { w->a, NULL, NULL, "south", NULL, 7, NOW, "another fleet" },
+                { w->a, NULL, NULL, NULL, DOCK_B, 7, NOW, "another dock" },
+                { w->b, NULL, NULL, NULL, NULL, 7, NOW, "another dock" },
+                { w->a, NULL, NULL, NULL, NULL, 6, NOW, "played again" },
+                { w->stranger, NULL, NULL, NULL, NULL, 7, NOW, "not in the fleet's list" },
+                { w->a, NULL, NULL, NULL, NULL, 7, NOW + DAY, "had expired" },
+                { w->a, NULL, NULL, NULL, NULL, 7, NOW - DAY - 1, "did not count yet" },
+        };
+
+        for (size_t k = 0; k < ELEMENTSOF(kinds); k++)
+                for (size_t i = 0; i < ELEMENTSOF(forgeries); i++) {
+                        Statement s = say(forgeries[i].key, forgeries[i].type ? forgeries[i].type : kinds[k].type,
+                                          forgeries[i].store_key ? forgeries[i].store_key : kinds[k].key,
+                                          forgeries[i].fleet ? forgeries[i].fleet : "north", forgeries[i].dock ? forgeries[i].dock : DOCK_A,
+                                          forgeries[i].seq);
+                        const char *why = fleet_judge(w->fleet, &s, kinds[k].type, kinds[k].key, 6, forgeries[i].at_usec);
+
+                        if (forgeries[i].why ? !why || !strstr(why, forgeries[i].why) : why != NULL)
+                                fail_msg("%s, forgery %zu: '%s', not '%s'", kinds[k].type, i, why ? why : "", forgeries[i].why);
+                        statement_done(&s);
+                }
+}
+
+/* One byte that is another: of the text, the signer in it, or the signature. */
+static void test_no_byte_of_a_statement_can_be_altered(void **state) {
+        World *w = *state;
+        Statement s = say(w->a, STATEMENT_DOCK_STATUS, "docks/" DOCK_A "/status", "north", DOCK_A, 7), again = { 0 };
+        _cleanup_(freep) char *file = statement_file(&s);
+        size_t size = strlen(file);
+
+        statement_done(&s);
+        for (size_t i = 0; i < size; i++) {
+                file[i] ^= 1;
+                if (statement_parse(file, size, &again) >= 0)
+                        fail_msg("byte %zu may be altered", i);
+                file[i] ^= 1;
+        }
+        assert_int_equal(statement_parse(file, size, &again), 0);
+        statement_done(&again);
+}
+
 static void list_refused(const char *list, const PublicKey *admin, const char *id, uint64_t last_seq, int r, const char *why) {
         ConfError error = { 0 };
         Fleet *f = NULL;
@@ -163,6 +231,8 @@ static void test_key_speaks_for_one_dock_and_is_not_taken_back_into_use(void **s
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_each_forged_copy_and_replay_is_refused),
+                TEST(test_no_kind_of_statement_can_be_forged),
+                TEST(test_no_byte_of_a_statement_can_be_altered),
                 TEST(test_list_is_the_administrators_of_this_fleet_and_the_newest),
                 TEST(test_key_speaks_for_one_dock_and_is_not_taken_back_into_use),
         };

@@ -25,6 +25,11 @@ static const HealthLimits limits = {
         .faulted_dockings = 3,
         .battery_wear_percent = 30,
         .weak_dockings = 3,
+        .charge = { .min_decidegrees = 0, .max_decidegrees = 450 },
+        .hot_decidegrees = 600,
+        .battery_fade_percent = 5,
+        .drift_trend_usec = 2 * (int64_t) USEC_PER_SEC,
+        .restarts = 5,
 };
 
 /* In good order, all of it known, its docking done. */
@@ -41,9 +46,12 @@ static HealthFacts good(void) {
                 .camera_unix_sec = NOW_SEC,
                 .clock_set_age_usec = 24 * HOUR_USEC,
                 .firmware = "2.1",
+                .fleet = HEALTH_FLEET_SET,
                 .firmware_wanted = "2.1",
                 .done = true,
                 .battery_wear_percent = 10,
+                .temperature_known = true,
+                .temperature_decidegrees = 215,
         };
 }
 
@@ -122,7 +130,12 @@ static void test_battery_firmware_and_faults(void **state) {
                 { WITH(f.weak_dockings = 2), -1, 0 },
                 { WITH(f.weak_dockings = 3), HEALTH_BATTERY_WEAK, HEALTH_WARNING },
                 { WITH(f.firmware = "2.0"), HEALTH_FIRMWARE_OTHER, HEALTH_WARNING },
-                { WITH(f.firmware = "2.0"; f.firmware_wanted = NULL), -1, 0 },
+                { WITH(f.firmware = "2.0"; f.fleet = HEALTH_FLEET_COMES), HEALTH_FIRMWARE_COMES, HEALTH_NOTICE },
+                { WITH(f.fleet = HEALTH_FLEET_COMES), -1, 0 },
+                { WITH(f.firmware = "2.0"; f.fleet = HEALTH_FLEET_FAILED), HEALTH_FIRMWARE_OTHER, HEALTH_WARNING },
+                { WITH(f.firmware_wanted = NULL; f.fleet = HEALTH_FLEET_UNLISTED), HEALTH_FIRMWARE_UNLISTED, HEALTH_NOTICE },
+                { WITH(f.firmware = "2.0"; f.firmware_wanted = NULL; f.fleet = HEALTH_FLEET_NOTHING), -1, 0 },
+                { WITH(f.firmware = ""; f.firmware_wanted = NULL; f.fleet = HEALTH_FLEET_UNLISTED), -1, 0 },
                 { WITH(f.firmware = ""), -1, 0 },
                 { WITH(f.faulted_dockings = 3; f.faulted_bays = 2), HEALTH_CAMERA_FAULTS, HEALTH_SERIOUS },
                 { WITH(f.faulted_dockings = 9; f.faulted_bays = 1), -1, 0 },
@@ -131,6 +144,102 @@ static void test_battery_firmware_and_faults(void **state) {
         (void) state;
 
         check(rows, ELEMENTSOF(rows));
+}
+
+#define WEEK_USEC (INT64_C(7) * 86400 * SEC)
+
+/* One point a week, the newest first, as the store gives them. */
+#define EACH_WEEK(...)                                                                     \
+        ({                                                                                 \
+                static const int64_t values[] = { __VA_ARGS__ };                           \
+                static TrendPoint points[ELEMENTSOF(values)];                              \
+                for (size_t i = 0; i < ELEMENTSOF(values); i++)                            \
+                        points[i] = (TrendPoint){ NOW_SEC * SEC - (int64_t) i * WEEK_USEC, values[i] }; \
+                points;                                                                    \
+        })
+#define CAPACITIES(n, ...) WITH(f.capacities = EACH_WEEK(__VA_ARGS__); f.n_capacities = n)
+#define DRIFTS(n, ...) WITH(f.drifts = EACH_WEEK(__VA_ARGS__); f.n_drifts = n)
+
+static void test_trends_and_restarts(void **state) {
+        const Row rows[] = {
+                /* 15 thousandths a week are some 6.4 percent in 30 days. */
+                { CAPACITIES(5, 840, 855, 870, 885, 900), HEALTH_BATTERY_FADES, HEALTH_WARNING },
+                { CAPACITIES(5, 860, 870, 880, 890, 900), -1, 0 },
+                { CAPACITIES(5, 900, 885, 870, 855, 840), -1, 0 },
+                /* Too few, and over too short a time. */
+                { CAPACITIES(4, 600, 700, 800, 900), -1, 0 },
+                /* Two that are far off are no trend, nor do they hide one. */
+                { CAPACITIES(7, 900, 300, 900, 898, 901, 1500, 900), -1, 0 },
+                { CAPACITIES(7, 810, 1500, 840, 855, 300, 885, 900), HEALTH_BATTERY_FADES, HEALTH_WARNING },
+                { DRIFTS(5, 4 * SEC, 7 * SEC / 2, 3 * SEC, 5 * SEC / 2, 2 * SEC), HEALTH_CLOCK_WORSENS, HEALTH_WARNING },
+                { DRIFTS(5, 4 * SEC, 4 * SEC, 4 * SEC, 4 * SEC, 4 * SEC), -1, 0 },
+                { DRIFTS(5, 2 * SEC, 5 * SEC / 2, 3 * SEC, 7 * SEC / 2, 4 * SEC), -1, 0 },
+                { DRIFTS(4, 9 * SEC, 7 * SEC, 5 * SEC, 3 * SEC), -1, 0 },
+                { WITH(f.restarts_known = true; f.restarts = 4), -1, 0 },
+                { WITH(f.restarts_known = true; f.restarts = 5), HEALTH_RESTARTS, HEALTH_WARNING },
+                { WITH(f.restarts = 5), -1, 0 },
+        };
+        (void) state;
+
+        check(rows, ELEMENTSOF(rows));
+}
+
+static void test_trend(void **state) {
+        TrendPoint points[TREND_POINTS_MAX + 10] = { 0 };
+        int64_t per_month;
+        (void) state;
+
+        /* All at one time, or hours apart, are no trend; that is found without dividing by nothing. */
+        assert_false(trend_per_month(points, 0, &per_month));
+        assert_false(trend_per_month(points, TREND_POINTS_MAX, &per_month));
+        for (size_t i = 0; i < ELEMENTSOF(points); i++)
+                points[i] = (TrendPoint){ (int64_t) i * 86400 * SEC, 10 * (int64_t) i };
+        assert_true(trend_per_month(points, ELEMENTSOF(points), &per_month));
+        assert_int_equal(per_month, 300);
+        /* Beyond what an int64_t holds. */
+        for (size_t i = 0; i < 10; i++)
+                points[i] = (TrendPoint){ i % 2 ? INT64_MAX : INT64_MIN, i % 2 ? INT64_MAX : INT64_MIN };
+        assert_true(trend_per_month(points, 10, &per_month));
+        points[0] = (TrendPoint){ 0, INT64_MIN };
+        for (size_t i = 1; i < 10; i++)
+                points[i] = (TrendPoint){ TREND_SPAN_MIN_USEC, INT64_MAX };
+        assert_true(trend_per_month(points, 10, &per_month));
+        assert_true(per_month == 1000000000000000000);
+}
+
+static void test_temperature(void **state) {
+        const Row rows[] = {
+                { WITH(f.temperature_decidegrees = 450), -1, 0 },
+                { WITH(f.temperature_decidegrees = 451), HEALTH_TEMPERATURE, HEALTH_WARNING },
+                { WITH(f.temperature_decidegrees = 599), HEALTH_TEMPERATURE, HEALTH_WARNING },
+                { WITH(f.temperature_decidegrees = 600), HEALTH_HOT, HEALTH_SERIOUS },
+                { WITH(f.temperature_decidegrees = 0), -1, 0 },
+                { WITH(f.temperature_decidegrees = -1), HEALTH_TEMPERATURE, HEALTH_WARNING },
+                { WITH(f.temperature_decidegrees = 900; f.temperature_known = false), -1, 0 },
+        };
+        (void) state;
+
+        check(rows, ELEMENTSOF(rows));
+}
+
+/* Who was too warm or too cold is charged again some degrees later. */
+static void test_temperature_at_which_batteries_are_charged(void **state) {
+        static const struct {
+                int decidegrees;
+                Temperature before, now;
+        } rows[] = {
+                { 450, TEMPERATURE_UNKNOWN, TEMPERATURE_RIGHT }, { 451, TEMPERATURE_RIGHT, TEMPERATURE_WARM },
+                { 440, TEMPERATURE_WARM, TEMPERATURE_WARM },     { 430, TEMPERATURE_WARM, TEMPERATURE_RIGHT },
+                { 440, TEMPERATURE_RIGHT, TEMPERATURE_RIGHT },   { -1, TEMPERATURE_RIGHT, TEMPERATURE_COLD },
+                { 19, TEMPERATURE_COLD, TEMPERATURE_COLD },      { 20, TEMPERATURE_COLD, TEMPERATURE_RIGHT },
+                { 0, TEMPERATURE_UNKNOWN, TEMPERATURE_RIGHT },   { 460, TEMPERATURE_COLD, TEMPERATURE_WARM },
+                { -10, TEMPERATURE_WARM, TEMPERATURE_COLD },
+        };
+        (void) state;
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (temperature_of(&limits.charge, rows[i].decidegrees, rows[i].before) != rows[i].now)
+                        fail_msg("row %zu", i);
 }
 
 static void test_the_most_severe_comes_first(void **state) {
@@ -207,6 +316,10 @@ int main(void) {
                 cmocka_unit_test(test_storage),
                 cmocka_unit_test(test_clock),
                 cmocka_unit_test(test_battery_firmware_and_faults),
+                cmocka_unit_test(test_trends_and_restarts),
+                cmocka_unit_test(test_trend),
+                cmocka_unit_test(test_temperature),
+                cmocka_unit_test(test_temperature_at_which_batteries_are_charged),
                 cmocka_unit_test(test_the_most_severe_comes_first),
                 cmocka_unit_test(test_standing),
                 cmocka_unit_test(test_wear_by_charge_time),

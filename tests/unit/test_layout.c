@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/macro.h"
-#include "uplink/layout.h"
+#include "base/layout.h"
 
 #define OBJECT_KEY "objects/SN-1/2026-11-23/A.MP4.0123456789abcdef"
 

@@ -23,7 +23,7 @@ static void test_every_state_has_its_light(void **state) {
                 { BAY_PULLING, LIGHT_BUSY, LIGHT_TAKE },    { BAY_SETTLED, LIGHT_BUSY, LIGHT_TAKE },
                 { BAY_UPDATING, LIGHT_BUSY, LIGHT_TAKE },   { BAY_READY, LIGHT_READY, LIGHT_TAKE },
                 { BAY_REFUSED, LIGHT_KEEP, LIGHT_KEEP },    { BAY_QUARANTINED, LIGHT_KEEP, LIGHT_KEEP },
-                { BAY_FAULT, LIGHT_FAULT, LIGHT_TAKE },
+                { BAY_FAULT, LIGHT_FAULT, LIGHT_TAKE },      { BAY_EJECTED, LIGHT_TAKE, LIGHT_TAKE },
         };
         (void) state;
 
@@ -47,6 +47,18 @@ static void test_ready_with_too_little_charge_is_charging(void **state) {
         f.battery_percent = 10;
         f.state = BAY_FAULT;
         assert_int_equal(light_of(&f), LIGHT_FAULT);
+}
+
+static void test_best_camera_is_told_to_be_taken_only_when_it_may_be(void **state) {
+        (void) state;
+
+        for (BayState s = 0; s < _BAY_STATE_MAX; s++) {
+                const LightFacts plain = { .state = s, .battery_percent = -1 }, best = { .state = s, .battery_percent = -1, .best = true };
+
+                assert_int_equal(light_of(&best), s == BAY_READY ? LIGHT_TAKE : light_of(&plain));
+        }
+        assert_int_equal(light_of(&(LightFacts){ .state = BAY_READY, .best = true, .battery_percent = 5, .battery_floor_percent = 6 }),
+                         LIGHT_CHARGING);
 }
 
 static void test_lights_have_names(void **state) {
@@ -84,6 +96,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_state_has_its_light),
                 cmocka_unit_test(test_ready_with_too_little_charge_is_charging),
+                cmocka_unit_test(test_best_camera_is_told_to_be_taken_only_when_it_may_be),
                 cmocka_unit_test(test_lights_have_names),
                 cmocka_unit_test(test_looks_are_parsed),
         };

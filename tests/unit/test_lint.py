@@ -100,6 +100,8 @@ def test_breaches_of_style_are_found():
                  LICENCE + "/* " + "long " * 30 + "*/\n", LICENCE + "int a;\n" * 2000]:
         good, said = lint("style.py", {"a.c": text})
         assert not good and said.startswith("a.c:"), (text[:100], said)
+    good, said = lint("style.py", {"a.sh": "#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\n"})
+    assert not good and "chmod +x" in said, said
 
 
 def test_the_compilers_analysis_sees_a_double_free():

@@ -190,7 +190,7 @@ static void say_to_journal(void) {
 
         pretend_journal();
         log_init("berthd");
-        log_error(&(LogAbout){ .bay = "3", .camera = "X1", .clip = "A.MP4" }, "no answer");
+        log_error(&(LogAbout){ .bay = "3", .camera = "X1", .clip = "A.MP4", .message = MESSAGE_BAY_FAULT }, "no answer");
         n = recv(fd, datagram, sizeof(datagram), MSG_DONTWAIT);
         if (n <= 0)
                 _exit(7);
@@ -198,7 +198,9 @@ static void say_to_journal(void) {
             !has_field(datagram, (size_t) n, "PRIORITY=3") ||
             !has_field(datagram, (size_t) n, "SYSLOG_IDENTIFIER=berthd") ||
             !has_field(datagram, (size_t) n, "BERTH_BAY=3") || !has_field(datagram, (size_t) n, "BERTH_CAMERA=X1") ||
-            !has_field(datagram, (size_t) n, "BERTH_CLIP=A.MP4"))
+            !has_field(datagram, (size_t) n, "BERTH_CLIP=A.MP4") ||
+            !has_field(datagram, (size_t) n, "BERTH_MESSAGE=bay-fault") ||
+            !has_field(datagram, (size_t) n, "MESSAGE_ID=50ba0d2fd213405590c9f35b8532486e"))
                 _exit(8);
 }
 

@@ -223,6 +223,26 @@ static void test_every_key_is_read(void **state) {
         models_free(m);
 }
 
+#define FILED "firmware = file UPDATE/FW.BIN\n"
+
+static void test_firmware_file_has_the_images_name_in_the_models_folder(void **state) {
+        Models *m = model_of(EXACT("x", FILED "update_restart = hand\nupdate_within = 10min\n"));
+        const Model *x = m->models[0];
+        char *own = model_firmware_path(x, ""), *named = model_firmware_path(x, "V2.BIN");
+
+        (void) state;
+        assert_true(model_takes_firmware(x));
+        assert_string_equal(model_restart_to_string(x->update_restart), "hand");
+        assert_string_equal(own, "UPDATE/FW.BIN");
+        assert_string_equal(named, "UPDATE/V2.BIN");
+        /* It is never taken for footage, although every other file is. */
+        assert_int_equal(model_file(x, "update/fw.bin"), MODEL_FILE_NONE);
+        assert_int_equal(model_file(x, "UPDATE/OTHER.BIN"), MODEL_FILE_FOOTAGE);
+        free(own);
+        free(named);
+        models_free(m);
+}
+
 static void test_what_a_model_does_not_say_is_the_careful_choice(void **state) {
         Models *m = model_of(MTP);
         const Model *x = m->models[0];
@@ -274,6 +294,8 @@ static void test_model_mistakes_are_named(void **state) {
                 { "[model x]\nmatch = any\nmatch = 1234:5678\n", "a.conf:3:" },
                 { "[model x]\nmatch = 1234:5678\nmatch = any\n", "a.conf:3:" },
                 { "[model x]\nmatch_product = a\nmatch_product = b\n", "a.conf:3:" },
+                { "[model x]\nupdate_restart = never\n", "none of command, power and hand" },
+                { EXACT("x", "firmware = dfu\nupdate_restart = hand\n"), "which is for cameras with 'firmware = file PATH'" },
                 { "[model x]\ninterface = 6\n", "a.conf:2:" },
                 { "[model x]\ninterface = 06/01/1g\n", "a.conf:2:" },
                 { "[model x]\nplugin = ../../evil\n", "a.conf:2:" },
@@ -508,6 +530,7 @@ int main(void) {
                 cmocka_unit_test(test_files_are_told_apart_by_their_paths),
                 cmocka_unit_test(test_without_footage_patterns_every_file_is_footage),
                 cmocka_unit_test(test_every_key_is_read),
+                cmocka_unit_test(test_firmware_file_has_the_images_name_in_the_models_folder),
                 cmocka_unit_test(test_what_a_model_does_not_say_is_the_careful_choice),
                 cmocka_unit_test(test_key_that_stands_once_is_refused_twice),
                 cmocka_unit_test(test_model_mistakes_are_named),

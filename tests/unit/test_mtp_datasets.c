@@ -146,6 +146,28 @@ static void test_object_info_tells_name_size_parent_and_dates(void **state) {
         assert_int_equal(object_info.modified.size, 0);
 }
 
+static void test_announced_object_is_what_the_standard_has_it_be(void **state) {
+        const ObjectAnnouncement a = { .storage = 0x20001, .parent = 7, .format = 0x3000, .size_bytes = 300000, .name = "FW.BIN" };
+        char longest[256] = { 0 };
+        uint8_t data[1024];
+        size_t size;
+
+        (void) state;
+        size = ptp_object_info_put(data, sizeof(data), &a);
+        /* Up to the name 52 bytes, the name with its length and its end, and three empty strings. */
+        assert_int_equal(size, 52 + 1 + 2 * 7 + 3);
+        assert_int_equal(parse_object_info(data, size), 0);
+        assert_int_equal(object_info.storage, 0x20001);
+        assert_int_equal(object_info.format, 0x3000);
+        assert_int_equal(object_info.size_bytes, 300000);
+        assert_int_equal(object_info.parent, 7);
+        assert_string_equal(object_info.name.text, "FW.BIN");
+        assert_int_equal(object_info.modified.size, 0);
+        assert_int_equal(ptp_object_info_put(data, size - 1, &a), 0);
+        memset(longest, 'n', 255);
+        assert_int_equal(ptp_object_info_put(data, sizeof(data), &(const ObjectAnnouncement){ .name = longest }), 0);
+}
+
 /* ---- Properties ---- */
 
 static PropertyDesc desc;
@@ -190,6 +212,27 @@ static void test_battery_level_becomes_percent(void **state) {
         }
         desc = (PropertyDesc){ .current.is_text = true };
         assert_int_equal(mtp_battery_percent(&desc, &(uint8_t){ 0 }), -EINVAL);
+}
+
+static void test_temperature_in_each_unit(void **state) {
+        static const struct {
+                int64_t told;
+                MtpUnit unit;
+                int r;
+                int32_t decidegrees;
+        } cases[] = {
+                { 21, MTP_CELSIUS, 0, 210 },       { -7, MTP_CELSIUS, 0, -70 },          { 215, MTP_DECICELSIUS, 0, 215 },
+                { 21500, MTP_MILLICELSIUS, 0, 215 }, { 2732, MTP_DECIKELVIN, 0, 0 },     { 0, MTP_DECIKELVIN, 0, -2732 },
+                { INT64_MAX, MTP_CELSIUS, -EINVAL, 0 }, { INT64_MIN, MTP_DECIKELVIN, -EINVAL, 0 },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                int32_t decidegrees = 0;
+
+                assert_int_equal(mtp_temperature(cases[i].told, cases[i].unit, &decidegrees), cases[i].r);
+                assert_int_equal(decidegrees, cases[i].decidegrees);
+        }
 }
 
 static void test_property_forms_of_all_number_types(void **state) {
@@ -360,12 +403,14 @@ static void test_options_are_taken_and_bad_ones_named(void **state) {
         static const char *const good[] = { "timeout-msec=5000", "busy-msec=0",       "chunk-kib=64",
                                             "interface=3",       "no-partial=yes",    "utc-offset-minutes=-300",
                                             "no-prop-list=yes",  "no-partial64=yes",  "no-cancel=yes",
-                                            "no-cancel=no",      NULL };
+                                            "no-cancel=no",      "temperature-property=D405",
+                                            "temperature-unit=decikelvin", "restarts-property=d406", NULL };
         static const char *const bad[] = { "timeout-msec=99",   "timeout-msec=",     "timeout-msec=5000s", "timeout-msec",
                                            "interface=256",     "interface=-1",      "no-partial=1",    "no-partial=",
                                            "chunk-kib=1048577", "unknown=1",         "=1",              "",
                                            "timeout-mse=5000",  "busy-msec= 5",      "chunk-kib=0x100", "no-partial6=yes",
-                                           "busy-msec=99999999999999999999" };
+                                           "temperature-property=0xd405", "temperature-property=d40", "restarts-property=0000",
+                                           "temperature-unit=kelvin", "busy-msec=99999999999999999999" };
         const char *why = NULL;
         MtpOptions o;
 
@@ -379,6 +424,7 @@ static void test_options_are_taken_and_bad_ones_named(void **state) {
         assert_int_equal(o.chunk_bytes, 65536);
         assert_int_equal(o.interface, 3);
         assert_int_equal(o.utc_offset_minutes, -300);
+        assert_true(o.temperature_property == 0xd405 && o.temperature_unit == MTP_DECIKELVIN && o.restarts_property == 0xd406);
         assert_true(o.no_partial && o.no_partial64 && o.no_prop_list && !o.no_cancel);
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
                 const char *const options[] = { "timeout-msec=5000", bad[i], NULL };
@@ -488,7 +534,9 @@ int main(void) {
                 cmocka_unit_test(test_device_info_with_too_many_codes_is_refused),
                 cmocka_unit_test(test_storage_info_tells_space_and_volume),
                 cmocka_unit_test(test_object_info_tells_name_size_parent_and_dates),
+                cmocka_unit_test(test_announced_object_is_what_the_standard_has_it_be),
                 cmocka_unit_test(test_battery_level_becomes_percent),
+                cmocka_unit_test(test_temperature_in_each_unit),
                 cmocka_unit_test(test_property_forms_of_all_number_types),
                 cmocka_unit_test(test_property_of_text),
                 cmocka_unit_test(test_property_of_unknown_type_is_refused),

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""tests/run.py sees every way in which a test program can fail."""
+"""tests/run.py sees every way in which a test program can fail, and tests/check.py tells of each in its last lines."""
 
 import json
 import os
@@ -54,6 +54,75 @@ def test_a_failing_test_is_named_and_its_output_shown():
     expect(got, 1, "3 passed, 1 failed")
     assert any("the promise" in line for line in got[1])
     assert any("because of it" in line for line in got[1])
+
+
+def broken(*scripts, **options):
+    """What the summary of a whole check gets."""
+    return [line.split(": ", 1)[1] for line in run(*scripts, results=True, **options)[2]["broken"]]
+
+
+def test_why_a_test_failed_is_told_in_one_line():
+    python = """cat <<'END'
+1..3
+# Traceback (most recent call last):
+#   File "x.py", line 3, in test_a
+#     assert number == 7, number
+# guest.GuestError: not this one
+# During handling of the above exception, another exception occurred:
+# AssertionError: 8
+# and what else it held
+not ok 1 - test_a
+ok 2 - test_b
+not ok 3 - test_c
+END
+exit 1"""
+    assert broken(python) == ["test_a: AssertionError: 8", "test_c"]
+    cmocka = "echo 1..2; echo not ok 1 - a; echo '#'; echo '# 0x1 != 0x2'; echo '# a.c:7: error: Failure!'; echo ok 2 - b; exit 1"
+    assert broken(cmocka) == ["a: 0x1 != 0x2"]
+
+
+def test_a_hang_is_told_with_the_test_in_which_it_was():
+    python = "import threading\ndef test_gate():\n    threading.Event().wait()\nprint('1..1', flush=True)\ntest_gate()"
+    why, = broken(f"cat > hang.py <<'END'\n{python}\nEND\nexec python3 hang.py", deadline=5)
+    assert "deadline" in why and why.endswith("killed in test_gate, line 3"), why
+
+
+def check(parts, *lanes):
+    """tests/check.py with a make that runs scripts; (exit status, lines of output)."""
+    with tempfile.TemporaryDirectory() as folder:
+        make = os.path.join(folder, "make")
+        with open(make, "w", encoding="utf-8") as f:
+            f.write('#!/bin/bash\ncase "${@: -1}" in\n' + "".join(f"{name}) {script};;\n" for name, script in parts.items()) + "esac\n")
+        os.chmod(make, 0o755)
+        done = subprocess.run([os.path.join(TESTS, "check.py"), make, "first", *lanes], stdout=subprocess.PIPE, text=True, cwd=folder,
+                              timeout=120, check=False)
+    return done.returncode, done.stdout.splitlines()
+
+
+def told(*failures, passed=1):
+    numbers = json.dumps({"passed": passed, "failed": len(failures), "skipped": 0, "broken": [f"test_x.py: {text}" for text in failures]})
+    return f"cat >> $BERTH_RESULTS <<'END'\n{numbers}\nEND\nexit {int(bool(failures))}"
+
+
+def test_a_check_counts_its_lanes_and_ends_with_each_failure_in_a_line():
+    parts = {"first": "true", "a": told("the gate: AssertionError: 8", "y" * 3000), "b": told(passed=5), "c": "echo its own; false"}
+    status, lines = check(parts, "a,b", "c")
+    assert status == 1 and lines[-1] == "7 passed, 3 failed", lines
+    failed = sorted(line for line in lines[-4:] if line.startswith("FAILED "))
+    assert "FAILED test_x.py: the gate: AssertionError: 8" in failed and any("make c ended with exit status 1" in f for f in failed), failed
+    assert sum(len(line) for line in failed) < 1100 and any(line.endswith("y…") for line in failed), failed
+    assert "its own" in lines and len([line for line in lines if "(processors" in line]) == 4, lines
+
+
+def test_parts_of_two_lanes_run_beside_each_other_and_those_of_one_in_turn():
+    parts = {"first": "true", "a": "touch a; until [ -e b ]; do sleep 0.05; done; touch a-ended",
+             "b": "until [ -e a ]; do sleep 0.05; done; touch b", "c": "[ -e a-ended ]"}
+    assert check(parts, "a,c", "b")[0] == 0
+
+
+def test_nothing_is_tested_when_the_build_failed():
+    status, lines = check({"first": "false", "a": "touch a"}, "a")
+    assert status == 1 and lines[-1] == "0 passed, 1 failed" and not any(" a begins" in line for line in lines), lines
 
 
 def test_skipped_tests_are_counted_apart():
@@ -110,7 +179,12 @@ def test_a_hang_that_ignores_signals_and_has_children_is_killed_whole():
         got = run(f"trap '' ABRT TERM; sleep 1000 & echo $! > {note}; echo 1..1; wait; wait; sleep 1000", deadline=1)
         expect(got, 1, "0 passed, 1 failed")
         with open(note, encoding="utf-8") as f:
-            assert not os.path.exists(f"/proc/{f.read().strip()}/fd/0")
+            pid = f.read().strip()
+        # It is killed; that it has ended may take the kernel another moment.
+        end = time.monotonic() + 60
+        while os.path.exists(f"/proc/{pid}/fd/0") and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not os.path.exists(f"/proc/{pid}/fd/0")
 
 
 def test_processes_left_behind_are_killed_and_told():

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "store/schema.h"
 
 static int64_t number(Db *db, const char *sql) {
@@ -85,6 +86,50 @@ static void test_our_schema_is_recognised_as_ours(void **state) {
         assert_int_equal(number(db, "PRAGMA user_version"), schema_version());
 }
 
+/* What the database is made of, but for one thing: that is named. */
+static void is_not_ours(const char *change, const char *words) {
+        _cleanup_(db_closep) Db *db = NULL;
+        ConfError error = { "" };
+
+        assert_int_equal(db_open(":memory:", DB_MEMORY, &db), 0);
+        assert_int_equal(schema_migrate(db, "x.db", &error), 0);
+        assert_int_equal(db_exec(db, change), 0);
+        assert_int_equal(schema_check(db, "x.db", &error), -EBADMSG);
+        assert_non_null(strstr(error.text, words));
+}
+
+static void test_what_is_not_as_we_made_it_is_named(void **state) {
+        (void) state;
+        is_not_ours("CREATE TRIGGER zz AFTER INSERT ON clips BEGIN SELECT 1; END", "trigger 'zz' is not one of Berth's");
+        is_not_ours("CREATE TABLE aa (a)", "table 'aa' is not one of Berth's");
+        is_not_ours("DROP TRIGGER clip_changed", "trigger 'clip_changed' is missing");
+        is_not_ours("DROP TRIGGER clip_changed; CREATE TRIGGER clip_changed AFTER UPDATE OF size_bytes ON clips BEGIN SELECT 1; END",
+                    "trigger 'clip_changed' is not as Berth made it");
+        is_not_ours("DROP INDEX checks_of_camera", "index 'checks_of_camera' is missing");
+}
+
+/* The last in the order of their names, after which nothing else is compared. */
+static void test_last_thing_that_is_missing_is_named(void **state) {
+        _cleanup_(db_closep) Db *db = NULL;
+        sqlite3_stmt *last = NULL;
+        _cleanup_(freep) char *drop = NULL;
+        ConfError error = { "" };
+
+        (void) state;
+        assert_int_equal(db_open(":memory:", DB_MEMORY, &db), 0);
+        assert_int_equal(schema_migrate(db, "x.db", &error), 0);
+        assert_int_equal(sqlite3_prepare_v2(db_handle(db), "SELECT type, name FROM sqlite_schema ORDER BY type DESC, name DESC LIMIT 1", -1,
+                                            &last, NULL),
+                         SQLITE_OK);
+        assert_int_equal(sqlite3_step(last), SQLITE_ROW);
+        drop = text_format("DROP %s %s", (const char *) sqlite3_column_text(last, 0), (const char *) sqlite3_column_text(last, 1));
+        (void) sqlite3_finalize(last);
+        assert_non_null(drop);
+        assert_int_equal(db_exec(db, drop), 0);
+        assert_int_equal(schema_check(db, "x.db", &error), -EBADMSG);
+        assert_non_null(strstr(error.text, "is missing"));
+}
+
 /* A database of the first version, with a clip in it, becomes exactly what this version would have made, and keeps its rows. */
 static void test_database_of_the_first_version_is_brought_to_this_one(void **state) {
         Db *db = *state;
@@ -99,6 +144,30 @@ static void test_database_of_the_first_version_is_brought_to_this_one(void **sta
         assert_int_equal(schema_migrate(db, "x.db", &error), 0);
         assert_int_equal(schema_check(db, "x.db", &error), 0);
         assert_int_equal(number(db, "SELECT id FROM clips WHERE state = 'copied' AND container IS NULL"), 7);
+}
+
+/* Of a clip that was stored twice the newer object alone was known: the other one is held there all the same. */
+static void test_objects_that_the_store_holds_are_all_known_again(void **state) {
+        Db *db = *state;
+        ConfError error = { "" };
+
+        assert_int_equal(schema_migrate_to(db, "x.db", 20, &error), 0);
+        assert_int_equal(db_exec(db, "INSERT INTO cameras (id, serial, manufacturer, model, firmware, storage_id, model_id, ambiguous,"
+                                     " first_seen_usec) VALUES (1, 'X1', '', '', '', '', '', 0, 0);"
+                                     "INSERT INTO clips (id, camera_id, path, size_bytes, mtime_unix_sec, ordinal, flags, state,"
+                                     " first_docking_id, last_docking_id, seen_usec) VALUES (7, 1, 'A', 5, 0, 0, 0, 'copied', 1, 1, 0);"
+                                     "INSERT INTO custody (seq, bytes, hash, kind, clip_id, wall_usec) VALUES"
+                                     " (1, '{\"lock\":\"on\",\"object_key\":\"a\"}', zeroblob(32), 'object-held', 7, 0),"
+                                     " (2, '{\"lock\":\"none\",\"object_key\":\"b\"}', zeroblob(32), 'object-held', 7, 0),"
+                                     " (3, '{\"lock\":\"off\",\"object_key\":\"b\"}', zeroblob(32), 'object-let-go', 7, 0),"
+                                     " (4, '{\"lock\":\"on\",\"object_key\":\"c\"}', zeroblob(32), 'object-held', 7, 0);"
+                                     "INSERT INTO object_holds VALUES (7, 'c', 'on', 4)"),
+                         0);
+        assert_int_equal(schema_migrate(db, "x.db", &error), 0);
+        assert_int_equal(schema_check(db, "x.db", &error), 0);
+        assert_int_equal(number(db, "SELECT count(*) FROM object_holds"), 2);
+        assert_int_equal(number(db, "SELECT event_seq FROM object_holds WHERE clip_id = 7 AND object_key = 'a' AND lock = 'on'"), 1);
+        assert_int_equal(number(db, "SELECT event_seq FROM object_holds WHERE clip_id = 7 AND object_key = 'c' AND lock = 'on'"), 4);
 }
 
 static void test_every_clip_state_can_be_stored_and_counted(void **state) {
@@ -158,7 +227,10 @@ int main(void) {
                 TEST(test_steps_are_applied_once_in_order),
                 TEST(test_failed_step_rolls_back_and_names_its_number),
                 TEST(test_our_schema_is_recognised_as_ours),
+                TEST(test_what_is_not_as_we_made_it_is_named),
+                TEST(test_last_thing_that_is_missing_is_named),
                 TEST(test_database_of_the_first_version_is_brought_to_this_one),
+                TEST(test_objects_that_the_store_holds_are_all_known_again),
                 TEST(test_every_clip_state_can_be_stored_and_counted),
                 TEST(test_queries_walk_an_index),
         };

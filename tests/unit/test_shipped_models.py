@@ -73,7 +73,8 @@ def test_each_model_says_what_it_is_and_how_far_it_was_tried():
 
 
 def test_the_shipped_models_are_good_together_and_given_by_udev():
-    done = subprocess.run([os.path.join(BUILD, "berthctl"), "model-check", "--models-dir=/nonexistent", "--local-models-dir=/nonexistent",
+    done = subprocess.run([os.path.join(BUILD, "berthctl"), "model", "check", "--models-dir=/nonexistent",
+                           "--local-models-dir=/nonexistent",
                            f"--rules-dir={RULES}", *FILES], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
 

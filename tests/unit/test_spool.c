@@ -139,6 +139,37 @@ static void test_parts_of_an_ended_docking_wait_for_the_next(void **state) {
         assert_int_equal(wait_answer(f), -ENOENT);
 }
 
+/* The dock ended when its mode was set, and before it was sealed. */
+static void test_part_that_is_read_only_already_can_be_written_on(void **state) {
+        Fixture *f = *state;
+        char path[512];
+        struct stat st;
+        int dir;
+
+        write_file(f, "parts/9.part", "whole");
+        snprintf(path, sizeof(path), "%s/parts/9.part", f->folder);
+        assert_int_equal(chmod(path, 0440), 0);
+        dir = spool_open_incoming(f->spool, 6);
+        assert_int_equal(spool_take_part(f->spool, 9, 6, answered, f), 0);
+        assert_int_equal(wait_answer(f), 0);
+        assert_int_equal(fstatat(dir, "9.part", &st, 0), 0);
+        assert_int_equal(st.st_mode & 0777, 0640);
+        fd_close(dir);
+}
+
+/* Names go on record before anything lies there: a run that ended in between must not have its name given again. */
+static void test_names_in_kept_go_on_from_the_number_told(void **state) {
+        char before[SPOOL_NAME_SIZE], after[SPOOL_NAME_SIZE];
+        Fixture *f = *state;
+
+        spool_number_kept_from(f->spool, 41);
+        spool_name_for_kept(f->spool, 9, 0, before);
+        assert_string_equal(before, "9.0.42");
+        spool_number_kept_from(f->spool, 7);
+        spool_name_for_kept(f->spool, 9, 0, after);
+        assert_string_equal(after, "9.0.43");
+}
+
 static void test_parts_that_a_crash_left_behind_are_found_at_the_start(void **state) {
         Fixture *f = *state;
 
@@ -157,9 +188,11 @@ static void test_part_set_aside_is_kept_under_a_name_of_its_own(void **state) {
 
         fd_close(spool_open_incoming(f->spool, 5));
         write_file(f, "incoming/5/9.part", "one");
+        spool_name_for_kept(f->spool, 9, 5, first);
         assert_int_equal(spool_set_aside(f->spool, 9, 5, first, answered, f), 0);
         assert_int_equal(wait_answer(f), 0);
         write_file(f, "incoming/5/9.part", "two");
+        spool_name_for_kept(f->spool, 9, 5, second);
         assert_int_equal(spool_set_aside(f->spool, 9, 5, second, answered, f), 0);
         assert_int_equal(wait_answer(f), 0);
         assert_string_not_equal(first, second);
@@ -168,6 +201,7 @@ static void test_part_set_aside_is_kept_under_a_name_of_its_own(void **state) {
         snprintf(path, sizeof(path), "kept/%s", second);
         assert_true(is_there(f, path));
         /* Nothing there to keep is no mistake. */
+        spool_name_for_kept(f->spool, 9, 5, first);
         assert_int_equal(spool_set_aside(f->spool, 9, 5, first, answered, f), 0);
         assert_int_equal(wait_answer(f), 0);
 }
@@ -226,7 +260,8 @@ static void test_note_is_there_as_long_as_its_file(void **state) {
         assert_true(is_there(f, "spool/9.json"));
         assert_int_equal(spool_check_sealed(f->spool, only_nine_is_known, NULL), 0);
         assert_true(is_there(f, "spool/9.json"));
-        assert_int_equal(spool_set_sealed_aside(f->spool, 9, 5, kept, answered, f), 0);
+        spool_name_for_kept(f->spool, 9, 5, kept);
+        assert_int_equal(spool_set_sealed_aside(f->spool, 9, kept, answered, f), 0);
         assert_int_equal(wait_answer(f), 0);
         snprintf(path, sizeof(path), "kept/%s.json", kept);
         assert_true(is_there(f, path));
@@ -339,6 +374,8 @@ int main(void) {
                 TEST(test_sealed_clip_leaves_the_workers_reach_and_is_read_only),
                 TEST(test_seal_never_overwrites),
                 TEST(test_parts_of_an_ended_docking_wait_for_the_next),
+                TEST(test_part_that_is_read_only_already_can_be_written_on),
+                TEST(test_names_in_kept_go_on_from_the_number_told),
                 TEST(test_parts_that_a_crash_left_behind_are_found_at_the_start),
                 TEST(test_part_set_aside_is_kept_under_a_name_of_its_own),
                 TEST(test_sealed_file_that_no_fact_knows_is_a_part_again),

@@ -185,6 +185,9 @@ static void try_erase(Rig *rig, uint64_t id) {
         char now[SIGNATURE];
 
         sign(rig, id, now);
+        /* Whoever erases has read the clip's row first; one that cannot be read is no clip to erase. */
+        if (strncmp(now, "none: ", 6) == 0)
+                return;
         if (rig_put(rig, &erase) < 0)
                 return;
         if (!text_equal(now, golden[id]))

@@ -114,6 +114,36 @@ static void test_next_change_is_the_nearest_of_all_spans(void **state) {
         assert_int_equal(week_next_change(NULL, 0, 5), 0);
 }
 
+/* Middle Europe, without the system's tables: on 29 March 2026 a night has an hour less, on 25 October one more. */
+static void test_a_night_in_which_the_clocks_change_is_as_long_as_it_is(void **state) {
+        const WeekSpan night = { .days = 0x7f, .from = 1320, .to = 300 }, small = { .days = 0x7f, .from = 120, .to = 180 },
+                       odd = { .days = 0x7f, .from = 1327, .to = 313 }, always = { .days = 0x7f, .from = 0, .to = 1440 };
+        static const int64_t spring = 1774735200 /* 28 March 2026, 22:00 UTC */, autumn = 1792875600; /* 24 October 2026, 21:00 UTC */
+        (void) state;
+
+        assert_int_equal(setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1), 0);
+        tzset();
+        /* 23:00 to 5:00, which comes after five hours; in autumn after seven. */
+        assert_true(week_is_within(&night, 1, spring));
+        assert_int_equal(week_changes_sec(&night, 1, spring + 17), spring + 5 * 3600);
+        assert_int_equal(week_changes_sec(&odd, 1, spring), spring + 5 * 3600 + 13 * 60);
+        assert_true(week_is_within(&night, 1, autumn));
+        assert_int_equal(week_changes_sec(&night, 1, autumn), autumn + 7 * 3600);
+        /* 2:00 to 3:00 is not in spring: the next is a day later. In autumn it is there twice, one after the other. */
+        assert_int_equal(week_changes_sec(&small, 1, spring), spring + 26 * 3600);
+        assert_int_equal(week_changes_sec(&small, 1, autumn), autumn + 3 * 3600);
+        assert_int_equal(week_changes_sec(&small, 1, autumn + 3 * 3600), autumn + 5 * 3600);
+        /* A week in which nothing changes. */
+        assert_int_equal(week_changes_sec(&night, 1, spring + 12 * 3600), spring + 22 * 3600);
+        assert_int_equal(week_changes_sec(&always, 1, spring), INT64_MAX);
+        /* Lord Howe's clocks go half an hour: on 5 April 2026, at 2:00 of their summer, back to 1:30. */
+        assert_int_equal(setenv("TZ", "LHST-10:30LHDT-11,M10.1.0,M4.1.0", 1), 0);
+        tzset();
+        assert_int_equal(week_changes_sec(&night, 1, 1775300400), 1775300400 + 7 * 3600 + 1800);
+        assert_int_equal(unsetenv("TZ"), 0);
+        tzset();
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_what_people_write_is_understood),
@@ -121,6 +151,7 @@ int main(void) {
                 cmocka_unit_test(test_span_holds_from_its_first_minute_to_before_its_last),
                 cmocka_unit_test(test_minute_of_the_week_begins_on_monday),
                 cmocka_unit_test(test_next_change_is_the_nearest_of_all_spans),
+                cmocka_unit_test(test_a_night_in_which_the_clocks_change_is_as_long_as_it_is),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

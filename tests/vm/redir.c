@@ -4,7 +4,7 @@
  * redir SOCKET JSON…: serves cameras of the simulated rack to QEMU's usb-redir device, whose chardev listens on SOCKET.
  *
  * The first camera is plugged in; it may become another one of them (sim_device_become()). Each JSON is that of the `camera`
- * command of berth-sim. It ends when QEMU closes the connection.
+ * command of berth-sim. It ends when QEMU closes the connection. Commands to the cameras are lines on stdin (device_command()).
  */
 
 #include <errno.h>
@@ -20,6 +20,7 @@
 #include <usbredirparser.h>
 
 #include "base/macro.h"
+#include "sim/timer.h"
 #include "vm/redir_device.h"
 
 #define PACKETS_MAX 256u
@@ -83,6 +84,7 @@ static void tell_endpoints(const Descriptors *d) {
                 info.type[slot] = e->type;
                 info.interface[slot] = e->interface;
                 info.max_packet_size[slot] = e->packet_size;
+                info.interval[slot] = e->interval;
         }
         usbredirparser_send_ep_info(parser, &info);
 }
@@ -121,7 +123,7 @@ static void disconnect_device(void) {
 
 /* Leaving and coming back, when it is time. Returns how long until the next time, in milliseconds. */
 static int change(void) {
-        uint64_t now = device_now_usec(), next;
+        uint64_t now = sim_now_usec(), next;
 
         if (there && there->leaving && now >= there->leave_usec) {
                 away = there;
@@ -248,7 +250,8 @@ static void on_reset(void *priv) {
         (void) priv;
         while (n_packets > 0)
                 drop_packet(n_packets - 1);
-        if (there)
+        /* The resets of its enumeration are none that a camera makes something of. */
+        if (there && there->configuration != 0)
                 device_reset(there);
 }
 
@@ -412,20 +415,38 @@ static int open_socket(const char *path) {
         return 0;
 }
 
+/* Whole lines: whoever writes them writes each at once. False: nobody will say any more. */
+static bool take_commands(void) {
+        char text[4096], *line, *rest = text;
+        ssize_t n = read(STDIN_FILENO, text, sizeof(text) - 1);
+
+        if (n <= 0)
+                return false;
+        text[n] = 0;
+        while ((line = strsep(&rest, "\n")))
+                if (*line)
+                        device_command(line);
+        return true;
+}
+
 static void serve(void) {
+        bool commanded = true;
+
         for (;;) {
-                struct pollfd p = { .fd = sock, .events = POLLIN };
+                struct pollfd p[] = { { .fd = sock, .events = POLLIN }, { .fd = STDIN_FILENO, .events = POLLIN } };
                 int wait_msec = change();
 
                 pump();
                 if (usbredirparser_has_data_to_write(parser) > 0)
-                        p.events |= POLLOUT;
-                if (poll(&p, 1, wait_msec) < 0 && errno != EINTR)
+                        p[0].events |= POLLOUT;
+                if (poll(p, commanded ? 2 : 1, wait_msec) < 0 && errno != EINTR)
                         return;
-                if ((p.revents & POLLOUT) && usbredirparser_do_write(parser) < 0)
+                if ((p[0].revents & POLLOUT) && usbredirparser_do_write(parser) < 0)
                         return;
-                if ((p.revents & (POLLIN | POLLHUP)) && usbredirparser_do_read(parser) < 0)
+                if ((p[0].revents & (POLLIN | POLLHUP)) && usbredirparser_do_read(parser) < 0)
                         return;
+                if (commanded && p[1].revents)
+                        commanded = take_commands();
         }
 }
 

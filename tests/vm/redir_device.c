@@ -9,6 +9,7 @@
 
 #include "base/macro.h"
 #include "base/text.h"
+#include "sim/timer.h"
 
 #define DEVICES_MAX 8u
 
@@ -26,7 +27,7 @@ enum {
         STRING_UNITS_MAX = 126,
 };
 
-static const SimModel *const models[] = { &sim_model_ptp, &sim_model_msc, &sim_model_ambarella };
+static const SimModel *const models[] = { &sim_model_ptp, &sim_model_msc, &sim_model_ambarella, &sim_model_dfu };
 static SimDevice *devices[DEVICES_MAX];
 static size_t n_devices;
 
@@ -69,11 +70,25 @@ SimDevice *device_from_json(const char *text) {
         return device;
 }
 
-uint64_t device_now_usec(void) {
+uint64_t sim_now_usec(void) {
         struct timespec now;
 
         (void) clock_gettime(CLOCK_MONOTONIC, &now);
         return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
+}
+
+void device_command(const char *line) {
+        json_t *spec = json_loads(line, 0, NULL), *answer = NULL;
+        const char *name = json_string_value(json_object_get(spec, "camera"));
+        const char *command = json_string_value(json_object_get(spec, "cmd"));
+        SimDevice *device = name ? device_by_name(name) : NULL;
+        char why[512] = "it needs the name of a camera, and a command that this one knows";
+
+        if (!command || !device || !device->model->command ||
+            device->model->command(device->state, command, spec, &answer, why, sizeof(why)) < 0)
+                fprintf(stderr, "%s: %s\n", line, why);
+        json_decref(answer);
+        json_decref(spec);
 }
 
 int device_power_up(SimDevice *device) {
@@ -103,7 +118,7 @@ void sim_device_become(SimDevice *device, const char *name, unsigned leave_msec,
         free(device->become);
         device->become = name ? strdup(name) : NULL;
         device->leaving = true;
-        device->leave_usec = device_now_usec() + leave_msec * USEC_PER_MSEC;
+        device->leave_usec = sim_now_usec() + leave_msec * USEC_PER_MSEC;
         device->return_usec = device->leave_usec + away_msec * USEC_PER_MSEC;
 }
 

@@ -3,7 +3,7 @@
 
 /*
  * A device model of the simulated rack (sim/device.h) without that rack: what QEMU's usb-redir reaches it by. The models'
- * side of the bus, sim_device_…(), is here as well; all is on one thread.
+ * side of the bus, sim_device_…() and sim_now_usec(), is here as well; all is on one thread.
  */
 
 #include <stdbool.h>
@@ -31,6 +31,8 @@ struct SimDevice {
 SimDevice *device_from_json(const char *text);
 /* One of those that were made; NULL when there is none of that name. */
 SimDevice *device_by_name(const char *name);
+/* A line of JSON, {"camera": its name, "cmd": "set", …}, as berth-sim's control socket has them. What is wrong with it is printed. */
+void device_command(const char *line);
 /* Powers it up, with the descriptors that it has now. -EBADMSG when they are none. */
 int device_power_up(SimDevice *device);
 /* A control request: bytes moved, -EPIPE, or SIM_NAK. */
@@ -38,5 +40,3 @@ int device_control(SimDevice *device, const uint8_t setup[8], uint8_t *data, siz
 void device_set_configuration(SimDevice *device, uint8_t configuration);
 void device_set_alternate(SimDevice *device, uint8_t interface, uint8_t alternate);
 void device_reset(SimDevice *device);
-/* CLOCK_MONOTONIC */
-uint64_t device_now_usec(void);

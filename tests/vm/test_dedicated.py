@@ -104,6 +104,8 @@ def test_camera_behind_the_racks_hub_is_authorised_and_pulled(dock):
     # The kernel tells of each driver that it binds, and not of who claims an interface through usbfs.
     assert events(dock, "bind", f"/1-{HUB_PORT}:1.0"), "the kernel's account lacks the hub's driver"
     assert not events(dock, "bind", "/" + re.escape(interface)), "the kernel had a driver for the camera"
+    modules = dock.guest.run("cut -d' ' -f1 /proc/modules").split()
+    assert "usb_storage" not in modules, "a driver for the camera was loaded, which would be bound to it by a race"
     disks = dock.guest.run(f"ls -d /sys/bus/usb/devices/{interface}/host*", check=False)
     assert "No such file" in disks, f"the kernel took the camera for a disk of its own: {disks}"
 

@@ -78,5 +78,39 @@ def test_daemon_that_started_before_the_kernel_had_usb_gets_its_cameras(dock):
     dock.wait_state(1, "empty")
 
 
+LAMP_RULE = 'SUBSYSTEM=="leds", KERNEL=="*::scrolllock", ENV{BERTH_LED}="1"'
+
+
+def test_lamp_of_the_kernel_shows_how_the_bay_is(dock):
+    """A keyboard's LED is of the kernel's LED class like any other. Its name is not Berth's, so udev needs the line that the rule's head
+    tells."""
+    lamp = dock.guest.run("echo /sys/class/leds/*::scrolllock").strip()
+    assert dock.guest.run(f"stat -c '%U %G %a' {lamp}/brightness").strip() == "root root 644"
+    assert "[none]" not in dock.guest.run(f"cat {lamp}/trigger"), "nothing else would have written to it"
+    dock.put("/etc/udev/rules.d/70-rack-lamps.rules", LAMP_RULE)
+    dock.guest.run("udevadm control --reload && udevadm trigger --action=change --subsystem-match=leds --settle")
+    assert dock.guest.run(f"stat -c '%U %G %a' {lamp}/brightness").strip() == "root berth 664"
+    assert "[none]" in dock.guest.run(f"cat {lamp}/trigger")
+    dock.guest.run(f"sed -i '/^number = 1$/a led = {os.path.basename(lamp)}' /etc/berth/berthd.conf")
+    dock.restart()
+    assert dock.guest.run("ps -o user= -p $(systemctl show -P MainPID berthd)").strip() == "berth"
+
+    def wait_lamp(lit, what):
+        dock.guest.wait(f"[ $(cat {lamp}/brightness) = {int(lit)} ]", what)
+
+    def use(_digests):
+        dock.wait_state(1, "ready")
+        wait_lamp(True, "the lamp to be lit")
+    wait_lamp(False, "the lamp of an empty bay to be dark")
+    with_qemu_camera(dock, 3, use)
+    dock.wait_state(1, "empty")
+    wait_lamp(False, "the lamp to go out")
+    dock.guest.run("berthctl bay locate 1 600")
+    for lit in (True, False, True):
+        wait_lamp(lit, "the lamp to blink")
+    dock.guest.run("berthctl bay locate 1 0")
+    assert "cannot be used" not in dock.journal(), dock.journal()
+
+
 if __name__ == "__main__":
     guest_dock.main(["1-3", "1-4"])

@@ -4,37 +4,23 @@
 which QEMU's usb-redir brings to the guest, with polkit between the operator and the dock."""
 
 import hashlib
-import json
 import os
-import subprocess
 import sys
 
-SRC, BUILD = os.environ["BERTH_SRC"], os.environ["BERTH_BUILD"]
+SRC = os.environ["BERTH_SRC"]
 sys.path[:0] = [os.path.join(SRC, "tests"), os.path.join(SRC, "tests", "lib")]
 import guest_dock  # noqa: E402
 from cards import FatCard  # noqa: E402
 from guest_dock import MIB  # noqa: E402
+from redirected import Redirected  # noqa: E402
 
 PORT, BAY = 5, 1
 SERIAL, PASSWORD = "BC-0042", "Kr0kus"
 
 
-def plug(dock, *cameras):
-    """Brings these cameras of the simulator to the port; the first of them is there now."""
-    path = dock.guest.path("redir.sock")
-    address = {"type": "unix", "data": {"path": path}}
-    dock.guest.qmp("chardev-add", id="redir", backend={"type": "socket", "data": {"addr": address, "server": True, "wait": False}})
-    dock.guest.plug("usb-redir", "redirected", PORT, chardev="redir")
-    return subprocess.Popen([f"{BUILD}/tests/redir", path, *map(json.dumps, cameras)], stdin=subprocess.DEVNULL)
-
-
-def pull_out(dock, server):
-    server.kill()
-    server.wait()
+def pull_out(dock, redirected):
+    redirected.pull_out()
     dock.wait_state(BAY, "empty")
-    dock.guest.unplug("redirected")
-    # Its end of the line goes with it.
-    dock.guest.wait_gone("redirected")
 
 
 def camera(**spec):
@@ -48,7 +34,8 @@ def test_main_job_on_a_body_camera_that_turns_into_storage(dock):
     dock.put("/etc/berth/cameras.secret", f"[model ambarella-b]\npassword = {PASSWORD}")
     dock.guest.run("chmod 600 /etc/berth/cameras.secret")
     dock.restart()
-    server = plug(dock, camera(), {"name": "disk", "type": "msc", "vid": 0x1234, "pid": 0x5678, "serial": "DISK-42", "image": card.image})
+    disk = {"name": "disk", "type": "msc", "vid": 0x1234, "pid": 0x5678, "serial": "DISK-42", "image": card.image}
+    server = Redirected(dock, PORT, camera(), disk)
     try:
         shown = dock.wait_state(BAY, "quarantined")
         assert f"berthctl camera confirm {SERIAL}" in shown["reason"], shown
@@ -74,7 +61,7 @@ def test_password_comes_from_the_unit_where_there_is_no_file(dock):
     """SetCredential= is what systemd falls back to when the file of LoadCredential= is missing; the shipped one holds no password."""
     dock.guest.run("rm /etc/berth/cameras.secret")
     dock.restart()
-    server = plug(dock, camera(name="without"))
+    server = Redirected(dock, PORT, camera(name="without"))
     try:
         shown = dock.wait_state(BAY, "fault")
         assert "no password for this camera" in shown["reason"], shown
@@ -87,7 +74,7 @@ def test_password_comes_from_the_unit_where_there_is_no_file(dock):
     held = dock.guest.run("stat -c '%U %a' /run/credentials/berthd.service/cameras; runuser -u nobody -- cat "
                           "/run/credentials/berthd.service/cameras 2>&1", check=False)
     assert "Permission denied" in held and PASSWORD not in held, f"others can read the daemon's passwords: {held}"
-    server = plug(dock, camera(name="with"))
+    server = Redirected(dock, PORT, camera(name="with"))
     try:
         # It lets the dock in, tells its battery, and turns into a disk that this simulation has not got.
         dock.wait(lambda: dock.bays[BAY]["battery_percent"] == 64, "the camera to let the dock in")

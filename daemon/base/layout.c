@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "uplink/layout.h"
+#include "base/layout.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -136,6 +136,16 @@ int layout_object_key(const char *serial, const char *day, const char *path, uin
         return make_key(LAYOUT_OBJECTS, serial, day, path, rest, ret);
 }
 
+bool layout_object_is_of(const char *key, const char *serial, const char *day, const char *path) {
+        _cleanup_(freep) char *begin = NULL;
+        size_t n;
+
+        if (make_key(LAYOUT_OBJECTS, serial, day, path, "", &begin) < 0)
+                return false;
+        n = strlen(begin);
+        return strncmp(key, begin, n) == 0 && strlen(key + n) == HASH_DIGITS && strspn(key + n, "0123456789abcdef") == HASH_DIGITS;
+}
+
 int layout_manifest_key(const char *serial, const char *day, const char *path, const Digest *digest, char **ret) {
         char hex[DIGEST_HEX_SIZE], rest[HASH_DIGITS + sizeof(".json")];
 
@@ -200,8 +210,8 @@ static int parse_small(const char *key, const char *const *tops, size_t n, Layou
 }
 
 int layout_parse_small_key(const char *key, LayoutSmallKey *ret) {
-        static const char *const kept[] = { WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, WIRE_KEEP_RECEIPTS, WIRE_KEEP_ROSTER,
-                                              WIRE_KEEP_FLEET, WIRE_KEEP_ROLLOUTS };
+        static const char *const kept[] = { WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, WIRE_KEEP_RECEIPTS, WIRE_KEEP_HOLDS,
+                                              WIRE_KEEP_ROSTER, WIRE_KEEP_FLEET, WIRE_KEEP_ROLLOUTS, WIRE_KEEP_CUSTODY };
         static const char *const firmware[] = { WIRE_KEEP_FIRMWARE };
         LayoutSmallKey k;
 
@@ -221,7 +231,7 @@ int layout_parse_replaced_key(const char *key, LayoutSmallKey *ret) {
 int layout_parse_prefix(const char *prefix, LayoutSmallKey *ret) {
         static const char *const tops[] = {
                 WIRE_KEEP_CHECKPOINTS, WIRE_KEEP_KEYS, WIRE_KEEP_RECEIPTS, WIRE_KEEP_ROSTER, WIRE_KEEP_FIRMWARE, WIRE_KEEP_ROLLOUTS,
-                WIRE_KEEP_FLEET, WIRE_REPLACE_DOCKS
+                WIRE_KEEP_FLEET, WIRE_KEEP_HOLDS, WIRE_KEEP_CUSTODY, WIRE_REPLACE_DOCKS
         };
         size_t length = strlen(prefix);
         char whole[LAYOUT_KEY_MAX];

@@ -6,7 +6,7 @@
  *
  *   objects/<camera>/<day>/<name>.<16 random hex digits>
  *   manifests/<camera>/<day>/<name>.<first 16 hex digits of the SHA-256>.json
- *   checkpoints/, keys/, receipts/, each <dock>/<number>   what docks signed
+ *   checkpoints/, custody/, keys/, receipts/, each <dock>/<number>   what docks signed
  *   firmware/catalog/<version>, firmware/images/<SHA-256>  base/catalog.h
  *
  * <camera> is the serial and <name> the clip's whole path on the camera, each as one component: letters, digits, '_', '-' and '.'
@@ -14,6 +14,7 @@
  * it. What is longer than 120 bytes is cut to "<beginning>~h<first 16 hex digits of the SHA-256 of the text><extension>".
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/digest.h"
@@ -30,6 +31,8 @@ int layout_component(const char *text, char ret[static LAYOUT_COMPONENT_SIZE]);
 int layout_day(int64_t mtime_unix_sec, int64_t docked_unix_sec, char ret[static 11]);
 /* The caller frees. */
 int layout_object_key(const char *serial, const char *day, const char *path, uint64_t random, char **ret);
+/* Is it a key of that clip's objects, whatever its random digits? */
+bool layout_object_is_of(const char *key, const char *serial, const char *day, const char *path);
 int layout_manifest_key(const char *serial, const char *day, const char *path, const Digest *digest, char **ret);
 /* What the keys of all manifests of clips of that name begin with, whatever they hold: "manifests/<camera>/<day>/<name>.". */
 int layout_manifest_prefix(const char *serial, const char *day, const char *path, char **ret);

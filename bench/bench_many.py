@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Pulling from many cameras at once: 1, 4, 16 and 64, with the same bytes in all, uploads paused; and one clip of a few sizes.
+
+usage: bench_many.py [MIB]      (default 2048, divided among the cameras)
+
+Limits beside it, from the same machine in the same run: SHA-256 of as many bytes on one core, and writing them to the disk with
+fdatasync. The simulator, which makes the bytes, takes its share of the processors; what it takes is shown.
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "lib"))
+import rack  # noqa: E402
+import results  # noqa: E402
+from bench_storm import hubs, PORTS  # noqa: E402
+
+MIB = 1 << 20
+GIB = 1 << 30
+DEADLINE = 1800
+COUNTS = [1, 4, 16, 64]
+SHARES = [64, 8, 1]  # of all bytes: clips of these sizes
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_sec(pid, children=False):
+    """Of the process; or of its children that have ended."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    at = 13 if children else 11
+    return (int(fields[at]) + int(fields[at + 1])) / TICK
+
+
+def peak_mib(pid):
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as f:
+            return next((int(line.split()[1]) / 1024 for line in f if line.startswith("VmHWM")), 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it ended meanwhile
+
+
+def limits(size, folder):
+    rates = {}
+    for name, args in (("SHA-256 alone, one core", ["sha", str(size)]), ("disk alone, fdatasync", ["disk", str(size), folder])):
+        done = subprocess.run([os.path.join(rack.BUILD, "bench", "limits"), *args], check=True, capture_output=True, text=True)
+        rates[name] = size / 1e6 / float(done.stdout.split()[0])
+    return rates
+
+
+class Bench:
+    def __init__(self, folder, total):
+        self.folder, self.total = folder, total
+        self.sim = rack.Sim()
+        self.sim_pid = os.getppid()
+        self.places = itertools.count(1)
+
+    def pull(self, count, size=None):
+        size = size or self.total // count // MIB * MIB
+        place = os.path.join(self.folder, str(next(self.places)))
+        os.mkdir(place)
+        ports = [f"1-{1 + n // PORTS}.{1 + n % PORTS}" for n in range(count)]
+        names = [f"many-{os.path.basename(place)}-{n}" for n in range(count)]
+        for n, name in enumerate(names):
+            self.sim("camera", name=name, type="ptp", vid=0x1209, pid=0xBE27, serial=name, manufacturer="Acme", model="BC-1",
+                     clips=[rack.make_clip(f"DCIM/100/{name}.MP4", size, 100 * count + n)])
+        slow = {"call": "600s", "stall": "600s"}
+        dock = rack.Dock(place, ports, timeouts=slow)
+        try:
+            return self.run(dock.start(), names, ports, size)
+        finally:
+            dock.close()
+            for name in names:
+                self.sim("unplug", camera=name)
+
+    def run(self, dock, names, ports, size):
+        dock.wait(lambda: dock.manager().get("StoreState") == "ready", "the store to be ready", DEADLINE)
+        subprocess.run([f"{rack.BUILD}/berthctl", "transfer", "pause"], check=True, stdout=subprocess.DEVNULL)
+        pid, sim_cpu, peaks = dock.daemon.pid, cpu_sec(self.sim_pid), {}
+        began = time.clock_gettime(time.CLOCK_BOOTTIME)
+        for name, port in zip(names, ports):
+            self.sim("plug", camera=name, port=port)
+
+        def all_copied():
+            for worker in dock.workers():
+                peaks[worker] = max(peaks.get(worker, 0), peak_mib(worker))
+            return dock.rows("SELECT count(*) FROM custody WHERE kind = 'copied'")[0][0] == len(names)
+
+        dock.wait(all_copied, "all to be copied", DEADLINE)
+        took = [at / 1e6 - began for (at,) in
+                dock.rows("SELECT json_extract(bytes, '$.boottime_usec') FROM custody WHERE kind = 'copied' ORDER BY seq")]
+        dock.wait(lambda: not dock.workers(), "the workers to end", DEADLINE)
+        gib = size * len(names) / GIB
+        return {"rate": size * len(names) / 1e6 / max(took), "fair": max(took) / min(took), "daemon": cpu_sec(pid) / gib,
+                "workers": cpu_sec(pid, children=True) / gib, "sim": (cpu_sec(self.sim_pid) - sim_cpu) / gib,
+                "daemon_mib": peak_mib(pid), "worker_mib": max(peaks.values())}
+
+
+def main():
+    total = int((sys.argv[1:] + ["2048"])[0]) * MIB
+    rack.enter(hubs(max(COUNTS)))
+    with tempfile.TemporaryDirectory(prefix="berth-many-") as folder:
+        bench = Bench(folder, total)
+        alone = limits(total, folder)
+        slowest = min(alone, key=alone.get)
+        for name, rate in alone.items():
+            print(f"  {name:28} {rate:8.0f} MB/s")
+        print(f"\n{'cameras':>8} {'MB/s':>7} {'of limit':>8} {'slowest/fastest':>16} {'CPU s/GiB: berthd':>18} {'workers':>8}"
+              f" {'(simulator)':>12} {'MiB: berthd':>12} {'a worker':>9}")
+        for count in COUNTS:
+            row = bench.pull(count)
+            print(f"{count:8} {row['rate']:7.0f} {row['rate'] / alone[slowest]:8.2f} {row['fair']:16.2f} {row['daemon']:18.2f}"
+                  f" {row['workers']:8.2f} {row['sim']:12.2f} {row['daemon_mib']:12.1f} {row['worker_mib']:9.1f}", flush=True)
+            told = [("together", row["rate"], "MB/s", None),
+                    (f"of the slowest limit ({slowest})", row["rate"] / alone[slowest], "times", ">= 0.85" if count == 1 else None),
+                    ("CPU of berthd and workers", row["daemon"] + row["workers"], "s/GiB", "<= 1"),
+                    ("slowest camera, to the fastest", row["fair"], "times", None),
+                    ("memory of berthd at its peak", row["daemon_mib"], "MiB", "<= 32"),
+                    ("memory of a worker at its peak", row["worker_mib"], "MiB", "<= 12")]
+            for what, value, unit, aim in told:
+                results.add("many", f"{count} at once: {what}", value, unit, aim, ("cameras", count, what))
+        print("\nOne camera, one clip of so many MiB:")
+        print(f"{'MiB':>8} {'MB/s':>7} {'CPU s/GiB: berthd':>18} {'workers':>8} {'a worker, MiB':>14}")
+        for size in (total // share for share in SHARES):
+            row = bench.pull(1, size)
+            print(f"{size // MIB:8} {row['rate']:7.0f} {row['daemon']:18.2f} {row['workers']:8.2f} {row['worker_mib']:14.1f}", flush=True)
+            told = [("speed", row["rate"], "MB/s"), ("CPU of berthd and workers", row["daemon"] + row["workers"], "s/GiB"),
+                    ("memory of a worker at its peak", row["worker_mib"], "MiB")]
+            for what, value, unit in told:
+                results.add("many", f"a clip of {size // MIB} MiB: {what}", value, unit, None, ("bytes", size, what))
+
+
+if __name__ == "__main__":
+    main()
