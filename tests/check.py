@@ -8,7 +8,7 @@ ran under tests/run.py counts with their numbers, any other part as one test. A 
 running, but nothing is tested once FIRST has failed.
 
 The last lines are the time of each part and of its processes on processors; each test that failed, in one line, short enough that a log
-whose middle was cut still has them; and "N passed, N failed[, N skipped]" over all of them.
+whose middle was cut still has them, and each that passed only when it was run again (UNSTEADY); and "N passed, N failed[, N skipped]" over all of them.
 """
 
 import json
@@ -23,11 +23,16 @@ import time
 
 # All lines about failures together, the least that one of them gets, and how many are told.
 FAILURES_MAX, FAILURE_MIN, FAILURES_TOLD = 1000, 100, 20
+UNSTEADY_MAX = 200
 
 
 def without_jobserver(flags):
     """MAKEFLAGS for a make that divides the machine anew: the jobserver's descriptors do not reach it."""
     return " ".join(f for f in shlex.split(flags) if not f.startswith(("-j", "--jobserver"))) if "jobserver" in flags else flags
+
+
+def shortened(line, length):
+    return line if len(line) <= length else line[:length - 1] + "…"
 
 
 def minutes(seconds):
@@ -80,13 +85,13 @@ class Check:
         with open(results_file, encoding="utf-8") as f:
             results = [json.loads(line) for line in f]
         numbers = {key: sum(r[key] for r in results) for key in ("passed", "failed", "skipped")}
-        broken = [line for r in results for line in r["broken"]]
+        broken, unsteady = ([line for r in results for line in r[key]] for key in ("broken", "unsteady"))
         if status != 0 and not numbers["failed"]:
             numbers["failed"] = 1
             broken.append(f"make {part} ended with exit status {status}; its messages are above")
         elif not results:
             numbers["passed"] = 1
-        return {"part": part, "broken": broken, **numbers}
+        return {"part": part, "broken": broken, "unsteady": unsteady, **numbers}
 
     @staticmethod
     def _show(path):
@@ -115,10 +120,12 @@ class Check:
             counts = f"{d['passed']} passed, {d['failed']} failed" + (f", {d['skipped']} skipped" if d["skipped"] else "")
             print(f"  {d['part']:12}{minutes(d['seconds'])} (processors {minutes(d['processor']).strip()})   {counts}")
         print(f"  {'all':12}{minutes(time.monotonic() - self.started)}")
+        for line in [line for d in self.done for line in d["unsteady"]]:
+            print("UNSTEADY " + shortened(line, UNSTEADY_MAX))
         broken = [line for d in self.done for line in d["broken"]]
         length = max(FAILURE_MIN, FAILURES_MAX // max(1, len(broken)))
         for line in broken[:FAILURES_TOLD]:
-            print("FAILED " + (line if len(line) <= length else line[:length - 1] + "…"))
+            print("FAILED " + shortened(line, length))
         if len(broken) > FAILURES_TOLD:
             print(f"and {len(broken) - FAILURES_TOLD} more, which are named above")
         total = {key: sum(d[key] for d in self.done) for key in ("passed", "failed", "skipped")}

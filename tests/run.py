@@ -7,6 +7,10 @@ a terminal so that the lines before a hang are not lost in a buffer. A program f
 exits non-zero or by a signal, when its plan is missing or not kept, and when it outstays the deadline: then what it
 printed so far is shown. The last line is "N passed, N failed[, N skipped]"; with BERTH_RESULTS set, the numbers are
 appended to that file instead, for tests/check.py.
+
+With --again, for programs that play whole docks and share a small machine with others, what failed is run once more when nothing
+else of this run is left, and that counts. Nothing is hidden by it: the first failure is shown, and such a test is UNSTEADY in the
+summary, which is a bug to be mended. When more than a few tests fail, they have failed.
 """
 
 import argparse
@@ -39,6 +43,10 @@ ERROR = re.compile(r"# (\w[\w.]*: .*|\w*(?:Error|Exception))$")
 TEST_FRAME = re.compile(r'^\s*File ".*", line (\d+),? in (test_\w+)$')
 WHY_MAX = 400
 
+# With --again: so many failures may be chance, and so long may a program have taken that is run again whole.
+AGAIN_TESTS_MAX = 8
+AGAIN_SECONDS_MAX = 400
+
 
 class Tap:
     """What one program's output says. Several plans in one output add up (cmocka prints one for each group)."""
@@ -50,6 +58,7 @@ class Tap:
         self.failed = []
         self.whys = []  # of those that failed, one line each, or ""
         self.skipped = []
+        self.unsteady = []  # what the program itself ran again
         self.bailed_out = None
         self._error = ""
         self._waits_for_why = False
@@ -58,6 +67,8 @@ class Tap:
 
     def _comment(self, line):
         """Python's tests say why before the point, cmocka's behind it."""
+        if line.startswith("# UNSTEADY "):
+            self.unsteady.append(line.removeprefix("# UNSTEADY "))
         error = ERROR.match(line)
         if error:
             self._error = error.group(1)
@@ -107,6 +118,9 @@ class Result:
         self.skipped = tap.skipped
         self.complaints = [f"{name}: {why[:WHY_MAX]}" if why else name for name, why in zip(tap.failed, tap.whys)]
         self.failed = len(tap.failed)
+        # Tests in Python can be chosen by name; whoever did not end as planned is run again whole.
+        self.choosable = [name for name in tap.failed if re.fullmatch(r"test_\w+", name)] if program.endswith(".py") else []
+        self.unsteady = tap.unsteady
         self.notes = []
         if left_behind:
             self.notes.append("left processes behind, which were killed: " + ", ".join(left_behind))
@@ -127,7 +141,21 @@ class Result:
 
     def _broken(self, why, missing):
         self.complaints.append(why)
+        self.choosable = []
         self.failed += max(1, missing)
+
+    def tests_again(self):
+        """What to run again: names of tests, or nothing for all of them. None: not at all."""
+        if self.choosable and len(self.choosable) == self.failed:
+            return self.choosable
+        return [] if self.seconds <= AGAIN_SECONDS_MAX else None
+
+    def settle(self, second, names):
+        """The second run's word counts, for the tests that it ran."""
+        self.unsteady += [] if second.failed else self.complaints
+        self.passed = self.passed + second.passed if names else second.passed
+        self.skipped = self.skipped + second.skipped if names else second.skipped
+        self.failed, self.complaints = second.failed, second.complaints
 
 
 def where(output):
@@ -180,31 +208,31 @@ class Runner:
         self.deadline_sec = deadline_sec
         self.stopping = threading.Event()
 
-    def run(self, program):
+    def run(self, program, *tests):
         scratch = tempfile.mkdtemp(prefix="berth-test-")
         # Tests that act as other users must get through.
         os.chmod(scratch, 0o711)
         try:
-            return self._run_in(program, scratch)
+            return self._run_in(program, tests, scratch)
         finally:
             # Whatever a test made unreadable or mounted is its own affair; it must not hide the result.
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _start(self, program, scratch, terminal):
+    def _start(self, program, tests, scratch, terminal):
         environment = dict(os.environ, TMPDIR=scratch, PYTHONFAULTHANDLER="1", PYTHONDONTWRITEBYTECODE="1")
         environment.pop("MAKEFLAGS", None)
         environment.pop("BERTH_RESULTS", None)
-        return subprocess.Popen([os.path.abspath(program)], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal,
+        return subprocess.Popen([os.path.abspath(program), *tests], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal,
                                 cwd=scratch, env=environment, start_new_session=True)
 
-    def _run_in(self, program, scratch):
+    def _run_in(self, program, tests, scratch):
         started = time.monotonic()
         master, slave = pty.openpty()
         attributes = termios.tcgetattr(slave)
         attributes[1] &= ~termios.OPOST
         termios.tcsetattr(slave, termios.TCSANOW, attributes)
         try:
-            child = self._start(program, scratch, slave)
+            child = self._start(program, tests, scratch, slave)
         except OSError as e:
             os.close(master)
             return Result(program, f"cannot be started: {e}\n", 127, 0, False, [])
@@ -268,7 +296,21 @@ def show(result):
     sys.stdout.flush()
 
 
-def run_all(programs, deadline_sec, jobs):
+def run_again(runner, results):
+    failed = [result for result in results if result.failed]
+    if sum(result.failed for result in failed) > AGAIN_TESTS_MAX:
+        return
+    for result in failed:
+        tests = result.tests_again()
+        if tests is None:
+            continue
+        print(f"Once more, alone: {os.path.basename(result.program)} {' '.join(tests)}".rstrip())
+        second = runner.run(result.program, *tests)
+        show(second)
+        result.settle(second, tests)
+
+
+def run_all(programs, deadline_sec, jobs, again):
     runner = Runner(deadline_sec)
     results, futures = [], []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
@@ -279,6 +321,8 @@ def run_all(programs, deadline_sec, jobs):
             for future in concurrent.futures.as_completed(futures):
                 results.append(future.result())
                 show(results[-1])
+            if again:
+                run_again(runner, results)
         except BaseException:
             runner.stopping.set()
             for future in futures:
@@ -292,24 +336,28 @@ def main():
     parser.add_argument("--deadline", type=float, default=300, metavar="SECONDS",
                         help="how long one program may take before it counts as hung")
     parser.add_argument("--jobs", type=int, default=2, help="how many programs run at once")
+    parser.add_argument("--again", action="store_true", help="run what failed once more, alone, and let that count")
     parser.add_argument("programs", nargs="*")
     arguments = parser.parse_args()
     # An end by SIGTERM takes the programs along, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-    results = run_all(arguments.programs, arguments.deadline, arguments.jobs)
+    results = run_all(arguments.programs, arguments.deadline, arguments.jobs, arguments.again)
     passed = sum(r.passed for r in results)
     failed = sum(r.failed for r in results)
     skipped = sum(len(r.skipped) for r in results)
     broken = [f"{os.path.basename(r.program)}: {c}" for r in results for c in r.complaints if r.failed]
+    unsteady = [f"{os.path.basename(r.program)}: {c}" for r in results for c in r.unsteady]
     if broken:
         print("\nFailed:")
         print("\n".join("  " + line for line in broken))
+    for line in unsteady:
+        print(f"UNSTEADY {line}")
     if passed + failed == 0:
         print("No test ran.")
     if os.environ.get("BERTH_RESULTS"):
         with open(os.environ["BERTH_RESULTS"], "a", encoding="utf-8") as f:
-            f.write(json.dumps({"passed": passed, "failed": failed, "skipped": skipped, "broken": broken}) + "\n")
+            f.write(json.dumps({"passed": passed, "failed": failed, "skipped": skipped, "broken": broken, "unsteady": unsteady}) + "\n")
     else:
         print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or passed == 0 else 0

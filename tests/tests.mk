@@ -204,13 +204,13 @@ check-units: all tests ## unit tests
 	@$(RUN) --deadline 300 $(UNIT_TESTS) $(UNIT_SCRIPTS)
 # They wait most of the time: for timers of the daemon's, for cameras that are slow on purpose.
 check-sim: all tests ## integration tests in the simulated rack
-	@$(RUN) --jobs 3 --deadline 900 $(call longest-first,$(LONGEST_SIM),$(filter-out %/test_units.py,$(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)))
+	@$(RUN) --again --jobs 3 --deadline 900 $(call longest-first,$(LONGEST_SIM),$(filter-out %/test_units.py,$(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)))
 
 # Against stores that others wrote, each started by the test program that needs it.
 STORE_SCRIPTS := $(wildcard tests/store/test_*.py)
 .PHONY: check-store
 check-store: all tests crash-points ## stores on the network against a real Ceph and a real tus server, behind a proxy that fails on purpose
-	@$(CRASH_RUN) --deadline 900 $(STORE_SCRIPTS)
+	@$(CRASH_RUN) --again --deadline 900 $(STORE_SCRIPTS)
 
 check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/demo/run </dev/null
@@ -231,7 +231,7 @@ check-vm: ## the installed Berth on Debian's kernel, in QEMU; installs what that
 	@.ci/install-packages $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_VM) $(DEPS_DEB)
 	@$(MAKE) --no-print-directory $(PARALLEL) run-vm
 run-vm: vm-guest build-next-deb $(REDIR) $(PRELOADS)
-	@$(RUN) --jobs 1 --deadline $(VM_DEADLINE) $(VM_SCRIPTS)
+	@$(RUN) --again --jobs 1 --deadline $(VM_DEADLINE) $(VM_SCRIPTS)
 vm-guest: all
 	@tests/vm/build-guest '$(BUILD)-vm'
 	@rm -rf '$(BUILD)-vm/root'

@@ -17,7 +17,7 @@ import tap  # noqa: E402
 GOOD = "echo 1..2; echo ok 1 - a; echo ok 2 - b"
 
 
-def run(*scripts, deadline=60, results=False):
+def run(*scripts, deadline=60, results=False, options=()):
     """Runs the runner on shell scripts; (exit status, lines of output[, numbers])."""
     with tempfile.TemporaryDirectory() as folder:
         programs = []
@@ -31,7 +31,7 @@ def run(*scripts, deadline=60, results=False):
         environment.pop("BERTH_RESULTS", None)
         if results:
             environment["BERTH_RESULTS"] = os.path.join(folder, "results")
-        done = subprocess.run([os.path.join(TESTS, "run.py"), "--deadline", str(deadline), *programs],
+        done = subprocess.run([os.path.join(TESTS, "run.py"), "--deadline", str(deadline), *options, *programs],
                               stdout=subprocess.PIPE, text=True, env=environment, check=False)
         lines = done.stdout.splitlines()
         if not results:
@@ -87,6 +87,66 @@ def test_a_hang_is_told_with_the_test_in_which_it_was():
     assert "deadline" in why and why.endswith("killed in test_gate, line 3"), why
 
 
+# A test in Python, failing the first time alone; and how often each of its tests was run.
+UNSTEADY = """#!/usr/bin/python3
+import os, sys
+chosen = sys.argv[1:] or ["test_a", "test_b"]
+note = os.environ["NOTE"]
+print(f"1..{len(chosen)}")
+for name in chosen:
+    with open(note, "a+") as f:
+        f.seek(0)
+        first = name not in f.read().split()
+        f.write(name + chr(10))
+    if name == "test_b" and (first or ALWAYS):
+        print("# AssertionError: late")
+        print("not ok - test_b")
+    else:
+        print("ok - " + name)
+sys.exit(0)
+"""
+
+
+def unsteady(always, *options):
+    """(exit status, numbers, the tests in the order in which they ran)."""
+    with tempfile.TemporaryDirectory() as folder:
+        program, note, numbers = (os.path.join(folder, name) for name in ("test_it.py", "note", "numbers"))
+        with open(program, "w", encoding="utf-8") as f:
+            f.write(UNSTEADY.replace("ALWAYS", str(always)))
+        os.chmod(program, 0o755)
+        done = subprocess.run([os.path.join(TESTS, "run.py"), *options, program], stdout=subprocess.PIPE, text=True, check=False,
+                              env=dict(os.environ, NOTE=note, BERTH_RESULTS=numbers))
+        with open(note, encoding="utf-8") as ran, open(numbers, encoding="utf-8") as told_:
+            return done.returncode, json.loads(told_.read()), ran.read().split()
+
+
+def test_with_again_a_failed_test_is_run_once_more_and_told_as_unsteady():
+    status, numbers, ran = unsteady(False, "--again")
+    assert status == 0 and (numbers["passed"], numbers["failed"]) == (2, 0), numbers
+    assert numbers["unsteady"] == ["test_it.py: test_b: AssertionError: late"] and not numbers["broken"], numbers
+    assert ran == ["test_a", "test_b", "test_b"], ran
+
+
+def test_what_fails_twice_has_failed_and_nothing_is_run_again_unasked():
+    status, numbers, ran = unsteady(True, "--again")
+    assert status == 1 and (numbers["passed"], numbers["failed"]) == (1, 1) and not numbers["unsteady"], numbers
+    assert ran == ["test_a", "test_b", "test_b"], ran
+    status, numbers, ran = unsteady(False)
+    assert status == 1 and numbers["failed"] == 1 and ran == ["test_a", "test_b"], (numbers, ran)
+
+
+def test_what_a_program_ran_again_itself_is_told():
+    got = run("echo 1..1; echo '# UNSTEADY the gate: late'; echo ok 1 - a", results=True)
+    assert got[0] == 0 and got[2]["unsteady"] == ["program0: the gate: late"], got
+
+
+def test_many_failures_are_no_chance():
+    script = "echo 1..9; for n in 1 2 3 4 5 6 7 8 9; do echo not ok $n - a; done; echo again; exit 1"
+    got = run(script, options=("--again",))
+    expect(got, 1, "0 passed, 9 failed")
+    assert not any("Once more" in line for line in got[1]), got
+
+
 def check(parts, *lanes):
     """tests/check.py with a make that runs scripts; (exit status, lines of output)."""
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +160,8 @@ def check(parts, *lanes):
 
 
 def told(*failures, passed=1):
-    numbers = json.dumps({"passed": passed, "failed": len(failures), "skipped": 0, "broken": [f"test_x.py: {text}" for text in failures]})
+    numbers = json.dumps({"passed": passed, "failed": len(failures), "skipped": 0, "broken": [f"test_x.py: {text}" for text in failures],
+                          "unsteady": ["test_y.py: test_b: late"] if passed > 1 else []})
     return f"cat >> $BERTH_RESULTS <<'END'\n{numbers}\nEND\nexit {int(bool(failures))}"
 
 
@@ -111,6 +172,7 @@ def test_a_check_counts_its_lanes_and_ends_with_each_failure_in_a_line():
     failed = sorted(line for line in lines[-4:] if line.startswith("FAILED "))
     assert "FAILED test_x.py: the gate: AssertionError: 8" in failed and any("make c ended with exit status 1" in f for f in failed), failed
     assert sum(len(line) for line in failed) < 1100 and any(line.endswith("y…") for line in failed), failed
+    assert "UNSTEADY test_y.py: test_b: late" in lines, lines
     assert "its own" in lines and len([line for line in lines if "(processors" in line]) == 4, lines
 
 
