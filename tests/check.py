@@ -8,7 +8,8 @@ ran under tests/run.py counts with their numbers, any other part as one test. A 
 running, but nothing is tested once FIRST has failed.
 
 The last lines are the time of each part and of its processes on processors; each test that failed, in one line, short enough that a log
-whose middle was cut still has them, and each that passed only when it was run again (UNSTEADY); and "N passed, N failed[, N skipped]" over all of them.
+whose middle was cut still has them; each that passed only when it was run again (UNSTEADY); and "N passed, N failed[, N skipped]" over
+all of them.
 """
 
 import json
