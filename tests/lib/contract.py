@@ -29,5 +29,5 @@ def written(noun):
 
 def live(connection, path, noun):
     """`connection` is a Gio.DBusConnection."""
-    answer = connection.call_sync(NAME, path, "org.freedesktop.DBus.Introspectable", "Introspect", None, None, 0, 20000, None)
+    answer = connection.call_sync(NAME, path, "org.freedesktop.DBus.Introspectable", "Introspect", None, None, 0, 60000, None)
     return shape(answer.unpack()[0], f"{NAME}.{noun}")

@@ -49,7 +49,7 @@ class World:
 
     def run(self, *args, code=0, **more):
         done = subprocess.run([CTL, *args], env=self.env(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=60, check=False)
+                              timeout=120, check=False)
         assert done.returncode == code, f"{args}: exit code {done.returncode}, not {code}: {done.stdout}{done.stderr}"
         return done
 
@@ -90,7 +90,7 @@ class Lines:
                                       stderr=subprocess.STDOUT)
         self.text = ""
 
-    def wait(self, what, deadline=20):
+    def wait(self, what, deadline=120):
         """The text up to and with the first match; it is then taken away."""
         end = time.monotonic() + deadline
         while True:
@@ -108,7 +108,7 @@ class Lines:
         """The exit code and the rest of the text."""
         if sig:
             self.child.send_signal(sig)
-        rest = self.child.communicate(timeout=30)[0].decode()
+        rest = self.child.communicate(timeout=120)[0].decode()
         return self.child.returncode, self.text + rest
 
     def close(self):

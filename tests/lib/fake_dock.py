@@ -44,7 +44,7 @@ class Bus:
 
     def end(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         self.process.stdout.close()
 
 
@@ -98,7 +98,7 @@ class FakeDock:
     def end(self):
         """Gone at once, as after SIGKILL."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         self.process.stdin.close()
         self.process.stdout.close()
 

@@ -90,7 +90,7 @@ class Process:
     def running(self):
         return self.child.poll() is None
 
-    def end(self, sig=signal.SIGTERM, deadline=30):
+    def end(self, sig=signal.SIGTERM, deadline=120):
         if self.running():
             self.child.send_signal(sig)
         try:
@@ -181,6 +181,7 @@ class Dock:
         self.daemon = self.uplink = None
         self.preload = None
         self.daemon_env = {}
+        self.synchronised = synchronised
         os.makedirs(self.state, exist_ok=True)
         os.makedirs(self.store, exist_ok=True)
         os.makedirs(os.path.join(folder, "uplink-state"), exist_ok=True)
@@ -210,11 +211,11 @@ class Dock:
 
     def owned(self, name):
         answer = self.conn.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner",
-                                     GLib.Variant("(s)", (name,)), GLib.VariantType("(b)"), 0, 5000, None)
+                                     GLib.Variant("(s)", (name,)), GLib.VariantType("(b)"), 0, 60000, None)
         return answer.unpack()[0]
 
     def write_config(self, extra=""):
-        timeouts = {"call": "20s", "stall": "5s", "backoff_min": "200ms", "backoff_max": "2s", "reconcile": "2s",
+        timeouts = {"call": "20s", "stall": "15s", "backoff_min": "200ms", "backoff_max": "2s", "reconcile": "2s",
                     "store_late": "500ms"}
         timeouts.update(self.config.get("timeouts", {}))
         policy = self.config.get("policy", {})
@@ -260,6 +261,8 @@ class Dock:
                               preload=self.preload)
         if wait:
             self.wait(lambda: self.owned(NAME) or not self.daemon.running(), "berthd on the bus")
+            # It asks timedate1 when it is there: without the answer it sets no camera's clock.
+            self.wait(lambda: self.manager().get("ClockSynchronised") == self.synchronised or not self.daemon.running(), "the dock's clock")
             assert self.daemon.running(), f"berthd ended with {self.daemon.child.returncode}"
 
     def start(self):
@@ -294,7 +297,7 @@ class Dock:
     def properties(self, path, interface):
         try:
             answer = self.conn.call_sync(NAME, path, "org.freedesktop.DBus.Properties", "GetAll",
-                                         GLib.Variant("(s)", (f"{NAME}.{interface}",)), GLib.VariantType("(a{sv})"), 0, 10000, None)
+                                         GLib.Variant("(s)", (f"{NAME}.{interface}",)), GLib.VariantType("(a{sv})"), 0, 60000, None)
         except GLib.Error:
             return {}
         return answer.unpack()[0]
@@ -312,7 +315,7 @@ class Dock:
         """Committed facts, read beside the daemon."""
         if not os.path.exists(os.path.join(self.state, "berth.db")):
             return []
-        db = sqlite3.connect(f"file:{self.state}/berth.db?mode=ro", uri=True, timeout=10)
+        db = sqlite3.connect(f"file:{self.state}/berth.db?mode=ro", uri=True, timeout=60)
         try:
             return db.execute(sql, args).fetchall()
         except sqlite3.OperationalError as e:
@@ -326,7 +329,7 @@ class Dock:
         events = [json.loads(row[0]) for row in self.rows("SELECT bytes FROM custody ORDER BY seq")]
         return [e for e in events if kind is None or e["event"] == kind]
 
-    def wait(self, predicate, what, deadline=60):
+    def wait(self, predicate, what, deadline=120):
         """Until the predicate holds; it is asked again at every signal of the bus, and now and then."""
         context = GLib.MainContext.default()
         end = time.monotonic() + deadline
@@ -344,7 +347,7 @@ class Dock:
             GLib.source_remove(tick)
             self.conn.signal_unsubscribe(subscription)
 
-    def wait_state(self, number, *states, deadline=60):
+    def wait_state(self, number, *states, deadline=120):
         def there():
             return self.state_of(number) in states
 

@@ -160,14 +160,14 @@ class Terminal:
         self.screen.feed(text)
         return True
 
-    def wait(self, condition, what, deadline=20):
+    def wait(self, condition, what, deadline=120):
         end = time.monotonic() + deadline
         while not condition():
             if time.monotonic() >= end:
                 raise AssertionError(f"waited {deadline} s for {what}; the screen shows:\n{self.screen.text()}")
             self.read(0.1)
 
-    def wait_text(self, text, deadline=20):
+    def wait_text(self, text, deadline=120):
         self.wait(lambda: text in self.screen.text(), repr(text), deadline)
 
     def keys(self, text):
@@ -177,7 +177,7 @@ class Terminal:
         """The modes of the terminal are those of before."""
         return termios.tcgetattr(self.slave) == self.before
 
-    def finish(self, deadline=20):
+    def finish(self, deadline=120):
         """Waits for the end: the exit code, with all output read."""
         self.wait(lambda: self.process.poll() is not None, "the end of the program", deadline)
         while self.read(0):
@@ -187,6 +187,6 @@ class Terminal:
     def close(self):
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
         os.close(self.master)
         os.close(self.slave)

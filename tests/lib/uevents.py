@@ -5,7 +5,7 @@ import socket
 import time
 
 NETLINK_KOBJECT_UEVENT, UDEV_GROUP = 15, 2
-DEADLINE_SEC = 60
+DEADLINE_SEC = 120
 
 
 class Uevents:

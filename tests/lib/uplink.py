@@ -80,7 +80,7 @@ class Uplink:
         with open(self.path("uplink.conf"), "w", encoding="utf-8") as f:
             f.write(f"[uplink]\nsocket = {self.path('uplink.sock')}\nstate_dir = {self.path('state')}\n[store]\n{config}\n")
 
-    def start(self, wait="ready", deadline=60, wrapper=()):
+    def start(self, wait="ready", deadline=120, wrapper=()):
         with open(self.path("uplink.log"), "ab") as log:
             self.child = subprocess.Popen([*wrapper, os.path.join(BUILD, "berth-uplink"), "--config", self.path("uplink.conf")],
                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -186,7 +186,7 @@ class Uplink:
         strength, points = self.finish(self.begin("Examine", GLib.Variant("(h)", (handle,)), fds))
         return strength, {name: (verdict, text) for name, verdict, text in points}
 
-    def end(self, sig=signal.SIGTERM, deadline=30):
+    def end(self, sig=signal.SIGTERM, deadline=120):
         if self.conn and not self.conn.is_closed():
             self.conn.close_sync(None)
         self.conn = None
