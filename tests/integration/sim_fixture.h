@@ -19,7 +19,7 @@
 #define VID 0x1209
 #define PID 0xbc01
 #define PORT "1-1.3"
-#define DEADLINE_MSEC 20000u
+#define DEADLINE_MSEC 60000u
 #define SHORT_MSEC 30u
 #define PATTERN_PERIOD 251u
 

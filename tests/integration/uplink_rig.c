@@ -73,7 +73,7 @@ void rig_configure(const Rig *r, const char *extra) {
         FILE *f = fopen(r->config, "w");
 
         assert_non_null(f);
-        fprintf(f, "[uplink]\nsocket = %s\nstall = 2s\nstate_dir = %s\n[store]\ntype = dir\npath = %s\n%s", r->socket, r->folder, r->store,
+        fprintf(f, "[uplink]\nsocket = %s\nstate_dir = %s\n[store]\ntype = dir\npath = %s\n%s", r->socket, r->folder, r->store,
                 extra);
         assert_int_equal(fclose(f), 0);
 }

@@ -22,7 +22,7 @@
 #define CLIP_PATH "DCIM/100/A b.MP4"
 #define CLIP_ID 7u
 #define MTIME 1700000000
-#define WAIT_SEC 60u
+#define WAIT_SEC 240u
 
 typedef struct Rig {
         char folder[64];

@@ -25,7 +25,7 @@
 #include "base/wire_bay.h"
 #include "store/store.h"
 
-#define RIG_DEADLINE_USEC (60 * USEC_PER_SEC)
+#define RIG_DEADLINE_USEC (120 * USEC_PER_SEC)
 
 typedef struct Rig {
         char *dir;

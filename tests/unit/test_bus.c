@@ -34,7 +34,7 @@
 
 #define BAY_PATH "/org/berth/Dock1/bay/7"
 #define CAMERA_PATH "/org/berth/Dock1/camera/SN1"
-#define DEADLINE_USEC (20 * USEC_PER_SEC)
+#define DEADLINE_USEC (60 * USEC_PER_SEC)
 
 /* ---- The service layer ------------------------------------------------------------------------------------------ */
 

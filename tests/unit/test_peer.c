@@ -22,7 +22,7 @@
 #include "service/peer_header.h"
 
 #define AUTH "DATA\r\nOK 0123456789abcdef0123456789abcdef\r\n"
-#define DEADLINE_USEC (20 * USEC_PER_SEC)
+#define DEADLINE_USEC (60 * USEC_PER_SEC)
 
 typedef struct Fixture {
         sd_event *event;

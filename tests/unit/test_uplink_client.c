@@ -33,7 +33,7 @@
 
 #define SIZE UINT64_C(1000)
 #define CLIP_ID 9u
-#define WAIT_USEC (30 * USEC_PER_SEC)
+#define WAIT_USEC (120 * USEC_PER_SEC)
 
 static const Digest promised = { { 1, 2, 3 } };
 
