@@ -37,7 +37,7 @@ def camera(sim, name, dialect, card, **spec):
 
 def confirm(d, serial):
     path = "".join(c if c.isalnum() else f"_{ord(c):02x}" for c in serial)
-    d.conn.call_sync(rack.NAME, f"{rack.ROOT}/camera/{path}", f"{rack.NAME}.Camera", "ConfirmIdentity", None, None, 0, 20000, None)
+    d.conn.call_sync(rack.NAME, f"{rack.ROOT}/camera/{path}", f"{rack.NAME}.Camera", "ConfirmIdentity", None, None, 0, 60000, None)
 
 
 def everything_kept(d):
@@ -85,7 +85,7 @@ def test_footage_behind_the_switch_of_a_real_protocol_is_stored_and_erased(sim, 
 def test_password_of_the_wrong_mode_keeps_the_dock_from_starting(sim, dock):
     d = passwords(dock(["1-1.1"]), f"[model ambarella-b]\npassword = {PASSWORD}\n", 0o644)
     d.start_daemon(wait=False)
-    d.daemon.child.wait(60)
+    d.daemon.child.wait(120)
     assert d.daemon.child.returncode != 0
     text = d.daemon.output()
     assert "cameras.secret" in text and "chmod 600" in text and PASSWORD not in text, text

@@ -176,7 +176,7 @@ def test_another_key_is_signed_by_the_one_before(sim, dock):
 
 def refused(d, sentence):
     d.start_daemon(wait=False)
-    d.daemon.child.wait(60)
+    d.daemon.child.wait(120)
     assert d.daemon.child.returncode == 1 and sentence in d.daemon.output(), d.daemon.output()
 
 
@@ -246,7 +246,7 @@ def test_dock_that_was_set_back_is_found_out_by_the_store(sim, dock):
         ctl("custody", "checkpoint")
     event = d.wait(lambda: d.events("statement-refused"), "the store's word")[0]
     assert event["statement_key"].startswith("checkpoints/") and "another text" in event["reason"], event
-    assert "set back" in d.daemon.output()
+    d.wait(lambda: "set back" in d.daemon.output(), "that to be said")
 
 
 rack.run([test_each_checkpoint_is_signed_follows_the_one_before_and_lies_in_the_store,

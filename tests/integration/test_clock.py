@@ -58,7 +58,7 @@ def verify(d):
 
 
 def test_ten_years_forward_erase_nothing_by_age(sim, dock):
-    d = dock(["1-1.1"], policy={"erase": "after 8s"})
+    d = dock(["1-1.1"], policy={"erase": "after 20s"})
     clock = Clock(d)
     d.start()
     camera(sim, "c", [make_clip("a.MP4", MIB, 1)])
@@ -68,7 +68,7 @@ def test_ten_years_forward_erase_nothing_by_age(sim, dock):
     wait_step(d, 1, 10 * YEARS)
     stored = d.events("receipted")[0]["boottime_usec"]
     # By either clock the clip's time is over now; but nobody knows what the one that jumped is worth.
-    d.wait(lambda: ran_since(stored) > 12_000_000, "the time to be over")
+    d.wait(lambda: ran_since(stored) > 26_000_000, "the time to be over")
     sim("unplug", camera="c")
     d.wait_state(1, "empty")
     assert len(sim("state", camera="c")["clips"]) == 1 and not d.events("erase-begun"), "a jump of the clock erased a camera"

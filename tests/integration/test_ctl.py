@@ -124,7 +124,7 @@ def test_hostile_text_never_steers_the_terminal():
         w.dock.add_clips([clip(1, Path=HOSTILE, Serial=HOSTILE, Reason=HOSTILE, State=HOSTILE)])
         w.dock.add_events([event(1, HOSTILE, serial=HOSTILE, path=HOSTILE, reason=HOSTILE, **{HOSTILE: HOSTILE}),
                            {"seq": 2, "bytes": HOSTILE, "hash": HOSTILE}])
-        for args in (["status"], ["clips"], ["log"], ["refused"], ["watch", "--timeout=0.2"]):
+        for args in (["status"], ["clips"], ["log"], ["refused"], ["watch", "--until=pulling=1"]):
             for json_too in ([], ["--json"]):
                 out = w.run(*args, *json_too).stdout
                 bad = re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f]", out)
@@ -133,7 +133,7 @@ def test_hostile_text_never_steers_the_terminal():
                 # The screen knows only the sequences that berthctl itself uses.
                 assert t.finish() == 0
                 assert t.screen.clears <= 1 and "\x1b]" not in t.raw
-        with closing(w.terminal("watch", "--timeout=0.5", columns=200)) as t:
+        with closing(w.terminal("watch", "--until=pulling=1", columns=200)) as t:
             t.wait_text("pulling")
             assert t.finish() == 0
 
@@ -149,7 +149,7 @@ def test_text_is_ascii_where_the_locale_is():
         w.dock.bay(1, **pulling(Serial="カメラ", Model="é"))
         out = w.run("status", LC_ALL="C").stdout
         assert out.isascii() and "???" in out, out
-        with closing(w.terminal("watch", "--timeout=0.5", LC_ALL="C")) as t:
+        with closing(w.terminal("watch", "--until=pulling=1", LC_ALL="C")) as t:
             t.wait_text("===")
             assert t.finish() == 0 and t.raw.isascii(), t.raw
 
@@ -335,8 +335,8 @@ def test_exit_code_says_that_the_daemon_refused():
 
 def test_exit_code_says_that_the_output_was_lost():
     with world() as w, open("/dev/full", "w", encoding="ascii") as full:
-        for args in (["status"], ["status", "--json"], ["--help"], ["watch", "--timeout=5"]):
-            done = subprocess.run([CTL, *args], env=w.env(), stdout=full, stderr=subprocess.PIPE, timeout=30, check=False)
+        for args in (["status"], ["status", "--json"], ["--help"], ["watch", "--timeout=100"]):
+            done = subprocess.run([CTL, *args], env=w.env(), stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
             assert done.returncode == 1 and b"cannot write" in done.stderr, (args, done)
 
 

@@ -37,7 +37,7 @@ class Folders:
         done = subprocess.run([CTL, "model", "check", "--models-dir", self.path("shipped"), "--local-models-dir", self.path("local"),
                                "--rules-dir", self.path("rules"), *files], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               # No bus is there: it must not matter.
-                              env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent"), timeout=60, check=False)
+                              env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent"), timeout=120, check=False)
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done
 

@@ -287,13 +287,13 @@ def test_live_view_shows_that_the_daemon_is_away():
 def test_colours_are_for_terminals_that_want_them():
     with world() as w:
         w.dock.bay(1, State="fault")
-        with closing(w.terminal("watch", "--timeout=0.5")) as t:
+        with closing(w.terminal("watch", "--until=fault=1")) as t:
             assert t.finish() == 0 and t.screen.styles > 0
-        with closing(w.terminal("watch", "--timeout=0.5", NO_COLOR="1")) as t:
+        with closing(w.terminal("watch", "--until=fault=1", NO_COLOR="1")) as t:
             t.wait_text("fault")
             assert t.finish() == 0 and not re.search(r"\x1b\[[1-9][0-9;]*m", t.raw), t.raw
         for args, more in ((["--plain"], {}), ([], {"TERM": "dumb"})):
-            with closing(w.terminal("watch", "--timeout=0.5", *args, **more)) as t:
+            with closing(w.terminal("watch", "--until=fault=1", *args, **more)) as t:
                 assert t.finish() == 0 and "\x1b[?1049h" not in t.raw and "bay 1 fault" in t.raw, t.raw
         assert "\x1b" not in w.run("status").stdout
 

@@ -24,8 +24,8 @@ def archive(d, expect=0, state=None):
 
 def work(sim, d, name, port, clips):
     camera(sim, name, [make_clip(f"{name}{n}.MP4", 1000 + n, ord(name) * 100 + n) for n in range(clips)])
-    sim("plug", camera=name, port=port)
     before = len(d.events("erased"))
+    sim("plug", camera=name, port=port)
     d.wait(lambda: len(d.events("erased")) == before + clips, f"the work of camera {name}")
     subprocess.run([f"{rack.BUILD}/berthctl", "custody", "checkpoint"], check=True)
     d.wait(lambda: not d.rows("SELECT 1 FROM statements WHERE state = 'waiting'"), "all that was signed in the store")

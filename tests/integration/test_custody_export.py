@@ -271,7 +271,7 @@ def test_export_that_is_not_complete_says_so_of_each_clip(sim, dock):
 
 
 def jobs(d):
-    objects = d.conn.call_sync(rack.NAME, rack.ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", None, None, 0, 20000,
+    objects = d.conn.call_sync(rack.NAME, rack.ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", None, None, 0, 60000,
                                None).unpack()[0]
     return [path for path in objects if "/job/" in path]
 

@@ -392,7 +392,7 @@ def work_with_files(sim, dock):
     d.wait(lambda: d.events("part-set-aside") and d.events("erased"), "the bad copy to be set aside, and another one")
     d.wait(lambda: len(d.events("file-hashed")) == 2, "the digests of what was set aside")
     sim("camera", name="B", type="ptp", serial="SN-B", clips=[rack.make_clip("DCIM/2.MP4", 40 << 20, 2)])
-    sim("slow", camera="B", bytes_per_sec=40 << 20)
+    sim("slow", camera="B", bytes_per_sec=4 << 20)
     sim("plug", camera="B", port="1-1.2")
     d.wait(lambda: len(d.rows("SELECT 1 FROM blocks WHERE clip_id = 2")) > 1, "two blocks of the long clip")
     sim("unplug", camera="B")

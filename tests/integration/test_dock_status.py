@@ -49,7 +49,8 @@ def test_status_tells_of_bays_and_clips_and_is_refreshed(sim, dock):
     sim("camera", name="c", type="ptp", serial="SN-1", manufacturer="Acme", model="BC-1", clips=[make_clip("a.MP4", MIB, 1)])
     sim("plug", camera="c", port="1-1.2")
     d.wait_state(2, "ready")
-    told = d.wait(lambda: (s := status(d)) and s["bays"][1] == {"bay": 2, "state": "ready", "camera": "SN-1"} and s,
+    # That a clip is erased is on record a moment after its bay is ready.
+    told = d.wait(lambda: (s := status(d))["bays"][1] == {"bay": 2, "state": "ready", "camera": "SN-1"} and s["clips"]["erased"] and s,
                   "the camera to be told of")
     assert told["seq"] > first["seq"] and told["time"] > first["time"]
     assert told["clips"]["erased"] == 1 and told["bytes"]["erased"] == MIB and told["oldest_unstored"] is None, told
@@ -79,7 +80,8 @@ def test_what_waits_longest_for_the_store_is_told(sim, dock):
     sim("slow", camera="c", bytes_per_sec=0)
     sim("plug", camera="c", port="1-1.1")
     d.wait_state(1, "ready")
-    told = d.wait(lambda: (s := status(d))["oldest_unstored"] is None and s, "nothing to wait any more")
+    d.wait(lambda: len(d.events("erased")) == 2, "the erases on record")
+    told = d.wait(lambda: (s := status(d))["oldest_unstored"] is None and s["clips"]["erased"] == 2 and s, "nothing to wait any more")
     assert told["bytes"]["erased"] == 65 * MIB, told["bytes"]
 
 

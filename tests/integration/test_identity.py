@@ -21,7 +21,7 @@ def test_two_cameras_with_one_serial_are_quarantined_and_untouched(sim, dock):
     d = dock(["1-1.1", "1-1.2"]).start()
     camera(sim, "a", [make_clip("x.MP4", 64 * MIB, 1)], "TWIN-7")
     camera(sim, "b", [make_clip("x.MP4", 64 * MIB, 2)], "TWIN-7")
-    sim("slow", camera="a", bytes_per_sec=20 * MIB)
+    sim("slow", camera="a", bytes_per_sec=4 * MIB)
     sim("plug", camera="a", port="1-1.1")
     d.wait_state(1, "pulling")
     sim("plug", camera="b", port="1-1.2")
@@ -36,7 +36,7 @@ def test_the_twin_that_stays_is_pulled_from_its_first_byte(sim, dock):
     d = dock(["1-1.1", "1-1.2"]).start()
     camera(sim, "a", [make_clip("x.MP4", 64 * MIB, 1)], "TWIN-8")
     digest = camera(sim, "b", [make_clip("x.MP4", 64 * MIB, 2)], "TWIN-8")["x.MP4"]
-    sim("slow", camera="a", bytes_per_sec=40 * MIB)
+    sim("slow", camera="a", bytes_per_sec=4 * MIB)
     sim("plug", camera="a", port="1-1.1")
     d.wait(lambda: d.rows("SELECT count(*) FROM blocks")[0][0] >= 2, "some blocks of the first")
     sim("plug", camera="b", port="1-1.2")

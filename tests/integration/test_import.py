@@ -90,8 +90,21 @@ def test_what_is_known_is_recognised_and_not_stored_twice(sim, dock):
     assert "0 files imported, 1 recognised." in ctl("import", d.path("export"))
 
 
+def slowed(dock):
+    """A dock that takes a second for each file, so that something can be done in the middle of an import."""
+    d = dock(["1-1.1"])
+    d.preload = f"{rack.BUILD}/tests/preload/slow_fsync.so"
+    d.daemon_env["BERTH_SLOW_FSYNC_MSEC"] = "100"
+    return d.start()
+
+
+def start_fast(d):
+    del d.daemon_env["BERTH_SLOW_FSYNC_MSEC"]
+    d.start_daemon()
+
+
 def test_import_that_was_broken_off_goes_on(sim, dock):
-    d = dock(["1-1.1"]).start()
+    d = slowed(dock)
     card = d.path("card")
     digests = fill(card, {f"{n:02}.MP4": content(n, 4 * MIB) for n in range(12)})
     importer = subprocess.Popen([f"{rack.BUILD}/berthctl", "import", card], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -102,7 +115,7 @@ def test_import_that_was_broken_off_goes_on(sim, dock):
     [ended] = d.wait(lambda: d.events("import-ended"), "its end")
     assert ended["imported"] < 12 and "reason" in ended, ended
     d.daemon.end(signal.SIGKILL)
-    d.start_daemon()
+    start_fast(d)
     imported = len({e["path"] for e in d.events("copied")})
     assert f"{12 - imported} files imported, {imported} recognised." in ctl("import", card)
     d.wait(lambda: len(d.events("receipted")) == 12, "the receipts")
@@ -111,16 +124,16 @@ def test_import_that_was_broken_off_goes_on(sim, dock):
 
 
 def test_daemon_ends_while_it_imports(sim, dock):
-    d = dock(["1-1.1"]).start()
+    d = slowed(dock)
     card = d.path("card")
     fill(card, {f"{n:02}.MP4": content(n, 4 * MIB) for n in range(12)})
     importer = subprocess.Popen([f"{rack.BUILD}/berthctl", "import", card], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
     d.wait(lambda: len(d.events("copied")) >= 2, "some files")
     assert d.daemon.end() == 0
-    assert "daemon" in importer.communicate(timeout=60)[0] and importer.returncode in (1, 3)
+    assert "daemon" in importer.communicate(timeout=120)[0] and importer.returncode in (1, 3)
     assert d.events("import-ended")[-1]["reason"] == "the daemon ended"
-    d.start_daemon()
+    start_fast(d)
     ctl("import", card)
     d.wait(lambda: len(d.events("receipted")) == 12, "the receipts")
     assert len(d.objects()) == 12

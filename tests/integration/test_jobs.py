@@ -103,7 +103,7 @@ def test_ctrl_c_cancels(sim, dock):
                              stderr=subprocess.PIPE, text=True)
     d.wait(lambda: port(sim, "1-1.1") == "off", "the port to be off")
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=120)
     assert child.returncode == 130 and not out and "cancelled: it was cancelled" in err, (child.returncode, out, err)
     d.wait(lambda: [end[0] for end in ends.ends.values()] == ["cancelled"], "its end")
 
@@ -161,7 +161,7 @@ def test_cancelled_import_keeps_what_it_imported_and_says_who_cancelled_it(sim, 
                              stderr=subprocess.PIPE, text=True)
     d.wait(lambda: len(d.events("copied")) >= 2, "some files")
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=120)
     assert child.returncode == 130 and "cancelled: it was cancelled by user 0 root; " in err, (child.returncode, out, err)
     d.wait(lambda: ends.ends, "its end")
     [(ended, _, _, outcome)] = ends.ends.values()
@@ -175,7 +175,7 @@ def test_cancelled_import_keeps_what_it_imported_and_says_who_cancelled_it(sim, 
 
 def test_flash_is_cancelled_before_it_is_begun_and_not_after(sim, dock):
     w = World(sim, dock, {"2.1": image("2.1", 40000)})
-    c = Camera(sim, w.d, poll_msec=40)
+    c = Camera(sim, w.d, poll_msec=200)
     c.plug()
     w.d.wait_state(1, "ready")
     w.d.wait(lambda: not w.d.workers(), "the camera to be let go of")
@@ -196,6 +196,7 @@ def test_flash_is_cancelled_before_it_is_begun_and_not_after(sim, dock):
     w.d.wait(lambda: w.d.events("flash-begun"), "the flash")
     error, text = refusal(w.d, second)
     assert error == TOO_LATE and "being given its firmware" in text, (error, text)
+    c.set(poll_msec=2)
     w.d.wait(lambda: second in ends.ends, "its end")
     assert ends.ends[second][0] == "done" and ends.ends[second][3] == {"Outcome": "ok", "Version": "2.1"}, ends.ends
     assert len(w.d.events("flash-begun")) == 1

@@ -79,7 +79,7 @@ def test_each_command_prints_what_its_schema_says(sim, dock):
             ["issues"], ["health"], ["verify"], ["export"])
         assert rows or may_be_empty, f"{args} shows nothing: {document}"
     seen.add(schemas.check(json.loads(ctl("doctor", codes=(0, 1, 5)))))
-    for line in ctl("watch", "--until=idle=0.1", "--timeout=60").splitlines():
+    for line in ctl("watch", "--until=idle=0.1", "--timeout=110").splitlines():
         seen.add(schemas.check(json.loads(line)))
     subprocess.run([f"{BUILD}/berthctl", "hold", "release", "--camera=SN-c"], check=True, stdin=subprocess.DEVNULL)
     subprocess.run([f"{BUILD}/berthctl", "hold", "release", "--clip=1", "--case=K"], check=True, stdin=subprocess.DEVNULL)

@@ -83,7 +83,7 @@ def test_change_that_the_start_does_not_see_ends_every_erase(sim, dock):
     d.wait(lambda: d.events("chain-broken"), "it to be on record")
     camera(sim, "c")
     d.wait(lambda: d.stored(), "the clip to be stored")
-    d.wait(lambda: d.bay(1)["ClipsStored"] == 1 and d.state_of(1) not in ("pulling", "identifying", "checking"), "the bay to be done", 60)
+    d.wait(lambda: d.bay(1)["ClipsStored"] == 1 and d.state_of(1) not in ("pulling", "identifying", "checking"), "the bay to be done")
     assert len(sim("state", camera="c")["clips"]) == 1 and not d.events("erase-begun"), d.bay(1)
 
 

@@ -121,7 +121,7 @@ class Rack:
 
     def settle(self):
         """Until udevd has dealt with all events so far."""
-        subprocess.run(["udevadm", "settle", "--timeout=30"], check=True)
+        subprocess.run(["udevadm", "settle", "--timeout=120"], check=True)
 
     def close(self):
         self.dock.close()
@@ -180,7 +180,7 @@ def flash(rack):
     import flash_world  # noqa: PLC0415
     sim, dock = rack.sim, rack.dock
     new = flash_world.image("2.1", 40000)
-    camera = flash_world.Camera(sim, dock, poll_msec=40)
+    camera = flash_world.Camera(sim, dock, poll_msec=200)
     camera.plug("1-1.3")
     dock.wait_state(4, "ready")
     flash_world.put_catalog(dock, rack.admin, {"2.1": new})
@@ -195,6 +195,7 @@ def flash(rack):
     assert read("1-1.3:1.0/authorized") == "1" and driver_of("1-1.3:1.0") == "usbfs"
     found = os.stat(os.path.join(DEVICES, "1-1.3:1.0/authorized"))
     assert (found.st_gid, found.st_mode & 0o777) == (rack.gid, 0o664), found
+    camera.set(poll_msec=2)
     out = order.communicate(timeout=120)[0]
     assert order.returncode == 0 and "ok: it tells the version 2.1" in out, out
     dock.wait_state(4, "ready")

@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 def refused_start(d):
     d.start_daemon(wait=False)
-    d.daemon.child.wait(60)
+    d.daemon.child.wait(120)
     assert d.daemon.child.returncode != 0
     return d.daemon.output()
 
@@ -35,14 +35,14 @@ def footage_in_all_stages(sim, d):
     sim("plug", camera="left", port="1-1.2")
     d.wait_state(2, "quarantined")
     os.rename(d.store, d.store + ".away")
-    d.wait(lambda: d.manager().get("StoreState") == "missing", "the store to be called missing", 90)
+    d.wait(lambda: d.manager().get("StoreState") == "missing", "the store to be called missing")
     digests |= camera(sim, "copied", [make_clip("DCIM/c.MP4", 8 * MIB, 4), make_clip("DCIM/c2.MP4", 5, 5)])
     sim("plug", camera="copied", port="1-1.3")
     d.wait_state(3, "settled")
     d.wait(lambda: len(d.events("copied")) == 5, "five copies to be on record")
     digests |= camera(sim, "half", [make_clip("DCIM/d.MP4", 60 * MIB, 6)])
-    sim("plug", camera="half", port="1-1.4")
     sim("unplug_after", camera="half", bytes=30 * MIB)
+    sim("plug", camera="half", port="1-1.4")
     d.wait(lambda: os.path.exists(state(d, "parts", "6.part")), "the part to be put away")
     return digests | camera(sim, "new", [make_clip("DCIM/e.MP4", 3 * MIB, 7)])
 

@@ -135,7 +135,7 @@ def test_each_dock_keeps_the_hours_of_its_own_time_zone(sim, dock):
         # It is a wave's start, too, that is waited for: both cameras are ready when the plan comes.
         begin, end, starts = now - datetime.timedelta(hours=1), now + datetime.timedelta(hours=11), now + datetime.timedelta(seconds=12)
         waves = [{"of_10000": 10000, "cameras": 2, "start": utc(starts)}]
-        fleet.rollout("create", fleet.plan(waves=waves, docks=2, flash_seconds=5, hours=[f"{begin:%H:%M}-{end:%H:%M}"]))
+        fleet.rollout("create", fleet.plan(waves=waves, docks=2, hours=[f"{begin:%H:%M}-{end:%H:%M}"]))
         # By the second one's clock they begin when it is there what it was here an hour ago.
         opens = (begin + datetime.timedelta(hours=24)).replace(tzinfo=None)
         told = f"waits for the hours in which the rollout goes on: they begin at {opens:%Y-%m-%d %H:%M} +1200"
@@ -316,7 +316,7 @@ def test_turn_that_was_drawn_by_other_hours_is_not_used(sim, dock):
     d, fleet = start(dock, sim, 1, zone="UTC0")
     # Its turn is one of the next two thousand windows'.
     waves = [{"of_10000": 10000, "cameras": 2000}]
-    fleet.rollout("create", fleet.plan(waves=waves, under_way_max=2, flash_seconds=5))
+    fleet.rollout("create", fleet.plan(waves=waves, under_way_max=2))
     d.wait(lambda: why(d, "SN-1") == "waits for its turn", "the camera to have drawn a turn", deadline=120)
     now = datetime.datetime.now(datetime.timezone.utc)
     begin, end = now + datetime.timedelta(hours=6), now + datetime.timedelta(hours=7)

@@ -21,7 +21,7 @@ import tap  # noqa: E402
 
 BUILD = os.environ.get("BERTH_BUILD", os.path.join(os.getcwd(), "build"))
 PORT = "1-1.3"
-DEADLINE_SEC = 60
+DEADLINE_SEC = 120
 MTIME = 1767225600
 BIG = 5_000_000_000
 # Known to gphoto2 as a device whose property lists work; only then it asks for sizes of more than 32 bits.

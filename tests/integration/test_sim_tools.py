@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tap  # noqa: E402
 
 SIM = os.path.join(os.path.abspath(os.environ.get("BERTH_BUILD", "build")), "berth-sim")
-DEADLINE = 60
+DEADLINE = 120
 CAMERA = {"cmd": "camera", "name": "L", "type": "loopback", "vid": 0x1209, "pid": 0xBC01, "manufacturer": "Ring Ltd",
           "product": "Loop", "serial": "LOOP1"}
 KEYBOARD = {"cmd": "camera", "name": "K", "type": "stranger", "vid": 0x046D, "pid": 0xC31C, "product": "Board", "class": 3,

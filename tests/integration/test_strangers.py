@@ -101,21 +101,21 @@ def test_a_device_that_shows_another_face_is_not_talked_to(sim, dock):
         f.seek(12)
         f.write(b"\x55")
     d.start()
-    d.wait_state(1, "fault")
-    assert "descriptors are not those" in d.bay(1)["Reason"], d.bay(1)
+    # It is tried again, now and then.
+    d.wait(lambda: "descriptors are not those" in d.bay(1).get("Reason", ""), "the fault")
     state = sim("state", camera="c")
     assert (state["claims"], state["requests"], len(state["clips"])) == (0, 0, 1), state
 
 
 def test_a_trickle_ends_in_a_fault_and_other_bays_go_on(sim, dock):
-    d = dock(["1-1.1", "1-1.2", "1-1.3"], timeouts={"stall": "1s", "min_rate": "10M"}).start()
+    d = dock(["1-1.1", "1-1.2", "1-1.3"], timeouts={"stall": "4s", "min_rate": "10M"}).start()
     for name, rate in [("byte", 1), ("trickle", 2 * MIB), ("good", 0)]:
         sim("camera", name=name, type="ptp", serial=f"S-{name}", manufacturer="Acme", model="BC-1", clips=[make_clip("A.MP4", 60 * MIB, 1)])
         sim("slow", camera=name, bytes_per_sec=rate)
     sim("plug", camera="trickle", port="1-1.2")
     sim("plug", camera="good", port="1-1.3")
     d.wait_state(3, "ready")
-    # It is never silent for a second, and would take half a minute.
+    # It is never silent for long, and would take half a minute.
     d.wait(lambda: any("min_rate" in e["reason"] for e in d.events("fault")), "the trickle to end")
     assert not [e for e in d.events("fault") if e.get("bay") == "1-1.3"]
     # One byte a second: whatever step it is in, it ends.

@@ -98,7 +98,7 @@ def no_port_power():
 def call(d, serial, method, signature=None, *args):
     path = "".join(c if c.isalnum() and (c.isalpha() or i > 0) else f"_{ord(c):02x}" for i, c in enumerate(serial))
     return d.conn.call_sync(rack.NAME, f"{rack.ROOT}/camera/{path}", f"{rack.NAME}.Camera", method,
-                            GLib.Variant(signature, args) if signature else None, None, 0, 20000, None)
+                            GLib.Variant(signature, args) if signature else None, None, 0, 60000, None)
 
 
 def kinds(d):
@@ -116,7 +116,7 @@ def confirm(d, serial):
 
 
 def ctl(*words):
-    return subprocess.run([f"{rack.BUILD}/berthctl", *words], capture_output=True, text=True, timeout=60)
+    return subprocess.run([f"{rack.BUILD}/berthctl", *words], capture_output=True, text=True, timeout=120)
 
 
 def test_docking_goes_on_behind_the_switch_and_ends_ready_in_command_mode(sim, dock):
@@ -160,7 +160,7 @@ def test_owner_and_drift_are_on_record_before_anything_changes(sim, dock):
     d.wait_state(1, "quarantined")
     checked, in_storage = d.events("checked")
     assert checked["officer_id"] == "P-1042" and checked["battery_percent"] == 77
-    assert -4_003_000_000 < checked["drift_usec"] < -3_997_000_000, checked
+    assert -4_060_000_000 < checked["drift_usec"] < -3_940_000_000, checked
     order = kinds(d)
     assert order.index("checked") < order.index("clock-set") < order.index("switch-begun")
     assert "drift_usec" not in in_storage and "officer_id" not in in_storage
@@ -254,8 +254,8 @@ def test_camera_that_comes_too_late_is_a_docking_of_its_own(sim, dock):
     d = switching_dock(sim, dock, within="1s").start()
     digests = camera(sim, "c", [make_clip("a.MP4", 1000, 1)])
     with no_port_power():
-        dock_camera(sim, d, "c", away=2500)
-        d.wait_state(1, "fault")
+        dock_camera(sim, d, "c", away=5000)
+        d.wait(lambda: d.events("fault"), "the fault")
         d.wait_state(1, "ready")
     assert d.bay(1)["Serial"] == "DISK-c" and d.bay(1)["Identity"] == "own", d.bay(1)
     assert "did not come back in its storage mode" in d.events("undocked")[0]["reason"], d.events("undocked")
@@ -325,8 +325,7 @@ def test_camera_taken_out_while_it_switches_costs_a_fault_and_no_footage(sim, do
     digests = camera(sim, "c", [make_clip("a.MP4", 1000, 1)])
     put_in(sim, d, "c")
     sim("unplug", camera="c")
-    d.wait_state(1, "fault")
-    assert "put it in again" in d.bay(1)["Reason"], d.bay(1)["Reason"]
+    d.wait(lambda: d.state_of(1) == "fault" and "put it in again" in d.bay(1)["Reason"], "the fault")
     # Put in again it is a docking like any other.
     dock_camera(sim, d, "c")
     d.wait_state(1, "quarantined")
@@ -363,7 +362,7 @@ def test_daemon_killed_while_the_camera_is_away_knows_it_again(sim, dock):
 def test_daemon_restarted_in_the_middle_of_a_pull_knows_the_camera_again(sim, dock):
     d = switching_dock(sim, dock).start()
     digests = camera(sim, "c", [make_clip("a.MP4", 48 * MIB, 1)])
-    sim("slow", camera="c-disk", bytes_per_sec=20 * MIB)
+    sim("slow", camera="c-disk", bytes_per_sec=4 * MIB)
     dock_camera(sim, d, "c")
     d.wait(lambda: d.rows("SELECT count(*) FROM blocks")[0][0] >= 1, "a block")
     d.daemon.end(signal.SIGTERM)

@@ -74,7 +74,7 @@ def path_of(serial):
 
 
 def confirm(d, serial):
-    d.conn.call_sync(rack.NAME, path_of(serial), f"{rack.NAME}.Camera", "ConfirmIdentity", None, None, 0, 20000, None)
+    d.conn.call_sync(rack.NAME, path_of(serial), f"{rack.NAME}.Camera", "ConfirmIdentity", None, None, 0, 60000, None)
 
 
 def assert_stored(d, serial, digests):
@@ -203,7 +203,7 @@ def test_camera_that_stays_is_a_fault_with_a_reason(sim, dock):
 
 
 def test_camera_that_comes_back_in_command_mode_is_a_fault_and_no_endless_round(sim, dock):
-    d = make_dock(dock([PORT], timeouts={"backoff_min": "3s", "backoff_max": "3s"}))
+    d = make_dock(dock([PORT], timeouts={"backoff_min": "10s", "backoff_max": "10s"}))
     c = Camera(sim, d, "c", storage="c")
     c.plug()
     d.wait(lambda: d.events("fault"), "the fault")

@@ -67,9 +67,9 @@ def test_spool_copies_that_the_store_holds_make_room(sim, dock):
         d.start()
         digests = camera(sim, "c", [make_clip(f"{n}.MP4", 20 * MIB, n) for n in range(6)])
         sim("plug", camera="c", port="1-1.1")
-        d.wait_state(1, "ready", deadline=90)
+        d.wait_state(1, "ready")
         assert_stored(d, "SN-c", digests)
-        assert d.events("spool-released"), "120 MiB went through a spool of 64 MiB without any being released"
+        d.wait(lambda: d.events("spool-released"), "a release: 120 MiB went through a spool of 64 MiB")
         d.check_chain()
         d.close()
     finally:
@@ -81,7 +81,7 @@ def test_missing_store_folder_keeps_the_footage_and_recovers(sim, dock):
     d.wait(lambda: d.manager().get("StoreState") == "ready", "the store")
     digests = camera(sim, "c", [make_clip("a.MP4", 5 * MIB, 1)])
     os.rename(d.store, d.store + ".away")
-    d.wait(lambda: d.manager().get("StoreState") == "missing", "the store to be called missing", 90)
+    d.wait(lambda: d.manager().get("StoreState") == "missing", "the store to be called missing")
     sim("plug", camera="c", port="1-1.1")
     d.wait_state(1, "settled")
     d.wait(lambda: d.bay(1).get("Reason"), "the bay to say what it waits for")
@@ -93,7 +93,7 @@ def test_missing_store_folder_keeps_the_footage_and_recovers(sim, dock):
 
 def test_broken_cameras_cost_their_bay_only(sim, dock):
     faults = ["wrong_transaction_id", "silent", "endless", "garbage", "truncated_dataset", "short_container"]
-    d = dock([f"1-1.{n}" for n in range(1, 8)], timeouts={"stall": "2s", "call": "4s"}).start()
+    d = dock([f"1-1.{n}" for n in range(1, 8)], timeouts={"stall": "4s", "call": "8s"}).start()
     for n, fault in enumerate(faults, 1):
         camera(sim, fault, [make_clip("a.MP4", 3 * MIB, n)])
         sim("fault", camera=fault, name=fault)
@@ -103,7 +103,7 @@ def test_broken_cameras_cost_their_bay_only(sim, dock):
     d.wait_state(7, "ready")
     assert_stored(d, "SN-good", digests)
     for n, fault in enumerate(faults, 1):
-        d.wait(lambda n=n: d.bay(n).get("Faults", 0) >= 1 or d.state_of(n) == "quarantined", f"bay {n} ({fault}) to be at fault", 60)
+        d.wait(lambda n=n: d.bay(n).get("Faults", 0) >= 1 or d.state_of(n) == "quarantined", f"bay {n} ({fault}) to be at fault")
         assert len(sim("state", camera=fault)["clips"]) == 1, f"the camera with the fault '{fault}' was erased"
     assert d.daemon.running()
 
@@ -113,7 +113,7 @@ def test_camera_that_lies_about_a_size_is_not_erased(sim, dock):
     camera(sim, "liar", [make_clip("a.MP4", 3 * MIB, 1)])
     sim("fault", camera="liar", name="size_lie", delta=1000)
     sim("plug", camera="liar", port="1-1.1")
-    d.wait(lambda: d.bay(1).get("Faults", 0) >= 1, "a fault", 60)
+    d.wait(lambda: d.bay(1).get("Faults", 0) >= 1, "a fault")
     d.wait_state(1, "quarantined", deadline=120)
     assert "a.MP4" in d.bay(1)["Reason"], d.bay(1)["Reason"]
     assert len(sim("state", camera="liar")["clips"]) == 1
@@ -207,7 +207,7 @@ def test_daemon_answers_while_every_fsync_takes_two_seconds(sim, dock):
 
 def refused_start(d):
     d.start_daemon(wait=False)
-    d.daemon.child.wait(60)
+    d.daemon.child.wait(120)
     assert d.daemon.child.returncode != 0
     return d.daemon.output()
 

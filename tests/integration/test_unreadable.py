@@ -44,7 +44,7 @@ def define(sim):
 
 def list_clips(d):
     rows = d.conn.call_sync("org.berth.Dock1", "/org/berth/Dock1", "org.berth.Dock1.Manager", "ListClips",
-                            GLib.Variant("(sstu)", ("", "", 0, 0)), None, 0, 30000, None).unpack()[0]
+                            GLib.Variant("(sstu)", ("", "", 0, 0)), None, 0, 60000, None).unpack()[0]
     return {row["Path"]: row for row in rows if "PartialOf" not in row}
 
 

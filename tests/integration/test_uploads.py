@@ -147,7 +147,7 @@ def test_clip_that_is_asked_for_goes_first(sim, dock):
 
 def page(d, after_id, most):
     answer = d.conn.call_sync(rack.NAME, f"{rack.ROOT}/transfer", f"{rack.NAME}.Transfers", "ListTransfers",
-                              rack.GLib.Variant("(tu)", (after_id, most)), None, 0, 20000, None)
+                              rack.GLib.Variant("(tu)", (after_id, most)), None, 0, 60000, None)
     return [t["ClipId"] for t in answer.unpack()[0]]
 
 
