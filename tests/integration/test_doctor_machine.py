@@ -221,7 +221,8 @@ def test_bus_that_has_no_policy_or_lets_anybody_be_the_dock(sim, dock):
         assert len(said) == 1 and said[0][0] == "failed" and "be the dock" in said[0][1], done
         write(d.path("bus.conf"), rack.BUS_CONFIG.format(socket=d.path("bus")).replace('<allow own="*"/>', "").replace(
             "</busconfig>", '<policy user="root"><allow own="*"/></policy></busconfig>'))
-        d.conn.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "ReloadConfig", None, None, 0, 60000, None)
+        d.conn.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "ReloadConfig", None, None, 0, 60000,
+                         None)
         done = doctor("machine", "--json", f"--state-dir={m.state}", user=NOBODY)
         said = [(p["verdict"], p["text"]) for p in json.loads(done.stdout)["points"] if p["name"] == "bus-policy"]
         assert len(said) == 1 and said[0][0] == "ok", done

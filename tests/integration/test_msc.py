@@ -259,6 +259,7 @@ STRIKES = [
     ("silent", {}), ("hang", {}), ("not_ready", {}), ("attention", {}), ("medium_changed", {}), ("aborted", {}), ("check", {}),
     ("check", {"key": 4, "asc": 0x44}), ("check", {"key": 0, "asc": 0}), ("check", {"key": 3, "asc": 0x11}),
 ]
+# For those that a fault strikes; whoever comes after them has nothing to wait for, but for a busy machine.
 QUICK = ("timeout-msec=250", "ready-msec=2000")
 
 
@@ -276,7 +277,7 @@ def test_no_single_fault_in_opening_or_listing_is_taken_for_an_empty_camera(sim,
                     assert e.kind in ("Camera",), f"{command}: {fault} {args}: {e}"
                 c.fault("none")
                 # Whatever state that left the camera in, the next worker gets on.
-                with c.worker(*QUICK) as w:
+                with c.worker() as w:
                     assert {clip.path for clip in w.list()} == set(card.files), f"after {command}: {fault} {args}"
 
 
@@ -310,7 +311,7 @@ def test_no_single_fault_in_a_read_changes_a_byte(sim, _dock):
                     durable = {n: digest.hex() for n, (_, digest) in w.blocks.items()}
                     assert all(digest == blocks[n] for n, digest in durable.items()), f"{skip} {fault} {args}: a false block"
                 c.fault("none")
-                with c.worker(*QUICK) as w:
+                with c.worker() as w:
                     assert w.pull(w.list()[0]).digest.hex() == sha256(data), f"after {skip} {fault} {args}"
 
 
@@ -353,7 +354,7 @@ def test_camera_that_is_broken_for_good_is_given_up(sim, _dock):
                 assert e.kind in ("Camera",), f"{fault}: {e}"
             c.fault("none")
             if fault != "dead":
-                with c.worker(*QUICK) as w:
+                with c.worker() as w:
                     assert len(w.list()) == 1, fault
 
 
@@ -483,7 +484,7 @@ def test_a_fault_in_an_erase_never_passes_for_an_erase_and_harms_nothing(sim, _d
                 continue  # "I know no such command": a card that says so and has a cache cannot be told from one that has none
             victim = f"DCIM/100BERTH/CLIP{n:04}.MP4"
             with Camera(sim, image=card.image, cache=True) as c:
-                copies = pulled(c, *QUICK)
+                copies = pulled(c)
                 with c.worker(*QUICK, "erase-dirty=yes") as w:
                     c.fault(fault, command=command, count=1, **args)
                     try:
