@@ -288,6 +288,19 @@ static void test_slow_camera_delivers_at_its_pace(void **state) {
         assert_int_equal(bulk(f, EP_PATTERN, data, sizeof(data), &n, DEADLINE_MSEC), 0);
 }
 
+static void test_camera_that_slows_down_in_the_middle_is_fast_before(void **state) {
+        Fixture *f = *state;
+        unsigned char data[1024];
+        int n;
+
+        control("{\"cmd\": \"slow\", \"camera\": \"%s\", \"bytes_per_sec\": 1, \"after_bytes\": 3000}", f->name);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(bulk(f, EP_PATTERN, data, sizeof(data), &n, DEADLINE_MSEC), 0);
+        assert_int_equal(bulk(f, EP_PATTERN, data, sizeof(data), &n, 100), LIBUSB_ERROR_TIMEOUT);
+        control("{\"cmd\": \"slow\", \"camera\": \"%s\", \"bytes_per_sec\": 0}", f->name);
+        assert_int_equal(bulk(f, EP_PATTERN, data, sizeof(data), &n, DEADLINE_MSEC), 0);
+}
+
 /* ---- udev and power --------------------------------------------------------------------------------------- */
 
 static struct udev_device *next_event(struct udev_monitor *monitor, const char *action, const char *sysname) {
@@ -556,6 +569,7 @@ static int run_group(void) {
                 FIXTURE_TEST(test_unplug_after_bytes_gives_exactly_those),
                 FIXTURE_TEST(test_corrupt_changes_the_chosen_bytes_only),
                 FIXTURE_TEST(test_slow_camera_delivers_at_its_pace),
+                FIXTURE_TEST(test_camera_that_slows_down_in_the_middle_is_fast_before),
                 FIXTURE_TEST(test_udev_monitor_sees_plug_and_unplug),
                 FIXTURE_TEST(test_claim_binds_and_unbinds_the_interface),
                 FIXTURE_TEST(test_disable_of_a_port_takes_the_device_away_and_back),

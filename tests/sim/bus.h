@@ -81,6 +81,8 @@ typedef struct Faults {
         uint64_t corrupt_at;
         uint64_t corrupt_count;
         uint64_t bytes_per_sec; /* 0: no limit */
+        uint64_t slow_at;       /* from there on, UINT64_MAX: nowhere … */
+        uint64_t slow_to;       /* … so many bytes per second */
         uint64_t paced_until_usec;
 } Faults;
 

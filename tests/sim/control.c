@@ -181,15 +181,22 @@ static int fault_unplug_after(SimDevice *device, const json_t *command, Answer *
 }
 
 static int fault_slow(SimDevice *device, const json_t *command, Answer *answer) {
-        uint64_t rate;
+        bool later = json_object_get(command, "after_bytes");
+        uint64_t rate, after = 0;
         int r;
 
         r = take_count(command, "bytes_per_sec", answer, &rate);
-        if (r >= 0) {
+        if (r >= 0 && later)
+                r = take_count(command, "after_bytes", answer, &after);
+        if (r < 0)
+                return r;
+        device->faults.slow_at = later ? device->counters.bulk_in + after : UINT64_MAX;
+        device->faults.slow_to = rate;
+        if (!later) {
                 device->faults.bytes_per_sec = rate;
                 device->faults.paced_until_usec = sim_now_usec();
         }
-        return r;
+        return 0;
 }
 
 static int fault_corrupt(SimDevice *device, const json_t *command, Answer *answer) {

@@ -70,6 +70,7 @@ int device_new(const char *name, const SimModel *model, SimDevice **ret) {
         device->model = model;
         device->speed = device->fastest = SPEED_HIGH;
         device->faults.unplug_at = UINT64_MAX;
+        device->faults.slow_at = UINT64_MAX;
         device->timer = (SimTimer) { .fire = device_tick, .userdata = device };
         pthread_mutex_init(&device->lock, NULL);
         TAILQ_INSERT_TAIL(&devices, device, entry);

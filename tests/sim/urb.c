@@ -131,6 +131,14 @@ static void pace(Faults *faults, size_t bytes) {
                 faults->paced_until_usec = begin + bytes * USEC_PER_SEC / faults->bytes_per_sec;
 }
 
+/* What was to be slow from there on only. */
+static void slow_down(Faults *faults, uint64_t position) {
+        if (position < faults->slow_at)
+                return;
+        faults->bytes_per_sec = faults->slow_to;
+        faults->slow_at = UINT64_MAX;
+}
+
 /* The cable is out from this moment; the timer's thread tells the rest of the world. */
 static void pull_out(Node *node) {
         node->device->unplug_due = true;
@@ -155,6 +163,7 @@ static int run_in(Node *node, Urb *urb) {
         }
         corrupt(&device->faults, device->counters.bulk_in, urb->buffer, (size_t) n);
         device->counters.bulk_in += (uint64_t) n;
+        slow_down(&device->faults, device->counters.bulk_in);
         pace(&device->faults, (size_t) n);
         return n;
 }
