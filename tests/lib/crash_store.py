@@ -10,9 +10,11 @@ import traceback
 import crash_rig
 import rack
 from crash_points import all_points
+from store_dock import lines_of
 
 OLD_SEC = 60 * 86400
 TRIES = 10
+LOOKS = 3
 
 
 class StoreRig(crash_rig.Rig):
@@ -59,19 +61,17 @@ def lines_of_records(rig, key):
     n = 0
     for folder, _, names in os.walk(rig.dock.path("uplink-state")):
         for name in names:
-            with open(os.path.join(folder, name), encoding="utf-8") as f:
-                n += f.read().count(f'"{key}":')
+            n += sum(key in line for line in lines_of(os.path.join(folder, name)))
     return n
 
 
 def play_growing(rig):
     """A camera that is too slow for its clip to be pulled before its upload has begun."""
     rig.new_camera([rack.make_clip("DCIM/GROWS.MP4", 27 * crash_rig.MIB, rig.number)])
-    rig.sim("slow", camera=rig.camera, bytes_per_sec=32 * crash_rig.MIB)
+    rig.sim("slow", camera=rig.camera, bytes_per_sec=crash_rig.MIB // 4, after_bytes=17 * crash_rig.MIB)
     rig.plug()
     rig.start()
     rig.wait(lambda: rig.dock.rows("SELECT 1 FROM blocks LIMIT 1 OFFSET 1"), "two blocks' facts")
-    rig.sim("slow", camera=rig.camera, bytes_per_sec=crash_rig.MIB // 4)
     rig.wait(lambda: lines_of_records(rig, "piece") >= 2, "two pieces on their way")
     rig.sim("slow", camera=rig.camera, bytes_per_sec=0)
     rig.wait_ready()
@@ -89,25 +89,39 @@ def scenarios(part, record):
     ]
 
 
-def labels_of(rig, played, prefixes):
-    """[(scenario, label)]: each in the first scenario that passes it."""
-    found, seen = [], set()
-    for scenario in played:
-        try:
+def look(rig, scenario):
+    """What it passes after the crashes that make it, undisturbed."""
+    try:
+        for _ in range(LOOKS):
             passed, fired = rig.run(scenario, scenario.first)
-        except Exception:
-            print("".join(f"# {line}\n" for line in rig.dock.logs().splitlines()), flush=True)
-            raise
-        assert fired or not scenario.first, f"{scenario.name}: {scenario.first} is not passed"
-        for label in sorted({label for label in passed if label.startswith(prefixes)} - seen):
-            seen.add(label)
-            found.append((scenario, label))
+            if fired or not scenario.first:
+                return passed
+    except Exception:
+        print("".join(f"# {line}\n" for line in rig.dock.logs().splitlines()), flush=True)
+        raise
+    raise AssertionError(f"{scenario.name}: {scenario.first} is not passed")
+
+
+def labels_of(rig, played, prefixes):
+    """[(scenario, label)]: each in the first scenario that passes it. What hangs on how fast the one and the other are has more chances."""
+    found, seen = [], set()
+    for _ in range(LOOKS):
+        for scenario in played:
+            for label in sorted({label for label in look(rig, scenario) if label.startswith(prefixes)} - seen):
+                seen.add(label)
+                found.append((scenario, label))
+        if not missing_points(found, prefixes):
+            break
     return found
 
 
-def check_points(found, prefixes):
+def missing_points(found, prefixes):
     points = {p for p in all_points(rack.BUILD) if p.startswith(prefixes)}
-    missing = points - {label.split(":")[0] for _, label in found}
+    return points - {label.split(":")[0] for _, label in found}
+
+
+def check_points(found, prefixes):
+    missing = missing_points(found, prefixes)
     print(f"{'not ok' if missing else 'ok'} 1 - every crash point of this store is passed by a scenario", flush=True)
     for point in sorted(missing):
         print(f"# passed by no scenario: {point}", flush=True)

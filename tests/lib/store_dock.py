@@ -2,11 +2,24 @@
 """An uplink whose store is on the network: what its tests share, whatever the protocol. Each protocol's Dock says how much the store has
 of a clip (stored_bytes), and which of its keys are whole (objects, manifests) or not (unfinished)."""
 
+import json
 import time
 
 import uplink
 
 MIB = 1 << 20
+# The stores of these tests are on a machine that has much else to do: only who wants a stall sets a limit that is soon over.
+STALL = "60s"
+SHORT_STALL = "10s"
+
+
+def lines_of(record):
+    """The whole lines of a record of the uplink's. Nothing of one that is gone by now."""
+    try:
+        with open(record, encoding="utf-8") as f:
+            return [json.loads(line) for line in f if line.endswith("\n")]
+    except FileNotFoundError:
+        return []
 
 
 class StoreDock(uplink.Uplink):
@@ -37,7 +50,7 @@ class StoreDock(uplink.Uplink):
 
 
 class StoreWorld:
-    """Of a protocol: PART, the size of the pieces in which its docks send."""
+    """Of a protocol: PART, the size of the pieces in which its docks send; `step`, the phase of the requests that bring them."""
 
     def size(self, n):
         """Of a clip in n whole pieces and a half."""
