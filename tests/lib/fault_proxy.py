@@ -13,13 +13,15 @@ must contain (default: no matter), `method` which method (default: any), `times`
   late          lets the store do it, and hands its answer on after `seconds`
   corrupt       changes one byte of the request's body
   delay         waits `seconds` before the store is asked
+  held          waits until go_on() before the store is asked
   meet          waits until `of` requests that met this rule are here: a race in which nobody is first by chance (with times: None)
   truncate      resets the connection in the middle of the answer's body
   pretend       answers 200 with an etag, and the store never hears of it
   invent        answers what `invent(headers)` of the request's headers returns, (status, headers, body); the store never hears of it
   answer        changes the store's answer by `change(status, headers, body)`, which returns the same three
 
-`bandwidth` of the proxy, in bytes a second, holds for each connection's requests. `log` has (phase, method, path, status or None) of
+`bandwidth` of the proxy, in bytes a second, holds for each connection's requests. What is to be met in the middle is stopped there by
+stop_at(), until go_on(): however late whoever comes to meet it. `log` has (phase, method, path, status or None) of
 each request, `body_bytes` how many bytes of bodies came in by phase, and `seen` all their headers.
 
 A `judge` makes another store of the one behind the proxy: judge(headers, body) is asked about each request that the rules let pass, with
@@ -111,6 +113,8 @@ class FaultProxy:
         self.tls = tls
         self.rules = []
         self.bandwidth = None
+        self.stops = None  # (phase, bytes)
+        self.held_up = []
         self.muted = 0  # answers that are held back
         self.taking = 0  # bodies that are being taken; of one that its sender gave up, what was on its way still comes
         self.log, self.seen = [], []
@@ -156,11 +160,31 @@ class FaultProxy:
         self.body_bytes, self.refused = collections.Counter(), collections.Counter()
         self.resets += 1
         self.bandwidth = self.on_body = None
+        self.go_on()
+
+    def stop_at(self, phase, bytes_):
+        """Once so many bytes of bodies of that phase have come, nothing more of such bodies is taken."""
+        self.stops = (phase, bytes_)
+
+    def go_on(self):
+        """Ends what stop_at() and the action `held` hold up."""
+        self.stops = None
+        self.loop.call_soon_threadsafe(self._let_go)
 
     def count(self, phase):
         return sum(1 for entry in self.log if entry[0] == phase)
 
     # ---- in the thread
+
+    def _let_go(self):
+        for event in self.held_up:
+            event.set()
+        self.held_up.clear()
+
+    async def _hold_up(self):
+        event = asyncio.Event()
+        self.held_up.append(event)
+        await event.wait()
 
     def _rule_for(self, phase, method, target):
         for rule in self.rules:
@@ -202,6 +226,8 @@ class FaultProxy:
             reset(writer)
         if rule["action"] == "delay":
             await asyncio.sleep(rule["seconds"])
+        if rule["action"] == "held":
+            await self._hold_up()
         if rule["action"] == "meet":
             await self._meet(rule)
         body = None
@@ -254,6 +280,8 @@ class FaultProxy:
             if to:
                 to.write(data)
                 await to.drain()
+            if self.stops and self.stops[0] == phase and self.body_bytes[phase] >= self.stops[1]:
+                await self._hold_up()
         if rule["action"] == "stall":
             await asyncio.sleep(3600)
 

@@ -88,6 +88,9 @@ def missing():
     return next((name for name in NEEDED if not shutil.which(name)), None)
 
 
+# A Ceph that starts beside other tests on two processors takes its time.
+PATIENCE_SEC = 300
+
 TAKEN = []  # names of rows of ports, held as long as this program runs
 
 
@@ -142,7 +145,7 @@ class Rgw:
         """A program of Ceph's; its output goes to the file `to`, or is returned."""
         config = [] if program in ("ceph-authtool", "monmaptool") else ["-c", self.path("ceph.conf")]
         done = subprocess.run([program, *config, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, check=False, timeout=120)
+                              text=True, check=False, timeout=PATIENCE_SEC)
         if done.returncode != 0:
             raise RuntimeError(f"{program} {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
         if to:
@@ -180,7 +183,7 @@ class Rgw:
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def wait(self, predicate, what, deadline=90):
+    def wait(self, predicate, what, deadline=PATIENCE_SEC):
         end = time.monotonic() + deadline
         pause = subprocess.Popen(["tail", "-f", "/dev/null"], stdin=subprocess.DEVNULL)
         try:
@@ -209,7 +212,8 @@ class Rgw:
         path, *rest = arguments
         done = subprocess.run(["curl", "-sS", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", ":".join(keys),
                                "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", "-w", "\n%{http_code}",
-                               *rest, self.endpoint + path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, timeout=120)
+                               *rest, self.endpoint + path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True,
+                              timeout=PATIENCE_SEC)
         body, _, status = done.stdout.rpartition(b"\n")
         if check and not 200 <= int(status) < 300:
             raise RuntimeError(f"curl {arguments}: {status.decode()} {body!r}")

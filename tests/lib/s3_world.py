@@ -16,13 +16,14 @@ import rgw  # noqa: E402
 import tap  # noqa: E402
 import uplink  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
-from store_dock import MIB, StoreDock, StoreWorld  # noqa: E402
+from store_dock import MIB, STALL, StoreDock, StoreWorld, lines_of  # noqa: E402
 
 BUCKET, LOCKED = "clips", "locked"
 
 
 class World(StoreWorld):
     PART = 5 * MIB
+    step = "part"
 
     def __init__(self):
         missing = rgw.missing()
@@ -52,7 +53,7 @@ class World(StoreWorld):
 
     def sent(self):
         """Bytes of clips that go in parts."""
-        return self.proxy.body_bytes["part"]
+        return self.proxy.body_bytes[self.step]
 
     def created(self):
         return self.proxy.count("create")
@@ -81,7 +82,7 @@ class Dock(StoreDock):
     def __init__(self, world, folder, bucket, prefix, endpoint, settings):
         self.world, self.bucket, self.prefix = world, bucket, prefix
         self.keys_file = os.path.join(folder, "keys")
-        self.settings = {"stall": "6s", **settings}
+        self.settings = {"stall": STALL, **settings}
         self.endpoint = endpoint
         super().__init__(folder, "")
 
@@ -107,13 +108,12 @@ class Dock(StoreDock):
         os.rename(fresh, self.keys_file)
 
     def records(self):
-        return os.listdir(os.path.join(self.folder, "state", "uploads"))
+        return [name for name in os.listdir(os.path.join(self.folder, "state", "uploads")) if not name.startswith(".")]
 
     def stored_bytes(self, clip):
         """Of a clip that goes in parts, by our record: acknowledged, and recorded."""
         for name in self.records():
-            with open(os.path.join(self.path("state"), "uploads", name), encoding="utf-8") as f:
-                lines = [json.loads(line) for line in f if line.endswith("\n")]
+            lines = lines_of(os.path.join(self.path("state"), "uploads", name))
             if lines and lines[0]["clip"].startswith(f"{clip.id} "):
                 return sum({line["part"]: line["size"] for line in lines if "part" in line}.values())
         return 0

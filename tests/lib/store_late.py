@@ -6,10 +6,9 @@ import collections
 import os
 
 import uplink
+from store_dock import STALL  # noqa: F401  its docks have that
 
 SECONDS = 2
-# Far more than that: a loaded machine is no stall either.
-STALL = "60s"
 LATE = {"asked late": {"action": "delay", "seconds": SECONDS}, "answered late": {"action": "late", "seconds": SECONDS}}
 
 

@@ -9,9 +9,10 @@ import uplink
 from store_dock import MIB, refusal
 
 
-def begin_slowly(world, dock, clip, bytes_):
+def begin(world, dock, clip, bytes_):
+    """No further than that."""
     world.proxy.reset()
-    world.proxy.bandwidth = 2 * world.PART
+    world.proxy.stop_at(world.step, bytes_)
     call = dock.begin_put(clip)
     dock.wait(lambda: world.sent() >= bytes_, f"{bytes_} bytes to be sent")
     return call
@@ -21,8 +22,12 @@ def assert_stopped(dock, call):
     refusal(dock, call, "Stopped")
 
 
+def take_what_came(world, dock):
+    world.proxy.go_on()
+    dock.wait(lambda: not world.proxy.taking, "what was on its way to have come")
+
+
 def goes_on(world, dock, clip):
-    world.proxy.bandwidth = None
     dock.judge(clip, dock.put(clip))
     assert world.sent() <= clip.size + world.PART and world.created() == 1, f"{world.sent() - clip.size} bytes were sent again"
 
@@ -35,13 +40,13 @@ def test_order_stops_what_is_under_way_and_what_waits(world):
     dock = world.dock(transfers="1").start()
     stored, clip, waits = dock.clip(MIB), dock.clip(world.size(8)), dock.clip(MIB)
     receipt = dock.put(stored)
-    calls = [begin_slowly(world, dock, clip, 2 * world.PART + MIB), dock.begin_put(waits)]
+    calls = [begin(world, dock, clip, 2 * world.PART + MIB), dock.begin_put(waits)]
     hold(dock, True)
     for call in calls:
         assert_stopped(dock, call)
     assert_stopped(dock, dock.begin_put(waits))
     assert dock.confirm(stored, receipt) == receipt.strength, "a receipt cannot be confirmed meanwhile"
-    dock.wait(lambda: not world.proxy.taking, "what was on its way to have come")
+    take_what_came(world, dock)
     before = world.sent()
     hold(dock, False)
     assert world.sent() == before
@@ -65,19 +70,19 @@ def test_schedule_stops_what_is_under_way_and_says_until_when(world):
     now = time.time()
     if time.localtime(now).tm_sec > 15:  # so that the upload begins before, on a loaded machine as well
         now += 60
-    begin, end = (time.strftime("%H:%M", time.localtime(now + seconds)) for seconds in (60, 2 * 3600))
-    dock = world.dock(limit=f"{begin}-{end} none", stall="300s").start()
+    first, last = (time.strftime("%H:%M", time.localtime(now + seconds)) for seconds in (60, 2 * 3600))
+    dock = world.dock(limit=f"{first}-{last} none", stall="300s").start()
     clip = dock.clip(world.size(8))
-    call = begin_slowly(world, dock, clip, world.PART)
-    world.proxy.bandwidth = 50_000  # for longer than that lasts
+    call = begin(world, dock, clip, world.PART + MIB)
     dock.wait(lambda: dock.state()[0] == "paused", "the pause to begin", 150)
     assert_stopped(dock, call)
     text = dock.state()[1]
-    assert text.startswith("the schedule allows no uploads until ") and text.endswith(end), text
-    assert dock.states[-1] == ("paused", text), "it was not told"
+    assert text.startswith("the schedule allows no uploads until ") and text.endswith(last), text
+    dock.wait(lambda: dock.states and dock.states[-1] == ("paused", text), "it to be told")
     assert_stopped(dock, dock.begin_put(clip))
     dock.end()
-    dock.settings["limit"] = f"{begin}-{end} 1 GB/s"
+    take_what_came(world, dock)
+    dock.settings["limit"] = f"{first}-{last} 1 GB/s"
     dock.configure("")
     dock.start()
     goes_on(world, dock, clip)

@@ -52,9 +52,15 @@ class TusServer:
         return body, int(status)
 
     def uploads(self):
-        """{key: bytes that it has} of all uploads, whole or not."""
-        return {f"/files/{name}": os.path.getsize(os.path.join(self.folder, name))
-                for name in os.listdir(self.folder) if not name.endswith(".json")}
+        """{key: bytes that it has} of all uploads, whole or not. One may be gone before its size is asked for: a sample, say."""
+        found = {}
+        for name in os.listdir(self.folder):
+            try:
+                if not name.endswith(".json"):
+                    found[f"/files/{name}"] = os.path.getsize(os.path.join(self.folder, name))
+            except FileNotFoundError:
+                pass
+        return found
 
     def told(self, key):
         """What the server wrote down of an upload: its "size", None while it has no length, and the "metadata" that it was given. Nothing
@@ -67,4 +73,9 @@ class TusServer:
         return {"size": None, **told, "metadata": told.get("metadata") or {}}
 
     def is_whole(self, key):
-        return self.uploads().get(key) == self.told(key)["size"]
+        size = self.told(key)["size"]
+        return size is not None and self.uploads().get(key) == size
+
+    def unfinished(self, keys):
+        """Those of them that are there, and not whole."""
+        return [key for key in keys if not self.is_whole(key) and key in self.uploads()]

@@ -17,7 +17,7 @@ import tap  # noqa: E402
 import tus_server  # noqa: E402
 import uplink  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
-from store_dock import MIB, StoreDock, StoreWorld  # noqa: E402
+from store_dock import MIB, STALL, StoreDock, StoreWorld, lines_of  # noqa: E402
 
 
 def metadata_of(headers):
@@ -27,6 +27,7 @@ def metadata_of(headers):
 
 class World(StoreWorld):
     PART = 2 * MIB
+    step = "patch"
 
     def __init__(self):
         missing = tus_server.missing()
@@ -69,7 +70,7 @@ class World(StoreWorld):
 
     def sent(self):
         """Bytes of clips, but of those that go with their creation."""
-        return self.proxy.body_bytes["patch"]
+        return self.proxy.body_bytes[self.step]
 
     def created(self):
         return self.proxy.count("create")
@@ -124,9 +125,8 @@ def records_in(state_folder):
     """What an uplink recorded in its state folder of each clip that is not stored yet."""
     folder, found = os.path.join(state_folder, "tus"), []
     for name in os.listdir(folder):
-        with open(os.path.join(folder, name), encoding="utf-8") as f:
-            lines = [json.loads(line) for line in f.read().splitlines()]
-        if "berth_tus" in lines[0] and not any("done" in line for line in lines):
+        lines = [] if name.startswith(".") else lines_of(os.path.join(folder, name))
+        if lines and "berth_tus" in lines[0] and not any("done" in line for line in lines):
             found.append(lines)
     return found
 
@@ -135,7 +135,7 @@ class Dock(StoreDock):
     def __init__(self, world, folder, store, proxy, settings):
         self.world, self.store = world, store
         self.origin = proxy.endpoint if proxy else store.origin
-        self.settings = {"stall": "6s", **settings}
+        self.settings = {"stall": STALL, **settings}
         self.token_file = os.path.join(folder, "token")
         super().__init__(folder, "")
 
@@ -183,7 +183,7 @@ class Dock(StoreDock):
         return [key for key in self.of(clip) if self.store.is_whole(key)]
 
     def unfinished(self, clip):
-        return [key for key in self.of(clip) if not self.store.is_whole(key)]
+        return self.store.unfinished(self.of(clip))
 
     def manifests(self, clip):
         return list(self.stored(clip)[1])

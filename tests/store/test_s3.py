@@ -87,11 +87,10 @@ def test_spool_file_with_other_bytes_is_not_stored():
 
 
 def test_two_docks_that_store_one_clip_get_one_receipt():
-    world.proxy.reset()
     first = world.dock().start()
     second = world.dock(prefix=first.prefix).start()
     clip = first.clip(11 * MIB)
-    world.proxy.reset({"phase": "manifest", "action": "delay", "seconds": 1, "times": 2})
+    world.proxy.reset({"phase": "manifest", "action": "meet", "of": 2, "times": None})
     calls = [(dock, dock.begin_put(clip)) for dock in [first, second]]
     receipts = [uplink.Receipt(dock.finish(call)) for dock, call in calls]
     assert receipts[0].object == receipts[1].object, "two receipts of two objects"

@@ -53,6 +53,8 @@ def test_what_is_signed_lies_in_a_bucket_and_is_verified_there(sim, dock):
     sim("camera", name="A", type="ptp", serial="SN-A", clips=[make_clip("DCIM/1.MP4", 3 << 20, 1)])
     sim("plug", camera="A", port="1-1.1")
     d.wait(lambda: d.events("erased"), "the main job", deadline=120)
+    # What is found out about the camera at the end is on record before what is ordered now.
+    d.wait_state(1, "ready", deadline=120)
     ctl("custody", "checkpoint")
     ctl("dock", "rotate-key")
     ctl("custody", "checkpoint")

@@ -66,15 +66,18 @@ def test_cameras_are_erased_against_the_receipts_of_a_bucket(sim, dock):
 
 def test_outage_and_killed_uplink_cost_time_only(sim, dock):
     proxy.reset()
-    proxy.bandwidth = 8 * MIB
+    # Less than the smallest of the clips, so that none is whole.
+    proxy.stop_at("part", 10 * MIB)
     d = dock(["1-1.1", "1-1.2"], place=S3Place(store, "clips", "south", endpoint=proxy.endpoint, part_size="5M")).start()
     digests = cameras(sim, d.bays, lambda k: (11 + k) * MIB)
-    d.wait(lambda: proxy.body_bytes["part"] > 15 * MIB, "some of it to be sent")
+    d.wait(lambda: proxy.body_bytes["part"] >= 10 * MIB, "some of it to be sent")
     d.uplink.end(9)
-    proxy.bandwidth = None
     proxy.rules = [{"phase": phase, "action": "reset", "times": None} for phase in ["probe", "part", "list", "look", "create", "manifest"]]
+    proxy.go_on()
+    d.wait(lambda: not proxy.taking, "what was on its way to have come")
+    probes = proxy.count("probe")
     d.start_uplink()
-    d.wait(lambda: proxy.count("probe") > 3, "the store to be asked in vain")
+    d.wait(lambda: proxy.count("probe") > probes + 3, "the store to be asked in vain", 120)
     assert not d.manifests(), "something counts as stored"
     proxy.rules = []
     for bay in (1, 2):
@@ -96,11 +99,12 @@ def test_status_of_the_dock_replaces_the_one_before_and_no_other(sim, dock):
     assert puts[0]["if-none-match"] == "*" and all("if-match" in headers for headers in puts[1:]) and puts[1:], puts
     key, = d.objects("docks")
     # Between our look and our put: another's, which the condition saves.
-    proxy.rules = [{"phase": "bucket", "method": "PUT", "where": "/docks/", "action": "delay", "seconds": 2}]
+    proxy.rules = [{"phase": "bucket", "method": "PUT", "where": "/docks/", "action": "held"}]
     with open(d.path("other"), "w", encoding="ascii") as f:
         f.write("another's\n")
     d.wait(lambda: not any(rule.get("times", 1) for rule in proxy.rules), "the next put to be on its way", deadline=120)
     store.curl(f"/clips/told/{key}", "-T", d.path("other"))
+    proxy.go_on()
     d.wait(lambda: "another dock writ" in d.daemon.output() or "no signed statement" in d.daemon.output(), "it to be told of", deadline=120)
     assert b"".join(d.content(key)) == b"another's\n", "it was written over"
 

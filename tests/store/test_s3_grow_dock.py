@@ -16,7 +16,7 @@ import rack  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
 from rack import S3Place, make_clip  # noqa: E402
 from rgw import Rgw  # noqa: E402
-from store_grow_dock import CRAWL, MIB, GrowWorld, assert_stored, camera, durable, hold_at, let_go, run, wait_pieces  # noqa: E402
+from store_grow_dock import MIB, GrowWorld, assert_stored, camera, hold_at, let_go, run, wait_pieces  # noqa: E402
 
 rack.enter()
 store = Rgw(os.path.join(tempfile.mkdtemp(prefix="s3-"), "ceph"))
@@ -88,6 +88,7 @@ def pause_and_resume(d):
     d.wait(idle, "the uploads to stop")
     before = len(world.pieces())
     assert "paused" in ctl("status")
+    world.proxy.go_on()
     ctl("transfer", "resume")
     return before
 
@@ -98,11 +99,10 @@ def test_pause_stops_the_upload_of_a_whole_clip(sim, dock):
     d.start_daemon()
     sim("plug", camera="c", port="1-1.1")
     d.wait_state(1, "settled")
-    world.proxy.bandwidth = 8 * MIB
+    world.proxy.stop_at(world.step, 2 * world.PART + MIB)
     d.start_uplink()
     wait_pieces(world, d, 2)
     assert pause_and_resume(d) < 13, "it went on to its end"
-    world.proxy.bandwidth = None
     d.wait_state(1, "ready", deadline=180)
     assert world.created() == 1 and world.sent() <= 64 * MIB + world.PART, f"{world.sent() - 64 * MIB} bytes were sent again"
     assert_stored(world, d, digests)
@@ -139,11 +139,8 @@ def test_two_that_grow_share_the_one_place(sim, dock):
     digests = camera(sim, [make_clip("a.MP4", 64 * MIB, 1)])
     others = camera(sim, [make_clip("b.MP4", 64 * MIB, 2)], name="other")
     hold_at(d, sim, 16 * MIB)
-    sim("slow", camera="other", bytes_per_sec=16 * MIB)
-    sim("plug", camera="other", port="1-1.2")
-    d.wait(lambda: durable(d) >= 40 * MIB, "durable bytes of both")
-    sim("slow", camera="other", bytes_per_sec=CRAWL)
-    d.wait(lambda: len(set(uploads_with_parts())) == 2, "parts of both in the store")
+    hold_at(d, sim, 24 * MIB, "1-1.2", "other", more=16 * MIB)
+    d.wait(lambda: len(set(uploads_with_parts())) == 2, "parts of both in the store", 120)
     assert not d.events("copied"), "a pull had ended"
     sim("slow", camera="other", bytes_per_sec=0)
     let_go(d, sim)

@@ -113,7 +113,7 @@ def test_hold_whose_answer_was_lost_ends_with_its_release(sim, dock):
 
 
 def test_hold_that_comes_to_the_store_after_its_release_is_ended_too(sim, dock):
-    d, receipts = stored_dock(sim, dock, "locked", timeouts={"store_late": "12s"}, sole_writer="yes")
+    d, receipts = stored_dock(sim, dock, "locked", timeouts={"store_late": "40s"}, sole_writer="yes")
     receipt = receipts["a.MP4"]
     held_on = b'<LegalHold xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>ON</Status></LegalHold>'
     came = []

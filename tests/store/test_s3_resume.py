@@ -7,7 +7,6 @@ import os
 import signal
 import ssl
 import sys
-import threading
 import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -19,17 +18,16 @@ PART = 5 * MIB
 
 
 def kill_at(dock, clips, sent):
-    """SIGKILL when so many bytes of parts have come to the proxy; returns how many had come by then."""
+    """SIGKILL when so many bytes of parts have come to the proxy; returns how many came."""
     world.proxy.reset()
-    world.proxy.bandwidth = 40 * MIB
-    reached = threading.Event()
-    world.proxy.on_body = lambda phase, total: reached.set() if phase == "part" and total >= sent else None
+    world.proxy.stop_at("part", sent)
     for clip in clips:
         dock.begin_put(clip)
-    dock.wait(reached.is_set, "half of it to be sent")
+    dock.wait(lambda: world.sent() >= sent, "half of it to be sent")
     dock.end(signal.SIGKILL)
-    world.proxy.bandwidth = world.proxy.on_body = None
-    return world.proxy.body_bytes["part"]
+    world.proxy.go_on()
+    dock.wait(lambda: not world.proxy.taking, "what was on its way to have come")
+    return world.sent()
 
 
 def again(clips):
@@ -95,7 +93,7 @@ def parts_in_record(dock):
 
 
 def test_upload_that_the_store_forgets_amid_two_parts_begins_anew():
-    dock = world.dock(part_size="10M", stall="6s").start()
+    dock = world.dock(part_size="10M", stall="20s").start()
     clip = dock.clip(33 * MIB)
     world.proxy.reset({"phase": "part", "where": "partNumber=3&", "action": "mute"},
                       {"phase": "part", "where": "partNumber=4&", "action": "status", "status": 404, "code": "NoSuchUpload"})

@@ -322,9 +322,12 @@ def test_upload_with_our_key_goes_on_after_a_kill():
     dock.configure("")
     dock.start()
     clip = dock.clip(33 * MIB)
+    world.proxy.stop_at("part", 17 * MIB)
     dock.begin_put(clip)
-    dock.wait(lambda: world.proxy.body_bytes["part"] > 17 * MIB, "half of it to be sent")
+    dock.wait(lambda: world.sent() >= 17 * MIB, "half of it to be sent")
     dock.end(signal.SIGKILL)
+    world.proxy.go_on()
+    dock.wait(lambda: not world.proxy.taking, "what was on its way to have come")
     dock.start()
     judge_encrypted(dock, clip, dock.put(clip), key)
     assert world.proxy.count("create") == 1, "it began anew"

@@ -7,6 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from store_dock import SHORT_STALL  # noqa: E402
 from store_late import STALL, late_answers_are_waited_for  # noqa: E402
 from tus_world import MIB, World, tap, uplink  # noqa: E402
 
@@ -84,7 +85,7 @@ def dock_for_each_step(stall):
 
 
 def test_clip_is_stored_once_whatever_fails():
-    docks, wrong = dock_for_each_step("3s"), []
+    docks, wrong = dock_for_each_step(SHORT_STALL), []
     rules = {name: rule for step in docks for name, rule in faults(*step)}
     for name, rule in rules.items():
         wrong += try_one(name, rule, {step: dock for step, dock in docks.items() if name in dict(faults(*step))})
@@ -121,7 +122,7 @@ def test_corrupted_piece_is_refused_and_sent_again():
 
 
 def test_corruption_that_nobody_checks_is_found_by_reading_back():
-    dock = world.dock(stall="3s", read_back="yes").start()
+    dock = world.dock(stall=SHORT_STALL, read_back="yes").start()
     clip = dock.clip(LARGE)
     world.proxy.reset({"phase": "patch", "action": "corrupt"})
     try:
@@ -148,7 +149,7 @@ def test_passing_faults_are_not_even_told():
 
 
 def test_stall_is_noticed_by_our_own_watch():
-    dock = world.dock(stall="3s").start()
+    dock = world.dock(stall=SHORT_STALL).start()
     clip = dock.clip(LARGE)
     world.proxy.reset({"phase": "patch", "action": "stall", "after": MIB})
     dock.judge(clip, dock.put_until_stored(clip)[0])
@@ -186,7 +187,7 @@ def test_retry_after_is_kept():
 
 
 def test_outage_loses_nothing():
-    dock = world.dock(stall="3s").start()
+    dock = world.dock(stall=SHORT_STALL).start()
     clips = [dock.clip(LARGE), dock.clip(SMALL)]
     world.proxy.reset({"phase": "patch", "action": "mute"}, {"phase": "create", "where": "none", "action": "mute"})
     first = dock.begin_put(clips[0])
@@ -231,7 +232,7 @@ def change_head(**wanted):
 
 
 def test_server_that_lies_about_what_it_has_gets_no_receipt():
-    dock = world.dock(stall="3s").start()
+    dock = world.dock(stall=SHORT_STALL).start()
     lies = [("it took it, and did not", "patch", answer(204, upload_offset=lambda end: end)),
             ("200 without a word", "patch", answer(200)),
             ("more than was sent", "patch", answer(204, upload_offset=lambda end: end + 1)),
@@ -273,7 +274,7 @@ def test_server_that_gives_other_bytes_back_gets_no_receipt():
     def other(status, headers, body):
         return status, headers, body[:-1] + bytes([body[-1] ^ 1])
 
-    dock = world.dock(stall="3s", read_back="yes").start()
+    dock = world.dock(stall=SHORT_STALL, read_back="yes").start()
     clip = dock.clip(LARGE)
     world.proxy.reset({"phase": "read", "action": "answer", "change": other})
     try:
@@ -306,9 +307,9 @@ def test_server_that_lost_what_it_had_gets_it_again():
 
 def test_slow_link_is_no_stall():
     slow = world.proxy_of(world.store, receive_buffer=32768)
-    dock = world.dock(stall="2s", proxy=slow).start()
+    dock = world.dock(stall="6s", proxy=slow).start()
     clip = dock.clip(2 * MIB)
-    slow.bandwidth = MIB // 2
+    slow.bandwidth = MIB // 6
     dock.judge(clip, dock.put(clip))
     assert slow.count("patch") == 1, "it was given up although it moved"
     assert dock.progress and all(sent <= clip.size for _, sent in dock.progress)

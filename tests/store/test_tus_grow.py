@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from store_dock import refusal  # noqa: E402
+from store_dock import SHORT_STALL, refusal  # noqa: E402
 from store_grow import *  # noqa: E402, F403
 from tus_world import MIB, World, metadata_of, tap, uplink  # noqa: E402
 
@@ -142,7 +142,7 @@ def test_pull_that_begins_anew_after_the_seal_goes_on(world):
 
 
 def test_faults_while_it_grows_end_with_one_right_object(world):
-    dock = world.dock(stall="3s").start()
+    dock = world.dock(stall=SHORT_STALL).start()
     faults = [{"action": "status", "status": 500}, {"action": "status", "status": 503, "headers": {"Retry-After": "1"}},
               {"action": "status", "status": 423}, {"action": "reset"}, {"action": "lost"}, {"action": "truncate"}, {"action": "stall"}]
     for phase in ["create", "patch", "head"]:

@@ -15,7 +15,7 @@ import tus_server  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
 from rack import TusPlace, make_clip  # noqa: E402
 from store_grow_dock import MIB, GrowWorld, assert_stored, camera, hold_at, run, wait_pieces  # noqa: E402
-from tus_world import records_in, tus_phase  # noqa: E402
+from tus_world import kind_of, records_in, tus_phase  # noqa: E402
 
 rack.enter()
 missing = tus_server.missing()
@@ -50,7 +50,10 @@ class World(GrowWorld):
 
     def unfinished(self, d):
         del d
-        return [key for key in self.store.uploads() if not self.store.is_whole(key)]
+        return self.store.unfinished([key for key in self.store.uploads() if kind_of(self.store, key) == "clip"])
+
+    def left(self, d):
+        return self.store.unfinished(self.store.uploads())
 
     def records(self, d):
         return records_in(d.path("uplink-state"))

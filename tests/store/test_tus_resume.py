@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -21,14 +20,17 @@ SIZE = 11 * MIB
 def kill_at(dock, proxy, clips, sent):
     """SIGKILL when so many bytes of clips have come to the proxy."""
     proxy.reset()
-    proxy.bandwidth = 40 * MIB
-    reached = threading.Event()
-    proxy.on_body = lambda phase, total: reached.set() if phase == "patch" and total >= sent else None
+    proxy.stop_at("patch", sent)
     for clip in clips:
         dock.begin_put(clip)
-    dock.wait(reached.is_set, "some of it to be sent")
+    dock.wait(lambda: proxy.body_bytes["patch"] >= sent, "some of it to be sent")
     dock.end(signal.SIGKILL)
-    proxy.bandwidth = proxy.on_body = None
+    take_what_came(dock, proxy)
+
+
+def take_what_came(dock, proxy):
+    proxy.go_on()
+    dock.wait(lambda: not proxy.taking, "what was on its way to have come")
 
 
 def again(proxy, clips):
@@ -105,11 +107,9 @@ def test_pause_costs_the_piece_under_way_at_most():
     dock = world.dock().start()
     clip = dock.clip(SIZE)
     world.proxy.reset()
-    world.proxy.bandwidth = 4 * MIB
-    reached = threading.Event()
-    world.proxy.on_body = lambda phase, total: reached.set() if phase == "patch" and total >= 3 * MIB else None
+    world.proxy.stop_at("patch", 3 * MIB)
     call = dock.begin_put(clip)
-    dock.wait(reached.is_set, "some of it to be sent")
+    dock.wait(lambda: world.sent() >= 3 * MIB, "some of it to be sent")
     dock.finish(dock.begin("Hold", uplink.GLib.Variant("(b)", (True,))))
     try:
         dock.finish(call)
@@ -117,7 +117,7 @@ def test_pause_costs_the_piece_under_way_at_most():
         assert e.name == "Stopped", f"{e.name}: {e.text}"
     else:
         raise AssertionError("it went on to its end")
-    world.proxy.bandwidth = world.proxy.on_body = None
+    take_what_came(dock, world.proxy)
     dock.finish(dock.begin("Hold", uplink.GLib.Variant("(b)", (False,))))
     receipt = dock.put_until_stored(clip)[0]
     assert 0 <= again(world.proxy, [clip]) <= PIECE and world.proxy.count("create") == 1
