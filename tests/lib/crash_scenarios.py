@@ -524,7 +524,10 @@ def play_rollout(rig, bad=False):
     assert len(begun) <= 1 and len(rig.dock.events("flash-begun")) <= 1, "begun twice"
     assert len(rig.dock.events("flash-sending")) <= 1 or not all(e["whole"] for e in rig.dock.events("flash-sent")[:-1]), "flashed twice"
     assert camera.has() in ((new,) if rig.dock.events("flash-ended") and not bad else (new, flash_world.image("1.0"))), "it has half of it"
-    outcomes = [e["outcome"] for e in rig.dock.events("rollout-ended")]
+    ended = rig.dock.events("rollout-ended")
+    # What outlasts its window, as on a busy machine, is bad by then, and its end is told when it comes.
+    overdue = [e for e in ended[:-1] if e["outcome"] == "bad" and "in time" in e["reason"]]
+    outcomes = [e["outcome"] for e in ended if e not in overdue]
     assert len(outcomes) == len(begun) and (not bad or set(outcomes) <= {"bad"}), (outcomes, begun)
     assert len(rollout_world.keys(rig.dock, "r1", "cameras")) == 1
     rig.check_end()
