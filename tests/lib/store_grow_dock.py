@@ -122,11 +122,11 @@ def test_content_that_changed_in_between_is_not_mixed(world, sim, dock):
     sim("remove_clip", camera="c", path="a.MP4")
     sim("add_clip", camera="c", **make_clip("a.MP4", 64 * MIB, 2))
     digests = rack.sha256_of(sim("state", camera="c", sha256=True))
-    sim("slow", camera="c", bytes_per_sec=16 * MIB)
+    # An upload that has ended rests before it is gone on with: a pull that is through by then is uploaded whole.
+    sim("slow", camera="c", bytes_per_sec=0)
+    sim("slow", camera="c", bytes_per_sec=CRAWL, after_bytes=24 * MIB)
     sim("plug", camera="c", port="1-1.1")
     d.wait(lambda: d.events("part-set-aside"), "the old part to be set aside")
-    # An upload that has ended rests before it is gone on with: a pull that is through by then is uploaded whole.
-    sim("slow", camera="c", bytes_per_sec=CRAWL)
     d.wait(lambda: set(world.unfinished(d)) - set(old), "an upload of the new content", deadline=180)
     let_go(d, sim)
     assert len(old) == 1, (old, world.created())
