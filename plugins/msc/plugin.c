@@ -186,6 +186,13 @@ static int msc_eject(void *state) {
         return r;
 }
 
+/* Cameras look for a firmware file when the host lets go of their card; some are off the bus before they have answered. */
+static int msc_restart(void *state) {
+        int r = msc_eject(state);
+
+        return r == -ENODEV ? 0 : r;
+}
+
 const berth_plugin berth_plugin_entry = {
         .abi_version = BERTH_PLUGIN_ABI,
         .struct_size = sizeof(berth_plugin),
@@ -200,6 +207,5 @@ const berth_plugin berth_plugin_entry = {
         .erase = msc_erase,
         .eject = msc_eject,
         .drop = msc_drop,
-        /* Cameras look for a firmware file when the host lets go of their card. */
-        .restart = msc_eject,
+        .restart = msc_restart,
 };

@@ -148,6 +148,14 @@ def test_card_of_exfat_gets_the_file(sim, dock):
     got_it(sim, dock, ExfatCard)
 
 
+def test_card_whose_camera_restarts_before_it_answered_got_the_file_whole(sim, dock):
+    w, c = with_card(sim, dock, FatCard)
+    c.set(leaves_at_once=True)
+    told = w.flash("CAM-1", "2.1")
+    assert isinstance(told, dict) and told["outcome"] == "ok" and c.has() == NEW, told
+    assert [e["whole"] for e in w.d.events("flash-sent")] == [True], w.d.events("flash-sent")
+
+
 def test_card_comes_back_with_the_old_version_and_then_not_at_all(sim, dock):
     w, c = with_card(sim, dock, FatCard, within="10s")
     c.set(keeps_old=True)

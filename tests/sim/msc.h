@@ -84,7 +84,7 @@ typedef struct MscCamera {
         MscUnit units[MSC_UNITS_MAX];
         size_t n_units;
         char flash[512], firmware_file[256], reader[512], card[512]; /* msc_firmware.c; "": none */
-        bool keeps_old, stays_away;
+        bool keeps_old, stays_away, leaves_at_once;
         MscPhase phase;
         MscTask task;
         MscFaults faults;

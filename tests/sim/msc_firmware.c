@@ -41,5 +41,6 @@ void msc_firmware_apply(MscCamera *camera) {
 
 void msc_firmware_restart(MscCamera *camera) {
         if (camera->reader[0])
-                sim_device_become(camera->device, camera->stays_away ? NULL : sim_device_name(camera->device), 20, 30);
+                sim_device_become(camera->device, camera->stays_away ? NULL : sim_device_name(camera->device),
+                                  camera->leaves_at_once ? 0 : 20, 30);
 }

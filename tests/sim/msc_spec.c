@@ -12,6 +12,7 @@
  *                "flash": file that is the camera's memory (firmware.h), whose version is then its revision, with "firmware_file": path on
  *                the only unit's card of what goes into it at each start, "reader": the program that reads the card
  *   set          {"keeps_old": it does not look for a firmware file, "stays_away": after an eject it is not seen again,
+ *                "leaves_at_once": after an eject it is off the bus before it has answered,
  *                "unit": number, default 0, "read_only", "cache", "forgets": takes writes and does not keep them,
  *                "bad": [[first sector, how many]…], "pads": from a bad sector on something else is sent, as much as was asked for,
  *                and only then is it said, "image": another medium, or null for none (a unit attention tells),
@@ -183,6 +184,7 @@ static int command_set(MscCamera *camera, const json_t *args, json_t **ret_answe
         unit = &camera->units[number];
         camera->keeps_old = flag(args, "keeps_old", camera->keeps_old);
         camera->stays_away = flag(args, "stays_away", camera->stays_away);
+        camera->leaves_at_once = flag(args, "leaves_at_once", camera->leaves_at_once);
         unit->medium.is_read_only = flag(args, "read_only", unit->medium.is_read_only);
         unit->medium.has_cache = flag(args, "cache", unit->medium.has_cache);
         unit->medium.forgets = flag(args, "forgets", unit->medium.forgets);
