@@ -212,7 +212,7 @@ check-sim: all tests ## integration tests in the simulated rack
 STORE_SCRIPTS := $(wildcard tests/store/test_*.py)
 .PHONY: check-store
 check-store: all tests crash-points ## stores on the network against a real Ceph and a real tus server, behind a proxy that fails on purpose
-	@$(CRASH_RUN) --again --deadline 900 $(STORE_SCRIPTS)
+	@$(CRASH_RUN) --again --deadline 1800 $(STORE_SCRIPTS)
 
 check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/demo/run </dev/null
@@ -246,7 +246,7 @@ DEEP ?= 6
 .PHONY: check-crash soak
 check-crash: all tests crash-points check-property ## 200 random kills, each crash point once, random sequences
 	@$(RUN) --deadline 900 tests/crash/kills.py
-	@$(CRASH_RUN) --deadline 1800 tests/crash/matrix.py
+	@$(CRASH_RUN) --deadline 3600 tests/crash/matrix.py
 soak: all tests sim crash-points mutants ## KILLS random kills (default 10000), crash points at several passes, an hour of sequences, 20 power cuts
 	@PROPERTY_SECONDS=3600 BERTH_SRC='$(CURDIR)' $(PROPERTY)
 	@ROLLOUTS_LONG=1 FLASH_LONG=1 $(RUN) --deadline 1800 tests/integration/test_rollout.py tests/store/test_s3_rollout.py tests/integration/test_flash.py
