@@ -17,6 +17,7 @@
 #include "base/wire_uplink.h"
 #include "proof/archive.h"
 #include "proof/proof.h"
+#include "proof/published.h"
 #include "proof/uplink_socket.h"
 #include "store/custody.h"
 
@@ -252,6 +253,8 @@ int proof_store(Proof *p, const char *socket_path) {
                 if (r >= 0)
                         r = proof_archived(p, bus);
         }
+        if (r >= 0)
+                r = proof_published(p, bus);
         if (r >= 0)
                 r = verify_objects(p, bus);
         if (r < 0)

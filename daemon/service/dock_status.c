@@ -137,7 +137,8 @@ static void on_replaced(void *userdata, void *cookie, const UplinkAnswer *answer
         d->telling = NULL;
         d->impossible = answer->result == UPLINK_INVALID;
         if (answer->result == UPLINK_CONFLICT)
-                log_full(d->told ? LOG_DEBUG : LOG_ERR, NULL, "The dock's status is not told to the store: %s", answer->text);
+                log_full(d->told ? LOG_DEBUG : LOG_ERR, &(LogAbout){ .message = MESSAGE_STATEMENT_REFUSED },
+                         "The dock's status is not told to the store: %s", answer->text);
         else
                 log_full(d->told ? LOG_DEBUG : LOG_NOTICE, NULL, "The dock's status is not told to the store: %s", answer->text);
         d->told = true;

@@ -145,7 +145,8 @@ static void take(FleetDocks *f, FleetDock *d, const char *key, const char *file)
                 return take_report(d, report);
         }
         if (!text_equal(d->trouble, why))
-                log_warning(NULL, "The status of the dock '%s' in the store, %s, does not count: %s", d->name, key, why);
+                log_message(LOG_WARNING, MESSAGE_STATEMENT_REFUSED, "The status of the dock '%s' in the store, %s, does not count: %s",
+                            d->name, key, why);
         set_text(&d->trouble, why);
 }
 

@@ -37,6 +37,7 @@ struct Images {
         int folder_fd;
         bool ending;
         uint64_t revision;
+        Digest refused; /* what the store has under this name is something else, which was said */
         Wanted *first; /* is looked after; the others wait */
 };
 
@@ -148,19 +149,30 @@ static void look(Wanted *w) {
 
 /* ---- Getting it ----------------------------------------------------------------------------------------------------- */
 
+/* Who wants it asks again and again. */
+static void tell_refused(Images *i, const CatalogImage *image, const char *text) {
+        log_full(digest_equal(&i->refused, &image->digest) ? LOG_DEBUG : LOG_ERR, &(LogAbout){ .message = MESSAGE_STATEMENT_REFUSED },
+                 "A firmware image is not taken: %s", text);
+        i->refused = image->digest;
+}
+
 static void on_got(void *userdata, void *cookie, const UplinkAnswer *a) {
         Wanted *w = cookie;
         _cleanup_(freep) char *text = NULL;
 
         (void) userdata;
-        if (a->result == UPLINK_OK)
+        if (a->result == UPLINK_OK) {
+                w->images->refused = (Digest){ 0 };
                 return look(w);
+        }
         if (a->result == UPLINK_GONE)
                 text = text_format("the firmware %s for %s is in the catalog, and its image is not in the store", w->image.version,
                                    w->image.model);
         else if (a->result == UPLINK_CONFLICT)
                 text = text_format("what the store has as the firmware %s for %s is something else: %s", w->image.version, w->image.model,
                                    a->text);
+        if (a->result == UPLINK_CONFLICT)
+                tell_refused(w->images, &w->image, text ? text : a->text);
         answer(w, a->result == UPLINK_GONE ? -ENOENT : a->result == UPLINK_CONFLICT ? -EBADMSG : -EAGAIN, text ? text : a->text);
 }
 

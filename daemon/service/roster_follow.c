@@ -96,6 +96,8 @@ static int take(RosterFollow *f, const char *file) {
                 return -ENOMEM;
         fact.issue.roster_json = text;
         fact.issue.roster_seq = number;
+        fact.issue.fleet = s->fleet;
+        fact.issue.roster_file = file;
         manager_moment(f->manager, &fact.at);
         return store_put(f->manager->store, &fact, recorded, f);
 }

@@ -255,16 +255,23 @@ static void put_health(Builder *b, const Fact *f) {
                 put(b, "findings", findings);
 }
 
-/* Of a roster the digest of its JSON: who is in it is no evidence, and people leave. */
-static void put_roster(Builder *b, const Fact *f) {
-        const char *text = f->issue.roster_json ? f->issue.roster_json : "[]";
+static void put_digest_of(Builder *b, const char *key, const char *text) {
         Digest digest;
 
-        if (digest_of(text, strlen(text), &digest) < 0)
+        if (digest_of(text ? text : "", text ? strlen(text) : 0, &digest) < 0)
                 b->r = -ENOMEM;
         else
-                put_digest(b, "roster_sha256", &digest);
+                put_digest(b, key, &digest);
+}
+
+/* Of a roster the digest of its JSON: who is in it is no evidence, and people leave. Of the fleet's that of what was signed, too. */
+static void put_roster(Builder *b, const Fact *f) {
+        put_digest_of(b, "roster_sha256", f->issue.roster_json ? f->issue.roster_json : "[]");
         put_id(b, "roster_number", f->issue.roster_seq);
+        if (!f->issue.roster_file)
+                return;
+        put_text(b, "fleet", f->issue.fleet);
+        put_digest_of(b, "signed_sha256", f->issue.roster_file);
 }
 
 static void put_issue(Builder *b, const Fact *f) {
@@ -296,15 +303,6 @@ static void put_power(Builder *b, const Fact *f) {
                 put_uint(b, "measured_permille", f->charge.measured_permille);
         } else if (f->shift.at_usec != 0)
                 put_text(b, "at", utc_text(f->shift.at_usec, time));
-}
-
-static void put_digest_of(Builder *b, const char *key, const char *text) {
-        Digest digest;
-
-        if (digest_of(text ? text : "", text ? strlen(text) : 0, &digest) < 0)
-                b->r = -ENOMEM;
-        else
-                put_digest(b, key, &digest);
 }
 
 /* Of what somebody signed for the fleet the digest: it lies in the store. */

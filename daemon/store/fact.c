@@ -264,6 +264,8 @@ static size_t fact_strings(Fact *f, const char **ret[static FACT_STRINGS_MAX]) {
         case FACT_OVERDUE:
         case FACT_BROUGHT_BACK:
                 ret[n++] = &f->issue.roster_json;
+                ret[n++] = &f->issue.roster_file;
+                ret[n++] = &f->issue.fleet;
                 ret[n++] = &f->issue.serial;
                 n += owner_strings(&f->issue.owner, ret + n);
                 break;
@@ -445,6 +447,7 @@ int fact_copy(const Fact *f, Fact *ret) {
                 bool large = (holds_descriptors(f) && strings[i] == &copy.usb.descriptors_hex) ||
                              (f->kind == FACT_SETTINGS && strings[i] == &copy.text) ||
                              (f->kind == FACT_ROSTER && strings[i] == &copy.issue.roster_json) ||
+                             (f->kind == FACT_ROSTER && strings[i] == &copy.issue.roster_file) ||
                              (f->kind == FACT_FLEET_LIST && strings[i] == &copy.fleet_list.document) ||
                              (f->kind == FACT_CATALOG && strings[i] == &copy.catalog.document) ||
                              (f->kind == FACT_ROLLOUT && strings[i] == &copy.rollout.statement);

@@ -190,6 +190,7 @@ typedef struct Fact {
                 struct {
                         const char *roster_json; /* ROSTER: base/roster.h, canonical */
                         uint64_t roster_seq;     /* ROSTER: the number of the fleet's, 0: of this dock's own */
+                        const char *fleet, *roster_file; /* ROSTER: of the fleet's, which fleet's, and as it was signed */
                         FactOwner owner;         /* officer; ASSIGNED: its id alone */
                         const char *serial;      /* ASSIGNED: of the camera, "" for the pool's */
                         int64_t due_usec;        /* TAKEN: when it should be back, wall; 0: at no time */

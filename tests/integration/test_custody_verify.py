@@ -17,7 +17,9 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 import evidence_files  # noqa: E402
+import firmware_world  # noqa: E402
 import rack  # noqa: E402
+from fleet_world import Fleet  # noqa: E402
 
 
 def ctl(*args, code=None):
@@ -535,6 +537,73 @@ def test_each_file_of_the_store_that_is_changed_or_gone_is_told(sim, dock):
     expect(d.state, "store", "cannot be reached", *at)
 
 
+def work_of_a_fleet(sim, dock):
+    """A dock that has stored a clip, and followed two lists of docks, two rosters and two catalogs."""
+    d = dock(["1-1.1"])
+    fleet, firmware = Fleet(d.folder), firmware_world.Admin(d)
+    d.config["dock"] = {"status_every": "1s", "fleet": "north", "fleet_key": fleet.config.split("fleet_key = ")[1].split()[0]}
+    d.write_config(f"[roster]\nfollow_every = 200ms\n[firmware]\nkeys = {firmware.path('one.pub')}\nfollow_every = 200ms\n")
+    d.start()
+    d.wait(lambda: d.manager().get("StoreState") == "ready", "the store")
+    image = firmware.image("a.bin", b"firmware")
+    for number in (1, 2):
+        fleet.enroll(d)
+        fleet.publish(d)
+        firmware.ctl("publish", firmware.catalog(number, [("cam", f"2.{number}", image)]), image)
+        with open(d.path("roster.csv"), "w", encoding="ascii") as f:
+            f.write(f"id\nP-{number}\n")
+        signed = d.path(f"signed-{number}")
+        ctl("roster", "sign", d.path("roster.csv"), signed, f"--admin-key={fleet.admin}", "--fleet=north", f"--after={number - 1}", code=0)
+        ctl("roster", "publish", signed, code=0)
+        for kind in ("fleet-list", "catalog", "roster"):
+            d.wait(lambda n=number, k=kind: len(d.events(k)) == n, f"the {kind} number {number}")
+    sim("camera", name="A", type="ptp", serial="SN-A", clips=[rack.make_clip("DCIM/1.MP4", 300000, 1)])
+    sim("plug", camera="A", port="1-1.1")
+    d.wait(lambda: d.events("erased") and d.objects("docks"), "the main job, and the dock's status")
+    ctl("custody", "checkpoint", code=0)
+    d.wait(lambda: not d.rows("SELECT 1 FROM statements WHERE state = 'waiting'"), "the checkpoints in the store")
+    d.daemon.end()
+    return d
+
+
+def test_what_administrators_published_is_told_when_it_is_changed_set_back_or_gone(sim, dock):
+    d = work_of_a_fleet(sim, dock)
+    at = ["--store", f"--uplink={d.path('uplink.sock')}"]
+    assert verify(d.state, *at)[:2] == (0, []), verify(d.state, *at)
+    stored = sorted(evidence_files.files_in(d.store))
+    kinds = {path: evidence_files.kind_of(path, evidence_files.STORED) for path in stored}
+    assert all(kinds.values()), f"tests/lib/evidence_files.py does not say how a change to these is found: {kinds}"
+    told = [path for path in stored if kinds[path][1] is evidence_files.TOLD]
+    assert {path.split("/")[0] for path in told} == {"fleet", "roster", "firmware"} and len(told) == 6, stored
+    missed = []
+
+    def spoil(path, how, data, found=True):
+        whole = os.path.join(d.store, path)
+        with open(whole, "rb") as f:
+            was = f.read()
+        os.unlink(whole)
+        if data is not None:
+            with open(whole, "wb") as f:
+                f.write(data)
+        code, findings, _ = verify(d.state, *at)
+        if found != any(where == f"store: {path}" for where, _ in findings) or code != found:
+            missed.append((path, how, findings))
+        with open(whole, "wb") as f:
+            f.write(was)
+
+    for path in told:
+        with open(os.path.join(d.store, path), "rb") as f:
+            data = f.read()
+        for n in (0, len(data) // 2, len(data) - 2):
+            spoil(path, f"byte {n}", data[:n] + bytes([data[n] ^ 1]) + data[n + 1:])
+        sibling, = [other for other in told if os.path.dirname(other) == os.path.dirname(path) and other != path]
+        with open(os.path.join(d.store, sibling), "rb") as f:
+            spoil(path, f"replaced by {sibling}", f.read())
+        # Nobody need keep what another one has followed.
+        spoil(path, "gone", None, found=path > sibling)
+    assert not missed, "\n".join(map(str, missed))
+
+
 def test_show_gives_the_record_of_one_clip(sim, dock):
     d = work(sim, dock)
     answer = json.loads(ctl("custody", "show", "1", "--json", code=0).stdout)
@@ -556,4 +625,5 @@ rack.run([test_whole_evidence_passes_while_the_daemon_runs_and_after, test_each_
           test_each_signature_statement_and_key_that_is_changed_is_told, test_each_file_that_is_changed_or_gone_is_told,
           test_each_kind_of_file_that_is_changed_gone_or_put_there_is_told,
           test_each_block_of_a_half_pulled_clip_is_told,
-          test_each_file_of_the_store_that_is_changed_or_gone_is_told, test_show_gives_the_record_of_one_clip])
+          test_each_file_of_the_store_that_is_changed_or_gone_is_told,
+          test_what_administrators_published_is_told_when_it_is_changed_set_back_or_gone, test_show_gives_the_record_of_one_clip])

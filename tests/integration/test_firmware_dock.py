@@ -96,11 +96,25 @@ def test_what_is_no_catalog_of_the_fleet_is_refused_with_its_own_sentence(sim, d
     wait_trouble(d, "it has no signature")
     put(d, 7, admin.catalog(7, [("cam", "6.6", image)], fleet="south"))
     wait_trouble(d, "for the fleet south")
+    # The signature changed by a byte, and that of another catalog.
+    unsigned = admin.catalog(8, [("cam", "2.2", image)])
+    with open(unsigned + ".minisig", "r+", encoding="ascii") as f:
+        lines = f.read().splitlines()
+        lines[1] = lines[1][:40] + ("A" if lines[1][40] != "A" else "B") + lines[1][41:]
+        f.seek(0)
+        f.write("\n".join(lines) + "\n")
+    put(d, 8, unsigned)
+    shutil.copy(good + ".minisig", unsigned + ".minisig")
+    put(d, 9, unsigned)
+    for version in (8, 9):
+        line = f"What lies in the store as version {version} of the firmware catalog is not taken: the firmware catalog is not believed: " \
+            "the signature is not over these bytes"
+        d.wait(lambda line=line: line in d.daemon.output(), f"the signature of version {version} to be refused")
     assert firmware()["version"] == 1 and [i["version"] for i in firmware()["images"]] == ["2.1"]
     # None of them keeps the next good one away.
-    put(d, 8, admin.catalog(8, [("cam", "2.3", image)], fleet="north"))
-    wait_version(d, 8)
-    assert [e["catalog"] for e in d.events("catalog")] == [1, 8]
+    put(d, 10, admin.catalog(10, [("cam", "2.3", image)], fleet="north"))
+    wait_version(d, 10)
+    assert [e["catalog"] for e in d.events("catalog")] == [1, 10]
 
 
 def test_frozen_catalog_is_noticed_and_keys_are_replaced(sim, dock):

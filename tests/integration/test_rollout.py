@@ -207,6 +207,9 @@ def test_image_that_is_not_the_catalogs_goes_to_no_camera(sim, dock):
     os.remove(path)
     d.wait(lambda: "is not in the store" in why(d, "SN-1"), "the missing image to be told of")
     assert begun(d) == [] and keys(d, "r1", "started") == []
+    # Once, however often it is asked for.
+    [line] = [line for line in d.daemon.output().splitlines() if "A firmware image is not taken" in line]
+    assert stored in line, line
     # The right one again.
     shutil.copy(fleet.path("new.bin"), path)
     d.wait(lambda: states(d) == {"SN-1": "ok"}, "the camera to be well")

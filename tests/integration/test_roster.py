@@ -269,7 +269,14 @@ def test_docks_follow_the_fleets_signed_roster(_sim, dock):
     with open(d.path("forged"), "rb") as f, open(place, "wb") as to:
         to.write(f.read())
     d.wait(lambda: "roster number 2 is not taken: the roster does not count" in d.daemon.output(), "the forged one to be refused")
+    # Nor the one before under this name, nor the right one when a byte of it is another.
     sign("admin", 2, "2", "next.csv")
+    with open(d.path("1"), "rb") as old, open(d.path("2"), "rb") as new:
+        for text, why in ((old.read(), "made for another key in the store, and copied here"),
+                          (new.read().replace(b"P-9", b"P-8"), "the roster's signature is not that of the key that it names")):
+            with open(place, "wb") as to:
+                to.write(text)
+            d.wait(lambda why=why: why in d.properties(f"{rack.ROOT}/roster", "Roster").get("Trouble", ""), f"it to be refused: {why}")
     os.rename(d.path("2"), place)
     d.wait(lambda: len(d.events("roster")) == 2, "the next one to be taken")
     assert [o["id"] for o in json.loads(ctl("roster", "--json"))["officers"]] == ["P-9"]

@@ -211,6 +211,38 @@ def test_camera_that_came_back_nowhere_is_overdue_everywhere(sim, dock):
     second.wait(lambda: not fleet_camera(second, "SN-TWO")["overdue"], "it to be overdue no more", deadline=120)
 
 
+def test_status_that_is_not_what_its_dock_wrote_last_counts_at_no_other(sim, dock):
+    first, second = fleet_of_two(sim, dock, "1h")
+    ids = [d.events("key-made")[0]["dock_id"] for d in (first, second)]
+    path = os.path.join(first.store, "docks", ids[0], "status")
+
+    def status(n=0):
+        with open(os.path.join(first.store, "docks", ids[n], "status"), "rb") as f:
+            return f.read()
+
+    def told():
+        return max((d["told_usec"] or 0 for d in fleet_tells(second, "docks") if d["name"] == "north"), default=0)
+
+    before = second.wait(told, "the other's status", deadline=120)
+    older = status()
+    # Two newer ones at least: the first may be the one that was just copied.
+    for _ in range(2):
+        before = second.wait(lambda then=before: (now := told()) > then and now, "a newer status", deadline=120)
+    first.daemon.end()
+    good = status()
+    at = good.index(b'"store":"ready"') + len('"store":"r')
+    for spoilt, why in ((good[:at] + b"x" + good[at + 1:], "it is no signed statement"),
+                        (status(1), "it was made for another key in the store, and copied here"),
+                        (older, "it is an older one, which was played again")):
+        with open(path, "wb") as f:
+            f.write(spoilt)
+        line = f"The status of the dock 'north' in the store, docks/{ids[0]}/status, does not count: {why}"
+        second.wait(lambda line=line: line in second.daemon.output(), f"it to be refused: {why}", deadline=120)
+        assert any(why in (d["trouble"] or "") for d in fleet_tells(second, "docks")), fleet_tells(second, "docks")
+    first.start_daemon()
+    second.wait(lambda: all(not d["trouble"] for d in fleet_tells(second, "docks")), "the dock's own one again", deadline=120)
+
+
 def test_oldest_footage_that_no_store_has_is_told_of_the_whole_fleet(sim, dock):
     first, second = fleet_of_two(sim, dock, "1h")
     first.uplink.end()
@@ -236,4 +268,5 @@ if __name__ == "__main__":
     rack.run([test_docks_that_race_for_clips_store_each_once_and_all_get_the_receipt,
               test_dock_that_is_in_no_list_is_not_believed_until_it_is, test_docks_of_no_fleet_believe_themselves_alone,
               test_camera_that_came_back_to_another_dock_is_overdue_at_none, test_camera_that_came_back_nowhere_is_overdue_everywhere,
+              test_status_that_is_not_what_its_dock_wrote_last_counts_at_no_other,
               test_oldest_footage_that_no_store_has_is_told_of_the_whole_fleet])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every kind of file that a dock has in its state folder, and how a change to one is found. A file of no kind here fails the tests: whoever
-adds one says what vouches for it."""
+"""Every kind of file that a dock has in its state folder, or in a store that is a folder, and how a change to one is found. A file of no
+kind here fails the tests: whoever adds one says what vouches for it."""
 
 import os
 import re
@@ -23,10 +23,23 @@ KINDS = [
     (r"flash/\d+/(image\.part|target|lock|progress|outcome)", "a flash under way; what came of it the camera tells after it"),
     (r"(.*/)?\.[^/]+\.new", "a small file before it takes its name"),
 ]
+# Of the store: TOLD by `berthctl custody verify --store`; else which test shows who notices.
+STORED = [
+    (r"(fleet|roster)/[^/]+/\d{10}", TOLD), (r"firmware/catalog/\d{10}\.json", TOLD),
+    (r"(objects|manifests|checkpoints|keys|receipts|holds)/.+", "told, too: test_each_file_of_the_store_that_is_changed_or_gone_is_told"),
+    (r"custody/.+", "told, too: tests/integration/test_custody_archive.py"),
+    (r"firmware/catalog/\d{10}\.json\.minisig", "who reads the catalog does not take it: tests/integration/test_firmware_dock.py"),
+    (r"firmware/images/[0-9a-f]{64}", "who gets it does not take it: tests/integration/test_rollout.py"),
+    (r"docks/[0-9a-f]{32}/status", "who reads it does not take it: tests/integration/test_two_docks.py; nor does its dock replace it"
+     " unseen: tests/integration/test_dock_status.py"),
+    (r"rollouts/.+", "who reads it does not take it: tests/integration/test_rollout.py"),
+    (r"tmp/.+", "unfinished work"),
+    (r"\.berth-store", "the store's id, by which each dock knows it again: tests/unit/test_dir.c"),
+]
 
 
-def kind_of(path):
-    for pattern, how in KINDS:
+def kind_of(path, kinds=None):
+    for pattern, how in kinds or KINDS:
         if re.fullmatch(pattern, path):
             return pattern, how
     return None
