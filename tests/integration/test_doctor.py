@@ -4,6 +4,7 @@
 
 import json
 import os
+import struct
 import subprocess
 import sys
 
@@ -53,6 +54,23 @@ def test_store_that_is_as_it_should_be(sim, dock):
     assert code == 1 and found["store"][0] == "failed" and "erase-policy" in found, found
 
 
+def test_clock_of_a_store_that_is_apart_from_the_docks_is_a_warning(sim, dock):
+    d = dock(["1-1.1"])
+    d.start_daemon()
+    # The uplink's clock is the dock's; what is written into the folder has the kernel's.
+    d.preload = f"{rack.BUILD}/tests/preload/step_clock.so"
+    os.environ["BERTH_CLOCK_FILE"] = d.path("clock")
+    for apart, words in ((3600, "s behind the dock's"), (-3600, "s ahead of the dock's"), (0, "")):
+        with open(d.path("clock"), "wb") as f:
+            f.write(struct.pack("=q", apart))
+        d.start_uplink()
+        ready(d)
+        code, found = points()
+        assert code == 5 and found["store-clock"][0] == ("warning" if apart else "ok") and words in found["store-clock"][1], found
+        d.uplink.end()
+        d.wait(lambda: manager(d)["StoreState"] == "disconnected", "the uplink's end to show")
+
+
 def test_settings_that_can_never_erase_are_told_of_from_the_start(sim, dock):
     d = dock(["1-1.1"], uplink={"same_disk_is_store": "yes", "read_back": "no"}).start()
     reason = d.wait(lambda: (m := manager(d))["State"] == "degraded" and m["StoreState"] == "ready" and m["Reason"],
@@ -84,5 +102,6 @@ def test_weaker_receipts_that_the_site_accepts_are_a_warning(sim, dock):
     assert manager(d)["State"] == "running"
 
 
-rack.run([test_store_that_is_as_it_should_be, test_settings_that_can_never_erase_are_told_of_from_the_start,
+rack.run([test_store_that_is_as_it_should_be, test_clock_of_a_store_that_is_apart_from_the_docks_is_a_warning,
+          test_settings_that_can_never_erase_are_told_of_from_the_start,
           test_store_on_the_spools_own_disk_is_none_unless_the_site_says_so, test_weaker_receipts_that_the_site_accepts_are_a_warning])

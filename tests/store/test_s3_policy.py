@@ -187,5 +187,17 @@ def test_bucket_that_lost_its_lock_takes_nothing_from_the_next_day_on():
     dock.end()
 
 
+def test_lock_that_the_keys_may_not_ask_for_is_a_warning():
+    world.proxy.reset({"phase": "look", "where": "object-lock", "action": "status", "status": 403, "code": "AccessDenied", "times": None})
+    dock = world.dock(bucket=LOCKED, retention_mode="governance", retention="60s", sole_writer="yes").start()
+    verdict, text = dock.examine()[1]["store-lock"]
+    assert verdict == "warning" and "s3:GetBucketObjectLockConfiguration" in text, dock.examine()
+    dock.end()
+    world.proxy.reset()
+    dock.start()
+    assert dock.examine()[1]["store-lock"][0] == "ok", dock.examine()
+    dock.end()
+
+
 if __name__ == "__main__":
     tap.main()
