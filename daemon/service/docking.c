@@ -35,10 +35,13 @@ static char *refusal(const Docking *d) {
         if (s->problem)
                 return text_format("the descriptors of the device %04x:%04x '%s' do not hold together: %s; take it out", s->vid, s->pid,
                                    product, s->problem);
+        if (d->stray_loader && d->may_be)
+                return text_format("a camera that waits for firmware, %04x:%04x '%s', is in the bay, and which one is not certain: it may "
+                                   "be %s; put it into the bay of that one, or have its maker's tool finish it when it lies there already",
+                                   s->vid, s->pid, product, d->may_be);
         if (d->stray_loader)
-                return text_format("a camera that waits for firmware, %04x:%04x '%s', is in the bay, and no flash that could be finished "
-                                   "here is on record; put it into the bay where it was flashed, unless another camera was flashed "
-                                   "there since, or have its maker's tool finish it", s->vid, s->pid, product);
+                return text_format("a camera that waits for firmware, %04x:%04x '%s', is in the bay, and no flash of it is on record; put "
+                                   "it into the dock where it was flashed, or have its maker's tool finish it", s->vid, s->pid, product);
         if (s->device.class_code == USB_CLASS_HUB)
                 return text_format("a hub, %04x:%04x '%s', is in the bay; take it out: what is plugged into it is not looked at", s->vid,
                                    s->pid, product);
@@ -73,6 +76,8 @@ void docking_record(Docking *d) {
                 return docking_trouble(d, -ENOMEM, "the docking cannot be recorded");
         if (d->model && !d->flash && !docking_flash_inherit(d) && models_is_update_mode(d->manager->models, d->model->id)) {
                 d->stray_loader = true;
+                free(d->may_be);
+                d->may_be = docking_flash_may_be(d);
                 d->model = NULL;
         }
         if (d->model && !d->behind && !d->flash) {
@@ -208,6 +213,7 @@ Docking *docking_end(Docking *d, const char *reason) {
         free(d->verify_blocks);
         free(d->format.found);
         free(d->reason);
+        free(d->may_be);
         free(d->departing);
         hotplug_device_free(d->device);
         sd_event_source_disable_unref(d->decide);

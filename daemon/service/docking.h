@@ -94,7 +94,8 @@ struct Docking {
         uint64_t power_until_usec; /* its port has power until then, whatever the plan says: it is to be flashed */
         Flash *flash; /* of its camera: docking_flash.c; NULL: none */
         bool updating; /* from its beginning until the camera is back in its run-time mode */
-        bool stray_loader; /* refused: a camera that waits for firmware, of which nothing is on record */
+        bool stray_loader; /* refused: a camera that waits for firmware, and nobody knows which … */
+        char *may_be;      /* … but that it may be one of these; NULL: nothing is on record */
         bool rested;  /* it came back after that, and has not yet said who it is */
         bool slept;   /* likewise, because its port was off, and it was not checked since */
         bool gauging; /* its battery alone is being asked for */
@@ -241,6 +242,8 @@ char *docking_flash_text(const Docking *d);
 int docking_flash_percent(const Docking *d, const char **ret_version);
 /* A new docking is of a camera in its loader, whose flash did not come to its end: true when it goes on with that. */
 bool docking_flash_inherit(Docking *d);
+/* Which cameras the one in its loader may be, each with the bay in which it was flashed; NULL: none is known. The caller frees it. */
+char *docking_flash_may_be(const Docking *d);
 /* The docking is on record: what waited for that may go on. */
 void docking_flash_recorded(Docking *d);
 /* Its camera said who it is, and that this is its version. */

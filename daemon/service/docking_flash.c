@@ -9,9 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/text.h"
 #include "service/charging.h"
+#include "service/flash_folder.h"
 #include "service/flash_private.h"
+
+/* So many are named. */
+#define MAY_BE_MAX 4u
 
 bool docking_may_flash(const Docking *d) {
         return bay_state(d->bay) == BAY_READY && docking_may_rest(d) && !d->resting && !d->waking && !d->gauging;
@@ -197,12 +202,54 @@ static bool has_stayed(const Flash *f, const Docking *d) {
         return !flash_has_ended(f) && (f->flasher || (f->sent_usec > 0 && d->device->appeared_usec < f->sent_usec));
 }
 
+static bool can_be_finished(const Flash *f, const Docking *d) {
+        return f->bay == d->bay && !f->docking && f->loader == d->model && f->folder_fd >= 0 && !text_equal(f->row->outcome, "ok") &&
+               (!f->drops || has_stayed(f, d));
+}
+
+/* A loader that shows the camera's own serial is that camera's. */
+static bool says_so(const Flash *f, const Docking *d) {
+        return !f->drops && text_equal(d->device->usb_serial, camera_serial(f->camera));
+}
+
+/*
+ * What is at a bay in its loader was sent there at this bay: the one whose flash is under way, or the one that was given up there. When
+ * several were, which of them it is matters only where they were to get different firmware; then none is taken, unless it says so itself.
+ */
 static Flash *unfinished_at(const Docking *d) {
-        for (Flash *f = d->manager->flashes->first; f; f = f->next)
-                if (f->bay == d->bay && !f->docking && f->loader == d->model && f->folder_fd >= 0 && !text_equal(f->row->outcome, "ok") &&
-                    (!f->drops || has_stayed(f, d)))
+        Flash *found = NULL;
+        bool alike = true;
+
+        for (Flash *f = d->manager->flashes->first; f; f = f->next) {
+                if (!can_be_finished(f, d))
+                        continue;
+                if (says_so(f, d))
                         return f;
-        return NULL;
+                /* The newest is the first. */
+                if (!found || (flash_has_ended(found) && !flash_has_ended(f)))
+                        found = f;
+        }
+        for (Flash *f = d->manager->flashes->first; f && found && flash_has_ended(found); f = f->next)
+                alike = alike && (!can_be_finished(f, d) || digest_equal(&f->row->digest, &found->row->digest));
+        return alike ? found : NULL;
+}
+
+char *docking_flash_may_be(const Docking *d) {
+        unsigned n = 0;
+        char *text = NULL;
+
+        for (const Flash *f = d->manager->flashes->first; f && n < MAY_BE_MAX; f = f->next) {
+                char *longer;
+
+                if (f->drops || f->docking || f->loader != d->model || text_equal(f->row->outcome, "ok") || camera_bay(f->camera))
+                        continue;
+                longer = text_format("%s%s%s (bay %s)", text ? text : "", text ? ", " : "", camera_serial(f->camera),
+                                     f->bay ? bay_name(f->bay) : f->row->bay);
+                free(text);
+                text = longer;
+                n++;
+        }
+        return text;
 }
 
 bool docking_flash_inherit(Docking *d) {
@@ -238,6 +285,14 @@ static bool goes_on(Flash *f, Docking *d, const char *version) {
         return true;
 }
 
+/* It was given up, and its camera is back with something else: there is nothing that could be finished in a loader. */
+static void let_go_of_image(Flash *f) {
+        if (f->busy || f->folder_fd < 0)
+                return;
+        f->folder_fd = fd_close(f->folder_fd);
+        flash_folder_remove(f->flashes->root_fd, f->row->id);
+}
+
 void docking_flash_told(Docking *d, const char *version) {
         for (Flash *f = d->manager->flashes->first; f; f = f->next) {
                 char *copy;
@@ -245,8 +300,10 @@ void docking_flash_told(Docking *d, const char *version) {
                 if (f->camera != d->camera || text_equal(f->row->outcome, "ok") || d->updating)
                         continue;
                 /* An end that is on record is changed by nothing but the version that was to come. */
-                if (flash_has_ended(f) && !text_equal(version, f->row->version))
+                if (flash_has_ended(f) && !text_equal(version, f->row->version)) {
+                        let_go_of_image(f);
                         continue;
+                }
                 if (goes_on(f, d, version))
                         continue;
                 copy = strdup(version);

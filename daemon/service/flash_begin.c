@@ -256,11 +256,11 @@ static FlashRow *row_new(const Docking *d, const FlashRequest *q) {
         return TAKE_PTR(row);
 }
 
-/* What was given up about this camera, or in this bay, before is superseded. */
-static void forget_earlier(Flashes *all, const Camera *c, const Bay *bay) {
+/* What was given up about this camera before is superseded. Another one that still waits in its loader can be finished later. */
+static void forget_earlier(Flashes *all, const Camera *c) {
         for (Flash *f = all->first, *next; f; f = next) {
                 next = f->next;
-                if ((f->camera != c && f->bay != bay) || !flash_has_ended(f) || f->busy)
+                if (f->camera != c || !flash_has_ended(f) || f->busy)
                         continue;
                 flash_folder_remove(all->root_fd, f->row->id);
                 flash_free(f);
@@ -278,7 +278,7 @@ static int begin(Docking *d, const FlashRequest *q, uint64_t *ret_id) {
                 r = flashes_root(all);
         if (r < 0)
                 return r;
-        forget_earlier(all, d->camera, d->bay);
+        forget_earlier(all, d->camera);
         row = row_new(d, q);
         r = row ? flash_new(all, row, d->camera, &f) : -ENOMEM;
         if (r < 0) {

@@ -11,7 +11,7 @@
 
 /* ---- Facts ------------------------------------------------------------------------------------------------------------ */
 
-/* One at a time at each bay; what was given up there before is superseded. */
+/* One at a time at each bay. */
 static int begun_apply(Writer *w, const Fact *f) {
         int64_t open = 0;
         int r = db_number(w->db, "SELECT count(*) FROM flashes WHERE outcome = '' AND (camera_id = ?1 OR bay = ?2)",
@@ -116,7 +116,7 @@ static void flash_free_rows(void *rows, size_t n) {
         flash_rows_free(rows, n);
 }
 
-/* Only the last one of each bay and camera can still be finished, or healed. */
+/* Only the last one of each camera can still be finished, or healed. */
 int store_flashes_unsettled(Store *s, FlashRow ***ret, size_t *ret_n) {
         return query_rows(s->reader,
                           "SELECT id, camera_id, docking_id, size_bytes, begun_usec, sendings, until_usec, digest, bay, model_id,"

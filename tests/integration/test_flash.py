@@ -454,6 +454,70 @@ def test_camera_taken_out_in_the_middle_is_finished_when_it_is_put_in_again(sim,
     assert c.has() == SMALL and w.d.events("docked")[-1]["bay"] == "1-1.1"
 
 
+def give_up(w, serial, version, **how):
+    """A camera that was taken out of the first bay in the middle, and did not come back in time."""
+    c = Camera(w.sim, w.d, serial, **SLOW, **how)
+    c.plug()
+    w.d.wait_state(1, "ready")
+    w.d.wait(lambda: not w.d.workers(), "the camera to be let go of")
+    before = len(w.ended())
+    order = w.begin(serial, version)
+    sending(w, c)
+    w.sim("unplug", camera=f"{c.name}-loader")
+    order.communicate(timeout=60)
+    w.d.wait_state(1, "empty")
+    assert [o for o, _ in w.ended()[before:]] == ["not-back"], w.ended()
+    return c
+
+
+def wait_well(w, c):
+    w.d.wait(lambda: [e["outcome"] for e in w.d.events("flash-ended") if e["serial"] == c.serial][-1:] == ["ok"], f"{c.serial} to be well")
+    w.d.wait_state(1, "ready")
+    w.sim("unplug", camera=c.name)
+    w.d.wait_state(1, "empty")
+
+
+def test_camera_in_its_loader_is_finished_although_another_was_flashed_in_its_bay_since(sim, dock):
+    w = World(sim, dock, {"2.1": SMALL}, within="2s")
+    c = give_up(w, "CAM-1", "2.1")
+    other = Camera(sim, w.d, "CAM-2")
+    other.plug()
+    w.d.wait_state(1, "ready")
+    w.flash("CAM-2", "2.1")
+    wait_well(w, other)
+    # In another bay it is told which one it may be.
+    c.plug("1-1.2")
+    w.d.wait_state(2, "refused")
+    assert "it may be CAM-1 (bay 1);" in w.d.bay(2)["Reason"], w.d.bay(2)
+    sim("unplug", camera=f"{c.name}-loader")
+    w.d.wait_state(2, "empty")
+    w.d.daemon.end()
+    w.d.start_daemon()
+    c.plug()
+    wait_well(w, c)
+    assert c.has() == SMALL and os.listdir(w.d.path("state", "flash")) == []
+    w.d.check_evidence()
+
+
+def test_loader_that_may_be_one_of_two_cameras_is_left_alone_unless_it_says_which(sim, dock):
+    w = World(sim, dock, {"2.1": SMALL, "2.2": image("2.2", 40000)}, within="2s")
+    silent = give_up(w, "CAM-1", "2.1")
+    telling = give_up(w, "CAM-2", "2.2", loader_serial="CAM-2")
+    before = silent.has()
+    silent.plug()
+    w.d.wait_state(1, "refused")
+    assert "it may be CAM-2 (bay 1), CAM-1 (bay 1);" in w.d.bay(1)["Reason"], w.d.bay(1)
+    assert silent.loader()["blocks"] == 0 and silent.has() == before
+    sim("unplug", camera=f"{silent.name}-loader")
+    w.d.wait_state(1, "empty")
+    telling.plug()
+    wait_well(w, telling)
+    # There is only one left that it can be.
+    silent.plug()
+    wait_well(w, silent)
+    assert (silent.has(), telling.has()) == (SMALL, image("2.2", 40000))
+
+
 def test_loader_that_nobody_flashed_is_left_alone(sim, dock):
     w = World(sim, dock, {"2.1": SMALL})
     c = Camera(sim, w.d)

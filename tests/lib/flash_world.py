@@ -39,13 +39,13 @@ def put_catalog(d, admin, images):
 class Camera:
     """In a simulator: a camera, and its loader beside it."""
 
-    def __init__(self, sim, d, serial="CAM-1", clips=(), name=None, **loader):
+    def __init__(self, sim, d, serial="CAM-1", clips=(), name=None, loader_serial=None, **loader):
         self.sim, self.serial = sim, serial
         self.name = name or serial
         self.flash = d.path(f"flash-{serial}")
         self.write(image("1.0"))
-        sim("camera", name=f"{self.name}-loader", type="dfu", vid=0x1209, pid=0xBC12, serial=f"L-{serial}", flash=self.flash,
-            home=sim.prefix + self.name, **loader)
+        sim("camera", name=f"{self.name}-loader", type="dfu", vid=0x1209, pid=0xBC12, serial=loader_serial or f"L-{serial}",
+            flash=self.flash, home=sim.prefix + self.name, **loader)
         sim("camera", name=self.name, type="ptp", vid=0x1209, pid=0xBC11, serial=serial, loader=sim.prefix + f"{self.name}-loader",
             flash=self.flash, clips=list(clips))
 
