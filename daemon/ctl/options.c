@@ -260,8 +260,9 @@ static void print_help(void) {
               "  -n, --lines=N         the last so many events, at most 500; 0 for all (default 50)\n"
               "      --after=SEQ       the events after this one\n"
               "  -f, --follow          go on with events as they happen\n"
+              "bay eject, bay calibrate, camera owner, checkout, firmware flash, roster publish:\n"
+              "      --no-wait         print the path of its job, and let it go on\n"
               "camera erase, clip erase:\n"
-              "      --no-wait         of what takes its time: print the path of its job, and let it go on\n"
               "      --not-stored      also what the store has no receipt for: it is then in the dock's spool alone\n"
               "import:\n"
               "      --name=NAME       what it is called: its clips are those of import:NAME (default: the folder's name)\n"
@@ -283,6 +284,13 @@ static void print_help(void) {
               "      --expires=DAY     the dock's key counts up to then (default: two years)\n"
               "      --list-expires=DAY  the list counts up to then (default: a year)\n"
               "      --uplink=SOCKET   of publish: where berth-uplink listens\n"
+              "roster sign, rollout create, status, pause, resume, abort:\n"
+              "      --admin-key=FILE  the administrator's Ed25519 key (PEM); for rollout status a public one is enough\n"
+              "      --fleet=ID, --after=NUMBER   of roster sign: the fleet, and the number of the roster before\n"
+              "firmware publish, list, show:\n"
+              "      --firmware-key=FILE  the public keys that are believed (default /etc/berth/firmware.pub)\n"
+              "firmware publish, list, show, rollout create, status, pause, resume, abort:\n"
+              "      --uplink=SOCKET   where berth-uplink listens\n"
               "config show:\n"
               "      --origin          with the file and line where each is from\n"
               "metrics:\n"
@@ -294,7 +302,7 @@ static void print_help(void) {
               "      --rules-dir=DIR   udev's rules\n"
               "\n"
               "Exit code: 0 success, 1 failure, 2 wrong command line, 3 daemon not reachable, 4 --timeout passed,\n"
-              "5 doctor has warnings, 6 of several docks not all answered.\n",
+              "5 doctor has warnings, 6 of several docks not all answered, 7 something is missing in an export.\n",
               stdout);
 }
 
