@@ -495,7 +495,7 @@ def play_firmware_card(rig):
 
 def play_rollout(rig, bad=False):
     """A camera's turn in a rollout: whoever dies, it is flashed once at most, is never left in its loader, and the fleet is told once."""
-    flash_world.write_models(rig.dock, "3s")
+    flash_world.write_models(rig.dock, "20s")
     camera = flash_world.Camera(rig.sim, rig.dock, rig.serial, name=rig.camera, keeps_old=bad)
     fleet = rollout_world.Fleet(rig.dock)
     rig.configure(f"[firmware]\nkeys = {fleet.path('one.pub')}\nfollow_every = 300ms\n",
