@@ -77,6 +77,12 @@ GIVE_STORE = f"chown berth-uplink: {STORE}\n"
 DISK_MIB = 2048
 
 
+def slow_after(size):
+    """Limits of QEMU's for a disk: so many bytes are read at once; from then on, for as long as it takes, it is next to standing still, and
+    no dock gives it up."""
+    return {"bps-read": 64 * 1024, "bps-read-max": size}
+
+
 class Saved:
     """A guest with empty file systems on its disks and Berth unpacked, which boots once; all that need just that go on from there. It is
     kept beside the guest's image, for as long as nothing changes of what it is made of."""
@@ -145,7 +151,7 @@ class GuestDock:
         self.mapped_disks = mapped_disks
         self.guest = self.watch = None
         self.dock, self.bays, self.cameras = {}, {}, {}
-        self.judged = set()
+        self.begun = 0  # how often berthctl has told that berthd is there
         try:
             if self.saved:
                 self.guest = self.saved.resume(folder, self.disks, self.read_only)
@@ -206,10 +212,13 @@ class GuestDock:
     def put(self, path, text):
         self.guest.run(f"cat > {path} <<'END_OF_FILE'\n{text}\nEND_OF_FILE")
 
-    def restart(self):
-        self.guest.run("systemctl restart berthd")
-        self.bays.clear()
-        self._follow(lambda: self.dock.get("state") == "running" and len(self.bays) == len(self.ports), "berthd to be back")
+    def restart(self, script="systemctl restart berthd"):
+        """Until the berthd that this script starts tells of all bays. What the one before told last may not have been read yet."""
+        before = self.begun
+        self.guest.run(script, 240)
+        self._follow(lambda: self.begun > before, "berthd to be back")
+        self.dock, self.bays = {}, {}
+        self._follow(lambda: self.dock.get("state") == "running" and len(self.bays) == len(self.ports), "berthd to tell of its bays")
 
     # ---- what berthctl tells, as it changes
 
@@ -226,6 +235,8 @@ class GuestDock:
             self.bays[change["bay"]["number"]] = change["bay"]
         elif change["change"] == "camera":
             self.cameras[change["camera"]["serial"]] = change["camera"]
+        elif change["change"] == "daemon-back":
+            self.begun += 1
         elif change["change"] == "daemon-gone":
             self.dock = {}
 
@@ -242,6 +253,13 @@ class GuestDock:
         """Until the predicate holds for what berthctl has told: self.dock, self.bays, self.cameras."""
         self._follow(predicate, what, deadline)
 
+    def wait_asking(self, question, what, deadline=120):
+        """Until the answer is yes, for what berthctl watch does not tell: question() asks the guest each time."""
+        until = time.monotonic() + deadline
+        while not question():
+            if time.monotonic() > until:
+                raise AssertionError(f"waited {deadline} s in vain for {what}")
+
     def wait_state(self, number, *states, deadline=180):
         self._follow(lambda: self.bays[number]["state"] in states, f"bay {number} to be {' or '.join(states)}", deadline)
         return self.bays[number]
@@ -254,6 +272,10 @@ class GuestDock:
     def events(self, kind, serial=None):
         events = [e["event"] for e in self.ctl("log", "-n", "0", *([f"--camera={serial}"] if serial else []))["events"]]
         return [e for e in events if e["event"] == kind]
+
+    def said(self, *options):
+        """From the guest's journal, which gets what a process said some time after it said it."""
+        return self.guest.run("journalctl --sync; journalctl -b --no-pager " + " ".join(options))
 
     def clips(self, serial):
         return self.ctl("clips", "--max=0", f"--camera={serial}")["clips"]
@@ -304,7 +326,7 @@ class GuestDock:
         units = ("berthd", "berth-uplink", "systemd-udevd")
         told = " + ".join(["UNIT=berthd.service", "_TRANSPORT=kernel", *(f"_SYSTEMD_UNIT={unit}.service" for unit in units)])
         try:
-            return self.guest.run(f"journalctl -b --no-pager -o short-monotonic -n {lines} {told};"
+            return self.guest.run(f"journalctl --sync; journalctl -b --no-pager -o short-monotonic -n {lines} {told};"
                                   "systemctl --no-pager -n 0 status berthd berth-uplink; lsusb -t; ls -l /dev/bus/usb/*/*", check=False)
         except (GuestError, OSError) as e:
             return f"{e}\n{self.guest.console()}"

@@ -17,7 +17,8 @@ from card_camera import PHASES, PORT, CardCamera, lost  # noqa: E402
 from guest_dock import MIB, STATE, STORE  # noqa: E402
 
 BAY = 1
-SIZES = [700_001, 1, 6 * MIB + 17, 3 * MIB]
+# So much that the end of it is not there before the disk fails.
+SIZES = [700_001, 1, 6 * MIB + 17, 12 * MIB]
 FOLDERS = {"state": STATE, "store": STORE}
 
 PULLING = PHASES["pulling"]
@@ -58,15 +59,9 @@ def set_table(disk, how):
     return SET_TABLE.replace("DISK", disk).replace("TABLE", TABLES[how])
 
 
-def start(dock):
-    dock.bays.clear()
-    dock.guest.run("systemctl start berthd", 120)
-    dock.wait(lambda: dock.dock.get("state") == "running" and len(dock.bays) == len(dock.ports), "berthd to be back")
-
-
 def repair(dock, disk):
     dock.guest.run(STOP + REPAIR.replace("DISK", disk).replace("FOLDER", FOLDERS[disk]), 240)
-    start(dock)
+    dock.restart("systemctl start berthd")
 
 
 def words(dock):
@@ -108,7 +103,7 @@ def ends_well(dock, camera):
     dock.wait(lambda: dock.bays[BAY]["serial"] == camera.serial and dock.bays[BAY]["state"] == "ready", "the camera to be ready", 300)
     assert dock.stored(camera.serial) == camera.digests, dock.stored(camera.serial)
     assert not camera.left() and not lost(dock, camera)
-    dock.wait(lambda: dock.dock["state"] == "running" and dock.dock.get("chain_state") == "whole", "the dock to be well")
+    dock.wait(lambda: dock.dock.get("state") == "running" and dock.dock.get("chain_state") == "whole", "the dock to be well")
     restarts = dock.guest.run("systemctl show -P NRestarts berthd berth-uplink").split()
     assert restarts == ["0", "0"], f"something ended by itself: {restarts}"
 
@@ -175,13 +170,14 @@ def test_database_that_lost_the_end_of_its_log_is_refused_and_recovered(dock):
         truncate -s $(($(stat -c %s $log) / 2)) $log
         systemctl reset-failed berthd
         systemctl start berthd && echo it started
+        journalctl --sync
         journalctl -b -u berthd -o cat -n 20
         """, check=False)
         assert "it started" not in text and "berthctl recover" in text and "berth.db" in text, text
         untouched(camera)
         print("# " + [line for line in text.splitlines() if "recover" in line][-1], flush=True)
         dock.guest.run("systemctl reset-failed berthd; berthctl recover")
-        start(dock)
+        dock.restart("systemctl start berthd")
         ends_well(dock, camera)
 
 

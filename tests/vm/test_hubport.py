@@ -77,7 +77,7 @@ def calibrate(dock, number):
 
 
 def wait_one_at_a_time(dock):
-    """One of the cameras at ports that switch has power, by the daemon's word and by the hub's own."""
+    """One of the cameras at ports that switch has power, by the daemon's word, which it returns, and by the hub's own."""
     numbers = ONE, TWO, GADGET
     until = time.monotonic() + 300
     while True:
@@ -86,7 +86,7 @@ def wait_one_at_a_time(dock):
         hubs = {n: uhubctl(dock, PORTS[n]) for n in numbers}
         if all(bays[n]["state"] == "ready" for n in numbers) and shown == [("charging", True), ("waiting", False), ("waiting", False)] \
                 and all(hubs[n] == (("power", True) if bays[n]["power"] else ("off", False)) for n in numbers):
-            return
+            return bays
         assert time.monotonic() < until, (shown, hubs)
 
 
@@ -141,13 +141,13 @@ def test_plan_cuts_ports_and_the_hub_agrees(dock):
 def test_plan_outlives_a_reset_of_the_hub_and_its_driver(dock):
     returned = len(dock.events("returned"))
     dock.guest.run(f"usbreset $(printf '%03d/%03d' 1 $(cat /sys/bus/usb/devices/1-{HUB_PORT}/devnum))")
-    wait_one_at_a_time(dock)
-    off = [n for n in (ONE, TWO) if not dock.bays[n]["power"]]
+    bays = wait_one_at_a_time(dock)
+    off = [n for n in (ONE, TWO) if not bays[n]["power"]]
     # The hub's driver, when it comes anew, gives all ports their power.
     dock.guest.run(f"cd /sys/bus/usb/drivers/hub && echo 1-{HUB_PORT}:1.0 > unbind && echo 1-{HUB_PORT}:1.0 > bind")
     dock.wait(lambda: all(dock.bays[n]["power"] for n in off), "the ports to have power", 240)
     wait_one_at_a_time(dock)
-    assert len(dock.events("returned")) > returned
+    dock.wait_asking(lambda: len(dock.events("returned")) > returned, "a camera to be back")
 
 
 if __name__ == "__main__":

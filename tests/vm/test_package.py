@@ -18,7 +18,7 @@ sys.path[:0] = [os.path.join(SRC, "tests"), os.path.join(SRC, "tests", "lib")]
 import guest_dock  # noqa: E402
 from cards import FatCard  # noqa: E402
 from firmware_image import image  # noqa: E402
-from guest_dock import MIB, STATE, STORE  # noqa: E402
+from guest_dock import MIB, STATE, STORE, slow_after  # noqa: E402
 from redirected import MODEL, RULES, FlashCamera  # noqa: E402
 from rollout_world import Fleet  # noqa: E402
 
@@ -59,7 +59,7 @@ def test_nothing_runs_before_the_rack_is_described(dock):
         assert shown(dock, unit, "UnitFileState") in ("disabled", "indirect"), unit
     modes = dock.guest.run(f"stat -c '%U:%G %a' {STATE} /etc/berth /etc/berth/cameras.secret /etc/berth/berthd.conf").split("\n")
     assert modes[:4] == ["berth:berth 700", "root:root 755", "root:root 600", "root:root 644"], modes
-    said = dock.guest.run("journalctl -b -o cat _SYSTEMD_UNIT=systemd-udevd.service").splitlines()
+    said = dock.said("-o cat _SYSTEMD_UNIT=systemd-udevd.service").splitlines()
     assert any("systemd" in line or "naming scheme" in line for line in said), f"the journal has nothing of udev: {said}"
     wrong = [line for line in said if re.search("berth.*rules", line)]
     assert not wrong, wrong
@@ -96,6 +96,7 @@ def begin_flash(dock):
     """A camera's firmware is on its way into it, for ten minutes; until it is told to be fast."""
     camera = FlashCamera(dock, FLASH_PORT, FLASH_SERIAL, transfer_size=64, poll_msec=2000)
     dock.wait_state(FLASH_BAY, "ready")
+    dock.wait(lambda: dock.dock.get("store_state") == "ready", "the store to be ready")
     dock.guest.run("berthctl firmware publish /run/catalog.json /run/new.bin")
     # One that has just become ready is still being let go of, and refused; a second order is, too.
     dock.guest.wait(f"{SENDER} || {{ timeout 10 berthctl firmware flash {FLASH_SERIAL} 2.1; false; }}", "the sending to begin")
@@ -108,15 +109,14 @@ def test_upgrade_while_a_pull_and_a_flash_run_loses_nothing(dock):
     dock.start()
     assert shown(dock, "berth-uplink.socket", "UnitFileState") == "enabled"
     camera = begin_flash(dock)
-    card = FatCard(dock.guest.folder).fill(20 * MIB, 70_000)
+    card = FatCard(dock.guest.folder).fill(28 * MIB, 70_000)
     digests = {path: hashlib.sha256(data).hexdigest() for path, data in card.files.items()}
-    dock.guest.qmp("object-add", **{"qom-type": "throttle-group", "id": "slow", "limits": {"bps-read": 3 * MIB}})
+    # However long the upgrade takes, the pull is not over before.
+    dock.guest.qmp("object-add", **{"qom-type": "throttle-group", "id": "slow", "limits": slow_after(11 * MIB)})
     dock.guest.qmp("blockdev-add", **{"node-name": "card", "driver": "throttle", "throttle-group": "slow",
                                       "file": {"driver": "raw", "file": {"driver": "file", "filename": card.image, "locking": "off"}}})
     dock.guest.plug("usb-storage", "camera", PORT, drive="card", serial=SERIAL, removable=True)
     dock.wait(lambda: dock.bays[BAY]["bytes_copied"] > 9 * MIB, "9 MiB to be copied", 240)
-    # However long the upgrade takes, the pull is not over before.
-    dock.guest.qmp("qom-set", path="/objects/slow", property="limits", value={"bps-read": 64 * 1024})
     # Left to themselves, some cameras sleep. The rules say no, when a camera comes and when the package does.
     power = f"/sys/bus/usb/devices/1-{PORT}/power/control"
     dock.guest.run(f"echo auto > {power}")
@@ -127,7 +127,7 @@ def test_upgrade_while_a_pull_and_a_flash_run_loses_nothing(dock):
     said = dpkg(dock, f"--install /opt/packages/next/{NEXT}")
     assert dock.guest.run("dpkg-query -W -f '${Version}' berth") == NEXT_VERSION, said
     assert flashers(dock) == sender, "the upgrade ended what gives a camera its firmware"
-    dock.guest.qmp("qom-set", path="/objects/slow", property="limits", value={"bps-read": 0})
+    dock.guest.qmp("qom-set", path="/objects/slow", property="limits", value={"bps-read": 0, "bps-read-max": 0})
     after = {unit: shown(dock, unit, "ActiveEnterTimestampMonotonic") for unit in before}
     assert after["berthd.service"] != before["berthd.service"], "the old berthd still runs"
     assert NEXT_VERSION != OLD_VERSION and f"Berth {NEXT_VERSION}, " in dock.guest.run("berthctl status"), "another berthd than the new one"
@@ -141,13 +141,13 @@ def test_upgrade_while_a_pull_and_a_flash_run_loses_nothing(dock):
     dock.judge(SERIAL, digests)
     offsets = [e["offset_bytes"] for e in dock.events("pull-begun", SERIAL)]
     assert len(offsets) >= 2 and max(offsets) >= 8 * MIB, f"the upgrade did not break into the pull, or it began afresh: {offsets}"
-    dock.wait(lambda: dock.events("flash-ended", FLASH_SERIAL), "the flash to end", 300)
+    dock.wait_asking(lambda: dock.events("flash-ended", FLASH_SERIAL), "the flash to end", 300)
     dock.wait_state(FLASH_BAY, "ready")
     (end,) = dock.events("flash-ended", FLASH_SERIAL)
     assert (end["outcome"], end["version"]) == ("ok", "2.1") and camera.has() == NEW, end
     sent = [e["whole"] for e in dock.events("flash-sent", FLASH_SERIAL)][sent_before:]
     assert sent == [True], f"the upgrade broke into the sending: {sent}"
-    assert not holds_shutdown(dock), "a shutdown is held back although no camera is flashed"
+    dock.wait_asking(lambda: not holds_shutdown(dock), "a shutdown to be held back no more, with no camera that is flashed")
 
 
 def test_bays_are_links_to_what_lies_in_them(dock):
@@ -163,10 +163,17 @@ def test_bays_are_links_to_what_lies_in_them(dock):
     assert dock.guest.run("ls /dev/berth").split() == [f"bay1{FLASH_BAY}"]
 
 
+def restarts(dock, unit):
+    """How often systemd has tried it again; what it said of all of these attempts is in the journal then."""
+    told = dict(line.split("=") for line in dock.guest.run(f"systemctl show -p NRestarts -p SubState {unit}").splitlines())
+    # It is counted before it is begun.
+    return int(told["NRestarts"]) if told["SubState"] == "start-pre" else 0
+
+
 def start_times(dock, unit, n):
-    """When the last n attempts to start it began, in seconds of the guest."""
-    told = dock.guest.run(f"journalctl -b -o json -n {n} UNIT={unit} MESSAGE_ID=7d4958e842da4a758f6c1cdc7b36dcc5")
-    return [int(json.loads(line)["__MONOTONIC_TIMESTAMP"]) / 1e6 for line in told.splitlines()]
+    """When the last n attempts to start it began, in seconds of the guest: when systemd said so, not when the journal got to hear of it."""
+    told = dock.said(f"-o json -n {n} UNIT={unit} MESSAGE_ID=7d4958e842da4a758f6c1cdc7b36dcc5")
+    return [int(json.loads(line)["_SOURCE_REALTIME_TIMESTAMP"]) / 1e6 for line in told.splitlines()]
 
 
 def test_older_release_refuses_the_newer_ones_database_and_loses_nothing(dock):
@@ -186,11 +193,11 @@ def test_older_release_refuses_the_newer_ones_database_and_loses_nothing(dock):
     # Meanwhile both are tried again, and later each time; that is what there is to see of it, and no more.
     waits = [2, 2, 2, 4, 6]
     for unit in ("berthd", "berth-uplink"):
-        dock.guest.wait(f"test $(systemctl show -P NRestarts {unit}) -ge {len(waits)}", f"{unit} to be tried so often", 240)
-        restarts = int(shown(dock, unit, "NRestarts"))
-        starts = start_times(dock, unit + ".service", restarts + 1)[:len(waits) + 1]
+        tried = []
+        dock.wait_asking(lambda: tried.append(restarts(dock, unit)) or tried[-1] >= len(waits), f"{unit} to be tried so often", 240)
+        starts = start_times(dock, unit + ".service", tried[-1] + 1)[:len(waits) + 1]
         gaps = [after - before for before, after in zip(starts, starts[1:])]
-        assert len(gaps) == len(waits) and all(gap > wait - 0.1 for gap, wait in zip(gaps, waits)), (unit, restarts, gaps)
+        assert len(gaps) == len(waits) and all(gap > wait - 0.1 for gap, wait in zip(gaps, waits)), (unit, tried, gaps)
     dock.guest.run(f"sed -i 's/^type = nothing/type = dir/' /etc/berth/uplink.conf; dpkg --install /opt/packages/next/{NEXT} 2>&1", 300)
     dock.guest.wait("berthctl status", "the newer berthd to be back")
     assert dock.guest.run(f"berthctl clips --camera {SERIAL} --json") == clips

@@ -132,6 +132,7 @@ def test_flash_that_the_power_cut_short_is_finished(dock):
         dock.wait(lambda: dock.cameras.get(FLASH_SERIAL, {}).get("firmware") == "2.1", "the camera to tell the new version", 300)
         dock.wait_state(FLASH_BAY, "ready")
         assert camera.has() == NEW
+        dock.wait_asking(lambda: dock.events("flash-ended", FLASH_SERIAL), "the flash's end to be on record")
         events = [e["event"] for e in dock.ctl("log", "-n", "0", f"--camera={FLASH_SERIAL}")["events"]]
         # One flash, in which nobody knew how far the sending came that the power cut short, and one alone was whole.
         sent = [(e["whole"], json.dumps(e)) for e in events if e["event"] == "flash-sent"]

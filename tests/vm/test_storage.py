@@ -11,7 +11,7 @@ SRC = os.environ["BERTH_SRC"]
 sys.path[:0] = [os.path.join(SRC, "tests"), os.path.join(SRC, "tests", "lib")]
 import guest_dock  # noqa: E402
 from guest import disk  # noqa: E402
-from guest_dock import MIB  # noqa: E402
+from guest_dock import MIB, slow_after  # noqa: E402
 
 # No bay: here the guest's kernel has the card, to fill it and to judge what is left on it.
 WORKBENCH = "10"
@@ -158,7 +158,7 @@ def test_unplugged_in_the_middle_it_goes_on_at_the_next_docking(dock):
     bay = list(BAYS).index("unplugged") + 1
     card = fat32(dock, "unplugged")
     digests = card.fill(24 * MIB, 70_000)
-    dock.guest.qmp("object-add", **{"qom-type": "throttle-group", "id": "slow", "limits": {"bps-read": 3 * MIB}})
+    dock.guest.qmp("object-add", **{"qom-type": "throttle-group", "id": "slow", "limits": slow_after(14 * MIB)})
     card.plug(BAYS["unplugged"], {"driver": "throttle", "throttle-group": "slow", "file": {"driver": "raw", "file": card.file()}})
     dock.wait(lambda: dock.bays[bay]["bytes_copied"] > 10 * MIB, "10 MiB to be copied")
     worker = worker_facts(dock, BAYS["unplugged"])
@@ -167,7 +167,7 @@ def test_unplugged_in_the_middle_it_goes_on_at_the_next_docking(dock):
     assert worker["driver"] == "usbfs" and not worker["disks"], f"the kernel has the card beside the worker: {worker}"
     assert worker["uid"] == worker["berth"] != "0" and worker["seccomp"] == "2" and worker["no_new_privs"] == "1", worker
     assert int(worker["capabilities"], 16) == 0, worker
-    assert dock.events("pull-interrupted", card.serial), "the log does not tell that the pull was broken off"
+    dock.wait_asking(lambda: dock.events("pull-interrupted", card.serial), "the log to tell that the pull was broken off")
     card.plug(BAYS["unplugged"])
     dock.wait_state(bay, "ready")
     dock.judge(card.serial, digests)
@@ -193,7 +193,7 @@ def test_clip_on_a_bad_sector_is_reported_and_the_others_go_on(dock):
     del digests[victim]
     dock.wait(lambda: dock.bays[bay]["clips_erased"] == len(digests), "the others to be erased")
     dock.judge(card.serial, digests)
-    dock.wait(lambda: dock.kept_in_part(card.serial), "what can be read of the clip to be stored")
+    dock.wait_asking(lambda: dock.kept_in_part(card.serial), "what can be read of the clip to be stored")
     assert dock.kept_in_part(card.serial) == {victim: (with_zeros, [[offset, 512]])}, (dock.kept_in_part(card.serial), with_zeros)
     told = [e for e in dock.events("pull-unreadable", card.serial) if "partial" not in e["reason"]]
     assert [e["ranges"] for e in told] == [[[offset, 512]]] * 4 and {e["path"] for e in told} == {victim}, told

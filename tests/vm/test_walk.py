@@ -37,10 +37,21 @@ readme = Readme()
 cameras = {}
 
 
+def by_root(command):
+    """Root needs no sudo."""
+    return "; ".join(re.sub(r"^sudo ", "", part.strip()) for part in command.split("&&"))
+
+
 def admin(dock, command, check=True):
-    """What the admin types, as README.md has it; root needs no sudo."""
+    """What the admin types, as README.md has it."""
     readme.check(command)
-    return dock.guest.run("; ".join(re.sub(r"^sudo ", "", part.strip()) for part in command.split("&&")), 240, check=check)
+    return dock.guest.run(by_root(command), 240, check=check)
+
+
+def restart(dock, command):
+    """The same, of what makes berthd begin anew."""
+    readme.check(command)
+    dock.restart(by_root(command))
 
 
 def edit(dock, path, text):
@@ -107,9 +118,7 @@ def test_cameras_of_a_new_model_are_added(dock):
     for port in BODYCAMS:
         cameras[port].pull_out()
         dock.wait_state(BAYS[port], "empty")
-    dock.bays.clear()
-    admin(dock, "sudo udevadm control --reload && sudo systemctl restart berthd")
-    dock.wait(lambda: len(dock.bays) == len(PORTS) and dock.dock.get("state") == "running", "the dock to be back")
+    restart(dock, "sudo udevadm control --reload && sudo systemctl restart berthd")
     assert "flash-cam" in admin(dock, "berthctl model list")
     for port in BODYCAMS:
         cameras[port] = FlashCamera(dock, port, serial(port), [make_clip("DCIM/A.MP4", 90_000, port)])
@@ -165,9 +174,8 @@ def test_firmware_is_rolled_out(dock):
         with open(source, "rb") as f:
             bring(dock, target, f.read())
     edit(dock, CONF, f"[dock]\nfleet = north\nfleet_key = {fleet.public_hex}\n[firmware]\nfollow_every = 1s")
-    dock.bays.clear()
-    dock.guest.run("systemctl restart berthd")
-    dock.wait(lambda: len(dock.bays) == len(PORTS) and dock.dock.get("store_state") == "ready", "the dock to be back")
+    dock.restart()
+    dock.wait(lambda: dock.dock.get("store_state") == "ready", "the store to be ready")
     admin(dock, "sudo berthctl firmware publish catalog.json new.bin")
     admin(dock, "sudo berthctl rollout create plan.json --admin-key=admin.pem")
     dock.guest.run("rm admin.pem")
@@ -185,6 +193,7 @@ def test_logs_tell_what_happened(dock):
     told = admin(dock, f"berthctl log --camera {serial(port)}")
     for event in ("docked", "receipted", "erased", "flash-ended"):
         assert event in told, f"{event} is missing in {told}"
+    dock.said("-n 0")
     assert "2.1" in admin(dock, "journalctl -xu berthd -u berth-uplink")
     told = admin(dock, f"journalctl BERTH_CAMERA={serial(port)}")
     assert "2.1" in told and serial(STICKS[0]) not in told, told
@@ -195,6 +204,7 @@ def test_broken_setting_is_mended_by_what_the_error_says(dock):
     refused = admin(dock, "sudo berthctl reload", check=False)
     assert f"{CONF}:" in refused and admin(dock, "berthctl status"), "a reload of a broken file must change nothing"
     dock.guest.run("systemctl restart berthd", check=False)
+    dock.said("-n 0")
     # What README.md says to look at when it does not start.
     told = admin(dock, "systemctl status berthd", check=False)
     state = dock.guest.run("systemctl show -P SubState berthd; systemctl show -P NRestarts berthd").split()
@@ -203,9 +213,7 @@ def test_broken_setting_is_mended_by_what_the_error_says(dock):
     assert "number" in told and dock.guest.run(f"sed -n {line}p {file}") == "number = three\n", told
     dock.guest.run(f"sed -i '{line}s/three/3/' {file}")
     admin(dock, "sudo berthd --check")
-    dock.bays.clear()
-    admin(dock, "sudo systemctl enable --now berthd")
-    dock.wait(lambda: len(dock.bays) == len(PORTS) and dock.dock.get("state") == "running", "the dock to work again")
+    restart(dock, "sudo systemctl enable --now berthd")
     doctor = json.loads(dock.guest.run("berthctl doctor --json", check=False))
     failed = [point for point in doctor["points"] if point["verdict"] == "failed"]
     assert not failed, failed
