@@ -35,7 +35,9 @@ void docking_set_reason(Docking *d, char *text) {
 }
 
 void docking_forget_session(Docking *d) {
-        docking_order_abort(d, -EREMOTEIO, d->reason ? d->reason : "the camera's session ended");
+        /* What is to be done when the camera has its power again was not begun with it. */
+        if (!d->resting || !docking_is_ordered(d) || d->order.begun)
+                docking_order_abort(d, -EREMOTEIO, d->reason ? d->reason : "the camera's session ended");
         docking_flash_interrupted(d, d->reason ? d->reason : "the camera's session ended");
         docking_salvage_abort(d, "the camera's session ended");
         upload_pull_ended(d->current);

@@ -237,8 +237,11 @@ bool docking_is_ordered(const Docking *d) {
 void docking_order_begin(Docking *d) {
         if (!docking_is_ordered(d) || d->order.begun || d->busy || d->worker || d->updating)
                 return;
-        /* It rested without power: it is recognised first, and read to its end. Another camera ends the docking, and the order. */
-        if (!d->device || d->away || !d->identified || !d->checked || !(d->listed || d->emptied || d->ejected))
+        /*
+         * It rests without power, or its port is just being switched off: it is recognised first, and read to its end. Another camera
+         * ends the docking, and the order.
+         */
+        if (!d->device || d->resting || d->away || !d->identified || !d->checked || !(d->listed || d->emptied || d->ejected))
                 return;
         d->order.begun = true;
         (void) docking_spawn(d, opened);

@@ -105,6 +105,34 @@ def test_checkout_is_taken_back_before_its_camera_is_begun_with(sim, dock):
     assert "camera SN-a" in ctl("checkout", "P-1").stdout, "and it can be checked out again"
 
 
+def test_checkout_while_its_port_is_being_switched_off_waits_for_its_power(sim, dock):
+    d = dock(BOTH)
+    hold = d.path("hold")
+    d.preload = f"{rack.BUILD}/tests/preload/hold_port.so"
+    d.daemon_env["BERTH_HOLD_FILE"] = hold
+    charging_dock(lambda bays: d, BOTH, "[rack]\nbudget = 5000\n" + NEVER)
+    camera(sim, "a", 97)
+    measured(sim, d, "a")
+    wait_off(d, 1, "ready")
+    with open(d.path("roster.csv"), "w", encoding="utf-8") as f:
+        f.write("id,name\nP-1,Jane\n")
+    ctl("roster", "import", d.path("roster.csv"))
+    # Woken for nothing, it is to rest again, and its hub takes its time.
+    with open(hold, "w", encoding="utf-8"):
+        sim("slow", camera="a", bytes_per_sec=50)
+    ctl("job", "cancel", ctl("checkout", "P-1", "--no-wait").stdout.strip().rsplit("/", 1)[1])
+    sim("slow", camera="a", bytes_per_sec=1 << 30)
+    wait_for(lambda: os.path.exists(hold + ".waits"), "its port to be switched off")
+    # Begun with now, it would be asked when its power goes.
+    sim("slow", camera="a", bytes_per_sec=50)
+    number = ctl("checkout", "P-1", "--no-wait").stdout.strip().rsplit("/", 1)[1]
+    os.unlink(hold)
+    d.wait(lambda: len(d.events("left")) == 3 or d.events("fault"), "the port to be off")
+    sim("slow", camera="a", bytes_per_sec=1 << 30)
+    ctl("job", "wait", number)
+    assert [e["serial"] for e in d.events("checked-out")] == ["SN-a"] and not d.events("fault"), d.events("fault")
+
+
 def test_camera_that_was_taken_while_it_rested_is_missed(sim, dock):
     d = charging_dock(dock, BOTH, "[rack]\nbudget = 5000\n[charging]\nlook_every = 3s\n")
     camera(sim, "a", 97)
