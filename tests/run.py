@@ -61,19 +61,27 @@ class Tap:
         self.unsteady = []  # what the program itself ran again
         self.bailed_out = None
         self._error = ""
-        self._waits_for_why = False
+        self._waits_for_why = self._in_traceback = False
         for line in text.splitlines():
             self._line(line.rstrip())
 
     def _comment(self, line):
-        """Python's tests say why before the point, cmocka's behind it."""
+        """Python's tests say why before the point, or behind it with the logs of their dock; cmocka's behind it."""
         if line.startswith("# UNSTEADY "):
             self.unsteady.append(line.removeprefix("# UNSTEADY "))
         error = ERROR.match(line)
         if error:
             self._error = error.group(1)
-        if self._waits_for_why and line.strip("# "):
+        if not self._waits_for_why or not line.strip("# "):
+            return
+        if line.startswith("# Traceback "):
+            self._in_traceback = True
+        elif not self._in_traceback:
             self.whys[-1] = line.strip("# ")
+            self._waits_for_why = False
+        elif error:
+            self.whys[-1] = error.group(1)
+        elif line.startswith("# ----"):
             self._waits_for_why = False
 
     def _line(self, line):
@@ -97,7 +105,7 @@ class Tap:
         name = point.group(3) or "test " + point.group(2)
         self.reported += 1
         error, self._error = self._error, ""
-        self._waits_for_why = False
+        self._waits_for_why = self._in_traceback = False
         if point.group(1):
             self.failed.append(name)
             self.whys.append(error)

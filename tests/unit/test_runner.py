@@ -77,6 +77,20 @@ not ok 3 - test_c
 END
 exit 1"""
     assert broken(python) == ["test_a: AssertionError: 8", "test_c"]
+    dock = """cat <<'END'
+1..2
+not ok 1 - test_a
+# Traceback (most recent call last):
+#   File "x.py", line 3, in test_a
+# KeyError: 'a'
+# During handling of the above exception, another exception occurred:
+# AssertionError: (('checkout', 'P-1'), 7)
+# ---- berthd.log
+# fake: a line of a log
+ok 2 - test_b
+END
+exit 1"""
+    assert broken(dock) == ["test_a: AssertionError: (('checkout', 'P-1'), 7)"]
     cmocka = "echo 1..2; echo not ok 1 - a; echo '#'; echo '# 0x1 != 0x2'; echo '# a.c:7: error: Failure!'; echo ok 2 - b; exit 1"
     assert broken(cmocka) == ["a: 0x1 != 0x2"]
 
