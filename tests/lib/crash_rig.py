@@ -109,9 +109,9 @@ class Rig:
     def stop(self):
         """An orderly end of both; whoever is ended on the way starts again, and is asked again."""
         for _ in range(2):
-            # Not before they mind signals.
+            # Not before they mind signals: the bus may have the name of one that was ended for another moment.
             self.wait(lambda: self.dock.owned(rack.NAME), "berthd on the bus")
-            self.wait(lambda: minds(self.dock.uplink.pid, signal.SIGTERM), "berth-uplink to mind signals")
+            self.wait(lambda: all(minds(p.pid, signal.SIGTERM) for p in (self.dock.daemon, self.dock.uplink)), "both to mind signals")
             ended = [self.dock.daemon.end(), self.dock.uplink.end()]
             if ended == [0, 0]:
                 return
