@@ -154,6 +154,13 @@ def test_what_a_program_ran_again_itself_is_told():
     assert got[0] == 0 and got[2]["unsteady"] == ["program0: the gate: late"], got
 
 
+def test_a_test_that_is_skipped_the_second_time_has_failed():
+    script = "echo 1..1; if [ -e $NOTE ]; then echo 'ok 1 - a # SKIP not now'; else touch $NOTE; echo not ok 1 - a; exit 1; fi"
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NOTE"] = os.path.join(folder, "note")
+        expect(run(script, options=("--again",)), 1, "0 passed, 1 failed")
+
+
 def test_many_failures_are_no_chance():
     script = "echo 1..9; for n in 1 2 3 4 5 6 7 8 9; do echo not ok $n - a; done; echo again; exit 1"
     got = run(script, options=("--again",))
