@@ -117,10 +117,11 @@ class Tap:
 
 
 class Result:
-    def __init__(self, program, output, status, seconds, hung, left_behind):
+    def __init__(self, program, output, status, seconds, processor, hung, left_behind):
         self.program = program
         self.output = output
         self.seconds = seconds
+        self.processor = processor
         tap = Tap(output)
         self.passed = tap.passed
         self.skipped = tap.skipped
@@ -243,27 +244,31 @@ class Runner:
             child = self._start(program, tests, scratch, slave)
         except OSError as e:
             os.close(master)
-            return Result(program, f"cannot be started: {e}\n", 127, 0, False, [])
+            return Result(program, f"cannot be started: {e}\n", 127, 0, 0, False, [])
         finally:
             os.close(slave)
         output = bytearray()
         abort_at = started + self.deadline_sec
         hung = False
-        while child.poll() is None:
+        while True:
+            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+            if pid:
+                child.returncode = os.waitstatus_to_exitcode(status)
+                break
             self._read(master, output, 0.05)
             if not hung and (time.monotonic() > abort_at or self.stopping.is_set() or len(output) > OUTPUT_MAX):
                 hung = True
                 # Programs that can, say where they are.
-                child.send_signal(signal.SIGABRT)
+                os.kill(child.pid, signal.SIGABRT)
                 kill_at = time.monotonic() + ABORT_GRACE_SEC
             elif hung and time.monotonic() > kill_at:
-                child.kill()
+                os.kill(child.pid, signal.SIGKILL)
         seconds = time.monotonic() - started
         left_behind = end_session(child.pid, 0 if hung else LEFT_BEHIND_GRACE_SEC)
         while self._read(master, output, 0):
             pass
         os.close(master)
-        return Result(program, output.decode("utf-8", "replace"), child.returncode, seconds, hung,
+        return Result(program, output.decode("utf-8", "replace"), child.returncode, seconds, usage.ru_utime + usage.ru_stime, hung,
                       [] if hung else left_behind)
 
     @staticmethod
@@ -285,7 +290,7 @@ def show(result):
     verdict = "FAIL" if result.failed else "skip" if not result.passed and result.skipped else "ok"
     counts = f"{result.passed} passed" + (f", {result.failed} failed" if result.failed else "")
     counts += f", {len(result.skipped)} skipped" if result.skipped else ""
-    print(f"  {verdict:4} {name:32} {counts} ({result.seconds:.1f} s)")
+    print(f"  {verdict:4} {name:32} {counts} ({result.seconds:.1f} s, on processors {result.processor:.1f} s)")
     for note in result.notes:
         print(f"       note: {note}")
     for reason in result.skipped:
