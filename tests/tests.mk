@@ -206,7 +206,7 @@ check-units: all tests ## unit tests
 	@$(RUN) --deadline 900 $(UNIT_TESTS) $(UNIT_SCRIPTS)
 # They wait most of the time: for timers of the daemon's, for cameras that are slow on purpose.
 check-sim: all tests ## integration tests in the simulated rack
-	@$(RUN) --again --jobs 3 --deadline 900 $(call longest-first,$(LONGEST_SIM),$(filter-out %/test_units.py,$(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)))
+	@$(RUN) --again --jobs 4 --deadline 900 $(call longest-first,$(LONGEST_SIM),$(filter-out %/test_units.py,$(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)))
 
 # Against stores that others wrote, each started by the test program that needs it.
 STORE_SCRIPTS := $(wildcard tests/store/test_*.py)
