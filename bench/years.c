@@ -108,7 +108,7 @@ void years_clip(const char *serial, uint64_t clip_id, int64_t seen_usec, YearsCl
         ret->digest = years_digest(clip_id, UINT64_MAX);
         ret->head = years_digest(clip_id, UINT64_MAX - 1);
         ret->tail = years_digest(clip_id, UINT64_MAX - 2);
-        ret->blocks = years_digest(clip_id, UINT64_MAX - 3);
+        ret->prefixes = years_digest(clip_id, UINT64_MAX - 3);
 }
 
 /* As they are read from a camera in one go. */
@@ -120,7 +120,7 @@ static int add_blocks(Years *y, StoreBatch *b, uint64_t docking_id, uint64_t cam
 
                 f.block.number = i;
                 f.block.length = (uint32_t) WIRE_BLOCK_SIZE;
-                f.block.digest = years_digest(clip_id, i);
+                f.block.digest = years_digest(clip_id, i + 1 == YEARS_CLIP_BYTES / WIRE_BLOCK_SIZE ? UINT64_MAX : i);
                 r = store_batch_add(b, &f);
         }
         return r;

@@ -13,7 +13,7 @@
 /* What a clip is known by, as a camera, the dock and a store would say. */
 typedef struct YearsClip {
         char path[64], object[160], manifest[160], spool[64];
-        Digest digest, head, tail, blocks;
+        Digest digest, head, tail, prefixes; /* the last: over those up to the end of each block */
 } YearsClip;
 
 Digest years_digest(uint64_t a, uint64_t b);

@@ -23,14 +23,14 @@
 
 /* Members of an event that are another docking's own; all others are as in the pattern. */
 typedef enum Slot {
-        SLOT_BAY, SLOT_BLOCKS_DIGEST, SLOT_BOOTTIME, SLOT_CAMERA, SLOT_CLIP, SLOT_DIGEST, SLOT_DOCKING, SLOT_HEAD, SLOT_MANIFEST,
+        SLOT_BAY, SLOT_PREFIXES_DIGEST, SLOT_BOOTTIME, SLOT_CAMERA, SLOT_CLIP, SLOT_DIGEST, SLOT_DOCKING, SLOT_HEAD, SLOT_MANIFEST,
         SLOT_MTIME, SLOT_OBJECT, SLOT_PATH, SLOT_PREV, SLOT_SEQ, SLOT_SERIAL, SLOT_SIGNATURE, SLOT_SPOOL, SLOT_STATEMENT, SLOT_STORED,
         SLOT_TAIL, SLOT_TIME, SLOT_USB_SERIAL,
         _SLOT_MAX,
 } Slot;
 
 static const char *const slot_names[_SLOT_MAX] = {
-        [SLOT_BAY] = "bay",                   [SLOT_BLOCKS_DIGEST] = "blocks_digest", [SLOT_BOOTTIME] = "boottime_usec",
+        [SLOT_BAY] = "bay",                   [SLOT_PREFIXES_DIGEST] = "prefixes_digest", [SLOT_BOOTTIME] = "boottime_usec",
         [SLOT_CAMERA] = "camera_id",          [SLOT_CLIP] = "clip_id",                [SLOT_DIGEST] = "digest",
         [SLOT_DOCKING] = "docking_id",        [SLOT_HEAD] = "head",                   [SLOT_MANIFEST] = "manifest_key",
         [SLOT_MTIME] = "mtime_unix_sec",      [SLOT_OBJECT] = "object_key",           [SLOT_PATH] = "path",
@@ -225,7 +225,7 @@ static int prepare(Lay *l) {
         if (r >= 0)
                 r = prepare_copy(l, "clips", "id",
                                  (const char *[]){ "id", "camera_id", "path", "mtime_unix_sec", "first_docking_id", "last_docking_id",
-                                                   "seen_usec", "digest", "head", "tail", "blocks_digest", "receipted_usec",
+                                                   "seen_usec", "digest", "head", "tail", "receipted_usec",
                                                    "receipted_running_usec", NULL }, &l->clips);
         if (r >= 0)
                 r = prepare_copy(l, "receipts", "clip_id", (const char *[]){ "clip_id", "object_key", "manifest_key", "digest",
@@ -308,7 +308,6 @@ static int rows_of_clip(Lay *l, int64_t seen_usec, int64_t receipted_usec) {
         bind_digest(&b, &l->clip.digest);
         bind_digest(&b, &l->clip.head);
         bind_digest(&b, &l->clip.tail);
-        bind_digest(&b, &l->clip.blocks);
         bind_int(&b, receipted_usec);
         bind_int(&b, receipted_usec + l->running_usec);
         r = run(l, &b, "a clip");
@@ -367,7 +366,7 @@ static void add_slot(Lay *l, int slot, int64_t wall_usec, int64_t seen_usec) {
                 [SLOT_USB_SERIAL] = l->serial,
         };
         const Digest *const digests[_SLOT_MAX] = {
-                [SLOT_BLOCKS_DIGEST] = &l->clip.blocks, [SLOT_DIGEST] = &l->clip.digest, [SLOT_HEAD] = &l->clip.head,
+                [SLOT_PREFIXES_DIGEST] = &l->clip.prefixes, [SLOT_DIGEST] = &l->clip.digest, [SLOT_HEAD] = &l->clip.head,
                 [SLOT_PREV] = &l->head.hash, [SLOT_TAIL] = &l->clip.tail,
         };
         const int64_t numbers[_SLOT_MAX] = {

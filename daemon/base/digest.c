@@ -95,6 +95,18 @@ int hasher_finish(Hasher *h, Digest *ret) {
         return 0;
 }
 
+int hasher_peek(const Hasher *h, Digest *ret) {
+        EVP_MD_CTX *copy = EVP_MD_CTX_new();
+        Digest d;
+        bool ok = copy && EVP_MD_CTX_copy_ex(copy, h->context) == 1 && EVP_DigestFinal_ex(copy, d.bytes, NULL) == 1;
+
+        EVP_MD_CTX_free(copy);
+        if (!ok)
+                return -EIO;
+        *ret = d;
+        return 0;
+}
+
 int digest_of(const void *data, size_t size, Digest *ret) {
         Digest d;
 

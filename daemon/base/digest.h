@@ -31,5 +31,7 @@ DEFINE_CLEANUP(Hasher, hasher_free);
 int hasher_update(Hasher *h, const void *data, size_t size);
 /* Ends the hash and makes it ready for a new one. */
 int hasher_finish(Hasher *h, Digest *ret);
+/* The digest of all that came so far; the hash goes on as if it had not been asked. */
+int hasher_peek(const Hasher *h, Digest *ret);
 /* One call for bytes in memory. */
 int digest_of(const void *data, size_t size, Digest *ret);

@@ -4,14 +4,15 @@
 #include <errno.h>
 #include <string.h>
 
-int edges_new(bool with_blocks, Edges **ret) {
+int edges_new(Edges **ret) {
         _cleanup_(edges_freep) Edges *e = NULL;
         int r;
 
         e = calloc(1, sizeof(Edges));
         if (!e)
                 return -ENOMEM;
-        if ((r = hasher_new(&e->whole)) < 0 || (with_blocks && (r = hasher_new(&e->block)) < 0))
+        r = hasher_new(&e->whole);
+        if (r < 0)
                 return r;
         *ret = TAKE_PTR(e);
         return 0;
@@ -20,7 +21,6 @@ int edges_new(bool with_blocks, Edges **ret) {
 Edges *edges_free(Edges *e) {
         if (!e)
                 return NULL;
-        hasher_free(e->block);
         hasher_free(e->whole);
         free(e);
         return NULL;
@@ -29,7 +29,6 @@ Edges *edges_free(Edges *e) {
 int edges_update(Edges *e, const void *data, size_t size) {
         const uint8_t *p = data;
         size_t last = MIN2(size, (size_t) WIRE_EDGE_SIZE), at, n;
-        int r;
 
         if (e->size_bytes < WIRE_EDGE_SIZE)
                 memcpy(e->head + e->size_bytes, p, MIN2(size, (size_t) (WIRE_EDGE_SIZE - e->size_bytes)));
@@ -38,19 +37,17 @@ int edges_update(Edges *e, const void *data, size_t size) {
         memcpy(e->tail + at, p + size - last, n);
         memcpy(e->tail, p + size - last + n, last - n);
         e->size_bytes += size;
-        r = hasher_update(e->whole, data, size);
-        return r >= 0 && e->block ? hasher_update(e->block, data, size) : r;
+        return hasher_update(e->whole, data, size);
 }
 
-int edges_finish_block(Edges *e, Digest *ret) {
-        return hasher_finish(e->block, ret);
+int edges_prefix(const Edges *e, Digest *ret) {
+        return hasher_peek(e->whole, ret);
 }
 
 int edges_finish(Edges *e, Digest *ret_whole, Digest *ret_head, Digest *ret_tail) {
         size_t n = (size_t) MIN2(e->size_bytes, WIRE_EDGE_SIZE);
         size_t first = e->size_bytes <= WIRE_EDGE_SIZE ? 0 : (size_t) (e->size_bytes % WIRE_EDGE_SIZE);
         uint8_t tail[WIRE_EDGE_SIZE];
-        Digest open;
         int r;
 
         memcpy(tail, e->tail + first, n - first);
@@ -60,8 +57,6 @@ int edges_finish(Edges *e, Digest *ret_whole, Digest *ret_head, Digest *ret_tail
                 r = digest_of(tail, n, ret_tail);
         if (r >= 0)
                 r = hasher_finish(e->whole, ret_whole);
-        if (r >= 0 && e->block)
-                r = hasher_finish(e->block, &open); /* nothing, or what a caller gave up */
         e->size_bytes = 0;
         return r;
 }

@@ -34,7 +34,7 @@ static int measure_block(int fd, Measure *m, size_t number, Edges *edges, void *
         }
         /* What was read is not needed a second time, and would push out what is. */
         r = fd_drop_cache(fd, number * WIRE_BLOCK_SIZE, measure_block_length(m, number));
-        return r < 0 ? r : edges_finish_block(edges, &m->blocks[number]);
+        return r < 0 ? r : edges_prefix(edges, &m->blocks[number]);
 }
 
 static int measure_all(int fd, Measure *m) {
@@ -44,7 +44,7 @@ static int measure_all(int fd, Measure *m) {
 
         if (!buffer)
                 return -ENOMEM;
-        if ((r = edges_new(true, &edges)) < 0 || (r = fd_drop_cache(fd, 0, 0)) < 0)
+        if ((r = edges_new(&edges)) < 0 || (r = fd_drop_cache(fd, 0, 0)) < 0)
                 return r;
         for (size_t i = 0; i < m->n_blocks; i++) {
                 r = measure_block(fd, m, i, edges, buffer);
@@ -54,18 +54,22 @@ static int measure_all(int fd, Measure *m) {
         return edges_finish(edges, &m->digest, &m->head, &m->tail);
 }
 
-int measure_digest(int fd, uint64_t size_bytes, Digest *ret) {
+int measure_range(int fd, uint64_t from, uint64_t size_bytes, Digest *ret) {
         _cleanup_(hasher_freep) Hasher *hasher = NULL;
         _cleanup_(freep) void *buffer = malloc(CHUNK);
         int r = buffer ? hasher_new(&hasher) : -ENOMEM;
 
         for (uint64_t at = 0, n; r >= 0 && at < size_bytes; at += n) {
                 n = MIN2((uint64_t) CHUNK, size_bytes - at);
-                r = fd_pread_full(fd, buffer, (size_t) n, at);
+                r = fd_pread_full(fd, buffer, (size_t) n, from + at);
                 if (r >= 0)
                         r = hasher_update(hasher, buffer, (size_t) n);
         }
         return r < 0 ? r : hasher_finish(hasher, ret);
+}
+
+int measure_digest(int fd, uint64_t size_bytes, Digest *ret) {
+        return measure_range(fd, 0, size_bytes, ret);
 }
 
 int measure_file(int fd, Measure *ret) {

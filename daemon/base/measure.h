@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* All digests by which the dock knows a clip, taken again from a file: of the whole, of its edges and of each block. */
+/* All digests by which the dock knows a clip, taken again from a file: of the whole, of its edges, and up to the end of each block. */
 
 #include "base/digest.h"
 #include "base/macro.h"
@@ -9,7 +9,7 @@
 typedef struct Measure {
         uint64_t size_bytes;
         Digest digest, head, tail;
-        Digest *blocks; /* of WIRE_BLOCK_SIZE bytes each, the last one of what is left */
+        Digest *blocks; /* of the file from its start to the end of each block; those have WIRE_BLOCK_SIZE bytes, the last what is left */
         size_t n_blocks;
 } Measure;
 
@@ -18,5 +18,7 @@ int measure_file(int fd, Measure *ret);
 void measure_done(Measure *m);
 /* Of its first `size_bytes` alone, whatever it is read from. -ENODATA when it has fewer, -errno. */
 int measure_digest(int fd, uint64_t size_bytes, Digest *ret);
+/* The same of `size_bytes` from `from` on. */
+int measure_range(int fd, uint64_t from, uint64_t size_bytes, Digest *ret);
 /* The length of block `number`. */
 uint32_t measure_block_length(const Measure *m, size_t number);

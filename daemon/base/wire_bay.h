@@ -18,14 +18,18 @@
  *   List            u             a(ustxu)b    first index -> page of (index, path, size, mtime, flags), more to come?
  *   Pull            ustay         tayayaysstxts
  *                                              clip index, name of the part in the incoming folder, offset (a multiple
- *                                              of the block size), the digests of the blocks before it, concatenated
+ *                                              of the block size), what Block told of the blocks before it: their digests,
+ *                                              concatenated
  *                                              -> size, SHA-256 of the whole, of the first and of the last EDGE bytes;
  *                                              its container (base/container.h): format, verdict, offset, recording
  *                                              time (INT64_MIN: unknown), duration in ms (0: unknown), reason
  *   Salvage         us            like Pull, and a(tt)
  *                                              clip index, name of the part: reads around what the medium does not give, from 0 on;
  *                                              those bytes are zeros in the part, and their ranges come last
- *   Verify          uau                        clip index, numbers of blocks to read again from the camera (digest only)
+ *   Verify          uu                         clip index, how many blocks to read again from the camera, from its start (digest only)
+ *   Sample          usa(tt)       a(ayay)      clip index, name of a part or "", offset and length of each of up to WIRE_SAMPLES_MAX
+ *                                              places -> of each the SHA-256 of what the camera has there, and of what the part has,
+ *                                              read from the disk (zeros without one)
  *   Erase           stxayayay                  path, size, mtime, SHA-256 of the whole, head and tail: finds the clip
  *                                              in this session, compares, deletes, checks that it is gone
  *   Format                                     all storages are empty afterwards
@@ -33,8 +37,8 @@
  *   Close                                      plugin close(); the worker exits after the answer
  *
  * Signal
- *   Block           uuuay         clip index, block number, its length, its SHA-256. While pulling it is sent after the
- *                                 fdatasync that made the block durable; while verifying, after reading it.
+ *   Block           uuuay         clip index, block number, its length, the SHA-256 of the clip from its start to the block's end. While
+ *                                 pulling it is sent after the fdatasync that made the block durable; while verifying, after reading it.
  *   Progress        ut            clip index, bytes moved of this call; at most four a second
  *   Alive                         the plugin says that it is busy (berth_host_alive)
  *
@@ -56,6 +60,7 @@
 #define WIRE_EDGE_SIZE (UINT64_C(64) * 1024) /* head and tail: the first and last min(size, this) bytes */
 /* A clip of more blocks than this (1 TiB) is refused. */
 #define WIRE_BLOCKS_MAX 131072u
+#define WIRE_SAMPLES_MAX 6u
 
 #define WIRE_HEALTH_BATTERY "battery-percent"    /* y */
 #define WIRE_HEALTH_CHARGING "charging"          /* b */
@@ -80,7 +85,7 @@
 #define WIRE_BAY_E_UNPLUGGED WIRE_BAY_E "Unplugged"
 /*
  * Bytes of the clip cannot be read from the medium; the camera is well otherwise. The error's body is sa(tt): behind the sentence,
- * offset and length of each range, ascending, apart, within the clip, 1 to BERTH_UNREADABLE_MAX. Answers Pull, Verify and Erase.
+ * offset and length of each range, ascending, apart, within the clip, 1 to BERTH_UNREADABLE_MAX. Answers Pull, Verify, Sample and Erase.
  */
 #define WIRE_BAY_E_UNREADABLE WIRE_BAY_E "Unreadable"
 #define WIRE_BAY_E_CHANGED WIRE_BAY_E "Changed"         /* not the clip that was listed: size, head or tail differ */

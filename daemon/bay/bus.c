@@ -359,22 +359,73 @@ static int call_salvage(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 }
 
 static int call_verify(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        uint32_t index, n_blocks;
         Bus *b = userdata;
-        const void *blocks;
-        uint32_t index;
-        size_t size;
         Fault fault;
         int r;
 
         (void) error;
-        r = sd_bus_message_read(m, "u", &index);
-        if (r >= 0)
-                r = sd_bus_message_read_array(m, 'u', &blocks, &size);
+        r = sd_bus_message_read(m, "uu", &index, &n_blocks);
         if (r < 0)
                 return r;
-        if (verify_clip(b->session, index, blocks, size / sizeof(uint32_t), &fault) < 0)
+        if (verify_clip(b->session, index, n_blocks, &fault) < 0)
                 return reply_fault(m, &fault);
         return sd_bus_reply_method_return(m, NULL);
+}
+
+static int read_places(sd_bus_message *m, ByteRange ret[static WIRE_SAMPLES_MAX], size_t *ret_n) {
+        int r = sd_bus_message_enter_container(m, 'a', "(tt)");
+        size_t n = 0;
+
+        while (r >= 0 && n < WIRE_SAMPLES_MAX && (r = sd_bus_message_read(m, "(tt)", &ret[n].offset, &ret[n].length)) > 0)
+                n++;
+        *ret_n = n;
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int reply_samples(sd_bus_message *m, const Sample *samples, size_t n) {
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(ayay)");
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                r = sd_bus_message_open_container(reply, 'r', "ayay");
+                if (r >= 0)
+                        r = wire_append_digest(reply, &samples[i].camera);
+                if (r >= 0)
+                        r = wire_append_digest(reply, &samples[i].part);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(reply);
+        }
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
+static int call_sample(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        ByteRange places[WIRE_SAMPLES_MAX];
+        Sample samples[WIRE_SAMPLES_MAX];
+        Bus *b = userdata;
+        const char *part;
+        uint32_t index;
+        Fault fault;
+        size_t n;
+        int r;
+
+        (void) error;
+        r = sd_bus_message_read(m, "us", &index, &part);
+        if (r >= 0)
+                r = read_places(m, places, &n);
+        if (r < 0)
+                return r;
+        if (sample_clip(b->session, index, part, places, n, samples, &fault) < 0)
+                return reply_fault(m, &fault);
+        return reply_samples(m, samples, n);
 }
 
 static int call_erase(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -423,7 +474,8 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("List", "u", "a(ustxu)b", call_list, 0),
         SD_BUS_METHOD("Pull", "ustay", "tayayaysstxts", call_pull, 0),
         SD_BUS_METHOD("Salvage", "us", "tayayaysstxtsa(tt)", call_salvage, 0),
-        SD_BUS_METHOD("Verify", "uau", NULL, call_verify, 0),
+        SD_BUS_METHOD("Verify", "uu", NULL, call_verify, 0),
+        SD_BUS_METHOD("Sample", "usa(tt)", "a(ayay)", call_sample, 0),
         SD_BUS_METHOD("Erase", "stxayayay", NULL, call_erase, 0),
         SD_BUS_METHOD("Format", NULL, NULL, call_format, 0),
         SD_BUS_METHOD("Eject", NULL, NULL, call_eject, 0),

@@ -18,7 +18,12 @@ typedef struct Holes {
         size_t n;
 } Holes;
 int salvage_clip(Session *s, uint32_t index, const char *part, Reading *ret, Container *ret_container, Holes *ret_holes, Fault *fault);
-/* verify.c: reads single blocks again and tells their digests by Block signals. */
-int verify_clip(Session *s, uint32_t index, const uint32_t *blocks, size_t n_blocks, Fault *fault);
+/* verify.c: reads the clip again up to the end of its n-th block, and tells of each block by a Block signal. */
+int verify_clip(Session *s, uint32_t index, uint32_t n_blocks, Fault *fault);
+/* The same of some places of it, beside what a part has there, unless `part` is "". */
+typedef struct Sample {
+        Digest camera, part;
+} Sample;
+int sample_clip(Session *s, uint32_t index, const char *part, const ByteRange *places, size_t n, Sample *ret, Fault *fault);
 /* erase.c: finds exactly that clip in this session, deletes it and sees that it is gone. */
 int erase_clip(Session *s, const char *path, const Reading *content, int64_t mtime_unix_sec, Fault *fault);

@@ -43,10 +43,10 @@ static int edges_match(Session *s, const Clip *clip, const Reading *content, boo
         Reading head, tail;
         int r;
 
-        r = session_read_digest(s, clip, 0, edge, on_delivered, NULL, &head, fault);
+        r = session_read_digest(s, clip, 0, edge, on_delivered, NULL, NULL, &head, fault);
         if (r < 0)
                 return r;
-        r = session_read_digest(s, clip, content->size_bytes - edge, edge, on_delivered, NULL, &tail, fault);
+        r = session_read_digest(s, clip, content->size_bytes - edge, edge, on_delivered, NULL, NULL, &tail, fault);
         if (r < 0)
                 return r;
         *ret = digest_equal(&head.digest, &content->head) && digest_equal(&tail.digest, &content->tail);
@@ -54,11 +54,11 @@ static int edges_match(Session *s, const Clip *clip, const Reading *content, boo
 }
 
 static int whole_matches(Session *s, const Clip *clip, const Reading *content, bool *ret, Fault *fault) {
-        bool unknown = clip->flags & BERTH_CLIP_SIZE_UNKNOWN;
+        uint64_t length = clip->flags & BERTH_CLIP_SIZE_UNKNOWN ? UINT64_MAX : clip->size_bytes;
         Reading whole;
         int r;
 
-        r = session_read_digest(s, clip, 0, unknown ? UINT64_MAX : clip->size_bytes, on_delivered, NULL, &whole, fault);
+        r = session_read_digest(s, clip, 0, length, on_delivered, NULL, NULL, &whole, fault);
         if (r < 0)
                 return r;
         *ret = whole.size_bytes == content->size_bytes && digest_equal(&whole.digest, &content->digest);

@@ -9,6 +9,7 @@
 
 #include "base/crash_point.h"
 #include "base/fd.h"
+#include "base/measure.h"
 #include "base/text.h"
 #include "bay/outbox.h"
 
@@ -39,18 +40,28 @@ static int check_file(int fd, uint64_t offset, Fault *fault) {
         return 0;
 }
 
-int part_open(int dir_fd, const char *name, uint64_t offset, int *ret_fd, Fault *fault) {
-        _cleanup_(fd_closep) int fd = -EBADF;
-        int r;
+static int open_file(int dir_fd, const char *name, int flags, int *ret_fd, Fault *fault) {
+        int fd;
 
         if (!text_path_is_valid(name) || strchr(name, '/') || name[0] == '.')
                 return fault_set(fault, WIRE_BAY_E_PLUGIN, "\"%s\" cannot be the name of a part", name);
         /* O_NONBLOCK: whatever lies there, opening does not wait for anybody. */
-        fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (offset == 0 ? O_CREAT : 0), 0640);
-        if (fd < 0 && offset > 0 && (errno == ENOENT || errno == ELOOP))
+        fd = openat(dir_fd, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+        if (fd < 0 && !(flags & O_CREAT) && (errno == ENOENT || errno == ELOOP))
                 return fault_set(fault, WIRE_BAY_E_PREFIX, "the part %s is not there", name);
         if (fd < 0)
                 return part_fault(fault, "open", -errno);
+        *ret_fd = fd;
+        return 0;
+}
+
+int part_open(int dir_fd, const char *name, uint64_t offset, int *ret_fd, Fault *fault) {
+        _cleanup_(fd_closep) int fd = -EBADF;
+        int r;
+
+        r = open_file(dir_fd, name, O_RDWR | (offset == 0 ? O_CREAT : 0), &fd, fault);
+        if (r < 0)
+                return r;
         CRASH_POINT("part-opened");
         r = check_file(fd, offset, fault);
         if (r < 0)
@@ -78,11 +89,11 @@ static int check_block(int fd, uint64_t number, const Digest *expected, uint8_t 
                 if (r < 0)
                         return part_fault(fault, "hash", r);
         }
-        r = edges_finish_block(edges, &found);
+        r = edges_prefix(edges, &found);
         if (r < 0)
                 return part_fault(fault, "hash", r);
         if (!digest_equal(&found, expected))
-                return fault_set(fault, WIRE_BAY_E_PREFIX, "block %llu of the part on disk does not have the recorded digest",
+                return fault_set(fault, WIRE_BAY_E_PREFIX, "the part on disk does not have the recorded digest at the end of block %llu",
                                  (unsigned long long) number);
         return 0;
 }
@@ -108,4 +119,25 @@ int part_check(int fd, const Digest *kept, size_t n_kept, Edges *edges, Fault *f
                 outbox_alive();
         }
         return 0;
+}
+
+int part_sample(int dir_fd, const char *name, const ByteRange *place, Digest *ret, Fault *fault) {
+        _cleanup_(fd_closep) int fd = -EBADF;
+        struct stat st;
+        int r;
+
+        r = open_file(dir_fd, name, O_RDONLY, &fd, fault);
+        if (r < 0)
+                return r;
+        if (fstat(fd, &st) < 0)
+                return part_fault(fault, "look at", -errno);
+        if (!S_ISREG(st.st_mode))
+                return fault_set(fault, WIRE_BAY_E_PREFIX, "the part is not a file of its own");
+        r = fd_drop_cache(fd, place->offset, place->length);
+        if (r >= 0)
+                r = measure_range(fd, place->offset, place->length, ret);
+        if (r == -ENODATA)
+                return fault_set(fault, WIRE_BAY_E_PREFIX, "the part on disk has %llu bytes, more were recorded as durable",
+                                 (unsigned long long) st.st_size);
+        return r < 0 ? part_fault(fault, "read back", r) : 0;
 }

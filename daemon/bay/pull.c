@@ -16,9 +16,9 @@
 #include "bay/part.h"
 
 /*
- * The pull pipeline. The plugin's thread fills the ring from the camera. One thread gathers its bytes in pieces and hashes them twice,
- * for the whole and for their block, while they are in the processor's cache; one writes the pieces past the page cache (as far as the
- * file system can), makes them durable, whatever has gathered by one fdatasync, and only then tells the blocks.
+ * The pull pipeline. The plugin's thread fills the ring from the camera. One thread gathers its bytes in pieces and hashes them, while
+ * they are in the processor's cache; one writes the pieces past the page cache (as far as the file system can), makes them durable,
+ * whatever has gathered by one fdatasync, and only then tells the blocks.
  */
 
 /* What is written is made durable when it is so much, or when the first finished block has waited so long. */
@@ -34,7 +34,7 @@ _Static_assert(WIRE_BLOCK_SIZE % PIECE_SIZE == 0, "a block ends where a piece do
 
 typedef struct Block {
         uint32_t number, length;
-        Digest digest;
+        Digest digest; /* of the clip from its start to the block's end */
 } Block;
 
 typedef struct Piece {
@@ -132,7 +132,7 @@ static int finish_block(Pull *p, Piece *piece) {
 
         piece->ends_block = true;
         piece->block = (Block){ .number = (uint32_t) number, .length = (uint32_t) (p->hashed - number * WIRE_BLOCK_SIZE) };
-        r = edges_finish_block(p->edges, &piece->block.digest);
+        r = edges_prefix(p->edges, &piece->block.digest);
         return r < 0 ? pull_fail(p, "hash", r) : 0;
 }
 
@@ -446,7 +446,7 @@ static int set_up(Pull *p) {
         pthread_cond_init(&p->changed, NULL);
         r = ring_new(&p->ring);
         if (r >= 0)
-                r = edges_new(true, &p->edges);
+                r = edges_new(&p->edges);
         if (r >= 0)
                 r = -posix_memalign(&p->memory, DIRECT_ALIGN, PIECES * PIECE_SIZE);
         for (unsigned i = 0; r >= 0 && i < PIECES; i++)

@@ -11,7 +11,29 @@
 typedef struct Job {
         Ring *ring;
         Edges *edges;
+        void (*on_block)(void *userdata, uint64_t size_bytes, const Digest *prefix);
+        void *userdata;
 } Job;
+
+static int hash(const Job *job, const uint8_t *data, size_t size) {
+        while (size > 0) {
+                uint64_t left = WIRE_BLOCK_SIZE - job->edges->size_bytes % WIRE_BLOCK_SIZE;
+                size_t n = (size_t) MIN2((uint64_t) size, left);
+                int r = edges_update(job->edges, data, n);
+                Digest prefix;
+
+                if (r >= 0 && n == left && job->on_block) {
+                        r = edges_prefix(job->edges, &prefix);
+                        if (r >= 0)
+                                job->on_block(job->userdata, job->edges->size_bytes, &prefix);
+                }
+                if (r < 0)
+                        return r;
+                data += n;
+                size -= n;
+        }
+        return 0;
+}
 
 static void *run(void *userdata) {
         Job *job = userdata;
@@ -19,7 +41,7 @@ static void *run(void *userdata) {
         size_t size;
 
         while (ring_peek(job->ring, &data, &size) == 0 && size > 0) {
-                int r = edges_update(job->edges, data, size);
+                int r = hash(job, data, size);
 
                 if (r < 0) {
                         (void) ring_fail(job->ring, r);
@@ -31,7 +53,9 @@ static void *run(void *userdata) {
 }
 
 int session_read_digest(Session *s, const Clip *clip, uint64_t offset, uint64_t length,
-                        void (*on_delivered)(void *userdata, uint64_t delivered), void *userdata, Reading *ret, Fault *fault) {
+                        void (*on_delivered)(void *userdata, uint64_t delivered),
+                        void (*on_block)(void *userdata, uint64_t size_bytes, const Digest *prefix), void *userdata, Reading *ret,
+                        Fault *fault) {
         _cleanup_(ring_freep) Ring *ring = NULL;
         _cleanup_(edges_freep) Edges *edges = NULL;
         Reading reading = {};
@@ -41,8 +65,8 @@ int session_read_digest(Session *s, const Clip *clip, uint64_t offset, uint64_t 
 
         r = ring_new(&ring);
         if (r >= 0)
-                r = edges_new(false, &edges);
-        job = (Job){ ring, edges };
+                r = edges_new(&edges);
+        job = (Job){ ring, edges, on_block, userdata };
         if (r >= 0)
                 r = -pthread_create(&thread, NULL, run, &job);
         if (r < 0)

@@ -448,7 +448,7 @@ static void ignore_delivered(void *userdata, uint64_t delivered) {
 int session_probe_clip(Session *s, const Clip *clip, Fault *fault) {
         Reading reading;
 
-        return session_read_digest(s, clip, 0, 1, ignore_delivered, NULL, &reading, fault);
+        return session_read_digest(s, clip, 0, 1, ignore_delivered, NULL, NULL, &reading, fault);
 }
 
 int session_erase_clip(Session *s, const Clip *clip, Fault *fault) {

@@ -67,5 +67,11 @@ typedef struct Reading {
         uint64_t size_bytes;
         Digest digest, head, tail; /* of what was read: whole, first and last WIRE_EDGE_SIZE bytes */
 } Reading;
+/*
+ * `on_block`, unless it is NULL, is told the digest of all that was read so far whenever that is a multiple of WIRE_BLOCK_SIZE, by another
+ * thread.
+ */
 int session_read_digest(Session *s, const Clip *clip, uint64_t offset, uint64_t length,
-                        void (*on_delivered)(void *userdata, uint64_t delivered), void *userdata, Reading *ret, Fault *fault);
+                        void (*on_delivered)(void *userdata, uint64_t delivered),
+                        void (*on_block)(void *userdata, uint64_t size_bytes, const Digest *prefix), void *userdata, Reading *ret,
+                        Fault *fault);

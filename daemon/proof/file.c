@@ -13,12 +13,10 @@
 
 #define CHUNK ((size_t) 1024 * 1024)
 
-int proof_hash_file(Proof *p, int fd, uint64_t from, uint64_t size, Digest *ret) {
-        _cleanup_(hasher_freep) Hasher *hasher = NULL;
+int proof_hash_more(Proof *p, int fd, uint64_t from, uint64_t size, Hasher *hasher) {
         _cleanup_(freep) void *buffer = malloc(CHUNK);
-        int r;
+        int r = buffer ? 0 : -ENOMEM;
 
-        r = buffer ? hasher_new(&hasher) : -ENOMEM;
         /* What is in memory proves nothing about the disk. */
         (void) posix_fadvise(fd, (off_t) from, (off_t) size, POSIX_FADV_DONTNEED);
         for (uint64_t at = 0; r >= 0 && at < size;) {
@@ -32,6 +30,16 @@ int proof_hash_file(Proof *p, int fd, uint64_t from, uint64_t size, Digest *ret)
                 p->counts.spool_bytes += n;
                 proof_progress(p, "bytes of the spool", p->counts.spool_bytes, 0);
         }
+        return r < 0 ? r : 0;
+}
+
+int proof_hash_file(Proof *p, int fd, uint64_t from, uint64_t size, Digest *ret) {
+        _cleanup_(hasher_freep) Hasher *hasher = NULL;
+        int r;
+
+        r = hasher_new(&hasher);
+        if (r >= 0)
+                r = proof_hash_more(p, fd, from, size, hasher);
         return r < 0 ? r : hasher_finish(hasher, ret);
 }
 

@@ -9,6 +9,8 @@
 
 /* `size` bytes from `from` on: -ENODATA when there are not so many, or -errno of a failed read. */
 int proof_hash_file(Proof *p, int fd, uint64_t from, uint64_t size, Digest *ret);
+/* The same into a hash that goes on. */
+int proof_hash_more(Proof *p, int fd, uint64_t from, uint64_t size, Hasher *hasher);
 /*
  * Reports "folder/name" when it is not the file that somebody had, of that size and digest: `of` says whose they are ("the copy"). Nothing
  * is said of a size that is not known (UINT64_MAX).

@@ -149,16 +149,17 @@ static int next_block(Proof *p, uint64_t clip_id, int64_t after, uint64_t *ret_n
         return r < 0 ? r : 1;
 }
 
-/* Block by block: how much of it is on record grows while it is pulled, and what comes after that is nobody's evidence yet. */
+/* Up to the end of each block: how much of it is on record grows while it is pulled, and what comes after is nobody's evidence yet. */
 static int check_part(Proof *p, int dir_fd, const char *folder, const char *name, uint64_t clip_id) {
         _cleanup_(freep) char *where = text_format("%s/%s", folder, name);
         _cleanup_(fd_closep) int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        _cleanup_(hasher_freep) Hasher *hasher = NULL;
         uint64_t number, length, from = 0;
         int64_t after = -1;
         Digest digest, is;
         int r;
 
-        if (!where)
+        if (!where || hasher_new(&hasher) < 0)
                 return -ENOMEM;
         /* It was taken away to be gone on with. */
         if (fd < 0 && errno == ENOENT)
@@ -169,10 +170,16 @@ static int check_part(Proof *p, int dir_fd, const char *folder, const char *name
         }
         p->counts.spool_files++;
         while ((r = next_block(p, clip_id, after, &number, &length, &digest)) > 0) {
-                int k = proof_hash_file(p, fd, from, length, &is);
+                int k = proof_hash_more(p, fd, from, length, hasher);
 
-                if ((k < 0 || !digest_equal(&is, &digest)) && is_there(dir_fd, name) && block_stands(p, clip_id, number, &digest)) {
-                        proof_found(p, where, k == -ENODATA ? "it ends within block %" PRIu64 ", which was read whole" :
+                if (k >= 0)
+                        k = hasher_peek(hasher, &is);
+                /* What was hashed before may be of a part that was begun afresh meanwhile. */
+                if (k >= 0 && !digest_equal(&is, &digest))
+                        k = proof_hash_file(p, fd, 0, from + length, &is);
+                if (k < 0 || !digest_equal(&is, &digest)) {
+                        if (is_there(dir_fd, name) && block_stands(p, clip_id, number, &digest))
+                                proof_found(p, where, k == -ENODATA ? "it ends within block %" PRIu64 ", which was read whole" :
                                               k < 0         ? "block %" PRIu64 " of it cannot be read" :
                                                               "block %" PRIu64 " of it is not what was read from the camera", number);
                         return 0;

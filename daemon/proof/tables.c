@@ -59,8 +59,6 @@ static const Mirror mirrors[] = {
             { "tail", "tail", COLUMN_DIGEST, 0 },
             { "size_bytes", "size_bytes", COLUMN_NUMBER, 0 },
             { "container", "container", COLUMN_TEXT, 0 } } },
-        { "clips", "SELECT id, blocks_digest FROM clips WHERE blocks_digest IS NOT NULL", OF_CLIP_OR_RECOVERED("copied"),
-          { { "blocks_digest", "blocks_digest", COLUMN_DIGEST, 0 } } },
         { "holds",
           "SELECT id, ifnull(clip_id, 0), ifnull(camera_id, (SELECT camera_id FROM clips WHERE clips.id = clip_id)), case_name, reason,"
           " operator_uid, operator FROM holds",
@@ -328,27 +326,45 @@ static const struct {
 
 /* ---- Blocks ----------------------------------------------------------------------------------------------------------- */
 
-/* The copy's event names how many blocks there were, and the SHA-256 over their digests. */
-static int compare_blocks(Proof *p, uint64_t clip_id, uint64_t n, const Digest *digest) {
+/* The event, when it tells of blocks: 1. Of one that is damaged was told already. */
+static int read_told(Proof *p, uint64_t clip_id, const char *sql, CustodyEvent *ret) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        const void *bytes;
+        int r = db_query(p->db, sql, DB_ARGS(DB_INT(clip_id)), &row);
+
+        if (r <= 0)
+                return r;
+        bytes = sqlite3_column_blob(row, 0);
+        if (!bytes || custody_parse(bytes, (size_t) sqlite3_column_bytes(row, 0), ret) < 0)
+                return 0;
+        if (json_object_get(ret->object, "prefixes_digest"))
+                return 1;
+        custody_event_done(ret);
+        *ret = (CustodyEvent){ 0 };
+        return 0;
+}
+
+/*
+ * The copy's event names how many blocks there were, and the SHA-256 over their digests. When it is of an older Berth, that of the clip's
+ * last reading does, if there was one.
+ */
+static int compare_blocks(Proof *p, uint64_t clip_id, uint64_t n, const Digest *digest) {
         CustodyEvent e = { 0 };
         char where[64], hex[DIGEST_HEX_SIZE];
-        const void *bytes;
         int r;
 
         (void) snprintf(where, sizeof(where), "blocks, clip_id %" PRIu64, clip_id);
         p->counts.rows += n;
-        r = db_query(p->db, OF_CLIP_OR_RECOVERED("copied"), DB_ARGS(DB_INT(clip_id)), &row);
+        r = read_told(p, clip_id, OF_CLIP_OR_RECOVERED("copied"), &e);
+        if (r == 0)
+                r = read_told(p, clip_id, OF_CLIP("verified"), &e);
         if (r <= 0)
                 return r;
-        bytes = sqlite3_column_blob(row, 0);
-        if (!bytes || custody_parse(bytes, (size_t) sqlite3_column_bytes(row, 0), &e) < 0)
-                return 0; /* said of the event itself */
         if (json_integer_value(json_object_get(e.object, "blocks")) != (json_int_t) n)
-                proof_found(p, where, "there are %" PRIu64 " blocks, and custody event %" PRIu64 " of the copy says %" JSON_INTEGER_FORMAT,
+                proof_found(p, where, "there are %" PRIu64 " blocks, and custody event %" PRIu64 " says %" JSON_INTEGER_FORMAT,
                             n, e.seq, json_integer_value(json_object_get(e.object, "blocks")));
-        else if (!text_equal(json_string_value(json_object_get(e.object, "blocks_digest")), digest_to_hex(digest, hex)))
-                proof_found(p, where, "number or digest of a block is not what custody event %" PRIu64 " of the copy says", e.seq);
+        else if (!text_equal(json_string_value(json_object_get(e.object, "prefixes_digest")), digest_to_hex(digest, hex)))
+                proof_found(p, where, "number or digest of a block is not what custody event %" PRIu64 " says", e.seq);
         custody_event_done(&e);
         return 0;
 }
@@ -386,8 +402,8 @@ static int blocks_told(Proof *p, uint64_t clip_id, BlocksTold *ret) {
                 if (!bytes || custody_parse(bytes, (size_t) sqlite3_column_bytes(row, 0), &e) < 0)
                         continue; /* said of the event itself */
                 if (json_object_get(e.object, "clip_id"))
-                        take_told(&e, json_object_get(e.object, "blocks"), json_object_get(e.object, "blocks_digest"), ret);
-                json_array_foreach(json_object_get(e.object, "parts"), i, part)
+                        take_told(&e, json_object_get(e.object, "blocks"), json_object_get(e.object, "prefixes_digest"), ret);
+                json_array_foreach(json_object_get(e.object, "half_pulled"), i, part)
                         if ((uint64_t) json_integer_value(json_array_get(part, 0)) == clip_id)
                                 take_told(&e, json_array_get(part, 1), json_array_get(part, 2), ret);
                 custody_event_done(&e);

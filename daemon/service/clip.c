@@ -239,6 +239,12 @@ uint32_t clip_kept_blocks(const Clip *c) {
         return n == c->n_blocks && n > 0 ? n - 1 : n;
 }
 
+bool clip_ends_with(const Clip *c, const Digest *digest) {
+        const ClipBlock *last = c->blocks ? &c->blocks[c->n_blocks - 1] : NULL;
+
+        return last && last->known && digest_equal(&last->digest, digest);
+}
+
 ErasePolicy clip_erase_policy(const Clip *c) {
         const Model *model = c->docking ? c->docking->model : NULL;
         ErasePolicy of_model = { .mode = ERASE_AFTER_RECEIPT };

@@ -22,7 +22,7 @@ typedef struct Manager Manager;
 typedef struct UploadVouch UploadVouch;
 
 typedef struct ClipBlock {
-        Digest digest;
+        Digest digest; /* of the clip from its start to the block's end */
         uint32_t length;
         bool known;     /* a block fact exists */
         bool read_here; /* in the docking that the clip is in now */
@@ -127,6 +127,8 @@ void clip_drop_blocks(Clip *c);
 int clip_note_block(Clip *c, uint32_t number, uint32_t length, const Digest *digest);
 /* Length of the run of known whole blocks from 0: where a pull can go on. */
 uint32_t clip_kept_blocks(const Clip *c);
+/* Is the last block known, and this the digest at its end? Only of a clip that has one. */
+bool clip_ends_with(const Clip *c, const Digest *digest);
 /* The size shows when it was read. */
 int clip_set_size(Clip *c, uint64_t size_bytes);
 void clip_facts(const Clip *c, ClipFacts *ret);

@@ -210,7 +210,6 @@ Docking *docking_end(Docking *d, const char *reason) {
         for (size_t i = 0; i < d->listing.n; i++)
                 free(d->listing.clips[i].path);
         free(d->listing.clips);
-        free(d->verify_blocks);
         free(d->format.found);
         free(d->reason);
         free(d->may_be);

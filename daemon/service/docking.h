@@ -123,9 +123,8 @@ struct Docking {
         Clip *current;
         Clip *salvage; /* what can be read of `current`, while that is read */
         uint64_t pull_offset, current_bytes;
-        uint32_t *verify_blocks;
-        size_t n_verify, n_verified;
-        bool verify_is_sample;    /* before continuing a part; else before an erase */
+        bool verifying;           /* it is read again: some places before a part is gone on with; else from its start, before an erase */
+        size_t n_verify, n_verified; /* blocks, or places */
         bool verify_differs;
         uint64_t erase_not_before_usec; /* CLOCK_BOOTTIME */
         size_t others_left;       /* files on it that are no clips */
@@ -316,15 +315,15 @@ int docking_confirm_receipt(Docking *d, Clip *clip, DockingThen then);
 void docking_receipt_is_void(Docking *d, Clip *clip);
 /* Is everything on the camera to be erased at once? */
 bool docking_formats(const Docking *d);
-/* Forgets which blocks are being read again. */
+/* Nothing is being read again. */
 void docking_forget_verify(Docking *d);
 
 /* The session, or the docking, ended while it salvaged: what was read of the clip counts for nothing. */
 void docking_salvage_abort(Docking *d, const char *why);
 /* Used by pull and salvage: seals the part of a clip that was read to its end. */
 void docking_seal(Docking *d, Clip *c, const WorkerCopy *copy);
-/* Used by pull and verify: reads blocks again and compares them with their facts. */
-int docking_read_again(Docking *d, Clip *clip, bool sample);
+/* Used by pull: reads a few places of a kept part again, from the camera and from the disk, and compares them. */
+int docking_sample(Docking *d, Clip *clip);
 /* The medium does not give some of the clip's bytes: records which, and has the clip rest before it is tried again. */
 void docking_unreadable(Docking *d, Clip *c, const char *text);
 /* Does the clip rest? `now` is CLOCK_BOOTTIME. */

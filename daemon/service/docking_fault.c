@@ -64,7 +64,7 @@ static void back_off(Docking *d) {
 void docking_record_interruption(Docking *d, const char *text) {
         Fact fact;
 
-        if (!d->current || d->current->state != CLIP_COPYING || d->verify_blocks)
+        if (!d->current || d->current->state != CLIP_COPYING || d->verifying)
                 return;
         fact = docking_fact(d, FACT_PULL_INTERRUPTED, d->current);
         fact.text = text;

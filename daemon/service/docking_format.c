@@ -2,7 +2,7 @@
 
 /*
  * Erasing all clips of a camera at once, where its model asks for that: under the same license as clip by clip, for every one
- * of them or for none. A fresh worker must list exactly those clips, and the first and last block of each must be what was read,
+ * of them or for none. A fresh worker must list exactly those clips, and the first block and the end of each must be what was read,
  * before it formats. Whatever stands in the way: then clip by clip.
  */
 
@@ -120,11 +120,12 @@ static void format_now(Docking *d) {
 
 /* ---- Is it what was read? ------------------------------------------------------------------------------------------ */
 
-static void looked_at(void *userdata, WorkerResult result, const char *text) {
+static void looked_at(void *userdata, WorkerResult result, const char *text, const WorkerSample *samples) {
         Docking *d = userdata;
-        bool same = result == WORKER_OK && !d->verify_differs && d->n_verified == d->n_verify;
+        const Clip *c = d->current;
+        bool same = result == WORKER_OK && digest_equal(&samples[0].camera, &c->blocks[0].digest) &&
+                    digest_equal(&samples[1].camera, &c->tail);
 
-        docking_forget_verify(d);
         if (result != WORKER_OK && result != WORKER_CHANGED && result != WORKER_GONE)
                 return docking_fault(d, result, text);
         if (!same)
@@ -133,7 +134,8 @@ static void looked_at(void *userdata, WorkerResult result, const char *text) {
 }
 
 static void look_at_next(Docking *d) {
-        uint32_t last;
+        ByteRange places[2];
+        uint64_t edge;
         Clip *c;
 
         if (d->handed_out)
@@ -143,18 +145,15 @@ static void look_at_next(Docking *d) {
         if (d->format.at == d->n_clips)
                 return format_now(d);
         c = d->current = d->clips[d->format.at++];
-        last = (uint32_t) c->n_blocks - 1;
-        docking_forget_verify(d);
-        d->verify_blocks = calloc(2, sizeof(uint32_t));
-        if (!d->verify_blocks)
-                return docking_trouble(d, -ENOMEM, "a clip cannot be read again from the camera");
-        d->verify_blocks[1] = last;
-        d->n_verify = last > 0 ? 2 : 1;
+        edge = MIN2(c->size_bytes, WIRE_EDGE_SIZE);
+        places[0] = (ByteRange){ .length = c->blocks[0].length };
+        places[1] = (ByteRange){ .offset = c->size_bytes - edge, .length = edge };
+        /* Whose listing tells no size must not have more behind its end. */
+        if (c->flags & BERTH_CLIP_SIZE_UNKNOWN)
+                places[1].length++;
         d->pull_offset = d->current_bytes = 0;
-        if (worker_verify(d->worker, c->index, d->verify_blocks, d->n_verify, looked_at) < 0) {
-                docking_forget_verify(d);
+        if (worker_sample(d->worker, c->index, NULL, places, 2, looked_at) < 0)
                 docking_trouble(d, -EIO, "the worker cannot be called");
-        }
 }
 
 /* The licensed clip that is listed so, and was not found before. */

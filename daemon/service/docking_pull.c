@@ -143,7 +143,7 @@ static void sealed(Docking *d, Clip *c, int result) {
 static bool copy_is_whole(const Clip *c, const WorkerCopy *copy) {
         uint64_t sum = 0;
 
-        if (copy->size_bytes != c->size_bytes)
+        if (copy->size_bytes != c->size_bytes || (c->n_blocks > 0 && !clip_ends_with(c, &copy->digest)))
                 return false;
         for (size_t i = 0; i < c->n_blocks; i++) {
                 if (!c->blocks || !c->blocks[i].known)
@@ -332,7 +332,9 @@ static void part_taken(Docking *d, Clip *c, int result) {
         if (result < 0)
                 return docking_trouble(d, result, "a part cannot be moved into incoming/");
         c->part_here = true;
-        result = docking_read_again(d, c, true);
+        if (clip_kept_blocks(c) == 0)
+                return docking_start_afresh(d, c, "an older Berth pulled it, and had other records of its blocks");
+        result = docking_sample(d, c);
         if (result < 0)
                 docking_trouble(d, result, "the kept part cannot be compared with the camera");
 }
@@ -371,6 +373,7 @@ static Clip *next_to_pull(const Docking *d) {
 
 void docking_pull(Docking *d) {
         Clip *c = next_to_pull(d);
+        bool older = false;
         uint32_t kept;
         int r;
 
@@ -378,8 +381,11 @@ void docking_pull(Docking *d) {
                 return;
         if (c->state == CLIP_COPYING && !c->blocks) {
                 r = clip_load_blocks(c);
+                if (r >= 0 && clip_kept_blocks(c) == 0)
+                        r = store_part_is_older(d->manager->store, c->id);
                 if (r < 0)
                         return docking_trouble(d, r, "what is known of a half-pulled clip cannot be read");
+                older = r > 0;
         }
         kept = c->state == CLIP_COPYING ? clip_kept_blocks(c) : 0;
         if (!manager_has_room(d->manager, c->size_bytes - MIN2(c->size_bytes, kept * WIRE_BLOCK_SIZE),
@@ -393,7 +399,7 @@ void docking_pull(Docking *d) {
         /* Of a serial that two devices have shown nothing is continued: the part may be the other one's. */
         if (kept > 0 && camera_is_ambiguous(d->camera) && c->part_docking_id != d->id)
                 kept = 0;
-        if (kept > 0)
+        if (kept > 0 || older)
                 continue_part(d, c);
         else
                 pull_from(d, c, 0);
@@ -410,11 +416,12 @@ void docking_block_read(Docking *d, uint32_t index, uint32_t number, uint32_t le
                 return;
         if (d->salvage)
                 c = d->salvage;
-        if (d->verify_blocks) {
-                const ClipBlock *known = c->blocks && number < c->n_blocks ? &c->blocks[number] : NULL;
+        if (d->verifying) {
+                const ClipBlock *known = c->blocks && number < c->n_blocks && c->blocks[number].known ? &c->blocks[number] : NULL;
 
                 d->n_verified++;
-                if (!known || !known->known || known->length != length || !digest_equal(&known->digest, digest)) {
+                /* Of a copy that an older Berth made none is: what they come to in the end is compared then. */
+                if (known && (known->length != length || !digest_equal(&known->digest, digest))) {
                         d->verify_differs = true;
                         return;
                 }
@@ -425,8 +432,8 @@ void docking_block_read(Docking *d, uint32_t index, uint32_t number, uint32_t le
                 fact.block.number = number;
                 fact.block.length = length;
                 fact.block.digest = *digest;
-                fact.block.from_camera_only = d->verify_blocks != NULL;
-                r = d->verify_blocks ? store_put(d->manager->store, &fact, NULL, NULL) : upload_put_block(c, &fact);
+                fact.block.from_camera_only = d->verifying;
+                r = d->verifying ? store_put(d->manager->store, &fact, NULL, NULL) : upload_put_block(c, &fact);
         }
         if (r < 0)
                 docking_trouble(d, r, "a block of a clip cannot be recorded");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Reading again: blocks that are known are read from the camera once more and compared with their facts, without a copy.
- * Before a part of an earlier docking is continued a few of them; before an erase all that were not read in this docking.
+ * Reading again, without a copy. Before a part of an earlier docking is gone on with, a few places of it are compared with the camera, and
+ * its pull then compares all of it with its facts. Before an erase the camera is read from the clip's start to the last block that was not
+ * read in this docking, and compared with the facts of the blocks.
  */
 
 #include <errno.h>
@@ -14,10 +15,8 @@
 #include "service/manager_private.h"
 
 void docking_forget_verify(Docking *d) {
-        free(d->verify_blocks);
-        d->verify_blocks = NULL;
+        d->verifying = d->verify_differs = false;
         d->n_verify = d->n_verified = 0;
-        d->verify_differs = false;
 }
 
 /* The name stands for other content now: the old clip keeps its copy, and what the camera holds is a new clip. */
@@ -54,33 +53,83 @@ static void other_content(Docking *d, Clip *c) {
         docking_step_done(d);
 }
 
+/* What is under way until its answer: `n` blocks or places. */
+static void begin(Docking *d, Clip *c, size_t n) {
+        docking_forget_verify(d);
+        d->current = c;
+        d->busy = d->verifying = true;
+        d->n_verify = n;
+        d->pull_offset = d->current_bytes = 0;
+}
+
+_Static_assert(CLIP_SAMPLE_MAX <= WIRE_SAMPLES_MAX, "one call asks for all samples");
+
+/* ---- A few places -------------------------------------------------------------------------------------------------- */
+
+static void sampled(void *userdata, WorkerResult result, const char *text, const WorkerSample *samples) {
+        Docking *d = userdata;
+        Clip *c = d->current;
+        bool differs = result == WORKER_CHANGED || result == WORKER_GONE;
+
+        for (size_t i = 0; result == WORKER_OK && i < d->n_verify; i++)
+                differs |= !digest_equal(&samples[i].camera, &samples[i].part);
+        docking_forget_verify(d);
+        if (differs)
+                return docking_start_afresh(d, c, "the camera shows other content than the part that was kept");
+        if (result == WORKER_PREFIX)
+                return docking_start_afresh(d, c, text);
+        if (result == WORKER_UNREADABLE)
+                return docking_unreadable(d, c, text);
+        if (result == WORKER_DISK)
+                return docking_trouble(d, -EIO, text);
+        if (result != WORKER_OK)
+                return docking_fault(d, result, text);
+        c->sampled = true;
+        docking_step_done(d); /* the next decision is to pull, from the kept blocks on */
+}
+
+int docking_sample(Docking *d, Clip *c) {
+        uint32_t blocks[CLIP_SAMPLE_MAX];
+        ByteRange places[CLIP_SAMPLE_MAX];
+        char part[SPOOL_NAME_SIZE];
+        uint64_t seed;
+        size_t n;
+        int r;
+
+        if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+                return -EIO;
+        n = clip_sample_blocks(clip_kept_blocks(c), seed, blocks);
+        for (size_t i = 0; i < n; i++)
+                places[i] = (ByteRange){ .offset = blocks[i] * WIRE_BLOCK_SIZE, .length = WIRE_BLOCK_SIZE };
+        spool_part_name_of(c->id, part);
+        begin(d, c, n);
+        r = worker_sample(d->worker, c->index, part, places, n, sampled);
+        if (r < 0)
+                docking_forget_verify(d);
+        return r;
+}
+
+/* ---- From its start ------------------------------------------------------------------------------------------------ */
+
 static void verified(void *userdata, WorkerResult result, const char *text) {
         Docking *d = userdata;
         Clip *c = d->current;
-        bool differs = d->verify_differs, sample = d->verify_is_sample, all = d->n_verified == d->n_verify;
+        bool differs = d->verify_differs || result == WORKER_CHANGED || result == WORKER_GONE, all = d->n_verified == d->n_verify;
         Fact fact;
 
         docking_forget_verify(d);
-        if (result == WORKER_CHANGED || result == WORKER_GONE)
-                differs = true;
-        else if (result == WORKER_UNREADABLE)
+        if (result == WORKER_UNREADABLE)
                 return docking_unreadable(d, c, text);
-        else if (result != WORKER_OK)
+        if (result != WORKER_OK && result != WORKER_CHANGED && result != WORKER_GONE)
                 return docking_fault(d, result, text);
-        else if (!all && !differs)
+        if (!all && !differs)
                 return docking_fault(d, WORKER_BREACH, "the worker called a reading complete that is not");
-        if (differs && sample)
-                return docking_start_afresh(d, c, "the camera shows other content than the part that was kept");
         if (result == WORKER_GONE) {
                 c->on_camera = false;
                 return docking_step_done(d);
         }
-        if (differs)
+        if (differs || (c->n_blocks > 0 && !clip_ends_with(c, &c->digest)))
                 return other_content(d, c);
-        if (sample) {
-                c->sampled = true;
-                return docking_step_done(d); /* the next decision is to pull, from the kept blocks on */
-        }
         fact = docking_fact(d, FACT_VERIFIED, c);
         fact.copy.size_bytes = c->size_bytes;
         fact.copy.digest = c->digest;
@@ -89,48 +138,22 @@ static void verified(void *userdata, WorkerResult result, const char *text) {
         docking_step_done(d);
 }
 
-static int choose_blocks(Docking *d, const Clip *c, bool sample) {
-        uint32_t few[CLIP_SAMPLE_MAX];
-        size_t n = 0;
-
-        if (sample) {
-                uint64_t seed;
-
-                if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-                        return -EIO;
-                n = clip_sample_blocks(clip_kept_blocks(c), seed, few);
-        }
-        d->verify_blocks = calloc(MAX2(sample ? n : c->n_blocks, (size_t) 1), sizeof(uint32_t));
-        if (!d->verify_blocks)
-                return -ENOMEM;
-        if (!sample)
-                for (uint32_t i = 0; i < c->n_blocks; i++) {
-                        if (!c->blocks[i].known)
-                                return -ENODATA;
-                        if (!c->blocks[i].read_here)
-                                d->verify_blocks[n++] = i;
-                }
-        else
-                for (size_t i = 0; i < n; i++)
-                        d->verify_blocks[i] = few[i];
-        d->n_verify = n;
-        return 0;
-}
-
-int docking_read_again(Docking *d, Clip *c, bool sample) {
+static int read_again(Docking *d, Clip *c) {
+        size_t n = c->n_blocks;
         int r;
 
-        docking_forget_verify(d);
-        d->current = c;
-        d->busy = true;
-        d->verify_is_sample = sample;
-        d->pull_offset = d->current_bytes = 0;
-        r = choose_blocks(d, c, sample);
-        if (r >= 0)
-                r = worker_verify(d->worker, c->index, d->verify_blocks, d->n_verify, verified);
+        while (n > 0 && c->blocks[n - 1].read_here)
+                n--;
+        begin(d, c, n);
+        r = worker_verify(d->worker, c->index, n, verified);
         if (r < 0)
                 docking_forget_verify(d);
         return r;
+}
+
+/* The store's manifest has no digests of its edges, by which an erase finds it. */
+static bool only_store_held_it(const Clip *c) {
+        return c->n_blocks > 0 && !c->blocks[0].known && c->state == CLIP_RECEIPTED && !c->spool_name && digest_is_zero(&c->head);
 }
 
 void docking_verify(Docking *d) {
@@ -144,20 +167,15 @@ void docking_verify(Docking *d) {
                         continue;
                 if (!c->blocks)
                         r = clip_load_blocks(c);
-                if (r >= 0 && c->n_blocks > 0 && c->n_read_here == c->n_blocks)
-                        return docking_kick(d);
-                if (r >= 0)
-                        r = docking_read_again(d, c, false);
-                if (r == -ENODATA && c->state == CLIP_RECEIPTED && !c->spool_name) {
+                if (r >= 0 && only_store_held_it(c)) {
                         c->receipted = c->receipt_accepted = false;
                         return docking_start_afresh(d, c, "only the store held it when the database was made anew, so that the dock has no "
                                                           "digests of its blocks: it is read from the camera again, and found there");
                 }
-                if (r == -ENODATA) {
-                        c->failures = CLIP_FAILURES_MAX;
-                        clip_set_state(c, c->state, "the dock has no digests of its blocks to compare it with");
+                if (r >= 0 && c->n_blocks > 0 && c->n_read_here == c->n_blocks)
                         return docking_kick(d);
-                }
+                if (r >= 0)
+                        r = read_again(d, c);
                 if (r < 0)
                         docking_trouble(d, r, "a clip cannot be read again from the camera");
                 return;

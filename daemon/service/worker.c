@@ -20,7 +20,6 @@
 
 void worker_call_clear(WorkerCall *c) {
         sd_bus_slot_unref(c->slot);
-        free(c->blocks);
         *c = (WorkerCall){};
 }
 
@@ -48,6 +47,9 @@ void worker_call_failed(WorkerCall *c, void *userdata, WorkerResult result, cons
                 break;
         case CALL_PULL:
                 c->done.pull(userdata, result, text, NULL);
+                break;
+        case CALL_SAMPLE:
+                c->done.sample(userdata, result, text, NULL);
                 break;
         default:
                 c->done.simple(userdata, result, text);

@@ -57,9 +57,9 @@ typedef struct WorkerConfig {
         const uint8_t *descriptors; /* what the model was chosen by: the node must show the same; NULL: not compared */
         size_t n_descriptors;
         int incoming_fd;         /* the docking's folder; duplicated */
-        uint64_t call_timeout_usec;  /* for the whole of each call but Pull and Verify */
-        uint64_t stall_timeout_usec; /* how long Pull, Verify and List may show no progress */
-        uint64_t min_rate; /* bytes a second that Pull and Verify must move, in each time of PACE_STALLS stalls; 0: any */
+        uint64_t call_timeout_usec;  /* for the whole of each call but Pull, Verify and Sample */
+        uint64_t stall_timeout_usec; /* how long these and List may show no progress */
+        uint64_t min_rate; /* bytes a second that Pull, Verify and Sample must move, in each time of PACE_STALLS stalls; 0: any */
         /* Is this open node the one at that port path? -ENODEV when not. NULL: by USBDEVFS_CONNINFO_EX. */
         int (*check_node)(int node_fd, const char *bay);
 } WorkerConfig;
@@ -101,16 +101,21 @@ typedef struct WorkerCopy {
         Container container; /* what the copy is as a file; says nothing about an erase */
 } WorkerCopy;
 
+typedef struct WorkerSample {
+        Digest camera, part;
+} WorkerSample;
+
 typedef struct WorkerOps {
         /* The worker ended or broke a rule while no call was outstanding. Never called after worker_free(). */
         void (*on_dead)(void *userdata, WorkerResult why, const char *text);
+        /* `digest` is that of the clip from its start to the block's end. */
         void (*on_block)(void *userdata, uint32_t clip, uint32_t number, uint32_t length, const Digest *digest);
         void (*on_progress)(void *userdata, uint32_t clip, uint64_t bytes);
 } WorkerOps;
 
 /*
  * Spawns. -ENODEV when the node is not at this bay any more, -ESTALE when it shows other descriptors. Signals may
- * arrive only while a Pull or Verify is outstanding and only for its clip; anything else is a breach.
+ * arrive only while a Pull, Verify or Sample is outstanding and only for its clip; anything else is a breach.
  */
 int worker_spawn(sd_event *event, const WorkerConfig *config, const WorkerOps *ops, void *userdata, Worker **ret);
 /* Its process, 0 once that was reaped. */
@@ -149,7 +154,14 @@ const ByteRange *worker_unreadable(const Worker *w, size_t *ret_n);
  */
 int worker_salvage(Worker *w, uint32_t clip, const char *part,
                    void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerCopy *copy));
-int worker_verify(Worker *w, uint32_t clip, const uint32_t *blocks, size_t n_blocks, WorkerDone done);
+/* Reads it from its start to the end of its n-th block; on_block is told of each. */
+int worker_verify(Worker *w, uint32_t clip, size_t n_blocks, WorkerDone done);
+/*
+ * Of each of up to WIRE_SAMPLES_MAX places, what the camera has there, and what the part has: nothing, zeros, when `part` is NULL. As many
+ * samples as places; they end with the callback.
+ */
+int worker_sample(Worker *w, uint32_t clip, const char *part, const ByteRange *places, size_t n,
+                  void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerSample *samples));
 int worker_erase(Worker *w, const char *path, const WorkerCopy *copy, int64_t mtime_unix_sec, WorkerDone done);
 /* Asks the plugin to leave the camera well; the worker then exits, which is not reported to on_dead. */
 int worker_close(Worker *w, WorkerDone done);

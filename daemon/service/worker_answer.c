@@ -375,6 +375,29 @@ int answer_salvage(sd_bus_message *m, uint64_t size, WorkerCopy *ret, WorkerUnre
         return r < 0 ? r : read_ranges(m, size, 0, ret_missing, why);
 }
 
+int answer_samples(sd_bus_message *m, size_t n, WorkerSample ret[static WIRE_SAMPLES_MAX], WorkerWhy *why) {
+        static const char what[] = "answer to Sample";
+        int r;
+
+        r = check_type(m, "a(ayay)", what, why);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_enter_container(m, 'a', "(ayay)") < 0)
+                return malformed(what, why);
+        for (size_t i = 0; i < n; i++) {
+                if (sd_bus_message_enter_container(m, 'r', "ayay") <= 0)
+                        return worker_why(why, "the worker's %s has fewer than %zu places", what, n);
+                r = read_digest(m, what, &ret[i].camera, why);
+                if (r >= 0)
+                        r = read_digest(m, what, &ret[i].part, why);
+                if (r < 0)
+                        return r;
+                if (sd_bus_message_exit_container(m) < 0)
+                        return malformed(what, why);
+        }
+        return sd_bus_message_at_end(m, false) > 0 ? 0 : worker_why(why, "the worker's %s has more than %zu places", what, n);
+}
+
 int answer_nothing(sd_bus_message *m, WorkerWhy *why) {
         return check_type(m, "", "answer", why);
 }

@@ -44,6 +44,8 @@ int answer_page(sd_bus_message *m, uint32_t first, WorkerPage *ret, WorkerWhy *w
 int answer_copy(sd_bus_message *m, WorkerCopy *ret, WorkerWhy *why);
 /* The same of Salvage: with the ranges that are missing, of which there may be none. */
 int answer_salvage(sd_bus_message *m, uint64_t size, WorkerCopy *ret, WorkerUnreadable *ret_missing, WorkerWhy *why);
+/* Exactly n of them. */
+int answer_samples(sd_bus_message *m, size_t n, WorkerSample ret[static WIRE_SAMPLES_MAX], WorkerWhy *why);
 int answer_nothing(sd_bus_message *m, WorkerWhy *why);
 
 typedef struct WorkerBlock {

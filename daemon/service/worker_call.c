@@ -24,6 +24,7 @@ static const char *const call_names[_CALL_KIND_MAX] = {
         [CALL_EJECT] = "Eject", [CALL_FORMAT] = "Format",     [CALL_ENTER_STORAGE] = "EnterStorage",
         [CALL_ENTER_UPDATE] = "EnterUpdate",
         [CALL_GET_OWNER] = "GetOwner", [CALL_SET_OWNER] = "SetOwner", [CALL_SALVAGE] = "Salvage",
+        [CALL_SAMPLE] = "Sample",
 };
 
 const char *worker_call_name(CallKind kind) {
@@ -197,7 +198,9 @@ int worker_pull(Worker *w, uint32_t clip, const char *part, uint64_t offset, con
         if (r < 0)
                 return r;
         c.size = w->sizes[clip];
+        c.most = (c.size == UINT64_MAX ? WIRE_BLOCKS_MAX * WIRE_BLOCK_SIZE : c.size) - offset;
         c.next = (uint32_t) n_kept;
+        c.n_blocks = WIRE_BLOCKS_MAX;
         r = sd_bus_message_append(m, "ust", clip, part, offset);
         if (r >= 0)
                 r = sd_bus_message_append_array(m, 'y', kept, n_kept * sizeof(Digest));
@@ -212,7 +215,8 @@ int worker_salvage(Worker *w, uint32_t clip, const char *part,
 
         if (r < 0)
                 return r;
-        c.size = w->sizes[clip];
+        c.size = c.most = w->sizes[clip];
+        c.n_blocks = WIRE_BLOCKS_MAX;
         return send_call(w, m, sd_bus_message_append(m, "us", clip, part), &c, UINT64_MAX, w->stall_timeout_usec);
 }
 
@@ -221,7 +225,7 @@ const ByteRange *worker_unreadable(const Worker *w, size_t *ret_n) {
         return w->unreadable.ranges;
 }
 
-int worker_verify(Worker *w, uint32_t clip, const uint32_t *blocks, size_t n_blocks, WorkerDone done) {
+int worker_verify(Worker *w, uint32_t clip, size_t n_blocks, WorkerDone done) {
         WorkerCall c = { .kind = CALL_VERIFY, .done.simple = done, .clip = clip, .n_blocks = n_blocks };
         sd_bus_message *m = NULL;
         int r;
@@ -232,15 +236,31 @@ int worker_verify(Worker *w, uint32_t clip, const uint32_t *blocks, size_t n_blo
         if (r < 0)
                 return r;
         c.size = w->sizes[clip];
-        c.blocks = calloc(n_blocks + 1, sizeof(uint32_t));
-        if (!c.blocks)
-                r = -ENOMEM;
-        else if (n_blocks > 0)
-                memcpy(c.blocks, blocks, n_blocks * sizeof(uint32_t));
+        c.most = n_blocks * WIRE_BLOCK_SIZE;
+        return send_call(w, m, sd_bus_message_append(m, "uu", clip, (uint32_t) n_blocks), &c, UINT64_MAX, w->stall_timeout_usec);
+}
+
+int worker_sample(Worker *w, uint32_t clip, const char *part, const ByteRange *places, size_t n,
+                  void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerSample *samples)) {
+        WorkerCall c = { .kind = CALL_SAMPLE, .done.sample = done, .clip = clip, .n_blocks = n };
+        sd_bus_message *m = NULL;
+        int r;
+
+        if (clip >= w->n_sizes || n > WIRE_SAMPLES_MAX)
+                return -EINVAL;
+        r = new_call(w, CALL_SAMPLE, &m);
+        if (r < 0)
+                return r;
+        c.size = w->sizes[clip];
+        r = sd_bus_message_append(m, "us", clip, part ?: "");
         if (r >= 0)
-                r = sd_bus_message_append(m, "u", clip);
+                r = sd_bus_message_open_container(m, 'a', "(tt)");
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                c.most += places[i].length;
+                r = sd_bus_message_append(m, "(tt)", places[i].offset, places[i].length);
+        }
         if (r >= 0)
-                r = sd_bus_message_append_array(m, 'u', blocks, n_blocks * sizeof(uint32_t));
+                r = sd_bus_message_close_container(m);
         return send_call(w, m, r, &c, UINT64_MAX, w->stall_timeout_usec);
 }
 

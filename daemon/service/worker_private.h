@@ -31,6 +31,7 @@ typedef enum CallKind {
         CALL_PULL,
         CALL_SALVAGE, /* under way it is a Pull */
         CALL_VERIFY,
+        CALL_SAMPLE,
         CALL_ERASE,
         CALL_CLOSE,
         _CALL_KIND_MAX,
@@ -45,6 +46,7 @@ typedef struct WorkerCall {
                 void (*owner)(void *userdata, WorkerResult result, const char *text, const WorkerOwner *owner);
                 void (*list)(void *userdata, WorkerResult result, const char *text, const WorkerClip *clips, size_t n, bool more);
                 void (*pull)(void *userdata, WorkerResult result, const char *text, const WorkerCopy *copy);
+                void (*sample)(void *userdata, WorkerResult result, const char *text, const WorkerSample *samples);
         } done;
         sd_bus_slot *slot;
 
@@ -54,20 +56,20 @@ typedef struct WorkerCall {
         uint64_t stall_usec;       /* how long it may be silent */
         uint64_t silent_until_usec;
         uint64_t alive_until_usec; /* how far Alive puts the silence off */
-        Pace pace;                 /* Pull and Verify, from the first byte on */
+        Pace pace;                 /* Pull, Verify and Sample, from the first byte on */
         uint64_t moved, blocks_bytes; /* by Progress or by blocks; by blocks */
 
-        uint32_t clip;      /* of Pull and Verify */
+        uint32_t clip;      /* of Pull, Verify and Sample */
         uint64_t size;      /* of that clip, UINT64_MAX when nobody knows */
         uint64_t offset;    /* Pull */
         uint64_t bytes;     /* told by Progress */
         uint32_t first;     /* List */
-        uint32_t next;      /* number of the next block in Pull, index into `blocks` in Verify */
+        uint32_t next;      /* number of the next block */
+        size_t n_blocks;    /* that may come; of Sample: how many places it has … */
+        uint64_t most;      /* … and their bytes */
         bool salvages;      /* Pull: around what cannot be read */
-        bool partial;       /* Pull: a short block came, so none may follow */
+        bool partial;       /* a short block came, so none may follow */
         uint64_t told;      /* Pull: the end of the blocks that were told */
-        uint32_t *blocks;   /* Verify */
-        size_t n_blocks;
 } WorkerCall;
 
 struct Worker {

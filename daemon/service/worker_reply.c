@@ -13,20 +13,6 @@
 
 /* ---- Signals ---- */
 
-/* The number that the next Block must have, or a sentence why none may come. */
-static int next_block(const WorkerCall *c, uint32_t *ret, WorkerWhy *why) {
-        if (c->kind == CALL_PULL) {
-                if (c->partial || c->next >= WIRE_BLOCKS_MAX)
-                        return worker_why(why, "the worker told a block behind the end of clip %u", c->clip);
-                *ret = c->next;
-                return 0;
-        }
-        if (c->next >= c->n_blocks)
-                return worker_why(why, "the worker told more blocks of clip %u than it was asked for", c->clip);
-        *ret = c->blocks[c->next];
-        return 0;
-}
-
 /* How long block `number` is; with an unknown size, 0: any length. */
 static uint64_t block_length(const WorkerCall *c, uint32_t number) {
         uint64_t begin = number * WIRE_BLOCK_SIZE;
@@ -38,19 +24,18 @@ static uint64_t block_length(const WorkerCall *c, uint32_t number) {
 
 static int on_block(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         WorkerCall *c = &w->call;
-        uint32_t expected = 0;
         uint64_t length;
         WorkerBlock b;
         int r;
 
         r = signal_block(m, &b, why);
-        if (r >= 0)
-                r = next_block(c, &expected, why);
         if (r < 0)
                 return r;
-        if (b.clip != c->clip || b.number != expected)
+        if (c->partial || c->next >= c->n_blocks)
+                return worker_why(why, "the worker told a block of clip %" PRIu32 " behind the last that may come", c->clip);
+        if (b.clip != c->clip || b.number != c->next)
                 return worker_why(why, "the worker told block %" PRIu32 " of clip %" PRIu32 " where block %" PRIu32 " of clip %" PRIu32
-                                  " was next", b.number, b.clip, expected, c->clip);
+                                  " was next", b.number, b.clip, c->next, c->clip);
         length = block_length(c, b.number);
         if (b.length == 0 || b.length > WIRE_BLOCK_SIZE || (length != 0 && b.length != length))
                 return worker_why(why, "the worker told %" PRIu32 " bytes for block %" PRIu32 " of clip %" PRIu32, b.length,
@@ -58,20 +43,11 @@ static int on_block(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         c->next++;
         c->blocks_bytes += b.length;
         c->moved = MAX2(c->moved, c->blocks_bytes);
-        if (c->kind == CALL_PULL) {
-                c->partial = b.length < WIRE_BLOCK_SIZE;
-                c->told = b.number * WIRE_BLOCK_SIZE + b.length;
-        }
+        c->partial = b.length < WIRE_BLOCK_SIZE;
+        c->told = b.number * WIRE_BLOCK_SIZE + b.length;
         worker_progress(w);
         w->ops.on_block(w->userdata, b.clip, b.number, b.length, &b.digest);
         return 0;
-}
-
-/* The most that a call can move. */
-static uint64_t bytes_max(const WorkerCall *c) {
-        if (c->kind == CALL_VERIFY)
-                return c->n_blocks * WIRE_BLOCK_SIZE;
-        return c->size == UINT64_MAX ? WIRE_BLOCKS_MAX * WIRE_BLOCK_SIZE : c->size - c->offset;
 }
 
 static int on_progress(Worker *w, sd_bus_message *m, WorkerWhy *why) {
@@ -83,7 +59,7 @@ static int on_progress(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         r = signal_progress(m, &clip, &bytes, why);
         if (r < 0)
                 return r;
-        if (clip != c->clip || bytes < c->bytes || bytes > bytes_max(c))
+        if (clip != c->clip || bytes < c->bytes || bytes > c->most)
                 return worker_why(why, "the worker told %" PRIu64 " bytes of clip %" PRIu32 ", which cannot be", bytes, clip);
         if (bytes == c->bytes) /* a clip with bad sectors is read more than once: that counts as life */
                 return c->salvages ? worker_progress(w), 0 : 0;
@@ -95,7 +71,7 @@ static int on_progress(Worker *w, sd_bus_message *m, WorkerWhy *why) {
 }
 
 static int take_signal(Worker *w, sd_bus_message *m, WorkerWhy *why) {
-        bool moving = w->call.kind == CALL_PULL || w->call.kind == CALL_VERIFY;
+        bool telling = w->call.kind == CALL_PULL || w->call.kind == CALL_VERIFY, moving = telling || w->call.kind == CALL_SAMPLE;
 
         if (w->call.kind != CALL_NONE && sd_bus_message_is_signal(m, WIRE_BAY_INTERFACE, "Alive") > 0) {
                 int r = answer_nothing(m, why);
@@ -104,7 +80,7 @@ static int take_signal(Worker *w, sd_bus_message *m, WorkerWhy *why) {
                         worker_alive(w);
                 return r;
         }
-        if (moving && sd_bus_message_is_signal(m, WIRE_BAY_INTERFACE, "Block") > 0)
+        if (telling && sd_bus_message_is_signal(m, WIRE_BAY_INTERFACE, "Block") > 0)
                 return on_block(w, m, why);
         if (moving && sd_bus_message_is_signal(m, WIRE_BAY_INTERFACE, "Progress") > 0)
                 return on_progress(w, m, why);
@@ -182,6 +158,20 @@ static int reply_pull(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         return 0;
 }
 
+static int reply_sample(Worker *w, sd_bus_message *m, WorkerWhy *why) {
+        WorkerSample samples[WIRE_SAMPLES_MAX];
+        WorkerCall c;
+        int r;
+
+        r = answer_samples(m, w->call.n_blocks, samples, why);
+        if (r < 0)
+                return r;
+        c = worker_call_end(w);
+        c.done.sample(w->userdata, WORKER_OK, NULL, samples);
+        worker_call_clear(&c);
+        return 0;
+}
+
 static int reply_identify(Worker *w, sd_bus_message *m, WorkerWhy *why) {
         WorkerIdentity id;
         WorkerCall c;
@@ -247,7 +237,7 @@ static int reply_simple(Worker *w, sd_bus_message *m, WorkerWhy *why) {
 
 /* How far the ranges of a WORKER_UNREADABLE may lie. */
 static uint64_t size_max(const WorkerCall *c) {
-        if (c->kind != CALL_PULL && c->kind != CALL_VERIFY)
+        if (c->kind != CALL_PULL && c->kind != CALL_VERIFY && c->kind != CALL_SAMPLE)
                 return c->kind == CALL_ERASE ? WIRE_BLOCKS_MAX * WIRE_BLOCK_SIZE : 0;
         return MIN2(c->size, WIRE_BLOCKS_MAX * WIRE_BLOCK_SIZE);
 }
@@ -286,6 +276,8 @@ int worker_on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
                 r = reply_list(w, m, &why);
         else if (w->call.kind == CALL_PULL)
                 r = reply_pull(w, m, &why);
+        else if (w->call.kind == CALL_SAMPLE)
+                r = reply_sample(w, m, &why);
         else if (w->call.kind == CALL_IDENTIFY)
                 r = reply_identify(w, m, &why);
         else if (w->call.kind == CALL_HEALTH)

@@ -29,6 +29,7 @@ int blocks_sum(Writer *w, uint64_t clip_id, uint64_t docking_id, BlockSum *ret) 
                     db_column_uint(row, 1) > WIRE_BLOCK_SIZE || db_column_digest(row, 2, &d) < 0)
                         return writer_refuse(w, -EBADMSG, "the blocks of clip %" PRIu64 " have a gap", clip_id);
                 sum.n++;
+                sum.last = d;
                 sum.bytes += db_column_uint(row, 1);
                 sum.read_in_docking += db_column_uint(row, 3) == docking_id;
                 r = hasher_update(hasher, d.bytes, DIGEST_SIZE);
@@ -44,15 +45,19 @@ int blocks_sum(Writer *w, uint64_t clip_id, uint64_t docking_id, BlockSum *ret) 
         return 0;
 }
 
-/* Read again from the camera: the block must be the one that is kept. */
-static int block_agrees(Writer *w, const Fact *f) {
+/*
+ * Read again from the camera: the block must be the one that is kept. Of a copy that an older Berth made none is: what they come to is
+ * compared when all are there, by clip_verified().
+ */
+static int block_agrees(Writer *w, const Fact *f, const ClipNow *clip) {
+        bool within = f->block.number * WIRE_BLOCK_SIZE + f->block.length <= clip->size_bytes;
         int r;
 
         r = db_run(w->db,
-                   "UPDATE blocks SET docking_id = ?5 WHERE clip_id = ?1 AND number = ?2 AND length = ?3 AND digest"
-                   " = ?4",
+                   "INSERT INTO blocks (clip_id, number, length, digest, docking_id) SELECT ?1, ?2, ?3, ?4, ?5 WHERE ?6"
+                   " ON CONFLICT (clip_id, number) DO UPDATE SET docking_id = ?5 WHERE length = ?3 AND digest = ?4",
                    DB_ARGS(DB_INT(f->clip_id), DB_INT(f->block.number), DB_INT(f->block.length),
-                           DB_DIGEST(&f->block.digest), DB_INT(f->docking_id)));
+                           DB_DIGEST(&f->block.digest), DB_INT(f->docking_id), DB_INT(within)));
         if (r == 0)
                 return writer_refuse(w, -EKEYREJECTED,
                                      "block %" PRIu32 " of clip %" PRIu64 " on the camera is not the one that was kept",
@@ -93,7 +98,7 @@ int block_apply(Writer *w, const Fact *f) {
         if (f->docking_id == 0)
                 return writer_refuse(w, -EINVAL, "a block is read in a docking");
         if (f->block.from_camera_only)
-                return block_agrees(w, f);
+                return block_agrees(w, f, &clip);
         if (clip.state != CLIP_COPYING || clip.part_docking_id != f->docking_id)
                 return writer_refuse(w, -EINVAL, "clip %" PRIu64 " is not being pulled in docking %" PRIu64, f->clip_id,
                                      f->docking_id);
@@ -132,4 +137,16 @@ int store_blocks(Store *s, uint64_t clip_id, BlockRow **ret, size_t *ret_n) {
         *ret = TAKE_PTR(blocks);
         *ret_n = n;
         return 0;
+}
+
+int store_part_is_older(Store *s, uint64_t clip_id) {
+        int64_t one;
+        int r;
+
+        r = db_number(s->reader,
+                      "SELECT 1 FROM custody WHERE clip_id = ?1 AND kind IN ('pull-begun', 'pull-interrupted') AND seq >"
+                      " ifnull((SELECT max(seq) FROM custody WHERE clip_id = ?1 AND kind = 'part-set-aside'), 0)"
+                      " AND instr(CAST(bytes AS TEXT), '\"blocks_digest\":') > 0 LIMIT 1",
+                      DB_ARGS(DB_INT(clip_id)), &one);
+        return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }

@@ -85,7 +85,7 @@ static int tell_blocks(Writer *w, const BlockSum *sum) {
         int r;
 
         r = writer_extra(w, "blocks", json_integer((json_int_t) sum->n));
-        return r < 0 ? r : writer_extra(w, "blocks_digest", json_string(digest_to_hex(&sum->digest, hex)));
+        return r < 0 ? r : writer_extra(w, "prefixes_digest", json_string(digest_to_hex(&sum->digest, hex)));
 }
 
 static int pull_interrupted(Writer *w, const Fact *f) {
@@ -148,7 +148,7 @@ static int clip_start_afresh(Writer *w, const Fact *f) {
                 return r;
         r = db_run(w->db,
                    "UPDATE clips SET state = 'seen', part_docking_id = 0, digest = NULL, head = NULL, tail = NULL,"
-                   " spool_name = NULL, blocks_digest = NULL, container = NULL, container_state = NULL, container_reason = NULL,"
+                   " spool_name = NULL, container = NULL, container_state = NULL, container_reason = NULL,"
                    " container_offset = 0, recorded_unix_sec = NULL, duration_msec = 0 WHERE id = ?1",
                    DB_ARGS(DB_INT(f->clip_id)));
         return writer_check(w, r);
@@ -212,20 +212,23 @@ static int clip_copied(Writer *w, const Fact *f, const ClipNow *clip) {
                 return writer_refuse(w, -EINVAL,
                                      "the blocks of clip %" PRIu64 " add up to %" PRIu64 " bytes, not %" PRIu64,
                                      f->clip_id, sum.bytes, f->copy.size_bytes);
+        if (sum.n > 0 && !digest_equal(&sum.last, &f->copy.digest))
+                return writer_refuse(w, -EINVAL, "the blocks of clip %" PRIu64 " come to another digest than its copy", f->clip_id);
         r = tell_blocks(w, &sum);
         if (r < 0)
                 return r;
         r = db_run(w->db,
                    "UPDATE clips SET state = 'copied', size_bytes = ?2, digest = ?3, head = ?4, tail = ?5,"
-                   " spool_name = ?6, part_docking_id = 0, last_docking_id = ?7, blocks_digest = ?8,"
+                   " spool_name = ?6, part_docking_id = 0, last_docking_id = ?7,"
                    " reason = CASE WHEN partial_of <> 0 THEN reason END WHERE id = ?1",
                    DB_ARGS(DB_INT(f->clip_id), DB_INT(f->copy.size_bytes), DB_DIGEST(&f->copy.digest),
                            DB_DIGEST(&f->copy.head), DB_DIGEST(&f->copy.tail), DB_TEXT(f->copy.spool_name),
-                           DB_INT(f->docking_id), DB_DIGEST(&sum.digest)));
+                           DB_INT(f->docking_id)));
         r = writer_check(w, r);
         return r < 0 ? r : clip_set_container(w, f);
 }
 
+/* The event names them, too: they may be the first, and those before of an older Berth's kind. */
 static int clip_verified(Writer *w, const Fact *f, const ClipNow *clip) {
         BlockSum sum;
         int r;
@@ -240,6 +243,12 @@ static int clip_verified(Writer *w, const Fact *f, const ClipNow *clip) {
                 return writer_refuse(w, -EKEYREJECTED,
                                      "not every block of clip %" PRIu64 " was read in docking %" PRIu64, f->clip_id,
                                      f->docking_id);
+        if (sum.n > 0 && !digest_equal(&sum.last, &clip->digest))
+                return writer_refuse(w, -EKEYREJECTED,
+                                     "the blocks of clip %" PRIu64 " come to another digest than the copy", f->clip_id);
+        r = tell_blocks(w, &sum);
+        if (r < 0)
+                return r;
         return writer_check(w, db_run(w->db, "UPDATE clips SET last_docking_id = ?2 WHERE id = ?1",
                                       DB_ARGS(DB_INT(f->clip_id), DB_INT(f->docking_id))));
 }

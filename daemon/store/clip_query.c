@@ -164,14 +164,14 @@ int store_partials_unfinished(Store *s, uint64_t clip_id, size_t max, uint64_t *
         return 0;
 }
 
-int store_clip_by_content(Store *s, const Digest *blocks_digest, uint64_t size_bytes, uint64_t *ret_id) {
+int store_clip_by_content(Store *s, const Digest *digest, uint64_t size_bytes, uint64_t *ret_id) {
         int64_t id = 0;
         int r;
 
         r = db_number(s->reader,
-                      "SELECT max(id) FROM clips WHERE blocks_digest = ?1 AND size_bytes = ?2 AND conflict = 0 AND partial_of = 0"
+                      "SELECT max(id) FROM clips WHERE digest = ?1 AND size_bytes = ?2 AND conflict = 0 AND partial_of = 0"
                       " AND state IN ('copied', 'receipted', 'erasing', 'erased')",
-                      DB_ARGS(DB_DIGEST(blocks_digest), DB_INT(size_bytes)), &id);
+                      DB_ARGS(DB_DIGEST(digest), DB_INT(size_bytes)), &id);
         if (r < 0)
                 return r;
         *ret_id = (uint64_t) id;

@@ -43,7 +43,7 @@ typedef enum FactKind {
                                    and how often it was tried. Also of a clip that was to be read again */
         FACT_PART_SET_ASIDE,    /* the kept part, or a damaged spool copy, does not count: why; its block facts go, the
                                    file is kept under a name, and the clip is pulled afresh */
-        FACT_BLOCK,             /* one block read from the camera in this docking (no custody event) */
+        FACT_BLOCK,             /* one block read from the camera in this docking, and all before it by its digest (no custody event) */
         FACT_COPIED,            /* spooled, synced, renamed */
         FACT_VERIFIED,          /* read whole again from the camera in this docking; every block agreed */
         FACT_STORE_REFUSED,     /* the store's answer was no receipt: why. Of a receipted clip: the receipt is void */
@@ -168,7 +168,7 @@ typedef struct FactRecovered {
         uint32_t ordinal, flags;
         Digest digest, head, tail; /* of what was read now */
         Digest note;               /* of the text of its note in the spool; zeros: it has none */
-        const Digest *blocks;      /* likewise, of WIRE_BLOCK_SIZE bytes each but for the last */
+        const Digest *blocks;      /* likewise, up to the end of each block of WIRE_BLOCK_SIZE bytes, the last of what is left */
         size_t n_blocks;
 } FactRecovered;
 
@@ -250,7 +250,7 @@ typedef struct Fact {
                 } unreadable; /* PULL_UNREADABLE */
                 struct {
                         uint32_t number, length;
-                        Digest digest;
+                        Digest digest; /* of the clip from its start to the block's end: head -c END FILE | sha256sum */
                         bool from_camera_only; /* a verify read: updates the docking of the block, which must agree */
                 } block; /* BLOCK */
                 struct {

@@ -196,25 +196,51 @@ static int chained_event(Writer *w, const Fact *f, FactKind kind, CustodyEvent *
         if (r >= 0)
                 r = custody_read_checked(w->db, &w->head, seq, ret);
         if (r == -ENOENT || r == -EBADE)
-                return reject(w, f, kind == FACT_COPIED ? "the custody event of its copy does not stand"
-                                                        : "the custody event of its receipt does not stand");
+                return reject(w, f, kind == FACT_COPIED     ? "the custody event of its copy does not stand"
+                                    : kind == FACT_VERIFIED ? "the custody event of its last reading does not stand"
+                                                            : "the custody event of its receipt does not stand");
         return writer_check(w, r);
+}
+
+static bool tells_blocks(const CustodyEvent *e, const BlockSum *blocks) {
+        return member_is_number(e, "blocks", blocks->n) && member_is_digest(e, "prefixes_digest", &blocks->digest);
+}
+
+/*
+ * An older Berth told of digests of another kind ("blocks_digest"). Of a copy that it made, its last reading has told of the blocks first:
+ * that of this docking, in which it was read whole.
+ */
+static int check_reading(Writer *w, const Fact *f, const BlockSum *blocks) {
+        CustodyEvent e = { 0 };
+        bool same;
+        int r;
+
+        r = chained_event(w, f, FACT_VERIFIED, &e);
+        if (r < 0)
+                return r;
+        same = e.clip_id == f->clip_id && e.docking_id == f->docking_id && tells_blocks(&e, blocks);
+        r = writer_extra(w, "verified_seq", json_integer((json_int_t) e.seq));
+        custody_event_done(&e);
+        return same ? r : reject(w, f, "its blocks are not what the custody event of its last reading says");
 }
 
 static int check_copy(Writer *w, const Fact *f, const ClipNow *clip, const BlockSum *blocks) {
         CustodyEvent e = { 0 };
-        bool same;
+        bool same, older;
         int r;
 
         r = chained_event(w, f, FACT_COPIED, &e);
         if (r < 0)
                 return r;
-        same = e.clip_id == f->clip_id && e.camera_id == clip->camera_id &&
-               member_is_digest(&e, "digest", &clip->digest) && member_is_number(&e, "size_bytes", clip->size_bytes) &&
-               member_is_number(&e, "blocks", blocks->n) && member_is_digest(&e, "blocks_digest", &blocks->digest);
+        older = !json_object_get(e.object, "prefixes_digest");
+        same = e.clip_id == f->clip_id && e.camera_id == clip->camera_id && member_is_digest(&e, "digest", &clip->digest) &&
+               member_is_number(&e, "size_bytes", clip->size_bytes) && (older || tells_blocks(&e, blocks)) &&
+               (blocks->n == 0 || digest_equal(&blocks->last, &clip->digest));
         r = writer_extra(w, "copied_seq", json_integer((json_int_t) e.seq));
         custody_event_done(&e);
-        return same ? r : reject(w, f, "its row or its blocks are not what the custody event of the copy says");
+        if (!same)
+                return reject(w, f, "its row or its blocks are not what the custody event of the copy says");
+        return r < 0 || !older ? r : check_reading(w, f, blocks);
 }
 
 /* The receipt's row, the custody event of the receipt, and the copy must be about the same bytes. */

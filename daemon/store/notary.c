@@ -242,8 +242,8 @@ static json_t *checkpoint_members(const Writer *w, const Fact *f, const Before *
 }
 
 /*
- * "parts": [[clip, blocks, digest over their digests], …]: facts about blocks have no events of their own, so that a part that nobody went
- * on with, as its dock lost its power, would be in no event.
+ * "half_pulled": [[clip, blocks, digest over their digests], …]: facts about blocks have no events of their own, so that a part that nobody
+ * went on with, as its dock lost its power, would be in no event.
  */
 static int tell_parts(Writer *w) {
         _cleanup_(json_decrefp) json_t *parts = json_array();
@@ -269,7 +269,7 @@ static int tell_parts(Writer *w) {
         if (r != -ENOENT)
                 return writer_check(w, r);
         w->why[0] = 0;
-        return json_array_size(parts) == 0 ? 0 : writer_extra(w, "parts", json_incref(parts));
+        return json_array_size(parts) == 0 ? 0 : writer_extra(w, "half_pulled", json_incref(parts));
 }
 
 static int make_checkpoint(Writer *w, const Fact *f) {

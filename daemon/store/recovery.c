@@ -83,8 +83,10 @@ static int note_blocks(Writer *w, const Fact *f) {
         if (f->recovered.spool_name ? sum.bytes != f->recovered.size_bytes : sum.n != 0)
                 return writer_refuse(w, -EINVAL, "the blocks of clip %" PRIu64 " add up to %" PRIu64 " bytes, not %" PRIu64, f->clip_id,
                                      sum.bytes, f->recovered.size_bytes);
+        if (sum.n > 0 && !digest_equal(&sum.last, &f->recovered.digest))
+                return writer_refuse(w, -EINVAL, "the blocks of clip %" PRIu64 " come to another digest than its copy", f->clip_id);
         r = writer_extra(w, "blocks", json_integer((json_int_t) sum.n));
-        return r < 0 ? r : writer_extra(w, "blocks_digest", json_string(digest_to_hex(&sum.digest, hex)));
+        return r < 0 ? r : writer_extra(w, "prefixes_digest", json_string(digest_to_hex(&sum.digest, hex)));
 }
 
 int recovery_apply(Writer *w, const Fact *f) {

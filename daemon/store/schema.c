@@ -401,6 +401,16 @@ static const char step_23[] =
         "CREATE TABLE restorations (event_seq INTEGER PRIMARY KEY, holds_after INTEGER NOT NULL, holds_upto INTEGER NOT NULL,"
         " holds_read INTEGER NOT NULL CHECK (holds_read IN (0, 1)));";
 
+/*
+ * A block's digest is that of the clip up to the block's end. What there is of the other kind, of the block alone, is compared with nothing
+ * any more: what was half pulled is begun afresh, and a copy is read whole before its erase. A clip is recognised by its digest.
+ */
+static const char step_24[] =
+        "DELETE FROM blocks;"
+        "DROP INDEX clips_of_content;"
+        "ALTER TABLE clips DROP COLUMN blocks_digest;"
+        "CREATE INDEX clips_of_content ON clips (digest) WHERE digest IS NOT NULL;";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -425,6 +435,7 @@ static const SchemaStep schema_steps[] = {
         { 21, step_21 },
         { 22, step_22 },
         { 23, step_23 },
+        { 24, step_24 },
 };
 
 int schema_version(void) {

@@ -306,7 +306,7 @@ int store_receipt_signer(Store *s, uint64_t clip_id, char ret_dock_id[static DOC
  * A clip of this content that the dock or the store has: by the digest over its block digests, and its size. 0 with the id of the
  * newest one, or -ENOENT.
  */
-int store_clip_by_content(Store *s, const Digest *blocks_digest, uint64_t size_bytes, uint64_t *ret_id);
+int store_clip_by_content(Store *s, const Digest *digest, uint64_t size_bytes, uint64_t *ret_id);
 /* For people: newest first, id < before (0: from the newest); NULL or _CLIP_STATE_INVALID mean any. */
 int store_clips_query(Store *s, const char *serial, ClipState state, uint64_t before_id, size_t max, ClipRow ***ret,
                       size_t *ret_n);
@@ -321,6 +321,8 @@ typedef struct BlockRow {
 } BlockRow;
 /* All blocks of a clip in order of their number; the caller frees *ret with free(). */
 int store_blocks(Store *s, uint64_t clip_id, BlockRow **ret, size_t *ret_n);
+/* 1 when events tell of blocks of a clip as an older Berth had them, which are on record no more, and nothing of it was set aside since; 0. */
+int store_part_is_older(Store *s, uint64_t clip_id);
 
 typedef struct EventRow {
         uint64_t seq;

@@ -109,6 +109,7 @@ typedef struct BlockSum {
         uint64_t n, bytes;
         uint64_t read_in_docking; /* how many of them were last read in the docking that was asked for */
         Digest digest;            /* SHA-256 over the block digests, one after the other */
+        Digest last;              /* of these, the last: that of the clip, when all is there; zeros when there is none */
 } BlockSum;
 /* -EBADMSG when they are not a gapless run of full blocks, the last of which may be short. */
 int blocks_sum(Writer *w, uint64_t clip_id, uint64_t docking_id, BlockSum *ret);

@@ -476,7 +476,7 @@ def test_each_block_of_a_half_pulled_clip_is_told(sim, dock):
     ctl("custody", "checkpoint", code=0)
     d.daemon.end()
     told = [e for e in d.events("checkpoint") if e["seq"] > before][-1]
-    assert [part[0] for part in told["parts"]] == [2] and told["parts"][0][1] >= 2, told
+    assert [part[0] for part in told["half_pulled"]] == [2] and told["half_pulled"][0][1] >= 2, told
     copy = Copy(d, "blocks")
     copy.sql("UPDATE blocks SET digest = zeroblob(32) WHERE clip_id = 2 AND number = 1")
     expect(copy.path, "blocks, clip_id 2", f"custody event {told['seq']}")

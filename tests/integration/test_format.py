@@ -126,4 +126,26 @@ def test_content_that_changed_meanwhile_is_not_formatted_away(sim, dock):
     assert [c["path"] for c in sim("state", camera="c")["clips"]] == ["DCIM/001.MP4"], "content that nobody had read was formatted away"
 
 
+def formatted_away(sim, dock, offset):
+    """One byte of a long clip is another one, which was read before."""
+    d = formatting_dock(sim, dock)
+    camera(sim, "c", [make_clip("DCIM/001.MP4", 20 * MIB, 1), make_clip("DCIM/002.MP4", 20 * MIB, 2)])
+    d.start_daemon()
+    sim("plug", camera="c", port="1-1.1")
+    d.wait_state(1, "settled")
+    d.wait(lambda: not d.workers(), "the reader to be let go")
+    sim("change_clip", camera="c", path="DCIM/002.MP4", patch_offset=offset, patch_hex="a7")
+    d.start_uplink()
+    d.wait(lambda: d.events("erase-failed") or d.events("erased"), "the format, or its end")
+    return not d.events("erase-failed")
+
+
+def test_change_within_the_first_8_mib_keeps_a_camera_from_being_formatted(sim, dock):
+    assert not formatted_away(sim, dock, 8 * MIB - 1)
+
+
+def test_change_at_the_very_end_keeps_a_camera_from_being_formatted(sim, dock):
+    assert not formatted_away(sim, dock, 20 * MIB - 1)
+
+
 rack.run([test for name, test in list(globals().items()) if name.startswith("test_")])

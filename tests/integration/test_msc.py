@@ -296,7 +296,7 @@ def test_faults_that_pass_are_lived_through(sim, _dock):
 def test_no_single_fault_in_a_read_changes_a_byte(sim, _dock):
     card = FatCard(scratch()).fill(20 * MIB + 5)
     data = card.files["DCIM/100BERTH/CLIP0000.MP4"]
-    blocks = [sha256(data[n * BLOCK_SIZE:(n + 1) * BLOCK_SIZE]) for n in range(3)]
+    blocks = [sha256(data[:(n + 1) * BLOCK_SIZE]) for n in range(3)]
     with Camera(sim, image=card.image) as c:
         for skip in (0, 9, 14):
             for fault, args in STRIKES + [("stall_data", {"after_bytes": 524288}), ("short_data", {"after_bytes": 1048064})]:
@@ -318,7 +318,7 @@ def test_no_single_fault_in_a_read_changes_a_byte(sim, _dock):
 def test_no_block_is_durable_before_the_status_of_its_bytes_was_good(sim, _dock):
     card = FatCard(scratch()).fill(17 * MIB)
     data = card.files["DCIM/100BERTH/CLIP0000.MP4"]
-    blocks = [sha256(data[n * BLOCK_SIZE:(n + 1) * BLOCK_SIZE]) for n in range(3)]
+    blocks = [sha256(data[:(n + 1) * BLOCK_SIZE]) for n in range(3)]
     struck, seen = True, set()
     with Camera(sim, image=card.image) as c:
         skip = 0
@@ -592,7 +592,7 @@ def test_a_killed_worker_leaves_a_camera_that_the_next_one_can_use(sim, _dock):
             w.__exit__()
             with c.worker() as w:
                 assert len(w.list()) == 1, f"killed after {moment} blocks"
-                assert w.verify(clip, 7)[7][0] == BLOCK_SIZE
+                assert w.verify(clip, 2)[1][0] == BLOCK_SIZE
         assert c.state()["class_resets"] == 6, "not every session began with Reset Recovery"
 
 

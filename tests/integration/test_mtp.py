@@ -189,7 +189,7 @@ def test_two_thousand_clips_are_listed_once_each(sim, _dock):
 
 def test_objects_beyond_4_gib_are_sized_and_read_at_any_offset(sim, _dock):
     size = 4 * GIB + 777
-    numbers = (0, 511, 512)
+    places = [(0, BLOCK_SIZE), (511 * BLOCK_SIZE, BLOCK_SIZE), (512 * BLOCK_SIZE, 777)]
     with Camera(sim, [make_clip("BIG.MP4", size, 42), make_clip("SMALL.MP4", BLOCK_SIZE, 42)]) as c:
         digests = {}
         for name, options in WAYS.items():
@@ -197,14 +197,13 @@ def test_objects_beyond_4_gib_are_sized_and_read_at_any_offset(sim, _dock):
                 clip = next(x for x in w.list() if x.path == "BIG.MP4")
                 assert clip.size == size
                 # Without partial reads each costs reading all that lies before it.
-                digests[name] = w.verify(clip, *(numbers if name != "whole" else numbers[-1:]))
-        assert [digests["partial64"][n][0] for n in numbers] == [BLOCK_SIZE, BLOCK_SIZE, 777]
+                digests[name] = w.sample(clip, *(places if name != "whole" else places[-1:]))
         assert digests["partial64"] == digests["partial"]
-        assert digests["whole"][512] == digests["partial64"][512]
+        assert digests["whole"][0] == digests["partial64"][2]
         with c.worker() as w:
             small = next(x for x in w.list() if x.path == "SMALL.MP4")
             # One seed: a longer content begins like a shorter one.
-            assert w.verify(small, 0)[0] == digests["partial64"][0]
+            assert w.verify(small, 1)[0] == (BLOCK_SIZE, digests["partial64"][0][0])
 
 
 def test_plain_ptp_camera_without_any_extension_is_served(sim, _dock):
@@ -520,7 +519,7 @@ def test_a_killed_worker_leaves_a_camera_that_the_next_one_can_use(sim, _dock):
                 w.__exit__()
                 with c.worker(*options) as w:
                     assert len(w.list()) == 1, f"{way}, killed after {moment} blocks"
-                    assert w.verify(clip, 7)[7][0] == BLOCK_SIZE
+                    assert w.verify(clip, 2)[1][0] == BLOCK_SIZE
 
 
 def test_a_session_that_somebody_left_open_is_taken_over(sim, _dock):

@@ -148,7 +148,7 @@ static void test_clips_that_were_not_listed_cannot_be_asked_for(void **state) {
         Rig *rig = *state;
 
         rig_start(rig, "memory", "clip=A:10:1");
-        assert_int_equal(worker_verify(rig->worker, 1, NULL, 0, ignore), -EINVAL);
+        assert_int_equal(worker_verify(rig->worker, 1, 0, ignore), -EINVAL);
         assert_int_equal(worker_pull(rig->worker, 1, "a.part", 0, NULL, 0, NULL), -EINVAL);
 }
 

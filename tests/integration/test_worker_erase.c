@@ -2,8 +2,12 @@
 
 /* Verifying and erasing: exactly the clip that was copied goes, and nobody takes the camera's word for it. */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
 
 #include "integration/worker_rig.h"
 
@@ -31,28 +35,76 @@ static void assert_left(Rig *rig, const char *paths) {
 
 /* ---- Verify ---- */
 
+/* Of a clip with a size, and of one whose listing tells none. */
 static void test_verified_blocks_have_the_cameras_digests(void **state) {
-        static const uint32_t blocks[] = { 2, 0 };
+        static const char *const clips[] = { "clip=A:20000000:5", "clip=A:20000000:5:1:unknown" };
+        Digest expected[RIG_BLOCKS_MAX];
         Rig *rig = *state;
-        Digest d;
 
-        rig_start(rig, "memory", "clip=A:20000000:5");
-        assert_result(rig, rig_verify(rig, 0, blocks, 2), WORKER_OK);
-        assert_int_equal(rig->n_blocks, 2);
-        assert_int_equal(rig->blocks[0].number, 2);
-        assert_int_equal(rig->blocks[0].length, SIZE - 2 * WIRE_BLOCK_SIZE);
-        d = rig_expected_range(5, 2 * WIRE_BLOCK_SIZE, SIZE - 2 * WIRE_BLOCK_SIZE);
-        assert_true(digest_equal(&rig->blocks[0].digest, &d));
-        d = rig_expected_range(5, 0, WIRE_BLOCK_SIZE);
-        assert_true(digest_equal(&rig->blocks[1].digest, &d));
+        assert_int_equal(rig_expected_blocks(5, SIZE, expected), 3);
+        for (size_t i = 0; i < 2; i++) {
+                rig_start(rig, "memory", clips[i]);
+                for (size_t n = 0; n <= 3; n++) {
+                        assert_result(rig, rig_verify(rig, 0, n), WORKER_OK);
+                        assert_int_equal(rig->n_blocks, n);
+                        for (size_t k = 0; k < n; k++) {
+                                assert_int_equal(rig->blocks[k].number, k);
+                                assert_int_equal(rig->blocks[k].length, k == 2 ? SIZE - 2 * WIRE_BLOCK_SIZE : WIRE_BLOCK_SIZE);
+                                assert_true(digest_equal(&rig->blocks[k].digest, &expected[k]));
+                        }
+                }
+                assert_result(rig, rig_verify(rig, 0, 4), WORKER_CHANGED);
+        }
 }
 
-static void test_block_behind_the_end_means_a_changed_clip(void **state) {
-        static const uint32_t blocks[] = { 0, 3 };
+static void test_clip_of_whole_blocks_ends_with_one(void **state) {
+        Digest expected[RIG_BLOCKS_MAX];
         Rig *rig = *state;
 
+        rig_start(rig, "memory", "clip=A:16777216:5");
+        assert_int_equal(rig_expected_blocks(5, 16777216, expected), 2);
+        assert_result(rig, rig_verify(rig, 0, 2), WORKER_OK);
+        assert_int_equal(rig->n_blocks, 2);
+        assert_true(digest_equal(&rig->blocks[1].digest, &expected[1]));
+}
+
+/* What the camera has is told beside what the part has on the disk: who asked compares them. */
+static void test_samples_are_of_the_camera_and_of_the_part(void **state) {
+        const ByteRange places[] = { { 0, WIRE_BLOCK_SIZE }, { WIRE_BLOCK_SIZE, WIRE_BLOCK_SIZE }, { SIZE - 100, 100 } };
+        static const Digest none;
+        Rig *rig = *state;
+        int fd;
+
         rig_start(rig, "memory", "clip=A:20000000:5");
-        assert_result(rig, rig_verify(rig, 0, blocks, 2), WORKER_CHANGED);
+        assert_result(rig, rig_pull(rig, 0, "a.part", NULL, 0), WORKER_OK);
+        fd = openat(rig->incoming_fd, "a.part", O_WRONLY | O_CLOEXEC);
+        assert_int_equal(pwrite(fd, "\0\1\2", 3, WIRE_BLOCK_SIZE + 5), 3);
+        fd_close(fd);
+        assert_result(rig, rig_sample(rig, 0, "a.part", places, 3), WORKER_OK);
+        for (size_t i = 0; i < 3; i++) {
+                Digest d = rig_expected_range(5, places[i].offset, places[i].length);
+
+                assert_true(digest_equal(&rig->samples[i].camera, &d));
+                assert_int_equal(digest_equal(&rig->samples[i].part, &d), i != 1);
+        }
+        assert_int_equal(rig->n_blocks, 3);
+        assert_result(rig, rig_sample(rig, 0, NULL, places, 1), WORKER_OK);
+        assert_true(digest_equal(&rig->samples[0].part, &none));
+}
+
+static void test_sample_of_what_is_not_there_is_none(void **state) {
+        const ByteRange inside[] = { { 0, 100 } }, behind[] = { { SIZE - 99, 100 } };
+        Rig *rig = *state;
+        int fd;
+
+        rig_start(rig, "memory", "clip=A:20000000:5");
+        assert_result(rig, rig_sample(rig, 0, NULL, behind, 1), WORKER_CHANGED);
+        assert_result(rig, rig_sample(rig, 0, "a.part", inside, 1), WORKER_PREFIX);
+        fd = openat(rig->incoming_fd, "a.part", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(pwrite(fd, "short", 5, 0), 5);
+        fd_close(fd);
+        assert_result(rig, rig_sample(rig, 0, "a.part", inside, 1), WORKER_PREFIX);
+        assert_result(rig, rig_sample(rig, 0, "../a.part", inside, 1), WORKER_PLUGIN);
 }
 
 /* ---- Erase ---- */
@@ -112,7 +164,7 @@ static void test_of_clips_that_look_alike_the_one_with_the_digest_is_erased(void
         assert_result(rig, rig_erase(rig, "A", &second, MTIME), WORKER_OK);
         assert_left(rig, "A A ");
         for (uint32_t i = 0; i < 2; i++) {
-                assert_result(rig, rig_verify(rig, i, (const uint32_t[]){ 0 }, 1), WORKER_OK);
+                assert_result(rig, rig_verify(rig, i, 1), WORKER_OK);
                 d = rig_expected_range(i == 0 ? 1 : 3, 0, WIRE_BLOCK_SIZE);
                 assert_true(digest_equal(&rig->blocks[0].digest, &d));
         }
@@ -189,7 +241,9 @@ static void test_listing_after_an_erase_is_new(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 RIG_TEST(test_verified_blocks_have_the_cameras_digests),
-                RIG_TEST(test_block_behind_the_end_means_a_changed_clip),
+                RIG_TEST(test_clip_of_whole_blocks_ends_with_one),
+                RIG_TEST(test_samples_are_of_the_camera_and_of_the_part),
+                RIG_TEST(test_sample_of_what_is_not_there_is_none),
                 RIG_TEST(test_exactly_the_named_clip_is_erased),
                 RIG_TEST(test_many_clips_are_erased_in_one_session),
                 RIG_TEST(test_clip_that_is_another_one_now_is_never_erased),

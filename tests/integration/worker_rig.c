@@ -294,9 +294,23 @@ WorkerResult rig_pull(Rig *rig, uint32_t clip, const char *part, const Digest *k
         return rig_wait(rig);
 }
 
-WorkerResult rig_verify(Rig *rig, uint32_t clip, const uint32_t *blocks, size_t n) {
+WorkerResult rig_verify(Rig *rig, uint32_t clip, size_t n_blocks) {
         rig->n_blocks = 0;
-        return finish(rig, worker_verify(rig->worker, clip, blocks, n, done_simple));
+        return finish(rig, worker_verify(rig->worker, clip, n_blocks, done_simple));
+}
+
+static void done_sample(void *userdata, WorkerResult result, const char *text, const WorkerSample *samples) {
+        Rig *rig = userdata;
+
+        ended(rig, result, text);
+        if (samples)
+                memcpy(rig->samples, samples, rig->n_samples * sizeof(WorkerSample));
+}
+
+WorkerResult rig_sample(Rig *rig, uint32_t clip, const char *part, const ByteRange *places, size_t n) {
+        memset(rig->samples, 0xee, sizeof(rig->samples));
+        rig->n_samples = n;
+        return finish(rig, worker_sample(rig->worker, clip, part, places, n, done_sample));
 }
 
 WorkerResult rig_erase(Rig *rig, const char *path, const WorkerCopy *copy, int64_t mtime) {
@@ -320,12 +334,9 @@ bool rig_copies_equal(const WorkerCopy *a, const WorkerCopy *b) {
                digest_equal(&a->tail, &b->tail);
 }
 
-Digest rig_expected_range(uint64_t seed, uint64_t offset, uint64_t length) {
+static void hash_content(Hasher *h, uint64_t seed, uint64_t offset, uint64_t length) {
         static uint8_t piece[65536];
-        Hasher *h = NULL;
-        Digest d = {};
 
-        assert_int_equal(hasher_new(&h), 0);
         while (length > 0) {
                 size_t n = (size_t) MIN2(length, (uint64_t) sizeof(piece));
 
@@ -334,6 +345,28 @@ Digest rig_expected_range(uint64_t seed, uint64_t offset, uint64_t length) {
                 offset += n;
                 length -= n;
         }
+}
+
+size_t rig_expected_blocks(uint64_t seed, uint64_t size, Digest ret[static RIG_BLOCKS_MAX]) {
+        Hasher *h = NULL;
+        size_t n = 0;
+
+        assert_int_equal(hasher_new(&h), 0);
+        for (uint64_t at = 0; at < size; at += WIRE_BLOCK_SIZE) {
+                assert_true(n < RIG_BLOCKS_MAX);
+                hash_content(h, seed, at, MIN2(WIRE_BLOCK_SIZE, size - at));
+                assert_int_equal(hasher_peek(h, &ret[n++]), 0);
+        }
+        hasher_free(h);
+        return n;
+}
+
+Digest rig_expected_range(uint64_t seed, uint64_t offset, uint64_t length) {
+        Hasher *h = NULL;
+        Digest d = {};
+
+        assert_int_equal(hasher_new(&h), 0);
+        hash_content(h, seed, offset, length);
         assert_int_equal(hasher_finish(h, &d), 0);
         hasher_free(h);
         return d;

@@ -49,6 +49,8 @@ typedef struct Rig {
         size_t n_clips;
         bool more;
         RigBlock blocks[RIG_BLOCKS_MAX];
+        WorkerSample samples[WIRE_SAMPLES_MAX];
+        size_t n_samples;
         size_t n_blocks;
         uint64_t progress;
         /* Called at each block, when set. */
@@ -77,7 +79,9 @@ WorkerResult rig_eject(Rig *rig);
 WorkerResult rig_format(Rig *rig);
 WorkerResult rig_list(Rig *rig);
 WorkerResult rig_pull(Rig *rig, uint32_t clip, const char *part, const Digest *kept, size_t n_kept);
-WorkerResult rig_verify(Rig *rig, uint32_t clip, const uint32_t *blocks, size_t n);
+WorkerResult rig_verify(Rig *rig, uint32_t clip, size_t n_blocks);
+/* `part` may be NULL. */
+WorkerResult rig_sample(Rig *rig, uint32_t clip, const char *part, const ByteRange *places, size_t n);
 WorkerResult rig_erase(Rig *rig, const char *path, const WorkerCopy *copy, int64_t mtime);
 WorkerResult rig_close(Rig *rig);
 /* Begins a pull without waiting. */
@@ -99,6 +103,8 @@ bool rig_copies_equal(const WorkerCopy *a, const WorkerCopy *b);
 void rig_expected(uint64_t seed, uint64_t size, WorkerCopy *ret);
 /* Digest of [offset, offset + length) of it. */
 Digest rig_expected_range(uint64_t seed, uint64_t offset, uint64_t length);
+/* Of it from its start to the end of each block; returns how many those are. */
+size_t rig_expected_blocks(uint64_t seed, uint64_t size, Digest ret[static RIG_BLOCKS_MAX]);
 /* Does the part hold that content and nothing else? */
 bool rig_part_is(const Rig *rig, const char *part, uint64_t seed, uint64_t size);
 /* The process of the worker, which runs. */

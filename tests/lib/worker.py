@@ -131,10 +131,14 @@ class Worker:
     def pull(self, clip, part=None, kept=()):
         return Copy(*self.call("Pull", "(ustay)", clip.index, part or f"{clip.index}.part", len(kept) * BLOCK_SIZE, b"".join(kept)))
 
-    def verify(self, clip, *numbers):
-        """{number: (length, digest)}"""
-        self.call("Verify", "(uau)", clip.index, numbers)
+    def verify(self, clip, blocks):
+        """{number: (length, digest of the clip up to the block's end)} of its first blocks."""
+        self.call("Verify", "(uu)", clip.index, blocks)
         return dict(self.blocks)
+
+    def sample(self, clip, *places, part=""):
+        """[(digest of the camera's bytes, digest of the part's)] of each (offset, length)."""
+        return [(bytes(camera), bytes(kept)) for camera, kept in self.call("Sample", "(usa(tt))", clip.index, part, places)[0]]
 
     def erase(self, clip, copy):
         self.call("Erase", "(stxayayay)", clip.path, copy.size, clip.mtime, copy.digest, copy.head, copy.tail)

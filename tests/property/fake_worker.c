@@ -9,13 +9,14 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/measure.h"
 #include "base/text.h"
 #include "property/world.h"
 #include "service/worker.h"
 
 typedef enum Kind {
-        CALL_NONE, CALL_SIMPLE, CALL_UNSUPPORTED, CALL_IDENTIFY, CALL_HEALTH, CALL_OWNER, CALL_LIST, CALL_PULL, CALL_VERIFY, CALL_ERASE,
-        CALL_ENTER_UPDATE, CALL_CLOSE,
+        CALL_NONE, CALL_SIMPLE, CALL_UNSUPPORTED, CALL_IDENTIFY, CALL_HEALTH, CALL_OWNER, CALL_LIST, CALL_PULL, CALL_VERIFY, CALL_SAMPLE,
+        CALL_ERASE, CALL_ENTER_UPDATE, CALL_CLOSE,
 } Kind;
 
 struct Worker {
@@ -37,14 +38,16 @@ struct Worker {
                 void (*owner)(void *userdata, WorkerResult result, const char *text, const WorkerOwner *owner);
                 void (*list)(void *userdata, WorkerResult result, const char *text, const WorkerClip *clips, size_t n, bool more);
                 void (*pull)(void *userdata, WorkerResult result, const char *text, const WorkerCopy *copy);
+                void (*sample)(void *userdata, WorkerResult result, const char *text, const WorkerSample *samples);
         } done;
         uint32_t clip;
         uint64_t offset;
         char part[SPOOL_NAME_SIZE];
         Digest kept[BLOCKS_MAX];
         size_t n_kept;
-        uint32_t blocks[BLOCKS_MAX];
         size_t n_blocks;
+        ByteRange places[WIRE_SAMPLES_MAX];
+        size_t n_places;
         char path[64];
         WorkerCopy copy;
         int64_t mtime_unix_sec;
@@ -210,14 +213,27 @@ int worker_salvage(Worker *w, uint32_t clip, const char *part,
         return -EOPNOTSUPP;
 }
 
-int worker_verify(Worker *w, uint32_t clip, const uint32_t *blocks, size_t n_blocks, WorkerDone done) {
+int worker_verify(Worker *w, uint32_t clip, size_t n_blocks, WorkerDone done) {
         int r = begin_simple(w, CALL_VERIFY, done);
 
         if (r < 0)
                 return r;
         w->clip = clip;
-        w->n_blocks = MIN2(n_blocks, (size_t) BLOCKS_MAX);
-        memcpy(w->blocks, blocks, w->n_blocks * sizeof(uint32_t));
+        w->n_blocks = n_blocks;
+        return 0;
+}
+
+int worker_sample(Worker *w, uint32_t clip, const char *part, const ByteRange *places, size_t n,
+                  void (*done)(void *userdata, WorkerResult result, const char *text, const WorkerSample *samples)) {
+        int r = begin(w, CALL_SAMPLE);
+
+        if (r < 0)
+                return r;
+        w->done.sample = done;
+        w->clip = clip;
+        (void) snprintf(w->part, sizeof(w->part), "%s", part);
+        w->n_places = n;
+        memcpy(w->places, places, n * sizeof(ByteRange));
         return 0;
 }
 
@@ -289,11 +305,9 @@ bool fake_worker_is_erasing(const Content *c) {
 /* Is the part on disk, up to the offset, what the kept digests say? */
 static bool prefix_holds(const Worker *w, int fd) {
         for (size_t i = 0; i < w->n_kept; i++) {
-                static char block[WIRE_BLOCK_SIZE];
                 Digest d;
 
-                if (fd_pread_full(fd, block, sizeof(block), i * WIRE_BLOCK_SIZE) < 0 || digest_of(block, sizeof(block), &d) < 0 ||
-                    !digest_equal(&d, &w->kept[i]))
+                if (measure_digest(fd, (i + 1) * WIRE_BLOCK_SIZE, &d) < 0 || !digest_equal(&d, &w->kept[i]))
                         return false;
         }
         return true;
@@ -344,13 +358,28 @@ static WorkerResult verify(Worker *w) {
 
         if (!c || !c->on_camera)
                 return WORKER_GONE;
-        for (size_t i = 0; i < w->n_blocks; i++) {
-                uint32_t number = w->blocks[i];
-
-                if (number >= c->n_blocks)
+        for (uint32_t i = 0; i < w->n_blocks; i++) {
+                if (i >= c->n_blocks)
                         return WORKER_CHANGED;
-                note_read(c, number);
-                w->ops->on_block(w->userdata, w->clip, number, (uint32_t) world_block_length(c, number), &c->blocks[number]);
+                note_read(c, i);
+                w->ops->on_block(w->userdata, w->clip, i, (uint32_t) world_block_length(c, i), &c->blocks[i]);
+        }
+        return WORKER_OK;
+}
+
+/* Places of this world's samples are whole blocks. */
+static WorkerResult sample(const Worker *w, WorkerSample *ret) {
+        _cleanup_(fd_closep) int fd = openat(w->incoming_fd, w->part, O_RDONLY | O_CLOEXEC);
+        const Content *c = listed(w);
+
+        if (!c || !c->on_camera)
+                return WORKER_GONE;
+        for (size_t i = 0; i < w->n_places; i++) {
+                if (w->places[i].offset + w->places[i].length > c->size_bytes)
+                        return WORKER_CHANGED;
+                world_block_digest(c, (uint32_t) (w->places[i].offset / WIRE_BLOCK_SIZE), &ret[i].camera);
+                if (measure_range(fd, w->places[i].offset, w->places[i].length, &ret[i].part) < 0)
+                        return WORKER_PREFIX;
         }
         return WORKER_OK;
 }
@@ -410,6 +439,16 @@ static void answer_pull(Worker *w, unsigned how, WorkerResult result) {
         w->done.pull(w->userdata, result, result == WORKER_OK ? NULL : "trouble", &copy);
 }
 
+static void answer_sample(Worker *w, WorkerResult result) {
+        WorkerSample samples[WIRE_SAMPLES_MAX];
+
+        if (result == WORKER_OK)
+                result = sample(w, samples);
+        if (worker_result_is_fatal(result))
+                w->dead = true;
+        w->done.sample(w->userdata, result, result == WORKER_OK ? NULL : "trouble", samples);
+}
+
 static void answer_simple(Worker *w, Kind kind, unsigned how, WorkerResult result) {
         if (kind == CALL_VERIFY && result == WORKER_OK)
                 result = verify(w);
@@ -460,6 +499,8 @@ static void answer(Worker *w, unsigned how) {
                 answer_list(w, result);
         else if (kind == CALL_PULL)
                 answer_pull(w, how, result);
+        else if (kind == CALL_SAMPLE)
+                answer_sample(w, result);
         else if (kind == CALL_ENTER_UPDATE)
                 answer_enter_update(w, how, result);
         else

@@ -47,7 +47,7 @@ MUTANTS = [
      [("store/schema.c", "TRIGGER clip_changed AFTER UPDATE OF state, size_bytes ON",
        "TRIGGER clip_changed AFTER UPDATE OF size_bytes ON")]),
     ("a part of an earlier docking is gone on with although the camera was not asked whether it still fits",
-     [("service/docking_pull.c", "        result = docking_read_again(d, c, true);\n",
+     [("service/docking_pull.c", "        result = docking_sample(d, c);\n",
        "        c->sampled = true;\n        return pull_from(d, c, clip_kept_blocks(c));\n")]),
     ("whoever takes a camera out in the middle of a transfer has its camera called faulty",
      [("service/docking_fault.c", "        if (!may_depart)\n                docking_record_fault(d);",

@@ -77,9 +77,22 @@ static void hash(const void *data, size_t size, Digest *ret) {
                 abort();
 }
 
+void world_block_digest(const Content *c, uint32_t number, Digest *ret) {
+        static char bytes[WIRE_BLOCK_SIZE];
+        char head[BLOCK_HEAD];
+
+        world_block_head(c, number, head);
+        memcpy(bytes, head, BLOCK_HEAD);
+        hash(bytes, world_block_length(c, number), ret);
+}
+
 static void compute_digests(Content *c) {
         static char bytes[BLOCKS_MAX * WIRE_BLOCK_SIZE];
+        _cleanup_(hasher_freep) Hasher *hasher = NULL;
         uint64_t edge = MIN2(c->size_bytes, WIRE_EDGE_SIZE);
+
+        if (hasher_new(&hasher) < 0)
+                abort();
 
         memset(bytes, 0, c->size_bytes);
         c->n_blocks = (uint32_t) ((c->size_bytes + WIRE_BLOCK_SIZE - 1) / WIRE_BLOCK_SIZE);
@@ -88,9 +101,12 @@ static void compute_digests(Content *c) {
 
                 world_block_head(c, i, head);
                 memcpy(bytes + i * WIRE_BLOCK_SIZE, head, MIN2(world_block_length(c, i), (uint64_t) BLOCK_HEAD));
-                hash(bytes + i * WIRE_BLOCK_SIZE, world_block_length(c, i), &c->blocks[i]);
+                if (hasher_update(hasher, bytes + i * WIRE_BLOCK_SIZE, world_block_length(c, i)) < 0 ||
+                    hasher_peek(hasher, &c->blocks[i]) < 0)
+                        abort();
         }
-        hash(bytes, c->size_bytes, &c->digest);
+        if (hasher_finish(hasher, &c->digest) < 0)
+                abort();
         hash(bytes, edge, &c->head);
         hash(bytes + c->size_bytes - edge, edge, &c->tail);
 }

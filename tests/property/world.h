@@ -42,7 +42,7 @@ typedef struct Content {
         uint64_t size_bytes;
         int64_t mtime_unix_sec;
         uint32_t n_blocks;
-        Digest digest, head, tail, blocks[BLOCKS_MAX];
+        Digest digest, head, tail, blocks[BLOCKS_MAX]; /* blocks: of it from its start to the end of each */
         uint32_t read_generation, read_blocks; /* of the camera's docking; which blocks were read in it */
         uint32_t objects;                      /* how often it was put: names the object */
         char manifest_key[256], manifest[4096];
@@ -132,6 +132,8 @@ void world_port(unsigned bay, char ret[static 16]);
 #define BLOCK_HEAD 64u
 void world_block_head(const Content *c, uint32_t number, char ret[static BLOCK_HEAD]);
 uint64_t world_block_length(const Content *c, uint32_t number);
+/* Of the block alone. */
+void world_block_digest(const Content *c, uint32_t number, Digest *ret);
 /* What a file holds, wholly read. */
 int world_digest_fd(int fd, uint64_t size_bytes, Digest *ret, Digest *ret_head, Digest *ret_tail);
 /* Checked when the eraser deletes it. */

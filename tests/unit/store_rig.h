@@ -279,8 +279,9 @@ static inline void rig_begin_pull(Rig *rig, uint64_t docking_id, uint64_t clip_i
         rig_must(rig, &f);
 }
 
+/* The last comes to the whole. */
 static inline void rig_pull_blocks(Rig *rig, uint64_t docking_id, uint64_t clip_id, uint32_t from, uint32_t to) {
-        static const char *const contents[] = { "block 0", "block 1", "block 2" };
+        static const char *const contents[] = { "block 0", "block 1", "whole" };
 
         for (uint32_t i = from; i < to; i++) {
                 Fact f = rig_block(docking_id, clip_id, i, i == 2 ? 5 : (uint32_t) WIRE_BLOCK_SIZE, contents[i]);

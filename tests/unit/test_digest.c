@@ -52,6 +52,24 @@ static void test_hasher_in_pieces_gives_the_same_and_can_be_used_again(void **st
         }
 }
 
+static void test_hash_that_was_looked_at_goes_on(void **state) {
+        _cleanup_(hasher_freep) Hasher *h = NULL;
+        const char *m = known[2].message;
+        Digest whole, so_far;
+
+        (void) state;
+        assert_int_equal(hasher_new(&h), 0);
+        for (size_t i = 0; m[i]; i++) {
+                assert_int_equal(hasher_peek(h, &so_far), 0);
+                assert_int_equal(digest_of(m, i, &whole), 0);
+                assert_true(digest_equal(&whole, &so_far));
+                assert_int_equal(hasher_update(h, m + i, 1), 0);
+        }
+        assert_int_equal(hasher_finish(h, &so_far), 0);
+        assert_int_equal(digest_of(m, strlen(m), &whole), 0);
+        assert_true(digest_equal(&whole, &so_far));
+}
+
 static void test_hex_is_exactly_64_digits(void **state) {
         static const char *const bad[] = {
                 "",
@@ -102,6 +120,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_digest_of_known_messages),
                 cmocka_unit_test(test_hasher_in_pieces_gives_the_same_and_can_be_used_again),
+                cmocka_unit_test(test_hash_that_was_looked_at_goes_on),
                 cmocka_unit_test(test_hex_is_exactly_64_digits),
                 cmocka_unit_test(test_hex_round_trip),
                 cmocka_unit_test(test_zero_and_equal_look_at_every_byte),

@@ -18,7 +18,7 @@ static void other_docking(Rig *rig, Fact *erase) {
 }
 
 static void read_again(Rig *rig, uint64_t docking_id, uint32_t from, uint32_t to) {
-        static const char *const contents[] = { "block 0", "block 1", "block 2" };
+        static const char *const contents[] = { "block 0", "block 1", "whole" };
 
         for (uint32_t i = from; i < to; i++) {
                 Fact f = rig_block(docking_id, 1, i, i == 2 ? 5 : (uint32_t) WIRE_BLOCK_SIZE, contents[i]);
@@ -334,6 +334,8 @@ static const Row rows[] = {
         { "the same flip in both", "UPDATE clips SET " FLIP("digest") "; UPDATE receipts SET " FLIP("digest"), NULL,
           "custody event of the copy" },
         { "a flipped digest of a block", "UPDATE blocks SET " FLIP("digest") " WHERE number = 1", NULL,
+          "its blocks are not what" },
+        { "a flipped digest of the last block", "UPDATE blocks SET " FLIP("digest") " WHERE number = 2", NULL,
           "its blocks are not what" },
         { "a missing block", "DELETE FROM blocks WHERE number = 2", NULL, "do not add up" },
         { "a gap in the blocks", "DELETE FROM blocks WHERE number = 1", NULL, "gap" },

@@ -294,7 +294,7 @@ static void test_facts_out_of_turn_are_refused(void **state) {
 static void test_pull_goes_on_only_where_blocks_are_known(void **state) {
         Rig *rig = *state;
         Fact too_far = rig_clip_fact(FACT_PULL_BEGUN, 2, 1), between = rig_clip_fact(FACT_PULL_BEGUN, 2, 1);
-        Fact skips = rig_block(2, 1, 2, 5, "block 2"), stale = rig_block(1, 1, 1, 5, "block 1");
+        Fact skips = rig_block(2, 1, 2, 5, "whole"), stale = rig_block(1, 1, 1, 5, "block 1");
         _cleanup_(clip_row_freep) ClipRow *kept = NULL, *row = NULL, *afresh = NULL;
 
         rig_dock(rig, 1);
@@ -325,7 +325,7 @@ static void test_block_read_again_must_be_the_one_that_is_kept(void **state) {
         Rig *rig = *state;
         Fact same = rig_block(2, 1, 1, (uint32_t) WIRE_BLOCK_SIZE, "block 1"),
              other = rig_block(2, 1, 1, (uint32_t) WIRE_BLOCK_SIZE, "else");
-        Fact shorter = rig_block(2, 1, 2, 4, "block 2"), beyond = rig_block(2, 1, 3, 5, "block 3");
+        Fact shorter = rig_block(2, 1, 2, 4, "whole"), beyond = rig_block(2, 1, 3, 5, "block 3");
         BlockRow *blocks;
         size_t n;
 
@@ -347,10 +347,10 @@ static void test_block_read_again_must_be_the_one_that_is_kept(void **state) {
         free(blocks);
 }
 
-static void test_clip_is_copied_only_when_its_blocks_add_up(void **state) {
+static void test_clip_is_copied_only_when_its_blocks_add_up_and_come_to_its_digest(void **state) {
         Rig *rig = *state;
         Fact copied = rig_copied(1, 1, RIG_SIZE), larger = rig_copied(1, 1, RIG_SIZE + 1),
-             nameless = rig_copied(1, 1, RIG_SIZE);
+             nameless = rig_copied(1, 1, RIG_SIZE), other = rig_copied(1, 1, RIG_SIZE);
 
         rig_dock(rig, 1);
         rig_list(rig, 1, 1);
@@ -361,12 +361,14 @@ static void test_clip_is_copied_only_when_its_blocks_add_up(void **state) {
         expect(rig, &larger, -EINVAL);
         nameless.copy.spool_name = NULL;
         expect(rig, &nameless, -EINVAL);
+        other.copy.digest = rig_digest("else");
+        expect(rig, &other, -EINVAL);
         expect(rig, &copied, 0);
 }
 
 static void test_size_of_an_unknown_size_is_what_was_copied(void **state) {
         Rig *rig = *state;
-        Fact seen = rig_clip(1, 1, "A.MP4", 0), copied = rig_copied(1, 1, 5), block = rig_block(1, 1, 0, 5, "b");
+        Fact seen = rig_clip(1, 1, "A.MP4", 0), copied = rig_copied(1, 1, 5), block = rig_block(1, 1, 0, 5, "whole");
         StoreTotals totals;
         _cleanup_(clip_row_freep) ClipRow *row = NULL;
 
@@ -394,12 +396,11 @@ static void test_verified_needs_every_block_read_in_this_docking(void **state) {
         verified.copy.digest = rig_digest("whole");
         other.copy.digest = rig_digest("else");
         for (uint32_t i = 0; i < 3; i++) {
-                char content[16];
+                static const char *const contents[] = { "block 0", "block 1", "whole" };
                 Fact f;
 
                 expect(rig, &verified, -EKEYREJECTED);
-                (void) snprintf(content, sizeof(content), "block %u", i);
-                f = rig_block(2, 1, i, i == 2 ? 5 : (uint32_t) WIRE_BLOCK_SIZE, content);
+                f = rig_block(2, 1, i, i == 2 ? 5 : (uint32_t) WIRE_BLOCK_SIZE, contents[i]);
                 f.block.from_camera_only = true;
                 expect(rig, &f, 0);
         }
@@ -755,7 +756,7 @@ int main(void) {
                 TEST(test_facts_out_of_turn_are_refused),
                 TEST(test_pull_goes_on_only_where_blocks_are_known),
                 TEST(test_block_read_again_must_be_the_one_that_is_kept),
-                TEST(test_clip_is_copied_only_when_its_blocks_add_up),
+                TEST(test_clip_is_copied_only_when_its_blocks_add_up_and_come_to_its_digest),
                 TEST(test_size_of_an_unknown_size_is_what_was_copied),
                 TEST(test_verified_needs_every_block_read_in_this_docking),
                 TEST(test_receipt_for_other_content_is_refused),

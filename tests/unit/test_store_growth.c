@@ -14,7 +14,7 @@
 /* A clip that went all its way: what nearly all clips are. */
 static void add_clip(StoreBatch *b, uint64_t clip_id) {
         _cleanup_(freep) char *path = text_format("DCIM/100/%" PRIu64 ".MP4", clip_id);
-        Fact facts[] = { rig_clip(1, clip_id, path, 5), rig_clip_fact(FACT_PULL_BEGUN, 1, clip_id), rig_block(1, clip_id, 0, 5, "block 0"),
+        Fact facts[] = { rig_clip(1, clip_id, path, 5), rig_clip_fact(FACT_PULL_BEGUN, 1, clip_id), rig_block(1, clip_id, 0, 5, "whole"),
                          rig_copied(1, clip_id, 5),     rig_receipted(clip_id, 5),                  rig_erase(1, clip_id),
                          rig_clip_fact(FACT_ERASED, 1, clip_id), rig_clip_fact(FACT_SPOOL_RELEASED, 0, clip_id) };
 

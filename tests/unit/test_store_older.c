@@ -35,9 +35,12 @@ static void make_database(Rig *rig, int version) {
                 fail_msg("version %d cannot be filled: %s", version, db_message(db));
 }
 
-static void judge(Rig *rig) {
+static void judge(Rig *rig, int version) {
         _cleanup_(clip_row_freep) ClipRow *copied = NULL, *stored = NULL, *seen = NULL;
+        _cleanup_(freep) BlockRow *blocks = NULL;
         Fact docked = rig_docked(100);
+        uint64_t known = 0;
+        size_t n = 0;
 
         assert_int_equal(store_clip(rig->store, 7, &copied), 0);
         assert_int_equal(store_clip(rig->store, 8, &stored), 0);
@@ -50,6 +53,11 @@ static void judge(Rig *rig) {
         assert_memory_equal(&stored->receipt_digest, &stored->digest, sizeof(Digest));
         assert_int_equal(seen->state, CLIP_SEEN);
         assert_int_equal(seen->size_bytes, 700);
+        /* Of the block alone before 24, and of the clip up to its end since. */
+        assert_int_equal(store_blocks(rig->store, 7, &blocks, &n), 0);
+        assert_int_equal(n, version < 24 ? 0 : 1);
+        assert_int_equal(store_clip_by_content(rig->store, &stored->digest, 600, &known), 0);
+        assert_int_equal(known, 8);
         rig_must(rig, &docked);
 }
 
@@ -67,7 +75,7 @@ static void test_database_of_each_earlier_release_is_opened_with_all_that_is_in_
                 make_database(rig, version);
                 if (rig_open(rig) < 0)
                         fail_msg("a database of version %d is refused: %s", version, rig->error.text);
-                judge(rig);
+                judge(rig, version);
                 /* And the next start finds nothing to do. */
                 rig_close(rig);
                 assert_int_equal(rig_open(rig), 0);

@@ -169,6 +169,45 @@ static void test_container_is_what_the_worker_says_within_bounds(void **state) {
         assert_int_equal(parse_copy(*state, &longer, &copy), -EBADMSG);
 }
 
+/* ---- Samples ---- */
+
+/* So many are sent, with digests of so many bytes, where `asked` are expected. */
+static int parse_samples(sd_bus *bus, size_t n, size_t size, size_t asked, WorkerSample ret[static WIRE_SAMPLES_MAX]) {
+        sd_bus_message *c = call(bus), *m = NULL;
+        uint8_t digest[64];
+        WorkerWhy why;
+        int r;
+
+        assert_true(sd_bus_message_new_method_return(c, &m) >= 0 && sd_bus_message_open_container(m, 'a', "(ayay)") >= 0);
+        for (size_t i = 0; i < n; i++) {
+                assert_true(sd_bus_message_open_container(m, 'r', "ayay") >= 0);
+                for (size_t k = 0; k < 2; k++) {
+                        memset(digest, (int) (2 * i + k), sizeof(digest));
+                        assert_true(sd_bus_message_append_array(m, 'y', digest, size) >= 0);
+                }
+                assert_true(sd_bus_message_close_container(m) >= 0);
+        }
+        assert_true(sd_bus_message_close_container(m) >= 0);
+        r = answer_samples(sealed(m), asked, ret, &why);
+        sd_bus_message_unref(m);
+        sd_bus_message_unref(c);
+        return r;
+}
+
+static void test_samples_are_as_many_as_were_asked_for(void **state) {
+        WorkerSample samples[WIRE_SAMPLES_MAX];
+
+        for (size_t n = 0; n <= WIRE_SAMPLES_MAX; n++) {
+                assert_int_equal(parse_samples(*state, n, DIGEST_SIZE, n, samples), 0);
+                for (size_t i = 0; i < n; i++)
+                        assert_true(samples[i].camera.bytes[31] == 2 * i && samples[i].part.bytes[0] == 2 * i + 1);
+                assert_int_equal(parse_samples(*state, n + 1, DIGEST_SIZE, n, samples), -EBADMSG);
+                if (n > 0)
+                        assert_int_equal(parse_samples(*state, n - 1, DIGEST_SIZE, n, samples), -EBADMSG);
+        }
+        assert_int_equal(parse_samples(*state, 1, DIGEST_SIZE - 1, 1, samples), -EBADMSG);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -177,6 +216,7 @@ int main(void) {
                 TEST(test_ranges_that_cannot_be_break_the_rules),
                 TEST(test_error_without_its_ranges_breaks_the_rules),
                 TEST(test_container_is_what_the_worker_says_within_bounds),
+                TEST(test_samples_are_as_many_as_were_asked_for),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
