@@ -373,7 +373,7 @@ static Clip *next_to_pull(const Docking *d) {
 
 void docking_pull(Docking *d) {
         Clip *c = next_to_pull(d);
-        bool older = false;
+        bool older;
         uint32_t kept;
         int r;
 
@@ -381,13 +381,11 @@ void docking_pull(Docking *d) {
                 return;
         if (c->state == CLIP_COPYING && !c->blocks) {
                 r = clip_load_blocks(c);
-                if (r >= 0 && clip_kept_blocks(c) == 0)
-                        r = store_part_is_older(d->manager->store, c->id);
                 if (r < 0)
                         return docking_trouble(d, r, "what is known of a half-pulled clip cannot be read");
-                older = r > 0;
         }
         kept = c->state == CLIP_COPYING ? clip_kept_blocks(c) : 0;
+        older = c->state == CLIP_COPYING && kept == 0 && store_part_is_older(d->manager->store, c->id) > 0;
         if (!manager_has_room(d->manager, c->size_bytes - MIN2(c->size_bytes, kept * WIRE_BLOCK_SIZE),
                               (c->flags & CLIP_FLAG_PRIORITY) != 0)) {
                 d->spool_waits = d->spool_short = true;

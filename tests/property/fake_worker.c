@@ -231,7 +231,7 @@ int worker_sample(Worker *w, uint32_t clip, const char *part, const ByteRange *p
                 return r;
         w->done.sample = done;
         w->clip = clip;
-        (void) snprintf(w->part, sizeof(w->part), "%s", part);
+        (void) snprintf(w->part, sizeof(w->part), "%s", part ?: "");
         w->n_places = n;
         memcpy(w->places, places, n * sizeof(ByteRange));
         return 0;

@@ -2,6 +2,7 @@
 
 /* The last gate before a clip leaves a camera: each of its conditions broken alone closes it. */
 
+#include "store/custody.h"
 #include "store_rig.h"
 
 typedef struct Row {
@@ -453,12 +454,91 @@ static void test_erase_names_the_events_that_license_it(void **state) {
         event_rows_free(events, n);
 }
 
+/* ---- What an older Berth copied ---- */
+
+/* Appends the log anew, as the release before had it: its events told of digests of the blocks alone. */
+static int append_older(Db *db, json_t *events, ChainHead *head) {
+        json_t *event;
+        size_t i;
+        int r = 0;
+
+        json_array_foreach(events, i, event) {
+                json_t *digest = json_object_get(event, "prefixes_digest");
+
+                if (digest && json_object_set(event, "blocks_digest", digest) >= 0)
+                        (void) json_object_del(event, "prefixes_digest");
+                if (r >= 0)
+                        r = custody_append(db, head, event);
+        }
+        return r;
+}
+
+static json_t *all_events(Db *db) {
+        _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
+        json_t *events = json_array();
+        int r;
+
+        r = db_query(db, "SELECT bytes FROM custody ORDER BY seq", DB_NO_ARGS, &row);
+        for (; r > 0; r = db_next(row))
+                assert_int_equal(json_array_append_new(events, json_loadb(sqlite3_column_blob(row, 0),
+                                                                          (size_t) sqlite3_column_bytes(row, 0), 0, NULL)), 0);
+        assert_int_equal(r, 0);
+        return events;
+}
+
+/* The step of the schema took the blocks away. */
+static void make_older(Rig *rig) {
+        _cleanup_(freep) char *path = rig_path(rig, "berth.db");
+        _cleanup_(fd_closep) int dir = open(rig->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_(chain_file_freep) ChainFile *file = NULL;
+        _cleanup_(db_closep) Db *db = NULL;
+        ChainHead head = { 0 }, before;
+        json_t *events;
+
+        rig_close(rig);
+        assert_int_equal(db_open(path, DB_WRITE, &db), 0);
+        events = all_events(db);
+        rig_spoil(rig, "DELETE FROM custody; DELETE FROM blocks");
+        assert_true(append_older(db, events, &head) >= 0);
+        json_decref(events);
+        assert_int_equal(chain_file_open(dir, &file, &before), 0);
+        assert_int_equal(before.seq, head.seq);
+        assert_int_equal(chain_file_write(file, &head), 0);
+        db = db_close(db);
+        assert_int_equal(rig_open(rig), 0);
+}
+
+static void test_copy_of_an_older_berth_is_erased_only_by_what_was_read_of_it_since(void **state) {
+        Rig *rig = *state;
+        Fact erase = rig_erase(2, 1), verified = rig_clip_fact(FACT_VERIFIED, 2, 1);
+
+        rig_dock(rig, 1);
+        rig_store_clip(rig, 1, 1);
+        rig_undock(rig, 1);
+        make_older(rig);
+        rig_dock(rig, 2);
+        assert_int_equal(rig_put(rig, &erase), -EKEYREJECTED);
+        read_again(rig, 2, 0, 3);
+        assert_int_equal(rig_put(rig, &erase), -EKEYREJECTED);
+        assert_non_null(strstr(store_last_refusal(rig->store), "the custody event of its last reading does not stand"));
+        verified.copy.digest = rig_digest("whole");
+        rig_must(rig, &verified);
+        rig_spoil(rig, "UPDATE blocks SET " FLIP("digest") " WHERE number = 1");
+        assert_int_equal(rig_put(rig, &erase), -EKEYREJECTED);
+        assert_non_null(strstr(store_last_refusal(rig->store), "its blocks are not what the custody event of its last reading says"));
+        rig_spoil(rig, "UPDATE blocks SET digest = sha256('block 1') WHERE number = 1");
+        rig_must(rig, &erase);
+        assert_int_equal(rig_state(rig, 1), CLIP_ERASING);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_erase_is_licensed_only_when_every_condition_stands),
                 cmocka_unit_test_setup_teardown(test_empty_clip_is_erased_only_in_the_docking_that_read_it, rig_setup,
                                                 rig_teardown),
                 cmocka_unit_test_setup_teardown(test_erase_names_the_events_that_license_it, rig_setup, rig_teardown),
+                cmocka_unit_test_setup_teardown(test_copy_of_an_older_berth_is_erased_only_by_what_was_read_of_it_since, rig_setup,
+                                                rig_teardown),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -410,6 +410,33 @@ static void test_verified_needs_every_block_read_in_this_docking(void **state) {
         assert_int_equal(row->last_docking_id, 2);
 }
 
+/* As of a copy that an older Berth made: nothing is known of its blocks but what they come to. */
+static void test_copy_without_blocks_is_verified_by_its_digest(void **state) {
+        static const char *const last[] = { "else", "whole" };
+        Rig *rig = *state;
+
+        rig_dock(rig, 1);
+        rig_copy(rig, 1, 1);
+        rig_undock(rig, 1);
+        for (uint64_t docking = 2; docking < 4; docking++) {
+                const char *const contents[] = { "one", "two", last[docking - 2] };
+                Fact verified = rig_clip_fact(FACT_VERIFIED, docking, 1);
+
+                rig_spoil(rig, "DELETE FROM blocks");
+                rig_dock(rig, docking);
+                verified.copy.digest = rig_digest("whole");
+                for (uint32_t i = 0; i < 3; i++) {
+                        Fact f = rig_block(docking, 1, i, i == 2 ? 5 : (uint32_t) WIRE_BLOCK_SIZE, contents[i]);
+
+                        expect(rig, &verified, -EKEYREJECTED);
+                        f.block.from_camera_only = true;
+                        expect(rig, &f, 0);
+                }
+                expect(rig, &verified, docking == 2 ? -EKEYREJECTED : 0);
+                rig_undock(rig, docking);
+        }
+}
+
 static void test_receipt_for_other_content_is_refused(void **state) {
         Rig *rig = *state;
         Fact digest = rig_receipted(1, RIG_SIZE), size = rig_receipted(1, RIG_SIZE - 1),
@@ -759,6 +786,7 @@ int main(void) {
                 TEST(test_clip_is_copied_only_when_its_blocks_add_up_and_come_to_its_digest),
                 TEST(test_size_of_an_unknown_size_is_what_was_copied),
                 TEST(test_verified_needs_every_block_read_in_this_docking),
+                TEST(test_copy_without_blocks_is_verified_by_its_digest),
                 TEST(test_receipt_for_other_content_is_refused),
                 TEST(test_void_receipt_asks_for_the_clip_again),
                 TEST(test_damaged_spool_copy_is_pulled_again),
