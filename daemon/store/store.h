@@ -321,7 +321,7 @@ typedef struct BlockRow {
 } BlockRow;
 /* All blocks of a clip in order of their number; the caller frees *ret with free(). */
 int store_blocks(Store *s, uint64_t clip_id, BlockRow **ret, size_t *ret_n);
-/* 1 when events tell of blocks of a clip as an older Berth had them, which are on record no more, and nothing of it was set aside since; 0. */
+/* 1 when events tell of blocks of the clip as an older Berth had them, on record no more, and nothing of it was set aside since; else 0. */
 int store_part_is_older(Store *s, uint64_t clip_id);
 
 typedef struct EventRow {
