@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A folder's footage goes the same way as a camera's: read by a worker, hashed, spooled, stored; once, however often it is imported."""
 
+import errno
 import hashlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 
@@ -211,42 +213,83 @@ def test_camera_that_calls_itself_an_import_is_quarantined(sim, dock):
     assert not d.events("pull-begun")
 
 
-def test_folder_that_lies_is_a_failed_import_and_no_more(sim, dock):
-    """Whoever serves the folder may answer anything: the worker's end of the socket is all that it reaches."""
+def import_from_socket(d):
+    """An import whose reader is the test: its end of the socket, and what is filled with the answer to Import."""
     from gi.repository import Gio, GLib
 
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    answers = []
+    fds = Gio.UnixFDList.new()
+    d.conn.call_with_unix_fd_list(rack.NAME, rack.ROOT, f"{rack.NAME}.Manager", "Import",
+                                  GLib.Variant("(sssh)", ("lie", "/lie", "lie", fds.append(theirs.fileno()))), None, 0, 60000, fds,
+                                  None, lambda conn, result: answers.append(result))
+    theirs.close()
+    ours.setblocking(False)
+    return ours, answers
+
+
+def ended_import(d, answers, what):
+    """The properties of its job."""
+    d.wait(lambda: answers, "the job")
+    job = d.conn.call_with_unix_fd_list_finish(answers[0])[0].unpack()[0]
+    d.wait(lambda: d.properties(job, "Job")["State"] not in ("running", "cancelling"), f"the import of {what} to end")
+    return d.properties(job, "Job")
+
+
+def request(ours):
+    try:
+        return ours.recv(100)
+    except BlockingIOError:
+        return None
+
+
+def test_folder_that_lies_is_a_failed_import_and_no_more(sim, dock):
+    """Whoever serves the folder may answer anything: the worker's end of the socket is all that it reaches."""
     d = dock(["1-1.1"]).start()
     lies = (b"", b"x" * 3, b"\0" * 5000, b"\1\0\0\0" + b"\0" * 20, b"\0\0\0\0\xff\xff\0\0" + b"\0" * 16,
             b"\0\0\0\0\4\0\0\0" + b"\0" * 16 + b"../a")
     for lie in lies:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        answers = []
-        fds = Gio.UnixFDList.new()
-        d.conn.call_with_unix_fd_list(rack.NAME, rack.ROOT, f"{rack.NAME}.Manager", "Import",
-                                      GLib.Variant("(sssh)", ("lie", "/lie", "lie", fds.append(theirs.fileno()))), None, 0, 60000, fds,
-                                      None, lambda conn, result, answers=answers: answers.append(result))
-        theirs.close()
-        ours.setblocking(False)
-
-        def asked(ours=ours):
-            try:
-                return ours.recv(100)
-            except BlockingIOError:
-                return None
-
-        assert d.wait(lambda: asked(), "the worker to ask")
+        ours, answers = import_from_socket(d)
+        assert d.wait(lambda ours=ours: request(ours), "the worker to ask")
         try:
             ours.send(lie)
         except BrokenPipeError:
             pass
         if not lie:
             ours.close()
-        d.wait(lambda answers=answers: answers, "the job")
-        job = d.conn.call_with_unix_fd_list_finish(answers[0])[0].unpack()[0]
-        d.wait(lambda job=job: d.properties(job, "Job")["State"] not in ("running", "cancelling"), f"the import of {lie!r} to end")
-        ended = d.properties(job, "Job")
+        ended = ended_import(d, answers, repr(lie))
         assert (ended["State"], ended["Error"]) == ("failed", f"{rack.NAME}.Error.Failed") and ended["Text"], (lie, ended)
     assert d.daemon.running() and not d.events("clip-seen")
+
+
+def test_file_that_reads_otherwise_the_second_time_is_not_imported(sim, dock):
+    d = dock(["1-1.1"]).start()
+    size = 9 * MIB
+    readings = [content(1, size), content(1, size - 1) + b"!"]
+    for n, reading in enumerate(readings):
+        fill(d.path(f"reading{n}"), {"A.MP4": reading})
+    ours, answers = import_from_socket(d)
+    opened = []
+
+    def answer():
+        asked = request(ours)
+        if asked == b"":
+            return True
+        if asked:
+            kind, index = struct.unpack("<II", asked)
+            head = struct.pack("<iIQq", 0 if index == 0 else -errno.ENOENT, 5 if index == 0 else 0, size, 1700000000)
+            with open(os.path.join(d.path(f"reading{min(len(opened), 1)}"), "A.MP4"), "rb") as f:
+                opens = kind == 2  # WIRE_IMPORT_OPEN
+                socket.send_fds(ours, [head + (b"A.MP4" if index == 0 else b"")], [f.fileno()] if opens else [])
+            opened.extend([index] if opens else [])
+        return False
+
+    d.wait(answer, "the worker to end")
+    ended = ended_import(d, answers, "a file that changes")
+    assert ended["Outcome"] == {"Imported": 0, "Recognised": 0, "Failed": 1}, ended
+    [failed] = d.events("import-failed")
+    assert len(opened) == 2 and "read twice" in failed["reason"], (opened, failed)
+    assert not d.events("copied") and not stored_of(d, "import:lie")
 
 
 def test_worker_that_cannot_be_started_is_named_and_the_next_import_goes_on(sim, dock):
@@ -273,4 +316,5 @@ rack.run([test_folder_is_stored_and_its_source_left_alone, test_what_is_known_is
           test_import_that_was_broken_off_goes_on, test_daemon_ends_while_it_imports, test_file_that_cannot_be_opened_costs_itself_alone,
           test_hundreds_of_files_and_the_daemon_answers, test_model_says_what_is_footage, test_only_root_imports_and_wrong_words_are_named,
           test_camera_that_calls_itself_an_import_is_quarantined, test_folder_that_lies_is_a_failed_import_and_no_more,
+          test_file_that_reads_otherwise_the_second_time_is_not_imported,
           test_worker_that_cannot_be_started_is_named_and_the_next_import_goes_on])
