@@ -253,7 +253,8 @@ check-crash: all tests crash-points check-property ## 200 random kills, each cra
 soak: all tests sim crash-points mutants check-asan ## KILLS random kills (default 10000), crash points at several passes, an hour of sequences, 20 power cuts
 	@PROPERTY_SECONDS=3600 BERTH_SRC='$(CURDIR)' $(PROPERTY)
 	@ROLLOUTS_LONG=1 FLASH_LONG=1 $(RUN) --deadline 1800 tests/integration/test_rollout.py tests/store/test_s3_rollout.py tests/integration/test_flash.py
-	@POWER_CUTS=20 $(MAKE) --no-print-directory run-vm VM_SCRIPTS=tests/vm/test_power.py VM_DEADLINE=14400
+	@VM_LONG=1 POWER_CUTS=20 $(MAKE) --no-print-directory run-vm VM_DEADLINE=14400 \
+		VM_SCRIPTS='tests/vm/test_power.py tests/vm/test_gadgets.py'
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/kills.py --disk $(KILLS)
 	@BERTH_CRASH_BUILD='$(abspath $(BUILD))-crash' BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/matrix.py --deep $(DEEP)
 
