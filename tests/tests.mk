@@ -193,7 +193,7 @@ LONGEST_SIM := rollout charging trouble main_job msc mtp flash recover
 .PHONY: check check-units check-sim check-demo check-asan check-tsan
 # What takes one way through the code again and again, for minutes: `make check` leaves it to the plain build, `make check-asan` does not.
 ASAN_LONG := chain_check dir_crash store_commit store_crash store_growth
-check: export FUZZ_SECONDS := 15
+check: export FUZZ_SECONDS := 10
 check: export ASAN_LEFT_OUT := $(addprefix %/test_,$(ASAN_LONG))
 check: deps ## everything that continuous integration runs: units, simulator, sanitizers, lint, short fuzzing
 	@.ci/install-packages $(DEPS_VM)
@@ -215,7 +215,7 @@ check-sim: all tests ## integration tests in the simulated rack
 STORE_SCRIPTS := $(wildcard tests/store/test_*.py)
 .PHONY: check-store
 check-store: all tests crash-points ## stores on the network against a real Ceph and a real tus server, behind a proxy that fails on purpose
-	@$(CRASH_RUN) --again --deadline 1800 $(STORE_SCRIPTS)
+	@$(CRASH_RUN) --again --jobs 3 --deadline 1800 $(STORE_SCRIPTS)
 
 check-demo: all sim $(TEST_PLUGINS) ## the demo, without a terminal
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/demo/run </dev/null
@@ -252,7 +252,8 @@ check-crash: all tests crash-points check-property ## 200 random kills, each cra
 	@$(CRASH_RUN) --deadline 3600 tests/crash/matrix.py
 soak: all tests sim crash-points mutants check-asan ## KILLS random kills (default 10000), crash points at several passes, an hour of sequences, 20 power cuts
 	@PROPERTY_SECONDS=3600 BERTH_SRC='$(CURDIR)' $(PROPERTY)
-	@ROLLOUTS_LONG=1 FLASH_LONG=1 $(RUN) --deadline 1800 tests/integration/test_rollout.py tests/store/test_s3_rollout.py tests/integration/test_flash.py
+	@ROLLOUTS_LONG=1 FLASH_LONG=1 MAIN_JOB_LONG=1 $(RUN) --deadline 1800 tests/store/test_s3_rollout.py \
+		$(patsubst %,tests/integration/test_%.py,rollout flash main_job)
 	@VM_LONG=1 POWER_CUTS=20 $(MAKE) --no-print-directory run-vm VM_DEADLINE=14400 \
 		VM_SCRIPTS='tests/vm/test_power.py tests/vm/test_gadgets.py'
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' tests/crash/kills.py --disk $(KILLS)
