@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""check.py MAKE FIRST LANE…: makes FIRST (a make target), then the lanes beside each other, and sums up.
+"""check.py MAKE FIRST PART…: makes FIRST (a make target), then the parts, two beside each other, and sums up.
 
-A lane is parts (make targets) joined by commas, which are made one after the other: parts that wait most of the time and parts
-that need all processors share the machine that way. What a part prints is shown when it has ended, in one piece. A part whose tests
+Whenever a part has ended the next one begins, so that parts that wait most of the time and parts that need all processors share the
+machine, and it has work until the end. What a part prints is shown when it has ended, in one piece. A part whose tests
 ran under tests/run.py counts with their numbers, any other part as one test. A failing part does not keep the next ones from
 running, but nothing is tested once FIRST has failed.
 
@@ -12,6 +12,7 @@ whose middle was cut still has them; each that passed only when it was run again
 all of them.
 """
 
+import collections
 import json
 import os
 import shlex
@@ -24,6 +25,7 @@ import time
 
 # All lines about failures together, the least that one of them gets, and how many are told.
 FAILURES_MAX, FAILURE_MIN, FAILURES_TOLD = 1000, 100, 20
+AT_ONCE = 2
 UNSTEADY_MAX = 200
 
 
@@ -55,7 +57,8 @@ class Check:
     def _start(self, part, output, results):
         environment = dict(os.environ, BERTH_RESULTS=results, MAKEFLAGS=without_jobserver(os.environ.get("MAKEFLAGS", "")))
         command = [self.make, "--no-print-directory", f"-j{os.cpu_count()}", "--keep-going", part]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
+                                start_new_session=True)
 
     def run(self, part):
         """False when it failed."""
@@ -102,15 +105,20 @@ class Check:
                 sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    def lane(self, parts):
-        for part in parts:
+    def run_from(self, parts):
+        while True:
+            try:
+                part = parts.popleft()
+            except IndexError:
+                return
             self.run(part)
 
     def end(self, *_):
         """Somebody wants it to end: what it was about is shown."""
         self.ending = True
         for part, (process, shown) in list(self.running.items()):
-            process.terminate()
+            # With all that make began: it does not pass the signal on.
+            os.killpg(process.pid, signal.SIGTERM)
             self.say(part, "was ended, and said so far")
             self._show(shown)
         sys.exit(143)
@@ -135,12 +143,14 @@ class Check:
 
 
 def main():
-    make, first, *lanes = sys.argv[1:]
+    make, first, *parts = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="berth-check-") as folder:
         check = Check(make, folder)
         signal.signal(signal.SIGTERM, check.end)
+        signal.signal(signal.SIGINT, check.end)
         if check.run(first):
-            threads = [threading.Thread(target=check.lane, args=(lane.split(","),), daemon=True) for lane in lanes]
+            left = collections.deque(parts)
+            threads = [threading.Thread(target=check.run_from, args=(left,), daemon=True) for _ in range(AT_ONCE)]
             for thread in threads:
                 thread.start()
             for thread in threads:

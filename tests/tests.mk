@@ -197,10 +197,9 @@ check: export FUZZ_SECONDS := 10
 check: export ASAN_LEFT_OUT := $(addprefix %/test_,$(ASAN_LONG))
 check: deps ## everything that continuous integration runs: units, simulator, sanitizers, lint, short fuzzing
 	@.ci/install-packages $(DEPS_VM)
-	@tests/check.py '$(MAKE)' check-build $(CHECK_LANES)
-# What waits beside what counts. No two parts of different lanes may make the same files: what both need is made by check-build, and what they
-# need of Debian is there before.
-CHECK_LANES := check-vm,check-asan,check-tsan,fuzz-short check-units,check-sim,check-store,check-crash,check-demo,lint
+	@tests/check.py '$(MAKE)' check-build $(CHECK_PARTS)
+# The longest first. No two parts may make the same files: what several need is made by check-build, and what they need of Debian is there before.
+CHECK_PARTS := check-vm check-units check-sim check-asan check-store check-crash check-tsan fuzz-short lint check-demo
 .PHONY: check-build
 # Not "build": that is the folder.
 check-build: all tests crash-points build-next-deb

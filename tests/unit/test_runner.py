@@ -168,14 +168,14 @@ def test_many_failures_are_no_chance():
     assert not any("Once more" in line for line in got[1]), got
 
 
-def check(parts, *lanes):
-    """tests/check.py with a make that runs scripts; (exit status, lines of output)."""
+def check(parts, *names):
+    """tests/check.py of these, in this order, with a make that runs scripts; (exit status, lines of output)."""
     with tempfile.TemporaryDirectory() as folder:
         make = os.path.join(folder, "make")
         with open(make, "w", encoding="utf-8") as f:
             f.write('#!/bin/bash\ncase "${@: -1}" in\n' + "".join(f"{name}) {script};;\n" for name, script in parts.items()) + "esac\n")
         os.chmod(make, 0o755)
-        done = subprocess.run([os.path.join(TESTS, "check.py"), make, "first", *lanes], stdout=subprocess.PIPE, text=True, cwd=folder,
+        done = subprocess.run([os.path.join(TESTS, "check.py"), make, "first", *names], stdout=subprocess.PIPE, text=True, cwd=folder,
                               timeout=120, check=False)
     return done.returncode, done.stdout.splitlines()
 
@@ -186,9 +186,9 @@ def told(*failures, passed=1):
     return f"cat >> $BERTH_RESULTS <<'END'\n{numbers}\nEND\nexit {int(bool(failures))}"
 
 
-def test_a_check_counts_its_lanes_and_ends_with_each_failure_in_a_line():
+def test_a_check_counts_its_parts_and_ends_with_each_failure_in_a_line():
     parts = {"first": "true", "a": told("the gate: AssertionError: 8", "y" * 3000), "b": told(passed=5), "c": "echo its own; false"}
-    status, lines = check(parts, "a,b", "c")
+    status, lines = check(parts, "a", "b", "c")
     assert status == 1 and lines[-1] == "7 passed, 3 failed", lines
     failed = sorted(line for line in lines[-4:] if line.startswith("FAILED "))
     assert "FAILED test_x.py: the gate: AssertionError: 8" in failed and any("make c ended with exit status 1" in f for f in failed), failed
@@ -197,10 +197,31 @@ def test_a_check_counts_its_lanes_and_ends_with_each_failure_in_a_line():
     assert "its own" in lines and len([line for line in lines if "(processors" in line]) == 4, lines
 
 
-def test_parts_of_two_lanes_run_beside_each_other_and_those_of_one_in_turn():
-    parts = {"first": "true", "a": "touch a; until [ -e b ]; do sleep 0.05; done; touch a-ended",
-             "b": "until [ -e a ]; do sleep 0.05; done; touch b", "c": "[ -e a-ended ]"}
-    assert check(parts, "a,c", "b")[0] == 0
+def test_two_parts_run_beside_each_other_and_the_next_begins_when_one_has_ended():
+    parts = {"first": "true", "a": "touch a; until [ -e c ]; do sleep 0.05; done",
+             "b": "until [ -e a ]; do sleep 0.05; done; touch b-ended", "c": "touch c; [ -e b-ended ]"}
+    assert check(parts, "a", "b", "c")[0] == 0
+
+
+def test_a_check_that_is_ended_takes_its_parts_along_and_shows_what_they_said():
+    with tempfile.TemporaryDirectory() as folder:
+        make = os.path.join(folder, "make")
+        with open(make, "w", encoding="utf-8") as f:
+            f.write('#!/bin/bash\n[ "${@: -1}" = first ] && exit\nsleep 1000 & echo $! >pid.new; echo so far; mv pid.new pid; wait\n')
+        os.chmod(make, 0o755)
+        child = subprocess.Popen([os.path.join(TESTS, "check.py"), make, "first", "a"], stdout=subprocess.PIPE, text=True, cwd=folder)
+        note = os.path.join(folder, "pid")
+        end = time.monotonic() + 60
+        while not os.path.exists(note) and time.monotonic() < end:
+            time.sleep(0.01)
+        with open(note, encoding="utf-8") as f:
+            pid = f.read().strip()
+        child.terminate()
+        output, _ = child.communicate(timeout=60)
+        assert child.returncode == 143 and "so far" in output.splitlines(), output
+        while os.path.exists(f"/proc/{pid}/fd/0") and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not os.path.exists(f"/proc/{pid}/fd/0")
 
 
 def test_nothing_is_tested_when_the_build_failed():
