@@ -54,6 +54,27 @@ def equal(a, b):
     assert a == b, f"{a!r} is not {b!r}"
 
 
+# Has a device come and go, and ends in the middle of it, after as many answers as it is told.
+COMES_AND_GOES = """
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(os.environ["BERTH_SIM_SOCKET"])
+s.sendall(sys.argv[1].encode())
+f = s.makefile()
+for _ in range(int(sys.argv[2])):
+    f.readline()
+os._exit(0)
+"""
+
+
+def test_it_ends_while_devices_come_and_go():
+    """The kernel would keep a thread that waits for what the simulator itself serves, and with it all that would end the serving."""
+    commands = 200 * ({"cmd": "plug", "camera": "D", "port": "1-1.3"}, {"cmd": "unplug", "camera": "D"})
+    lines = "".join(json.dumps(command) + "\n" for command in commands)
+    for n in range(0, 90, 3):
+        equal(run([sys.executable, "-c", COMES_AND_GOES, lines, str(1 + n)], [DISK]).returncode, 0)
+
+
 def test_exit_code_is_the_commands():
     equal(run(["/bin/true"]).returncode, 0)
     equal(run(["/bin/sh", "-c", "exit 7"]).returncode, 7)

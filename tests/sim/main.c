@@ -297,6 +297,11 @@ int main(int argc, char **argv) {
         (void) mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
         (void) mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
         r = run(&options, argv + optind);
+        /*
+         * Nobody mounts a file that we serve ourselves while we end: its thread would wait for an answer that cannot come, and as long as
+         * it waits, the kernel keeps open what would tell it so. The lock is kept.
+         */
+        pthread_mutex_lock(&topology_lock);
         /* Threads are still serving: exit handlers would take things away from under them, or wait for them. */
         _exit(r);
 }
