@@ -100,14 +100,18 @@ void host_count(berth_host *h, size_t size) {
 }
 
 int host_flush(berth_host *h) {
+        const uint8_t *gathered = h->gathered;
         size_t size = h->filled;
+        int r;
 
         if (size == 0)
                 return 0;
-        h->slot = NULL;
+        h->gathered = NULL;
         h->filled = 0;
         host_count(h, size);
-        return ring_commit(h->ring, size);
+        r = ring_commit(h->ring, gathered, size);
+        ring_release(h->ring);
+        return r;
 }
 
 int berth_host_deliver(berth_host *h, const void *data, size_t length) {
@@ -121,17 +125,18 @@ int berth_host_deliver(berth_host *h, const void *data, size_t length) {
         while (length > 0) {
                 size_t n;
 
-                if (!h->slot) {
-                        r = ring_acquire(h->ring, &h->slot);
+                if (!h->gathered) {
+                        h->room = MIN2(ring_straight(h->ring), (size_t) RING_RUN_MAX);
+                        r = ring_reserve(h->ring, h->room, &h->gathered);
                         if (r < 0)
                                 return r;
                 }
-                n = MIN2(length, RING_SLOT_SIZE - h->filled);
-                memcpy(h->slot + h->filled, p, n);
+                n = MIN2(length, h->room - h->filled);
+                memcpy(h->gathered + h->filled, p, n);
                 h->filled += n;
                 p += n;
                 length -= n;
-                if (h->filled == RING_SLOT_SIZE) {
+                if (h->filled == h->room) {
                         r = host_flush(h);
                         if (r < 0)
                                 return r;

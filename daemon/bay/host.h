@@ -71,8 +71,8 @@ struct berth_host {
 
         /* Within read(). */
         Ring *ring;
-        uint8_t *slot; /* partly filled by berth_host_deliver() */
-        size_t filled;
+        uint8_t *gathered; /* in the ring, by berth_host_deliver() */
+        size_t filled, room; /* of it */
         uint64_t asked, delivered;
         ByteRange unreadable[BERTH_UNREADABLE_MAX]; /* bytes of the clip that the medium does not give */
         size_t n_unreadable;

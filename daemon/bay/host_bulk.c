@@ -8,20 +8,20 @@
 #include "bay/host.h"
 
 /*
- * Bulk IN with several transfers in flight, each straight into a slot of the ring. The slots are taken, filled and
- * committed in the order of the bytes.
+ * Bulk IN with several transfers in flight, each straight to where its bytes belong in the ring, which reserves and commits in the order
+ * of the bytes.
  *
- * All usbfs users share 16 MiB of kernel buffers by default (usbcore.usbfs_memory_mb), so two transfers of one ring
- * slot each are asked for, and fewer and smaller ones when the kernel has no room.
+ * All usbfs users share 16 MiB of kernel buffers by default (usbcore.usbfs_memory_mb), so two transfers as large as the ring
+ * reserves are asked for, and fewer and smaller ones when the kernel has no room.
  *
  * Where the host controller takes no scattered buffers, libusb would cut a transfer into pieces of 16 KiB and make one error of
  * all that can happen to them. There more transfers of that size are in flight.
  */
 #define FLIGHTS_MAX 16u
 #define FLIGHTS_LARGE 2u
-#define TRANSFER_SIZE RING_SLOT_SIZE
+#define TRANSFER_SIZE RING_RUN_MAX
 _Static_assert(FLIGHTS_LARGE * TRANSFER_SIZE <= WIRE_BAY_USB_MEMORY, "who asks whether there is room counts with less");
-#define TRANSFER_SIZE_MIN (16u * 1024u)
+#define TRANSFER_SIZE_MIN RING_PACKET_MAX
 #define NO_ROOM_RETRY_NSEC (10 * 1000 * 1000)
 /* What a device can have sent into transfers that were queued behind the one in which it ended the data. */
 #define PUSHBACK_MAX ((size_t) FLIGHTS_LARGE * TRANSFER_SIZE)
@@ -35,7 +35,7 @@ typedef struct Run {
         berth_host *host;
         uint8_t endpoint;
         size_t packet;
-        size_t size; /* of the transfers that are submitted now */
+        size_t size; /* of the transfers that are submitted now: whole packets */
         uint64_t length;
         uint64_t submitted, delivered;
         Flight flights[FLIGHTS_MAX];
@@ -90,20 +90,25 @@ static Flight *flight(Run *run, unsigned i) {
         return &run->flights[(run->head + i) % FLIGHTS_MAX];
 }
 
+static size_t whole_packets(const Run *run, size_t size) {
+        return MAX2(size / run->packet, (size_t) 1) * run->packet;
+}
+
 /* Submits one transfer. 0, -EAGAIN when there is no room for it now and others are in flight, or an error. */
 static int submit(Run *run) {
         uint64_t left = run->length - run->submitted;
         Flight *f = flight(run, run->n);
-        size_t asked = (size_t) MIN2(left, (uint64_t) run->size);
-        uint8_t *slot;
+        size_t most = MIN2(run->size, whole_packets(run, ring_straight(run->host->ring) + run->packet - 1));
+        size_t asked = (size_t) MIN2(left, (uint64_t) most);
+        /* A request that is no multiple of the packet size would be overrun by the last packet of a long answer. */
+        size_t size = whole_packets(run, asked + run->packet - 1);
+        uint8_t *place;
         int r;
 
-        r = run->n > 0 ? ring_try_acquire(run->host->ring, &slot) : ring_acquire(run->host->ring, &slot);
+        r = run->n > 0 ? ring_try_reserve(run->host->ring, size, &place) : ring_reserve(run->host->ring, size, &place);
         if (r < 0)
                 return r;
-        /* A request that is no multiple of the packet size would be overrun by the last packet of a long answer. */
-        libusb_fill_bulk_transfer(f->transfer, run->host->device, run->endpoint, slot,
-                                  (int) ((asked + run->packet - 1) / run->packet * run->packet), on_transfer, f, 0);
+        libusb_fill_bulk_transfer(f->transfer, run->host->device, run->endpoint, place, (int) size, on_transfer, f, 0);
         f->done = 0;
         r = libusb_submit_transfer(f->transfer);
         if (r == 0) {
@@ -111,7 +116,7 @@ static int submit(Run *run) {
                 run->submitted += asked;
                 return 0;
         }
-        ring_unacquire(run->host->ring);
+        ring_unreserve(run->host->ring, size);
         if (r != LIBUSB_ERROR_NO_MEM)
                 return host_usb_error(run->host, r);
         return -EAGAIN;
@@ -124,7 +129,7 @@ static int fill(Run *run, uint64_t until_usec) {
                 if (r == -EAGAIN && run->n > 0)
                         return 0;
                 if (r == -EAGAIN && run->size / 2 >= MAX2(TRANSFER_SIZE_MIN, run->packet))
-                        run->size /= 2;
+                        run->size = whole_packets(run, run->size / 2);
                 else if (r == -EAGAIN && clock_boottime_usec() < until_usec)
                         (void) nanosleep(&(struct timespec){ .tv_nsec = NO_ROOM_RETRY_NSEC }, NULL);
                 else if (r < 0)
@@ -185,7 +190,7 @@ static void take(Run *run) {
         if (mine > 0) {
                 run->delivered += mine;
                 host_count(run->host, mine);
-                r = ring_commit(run->host->ring, mine);
+                r = ring_commit(run->host->ring, t->buffer, mine);
         }
         if (r == 0)
                 r = status_error(run->host, t->status);
@@ -225,7 +230,7 @@ static int on_silence(Run *run) {
         if (run->delivered == before && !run->ended)
                 return -ETIMEDOUT;
         run->submitted = run->delivered;
-        run->size = MAX2(TRANSFER_SIZE_MIN, run->packet);
+        run->size = whole_packets(run, TRANSFER_SIZE_MIN);
         return 0;
 }
 
@@ -310,11 +315,11 @@ int64_t berth_host_deliver_bulk(berth_host *h, uint8_t endpoint, uint64_t length
         r = host_attach(h);
         if (r < 0)
                 return r;
-        run.size = h->scatters ? TRANSFER_SIZE : TRANSFER_SIZE_MIN;
         run.most = h->scatters ? FLIGHTS_LARGE : FLIGHTS_MAX;
         run.packet = host_packet_size(h, endpoint);
-        if (run.packet == 0 || run.packet > TRANSFER_SIZE_MIN)
+        if (run.packet == 0 || run.packet > RING_PACKET_MAX)
                 return -EINVAL;
+        run.size = whole_packets(&run, h->scatters ? TRANSFER_SIZE : TRANSFER_SIZE_MIN);
         r = host_flush(h);
         if (r >= 0)
                 r = deliver_pushback(&run);

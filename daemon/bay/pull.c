@@ -16,20 +16,25 @@
 #include "bay/part.h"
 
 /*
- * The pull pipeline. The plugin's thread fills the ring from the camera. One thread gathers its bytes in pieces and hashes them, while
- * they are in the processor's cache; one writes the pieces past the page cache (as far as the file system can), makes them durable,
- * whatever has gathered by one fdatasync, and only then tells the blocks.
+ * The pull pipeline. The plugin's thread fills the ring from the camera. One thread hashes its bytes, while they are in the processor's
+ * cache; one writes them out of the ring past the page cache (as far as the file system can), makes them durable, whatever has gathered by
+ * one fdatasync, and only then tells the blocks.
  */
 
 /* What is written is made durable when it is so much, or when the first finished block has waited so long. */
 #define SYNC_BYTES (64u * MIB)
 #define SYNC_WAIT_USEC (250 * USEC_PER_MSEC)
-#define PIECE_SIZE (512 * KIB)
-#define PIECES 2u /* one is filled while the other is written */
+/* What is hashed, and at least written, at once; and at most, so that the camera's bytes find room meanwhile. */
+#define HASH_SIZE (512 * KIB)
+#define WRITE_LEAST (1 * MIB)
+#define WRITE_MOST (2 * MIB)
 /* O_DIRECT wants buffer, offset and length in whole blocks; no disk of today has larger ones. */
 #define DIRECT_ALIGN 4096u
 _Static_assert(WIRE_BLOCK_SIZE == BERTH_BLOCK_BYTES, "what plugins are told of the blocks is not so");
-_Static_assert(WIRE_BLOCK_SIZE % PIECE_SIZE == 0, "a block ends where a piece does, but for the last");
+_Static_assert(WIRE_BLOCK_SIZE % DIRECT_ALIGN == 0 && RING_SIZE % DIRECT_ALIGN == 0, "what lies in the ring can be written as it lies");
+/* Of those that are hashed and not written: one that ended, and the last one of the clip. */
+#define HASHED_MAX 2u
+_Static_assert(RING_SIZE < WIRE_BLOCK_SIZE, "the ring holds the end of one block, and of the clip");
 #define FINISHED_MAX (SYNC_BYTES / WIRE_BLOCK_SIZE + 1)
 
 typedef struct Block {
@@ -37,14 +42,11 @@ typedef struct Block {
         Digest digest; /* of the clip from its start to the block's end */
 } Block;
 
-typedef struct Piece {
-        uint8_t *data;
-        uint64_t at; /* in the part */
-        size_t size;
-        bool ends_block;
-        Block block; /* that one */
-        bool full;   /* under the lock: it is the writer's */
-} Piece;
+/* What a thread failed in. It is read when the thread has ended. */
+typedef struct Failure {
+        const char *doing; /* "write"; NULL: it did not fail */
+        int error;
+} Failure;
 
 typedef struct Pull {
         uint32_t clip;
@@ -55,30 +57,24 @@ typedef struct Pull {
         bool scouting; /* only to find the holes: no block is told */
         bool found;    /* … and here is one more */
         uint64_t base; /* what was delivered before the read that is under way */
+        bool complete; /* the plugin delivered the clip to its end: set before the ring ends */
         Ring *ring;
 
         /* The hasher's. */
         Edges *edges;
         uint64_t hashed; /* position in the part */
-        unsigned filling;
+        Failure hashing;
+
+        /* The hasher's, until it passes their last bytes on: then the writer's. */
+        Block hashed_blocks[HASHED_MAX]; /* number n at n % HASHED_MAX */
 
         /* The writer's. */
-        unsigned writing;
         bool direct; /* past the page cache */
         Block finished[FINISHED_MAX]; /* written, not durable */
         size_t n_finished;
         uint64_t finished_usec; /* when the first of them was, CLOCK_MONOTONIC */
         uint64_t written, synced; /* positions in the part */
-
-        void *memory; /* of the pieces */
-        pthread_mutex_t lock;
-        pthread_cond_t changed;
-        /* Under the lock: */
-        Piece pieces[PIECES];
-        bool complete; /* the plugin delivered the clip to its end */
-        bool ended;    /* the hasher handed over all that it will */
-        int error;
-        const char *failed; /* "write" */
+        Failure writing;
 } Pull;
 
 static uint64_t now_usec(void) {
@@ -88,116 +84,60 @@ static uint64_t now_usec(void) {
         return (uint64_t) t.tv_sec * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
 }
 
-static int pull_fail(Pull *p, const char *doing, int error) {
-        pthread_mutex_lock(&p->lock);
-        if (p->error == 0) {
-                p->error = error;
-                p->failed = doing;
-        }
-        pthread_cond_broadcast(&p->changed);
-        pthread_mutex_unlock(&p->lock);
+static int thread_fail(Pull *p, Failure *f, const char *doing, int error) {
+        *f = (Failure){ doing, error };
         (void) ring_fail(p->ring, error);
         return error;
 }
 
 /* ---- Hashing ------------------------------------------------------------------------------------------------------- */
 
-/* Waits until the next piece is empty. */
-static int take_piece(Pull *p, Piece **ret) {
-        Piece *piece = &p->pieces[p->filling];
-        int error;
-
-        pthread_mutex_lock(&p->lock);
-        while (p->error == 0 && piece->full)
-                pthread_cond_wait(&p->changed, &p->lock);
-        error = p->error;
-        pthread_mutex_unlock(&p->lock);
-        if (error == 0)
-                *ret = piece;
-        return error;
-}
-
-static void hand_over(Pull *p, Piece *piece) {
-        pthread_mutex_lock(&p->lock);
-        piece->full = true;
-        pthread_cond_broadcast(&p->changed);
-        pthread_mutex_unlock(&p->lock);
-        p->filling = (p->filling + 1) % PIECES;
-}
-
-/* Ends the block that the piece's bytes end in. */
-static int finish_block(Pull *p, Piece *piece) {
+/* Ends the block that the last hashed byte belongs to. */
+static int finish_block(Pull *p) {
         uint64_t number = (p->hashed - 1) / WIRE_BLOCK_SIZE;
-        int r;
+        Block *block = &p->hashed_blocks[number % HASHED_MAX];
 
-        piece->ends_block = true;
-        piece->block = (Block){ .number = (uint32_t) number, .length = (uint32_t) (p->hashed - number * WIRE_BLOCK_SIZE) };
-        r = edges_prefix(p->edges, &piece->block.digest);
-        return r < 0 ? pull_fail(p, "hash", r) : 0;
+        *block = (Block){ .number = (uint32_t) number, .length = (uint32_t) (p->hashed - number * WIRE_BLOCK_SIZE) };
+        return edges_prefix(p->edges, &block->digest);
 }
 
-static int hash_slot(Pull *p, const uint8_t *data, size_t size) {
+static int hash_run(Pull *p, const uint8_t *data, size_t size) {
         while (size > 0) {
-                Piece *piece = NULL;
-                size_t n;
-                int r;
+                size_t n = (size_t) MIN2(MIN2((uint64_t) size, HASH_SIZE), WIRE_BLOCK_SIZE - p->hashed % WIRE_BLOCK_SIZE);
+                int r = edges_update(p->edges, data, n);
 
-                r = take_piece(p, &piece);
-                if (!piece)
-                        return r;
-                /* It was kept, since the clip might have ended with it, and its last block. */
-                if (piece->size == PIECE_SIZE) {
-                        hand_over(p, piece);
-                        continue;
-                }
-                if (piece->size == 0)
-                        piece->at = p->hashed;
-                n = (size_t) MIN2((uint64_t) size, PIECE_SIZE - piece->size);
-                memcpy(piece->data + piece->size, data, n);
-                r = edges_update(p->edges, data, n);
-                if (r < 0)
-                        return pull_fail(p, "hash", r);
-                piece->size += n;
                 p->hashed += n;
+                if (r >= 0 && p->hashed % WIRE_BLOCK_SIZE == 0)
+                        r = finish_block(p);
+                if (r < 0)
+                        return r;
+                ring_pass(p->ring, n);
                 data += n;
                 size -= n;
-                if (p->hashed % WIRE_BLOCK_SIZE != 0)
-                        continue;
-                r = finish_block(p, piece);
-                if (r < 0)
-                        return r;
-                hand_over(p, piece);
         }
         return 0;
 }
 
 static void *run_hasher(void *userdata) {
         Pull *p = userdata;
-        Piece *piece = NULL;
         const uint8_t *data;
-        bool complete;
         size_t size;
-        int r;
+        int r = 0;
 
-        while ((r = ring_peek(p->ring, &data, &size)) == 0 && size > 0) {
-                r = hash_slot(p, data, size);
-                if (r < 0)
-                        break;
-                ring_consume(p->ring);
-        }
-        pthread_mutex_lock(&p->lock);
-        complete = p->complete;
-        pthread_mutex_unlock(&p->lock);
-        if (r == 0 && take_piece(p, &piece) == 0 && piece->size > 0) {
+        while (r >= 0 && ring_peek(p->ring, &data, &size) == 0) {
+                if (size > 0) {
+                        r = hash_run(p, data, size);
+                        continue;
+                }
                 /* A block that the camera broke off in is no fact. */
-                if (complete)
-                        (void) finish_block(p, piece);
-                hand_over(p, piece);
+                if (p->complete && p->hashed > p->offset && p->hashed % WIRE_BLOCK_SIZE != 0)
+                        r = finish_block(p);
+                if (r >= 0)
+                        ring_pass_end(p->ring);
+                break;
         }
-        pthread_mutex_lock(&p->lock);
-        p->ended = true;
-        pthread_cond_broadcast(&p->changed);
-        pthread_mutex_unlock(&p->lock);
+        if (r < 0)
+                (void) thread_fail(p, &p->hashing, "hash", r);
         return NULL;
 }
 
@@ -210,24 +150,21 @@ static void set_direct(Pull *p, bool direct) {
 }
 
 /* A file system may take the flag and not the write. And the last bytes of a clip fill no block of the disk. */
-static int write_piece(Pull *p, const Piece *piece) {
-        size_t blocks = p->direct ? piece->size / DIRECT_ALIGN * DIRECT_ALIGN : piece->size;
+static int write_run(Pull *p, const uint8_t *data, size_t size) {
         int r;
 
         CRASH_POINT("part-write-begins");
-        r = blocks > 0 ? fd_pwrite_full(p->fd, piece->data, blocks, piece->at) : 0;
-        if (p->direct && (r == -EINVAL || (r >= 0 && blocks < piece->size))) {
-                blocks = r < 0 ? 0 : blocks;
+        if (p->direct && size % DIRECT_ALIGN != 0)
                 set_direct(p, false);
-                r = fd_pwrite_full(p->fd, piece->data + blocks, piece->size - blocks, piece->at + blocks);
+        r = fd_pwrite_full(p->fd, data, size, p->written);
+        if (r == -EINVAL && p->direct) {
+                set_direct(p, false);
+                r = fd_pwrite_full(p->fd, data, size, p->written);
         }
         CRASH_POINT("part-written");
         if (r < 0)
-                return pull_fail(p, "write", r);
-        p->written = piece->at + piece->size;
-        /* Has the disk begin now, so that the sync has little left to wait for. */
-        if (!p->direct && piece->ends_block)
-                (void) sync_file_range(p->fd, (off_t) (p->written - piece->block.length), piece->block.length, SYNC_FILE_RANGE_WRITE);
+                return thread_fail(p, &p->writing, "write", r);
+        p->written += size;
         return 0;
 }
 
@@ -235,7 +172,7 @@ static int write_piece(Pull *p, const Piece *piece) {
 static int sync_blocks(Pull *p) {
         CRASH_POINT("part-sync-begins");
         if (fdatasync(p->fd) < 0)
-                return pull_fail(p, "sync", -errno);
+                return thread_fail(p, &p->writing, "sync", -errno);
         CRASH_POINT("part-synced");
         for (size_t i = 0; i < p->n_finished && !p->scouting; i++)
                 outbox_block(p->clip, p->finished[i].number, p->finished[i].length, &p->finished[i].digest);
@@ -247,66 +184,54 @@ static int sync_blocks(Pull *p) {
         return 0;
 }
 
-static void note_block(Pull *p, const Block *block) {
+/* The block whose last byte was written. */
+static void note_block(Pull *p) {
+        const Block *block = &p->hashed_blocks[(p->written - 1) / WIRE_BLOCK_SIZE % HASHED_MAX];
+
         if (p->n_finished == 0)
                 p->finished_usec = now_usec();
         p->finished[p->n_finished++] = *block;
+        /* Has the disk begin now, so that the sync has little left to wait for. */
+        if (!p->direct)
+                (void) sync_file_range(p->fd, (off_t) (p->written - block->length), block->length, SYNC_FILE_RANGE_WRITE);
 }
 
-/* Waits for a piece, while blocks wait no longer than they may. NULL: none came, or none will (*ret_ended), or somebody failed. */
-static Piece *next_piece(Pull *p, bool *ret_ended) {
-        Piece *piece = &p->pieces[p->writing];
-        uint64_t until = p->finished_usec + SYNC_WAIT_USEC;
-        const struct timespec at = { .tv_sec = (time_t) (until / USEC_PER_SEC), .tv_nsec = (long) (until % USEC_PER_SEC) * 1000 };
-        bool there;
+/* Of a run in the ring, what is written at once: whole blocks of the disk, as long as there are any. */
+static size_t at_once(const Pull *p, size_t size) {
+        size_t n = (size_t) MIN2(MIN2((uint64_t) size, WRITE_MOST), WIRE_BLOCK_SIZE - p->written % WIRE_BLOCK_SIZE);
 
-        pthread_mutex_lock(&p->lock);
-        while (p->error == 0 && !piece->full && !p->ended)
-                if (p->n_finished == 0)
-                        pthread_cond_wait(&p->changed, &p->lock);
-                else if (pthread_cond_clockwait(&p->changed, &p->lock, CLOCK_MONOTONIC, &at) == ETIMEDOUT)
-                        break;
-        there = p->error == 0 && piece->full;
-        *ret_ended = p->error < 0 || (p->ended && !there);
-        pthread_mutex_unlock(&p->lock);
-        return there ? piece : NULL;
+        return n < DIRECT_ALIGN ? n : n / DIRECT_ALIGN * DIRECT_ALIGN;
 }
 
-static void give_back(Pull *p, Piece *piece) {
-        pthread_mutex_lock(&p->lock);
-        piece->size = 0;
-        piece->ends_block = piece->full = false;
-        pthread_cond_broadcast(&p->changed);
-        pthread_mutex_unlock(&p->lock);
-        p->writing = (p->writing + 1) % PIECES;
+/* Waits for a run while blocks wait no longer than they may, and writes it. */
+static int write_next(Pull *p, bool *ret_ended) {
+        size_t least = (size_t) MIN2(WRITE_LEAST, WIRE_BLOCK_SIZE - p->written % WIRE_BLOCK_SIZE), size;
+        const uint8_t *data;
+        int r;
+
+        r = ring_take(p->ring, least, p->n_finished > 0 ? p->finished_usec + SYNC_WAIT_USEC : UINT64_MAX, &data, &size, ret_ended);
+        if (r < 0 || size == 0)
+                return r;
+        size = at_once(p, size);
+        r = write_run(p, data, size);
+        if (r < 0)
+                return r;
+        ring_consume(p->ring, size);
+        if (p->written % WIRE_BLOCK_SIZE == 0)
+                note_block(p);
+        return 0;
 }
 
-static bool is_failed(Pull *p) {
-        bool failed;
-
-        pthread_mutex_lock(&p->lock);
-        failed = p->error < 0;
-        pthread_mutex_unlock(&p->lock);
-        return failed;
-}
-
+/* After a failure of the disk nothing more is durable; after one of the camera, what it gave is. */
 static void *run_writer(void *userdata) {
         Pull *p = userdata;
         bool ended = false;
 
         set_direct(p, true);
-        while (!ended) {
-                Piece *piece = next_piece(p, &ended);
-
-                if (piece) {
-                        if (write_piece(p, piece) < 0)
-                                break;
-                        if (piece->ends_block)
-                                note_block(p, &piece->block);
-                        give_back(p, piece);
-                }
-                /* After a failure of the disk nothing more is durable; after one of the camera, what it gave is. */
-                if (p->n_finished == 0 || is_failed(p))
+        while (!ended && write_next(p, &ended) >= 0) {
+                if (ended && p->complete && p->written > p->offset && p->written % WIRE_BLOCK_SIZE != 0)
+                        note_block(p);
+                if (p->n_finished == 0)
                         continue;
                 if (ended || p->written - p->synced >= SYNC_BYTES || now_usec() - p->finished_usec >= SYNC_WAIT_USEC)
                         if (sync_blocks(p) < 0)
@@ -324,7 +249,7 @@ static int start(Pull *p, pthread_t threads[static 2]) {
 
                 if (r == 0)
                         continue;
-                (void) pull_fail(p, "start threads for", -r);
+                (void) ring_fail(p->ring, -r);
                 while (i-- > 0)
                         (void) pthread_join(threads[i], NULL);
                 return -r;
@@ -347,14 +272,14 @@ static void on_delivered(void *userdata, uint64_t delivered) {
 
 static int deliver_zeros(Pull *p, uint64_t length) {
         while (length > 0) {
-                size_t n = (size_t) MIN2(length, (uint64_t) RING_SLOT_SIZE);
-                uint8_t *slot;
+                size_t n = (size_t) MIN2(length, (uint64_t) MIN2((size_t) RING_RUN_MAX, ring_straight(p->ring)));
+                uint8_t *place;
                 int r;
 
-                r = ring_acquire(p->ring, &slot);
+                r = ring_reserve(p->ring, n, &place);
                 if (r >= 0) {
-                        memset(slot, 0, n);
-                        r = ring_commit(p->ring, n);
+                        memset(place, 0, n);
+                        r = ring_commit(p->ring, place, n);
                 }
                 if (r < 0)
                         return r;
@@ -424,43 +349,31 @@ static int run(Session *s, Pull *p, const Clip *clip, uint64_t length, Fault *fa
         int r;
 
         r = start(p, threads);
-        if (r >= 0) {
-                r = p->holes ? read_around(s, p, clip, fault)
-                             : session_read(s, clip, p->offset, length, p->ring, on_delivered, p, &delivered, fault);
-                pthread_mutex_lock(&p->lock);
-                p->complete = r >= 0;
-                pthread_mutex_unlock(&p->lock);
-                ring_end(p->ring);
-                for (size_t i = 0; i < ELEMENTSOF(threads); i++)
-                        (void) pthread_join(threads[i], NULL);
-        }
-        if (p->error < 0)
-                return part_fault(fault, p->failed, p->error);
+        if (r < 0)
+                return part_fault(fault, "start threads for", r);
+        r = p->holes ? read_around(s, p, clip, fault)
+                     : session_read(s, clip, p->offset, length, p->ring, on_delivered, p, &delivered, fault);
+        p->complete = r >= 0;
+        ring_end(p->ring);
+        for (size_t i = 0; i < ELEMENTSOF(threads); i++)
+                (void) pthread_join(threads[i], NULL);
+        if (p->writing.doing)
+                return part_fault(fault, p->writing.doing, p->writing.error);
+        if (p->hashing.doing)
+                return part_fault(fault, p->hashing.doing, p->hashing.error);
         return r;
 }
 
 static int set_up(Pull *p) {
-        int r;
+        int r = ring_new(&p->ring);
 
-        pthread_mutex_init(&p->lock, NULL);
-        pthread_cond_init(&p->changed, NULL);
-        r = ring_new(&p->ring);
-        if (r >= 0)
-                r = edges_new(&p->edges);
-        if (r >= 0)
-                r = -posix_memalign(&p->memory, DIRECT_ALIGN, PIECES * PIECE_SIZE);
-        for (unsigned i = 0; r >= 0 && i < PIECES; i++)
-                p->pieces[i].data = (uint8_t *) p->memory + i * PIECE_SIZE;
-        return r;
+        return r < 0 ? r : edges_new(&p->edges);
 }
 
 static void pull_done(Pull *p) {
         fd_close(p->fd);
         edges_free(p->edges);
         ring_free(p->ring);
-        free(p->memory);
-        pthread_cond_destroy(&p->changed);
-        pthread_mutex_destroy(&p->lock);
 }
 
 static int check_length(const Clip *clip, uint64_t offset, size_t n_kept, uint64_t *ret_length, Fault *fault) {

@@ -47,7 +47,8 @@ static void *run(void *userdata) {
                         (void) ring_fail(job->ring, r);
                         break;
                 }
-                ring_consume(job->ring);
+                ring_pass(job->ring, size);
+                ring_consume(job->ring, size);
         }
         return NULL;
 }

@@ -3,17 +3,23 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+/* One reservation may reach behind the ring's end, by less than a packet; what came there is copied to the start. */
+#define MAPPED (RING_SIZE + RING_PACKET_MAX)
 
 struct Ring {
         pthread_mutex_t lock;
-        /* Two, so that who waits for bytes is not woken by a slot that is freed. */
-        pthread_cond_t filled, freed;
+        /* One for each that waits, so that none is woken for another. */
+        pthread_cond_t committed_more, passed_more, freed_more;
         uint8_t *memory;
-        size_t sizes[RING_SLOTS];
-        /* Counts of slots since the start: consumed <= committed <= acquired <= consumed + RING_SLOTS. */
-        uint64_t acquired, committed, consumed;
-        bool ended;
+        /* Bytes since the start: consumed <= passed <= committed <= reserved <= consumed + RING_SIZE. */
+        uint64_t reserved, committed, passed, consumed;
+        bool ended, passed_all;
         int error;
 };
 
@@ -25,9 +31,10 @@ int ring_new(Ring **ret) {
         if (!r)
                 return -ENOMEM;
         pthread_mutex_init(&r->lock, NULL);
-        pthread_cond_init(&r->filled, NULL);
-        pthread_cond_init(&r->freed, NULL);
-        memory = mmap(NULL, (size_t) RING_SLOTS * RING_SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        pthread_cond_init(&r->committed_more, NULL);
+        pthread_cond_init(&r->passed_more, NULL);
+        pthread_cond_init(&r->freed_more, NULL);
+        memory = mmap(NULL, MAPPED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED)
                 return -errno;
         r->memory = memory;
@@ -39,98 +46,164 @@ Ring *ring_free(Ring *r) {
         if (!r)
                 return NULL;
         if (r->memory)
-                (void) munmap(r->memory, (size_t) RING_SLOTS * RING_SLOT_SIZE);
-        pthread_cond_destroy(&r->filled);
-        pthread_cond_destroy(&r->freed);
+                (void) munmap(r->memory, MAPPED);
+        pthread_cond_destroy(&r->committed_more);
+        pthread_cond_destroy(&r->passed_more);
+        pthread_cond_destroy(&r->freed_more);
         pthread_mutex_destroy(&r->lock);
         free(r);
         return NULL;
 }
 
-static uint8_t *slot(Ring *r, uint64_t count) {
-        return r->memory + (count % RING_SLOTS) * RING_SLOT_SIZE;
+static size_t straight(uint64_t at) {
+        return RING_SIZE - (size_t) (at % RING_SIZE);
 }
 
-static bool is_full(const Ring *r) {
-        return r->acquired - r->consumed >= RING_SLOTS;
+static uint8_t *place(Ring *r, uint64_t at) {
+        return r->memory + at % RING_SIZE;
 }
 
-static int acquire(Ring *r, bool wait, uint8_t **ret) {
+/* ---- The producer ---- */
+
+size_t ring_straight(const Ring *r) {
+        return straight(r->reserved);
+}
+
+static int reserve(Ring *r, size_t size, bool wait, uint8_t **ret) {
         int error;
 
+        assert(size <= RING_RUN_MAX && size < straight(r->reserved) + RING_PACKET_MAX);
         pthread_mutex_lock(&r->lock);
-        while (wait && r->error == 0 && is_full(r))
-                pthread_cond_wait(&r->freed, &r->lock);
+        while (wait && r->error == 0 && r->reserved + size > r->consumed + RING_SIZE)
+                pthread_cond_wait(&r->freed_more, &r->lock);
         error = r->error;
-        if (error == 0 && is_full(r))
+        if (error == 0 && r->reserved + size > r->consumed + RING_SIZE)
                 error = -EAGAIN;
-        if (error == 0)
-                *ret = slot(r, r->acquired++);
+        if (error == 0) {
+                *ret = place(r, r->reserved);
+                r->reserved += size;
+        }
         pthread_mutex_unlock(&r->lock);
         return error;
 }
 
-int ring_acquire(Ring *r, uint8_t **ret) {
-        return acquire(r, true, ret);
+int ring_reserve(Ring *r, size_t size, uint8_t **ret) {
+        return reserve(r, size, true, ret);
 }
 
-int ring_try_acquire(Ring *r, uint8_t **ret) {
-        return acquire(r, false, ret);
+int ring_try_reserve(Ring *r, size_t size, uint8_t **ret) {
+        return reserve(r, size, false, ret);
 }
 
-int ring_commit(Ring *r, size_t size) {
+/* Where they belong, and what lies behind the memory's end at its start. All of it is the producer's: nobody else looks there. */
+static void settle(Ring *r, const uint8_t *data, size_t size) {
+        uint8_t *to = place(r, r->committed);
+        size_t n = MIN2(size, straight(r->committed));
+
+        if (to != data)
+                memmove(to, data, n);
+        memmove(r->memory, data + n, size - n);
+}
+
+int ring_commit(Ring *r, const uint8_t *data, size_t size) {
         int error;
 
+        assert(size > 0 && size <= r->reserved - r->committed);
+        settle(r, data, size);
         pthread_mutex_lock(&r->lock);
-        assert(r->committed < r->acquired && size > 0 && size <= RING_SLOT_SIZE);
-        r->sizes[r->committed++ % RING_SLOTS] = size;
+        r->committed += size;
         error = r->error;
-        pthread_cond_broadcast(&r->filled);
+        pthread_cond_signal(&r->committed_more);
         pthread_mutex_unlock(&r->lock);
         return error;
 }
 
-void ring_unacquire(Ring *r) {
+void ring_unreserve(Ring *r, size_t size) {
         pthread_mutex_lock(&r->lock);
-        assert(r->committed < r->acquired);
-        r->acquired--;
+        assert(size <= r->reserved - r->committed);
+        r->reserved -= size;
         pthread_mutex_unlock(&r->lock);
 }
 
 void ring_release(Ring *r) {
         pthread_mutex_lock(&r->lock);
-        r->acquired = r->committed;
+        r->reserved = r->committed;
         pthread_mutex_unlock(&r->lock);
 }
 
 void ring_end(Ring *r) {
         pthread_mutex_lock(&r->lock);
         r->ended = true;
-        pthread_cond_broadcast(&r->filled);
+        pthread_cond_signal(&r->committed_more);
         pthread_mutex_unlock(&r->lock);
 }
 
+/* ---- The hasher ---- */
+
 int ring_peek(Ring *r, const uint8_t **ret, size_t *ret_size) {
-        uint64_t at;
         int error;
 
         pthread_mutex_lock(&r->lock);
-        at = r->consumed;
-        while (r->error == 0 && !r->ended && at == r->committed)
-                pthread_cond_wait(&r->filled, &r->lock);
+        while (r->error == 0 && !r->ended && r->passed == r->committed)
+                pthread_cond_wait(&r->committed_more, &r->lock);
         error = r->error;
         if (error == 0) {
-                *ret = slot(r, at);
-                *ret_size = at == r->committed ? 0 : r->sizes[at % RING_SLOTS];
+                *ret = place(r, r->passed);
+                *ret_size = (size_t) MIN2(r->committed - r->passed, (uint64_t) straight(r->passed));
         }
         pthread_mutex_unlock(&r->lock);
         return error;
 }
 
-void ring_consume(Ring *r) {
+void ring_pass(Ring *r, size_t size) {
         pthread_mutex_lock(&r->lock);
-        r->consumed++;
-        pthread_cond_signal(&r->freed);
+        assert(size <= r->committed - r->passed);
+        r->passed += size;
+        pthread_cond_signal(&r->passed_more);
+        pthread_mutex_unlock(&r->lock);
+}
+
+void ring_pass_end(Ring *r) {
+        pthread_mutex_lock(&r->lock);
+        r->passed_all = true;
+        pthread_cond_signal(&r->passed_more);
+        pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- The writer ---- */
+
+static bool await_passed(Ring *r, uint64_t until_usec) {
+        const struct timespec at = { .tv_sec = (time_t) (until_usec / USEC_PER_SEC), .tv_nsec = (long) (until_usec % USEC_PER_SEC) * 1000 };
+
+        if (until_usec != UINT64_MAX)
+                return pthread_cond_clockwait(&r->passed_more, &r->lock, CLOCK_MONOTONIC, &at) != ETIMEDOUT;
+        pthread_cond_wait(&r->passed_more, &r->lock);
+        return true;
+}
+
+int ring_take(Ring *r, size_t least, uint64_t until_usec, const uint8_t **ret, size_t *ret_size, bool *ret_ended) {
+        bool in_time = true;
+        uint64_t there;
+        int error;
+
+        pthread_mutex_lock(&r->lock);
+        least = MIN2(least, straight(r->consumed));
+        while (r->error == 0 && !r->passed_all && r->passed - r->consumed < least && in_time)
+                in_time = await_passed(r, until_usec);
+        there = r->passed - r->consumed;
+        error = r->error;
+        *ret = place(r, r->consumed);
+        *ret_size = there >= least || r->passed_all ? (size_t) MIN2(there, (uint64_t) straight(r->consumed)) : 0;
+        *ret_ended = r->passed_all && there == 0;
+        pthread_mutex_unlock(&r->lock);
+        return error;
+}
+
+void ring_consume(Ring *r, size_t size) {
+        pthread_mutex_lock(&r->lock);
+        assert(size <= r->passed - r->consumed);
+        r->consumed += size;
+        pthread_cond_signal(&r->freed_more);
         pthread_mutex_unlock(&r->lock);
 }
 
@@ -139,8 +212,9 @@ int ring_fail(Ring *r, int error) {
         if (r->error == 0)
                 r->error = error;
         error = r->error;
-        pthread_cond_broadcast(&r->filled);
-        pthread_cond_broadcast(&r->freed);
+        pthread_cond_signal(&r->committed_more);
+        pthread_cond_signal(&r->passed_more);
+        pthread_cond_signal(&r->freed_more);
         pthread_mutex_unlock(&r->lock);
         return error;
 }

@@ -2,11 +2,14 @@
 #pragma once
 
 /*
- * The bounded ring between the thread that reads from the camera and the one that hashes: one producer, and one consumer that sees every
- * slot in order.
+ * The bounded ring of bytes between the threads of a reading: one brings them from the camera, one hashes them, and in a pull a third one
+ * writes what was hashed. A byte stays where it arrived.
  *
- * The producer may hold several slots at once (queued USB transfers fill them) and commits them in the order in which it
- * acquired them. A failure stops both sides: the first one wins.
+ * The producer may hold several runs at once (queued USB transfers fill them) and commits them in the order in which it reserved them. The
+ * hasher passes bytes on, the writer consumes them; where nobody writes, the hasher does both. A failure stops all: the first one wins.
+ *
+ * Byte n of a reading lies at n % RING_SIZE of memory that is aligned to pages: what begins at a block of a file can be written with
+ * O_DIRECT as it lies.
  */
 
 #include <stdbool.h>
@@ -15,8 +18,9 @@
 
 #include "base/macro.h"
 
-#define RING_SLOT_SIZE (512u * 1024u) /* a multiple of every USB packet size */
-#define RING_SLOTS 6u
+#define RING_SIZE (3u * 1024u * 1024u)
+#define RING_RUN_MAX (512u * 1024u) /* of one reservation; a multiple of every USB packet size */
+#define RING_PACKET_MAX (16u * 1024u)
 
 typedef struct Ring Ring;
 
@@ -24,20 +28,37 @@ int ring_new(Ring **ret);
 Ring *ring_free(Ring *r);
 DEFINE_CLEANUP(Ring, ring_free);
 
-/* Producer. acquire waits for a free slot; try_acquire is -EAGAIN instead. Either is the error of ring_fail(). */
-int ring_acquire(Ring *r, uint8_t **ret);
-int ring_try_acquire(Ring *r, uint8_t **ret);
-/* Hands over the oldest acquired slot with `size` bytes in it. */
-int ring_commit(Ring *r, size_t size);
-/* Gives back the youngest acquired slot. */
-void ring_unacquire(Ring *r);
-/* Gives back all slots that were acquired and not committed. */
+/* ---- The producer ---- */
+
+/* Bytes from the next reservation's start to the end of the memory. A reservation may exceed them by less than RING_PACKET_MAX. */
+size_t ring_straight(const Ring *r);
+/* Waits until `size` bytes are free. try_reserve is -EAGAIN instead. Either is the error of ring_fail(). */
+int ring_reserve(Ring *r, size_t size, uint8_t **ret);
+int ring_try_reserve(Ring *r, size_t size, uint8_t **ret);
+/* Hands over `size` bytes of the oldest reservation. Where an older one brought less than it could, they are moved up to it. */
+int ring_commit(Ring *r, const uint8_t *data, size_t size);
+/* Gives back the youngest reservation. */
+void ring_unreserve(Ring *r, size_t size);
+/* Gives back all that was reserved and not committed. */
 void ring_release(Ring *r);
 void ring_end(Ring *r);
 
-/* Consumer. Waits for the next slot; *ret_size is 0 at the end. */
-int ring_peek(Ring *r, const uint8_t **ret, size_t *ret_size);
-void ring_consume(Ring *r);
+/* ---- The hasher ---- */
 
-/* Either side. Returns the error that stands. */
+/* Waits for bytes that it did not pass on yet: a run of them. *ret_size is 0 at the end. */
+int ring_peek(Ring *r, const uint8_t **ret, size_t *ret_size);
+void ring_pass(Ring *r, size_t size);
+/* Nothing more will be passed on. */
+void ring_pass_end(Ring *r);
+
+/* ---- The writer ---- */
+
+/*
+ * Waits for a run of `least` bytes that were passed on, or as many as lie before the end of the memory; fewer come at the end only. None
+ * when they did not come until then (CLOCK_MONOTONIC; UINT64_MAX: for ever), or *ret_ended: none will.
+ */
+int ring_take(Ring *r, size_t least, uint64_t until_usec, const uint8_t **ret, size_t *ret_size, bool *ret_ended);
+void ring_consume(Ring *r, size_t size);
+
+/* Any of them. Returns the error that stands. */
 int ring_fail(Ring *r, int error);

@@ -426,7 +426,7 @@ int session_read(Session *s, const Clip *clip, uint64_t offset, uint64_t length,
         if (r == 0 && host_flush(h) < 0)
                 r = -ECANCELED; /* the ring knows why */
         h->ring = NULL;
-        h->slot = NULL;
+        h->gathered = NULL;
         h->filled = 0;
         *ret_delivered = h->delivered;
         ring_release(ring);

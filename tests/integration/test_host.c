@@ -30,7 +30,7 @@ typedef struct Worker {
         pthread_t thread;
         uint8_t *bytes; /* delivered, up to `room` */
         size_t size, room;
-        unsigned delay_usec; /* before each slot is taken */
+        unsigned delay_usec; /* before each run is taken */
         uint64_t told;
 } Worker;
 
@@ -45,7 +45,8 @@ static void *take_all(void *userdata) {
                 assert_true(size <= w->room - w->size);
                 memcpy(w->bytes + w->size, data, size);
                 w->size += size;
-                ring_consume(w->ring);
+                ring_pass(w->ring, size);
+                ring_consume(w->ring, size);
         }
         return NULL;
 }
@@ -56,14 +57,15 @@ static void on_delivered(void *userdata, uint64_t delivered) {
         w->told = delivered;
 }
 
-static int set_up(void **state) {
+static int set_up_packets(void **state, unsigned packet_size) {
         static unsigned counter;
         Worker *w = calloc(1, sizeof(Worker));
 
         assert_non_null(w);
         (void) snprintf(w->device.name, sizeof(w->device.name), "loop-%u", ++counter);
         control("{\"cmd\": \"camera\", \"name\": \"%s\", \"type\": \"loopback\", \"vid\": %d, \"pid\": %d, "
-                "\"product\": \"L\u00f6op\", \"serial\": \"%s\"}", w->device.name, VID, PID, w->device.name);
+                "\"product\": \"L\u00f6op\", \"serial\": \"%s\", \"packet_size\": %u}", w->device.name, VID, PID, w->device.name,
+                packet_size);
         control("{\"cmd\": \"plug\", \"camera\": \"%s\", \"port\": \"" PORT "\"}", w->device.name);
         w->node = open_node(&w->device);
         assert_true(w->node >= 0);
@@ -71,6 +73,14 @@ static int set_up(void **state) {
         assert_int_equal(berth_host_claim(&w->host, 0, 0), 0);
         *state = w;
         return 0;
+}
+
+static int set_up(void **state) {
+        return set_up_packets(state, 512);
+}
+
+static int set_up_odd_packets(void **state) {
+        return set_up_packets(state, 1000);
 }
 
 static int tear_down(void **state) {
@@ -210,7 +220,8 @@ static void test_claim_waits_for_a_worker_that_is_going_away(void **state) {
 /* ---- Queued transfers ---- */
 
 static void test_bulk_data_is_delivered_whole_and_in_order(void **state) {
-        static const size_t sizes[] = { 1, 511, 512, 513, RING_SLOT_SIZE, RING_SLOT_SIZE + 1, 20u * 1024 * 1024 + 77 };
+        static const size_t sizes[] = { 1, 511, 512, 513, RING_RUN_MAX, RING_RUN_MAX + 1, RING_SIZE, RING_SIZE + 1,
+                                        20u * 1024 * 1024 + 77 };
         Worker *w = *state;
         size_t position = 0;
 
@@ -231,6 +242,19 @@ static void test_bulk_data_is_delivered_whole_and_in_order(void **state) {
                 }
                 position += whole;
         }
+}
+
+/* Whoever made the device wrote the number, and no bus checks it. */
+static void test_transfers_of_odd_packets_keep_within_the_ring(void **state) {
+        const size_t size = 3 * RING_SIZE + 77;
+        Worker *w = *state;
+
+        assert_int_equal(host_packet_size(&w->host, EP_PATTERN), 1000);
+        begin_read(w, size);
+        assert_int_equal(berth_host_deliver_bulk(&w->host, EP_PATTERN, size, TIMEOUT_MSEC), size);
+        end_read(w);
+        assert_int_equal(w->size, size);
+        assert_pattern(w->bytes, size, 0);
 }
 
 static void test_what_is_left_of_a_packet_is_delivered_first(void **state) {
@@ -492,6 +516,7 @@ static int run(void) {
                 TEST(test_every_wait_has_a_deadline),
                 TEST(test_claim_waits_for_a_worker_that_is_going_away),
                 TEST(test_bulk_data_is_delivered_whole_and_in_order),
+                cmocka_unit_test_setup_teardown(test_transfers_of_odd_packets_keep_within_the_ring, set_up_odd_packets, tear_down),
                 TEST(test_what_is_left_of_a_packet_is_delivered_first),
                 TEST(test_copied_and_queued_bytes_keep_their_order),
                 TEST(test_short_packet_ends_the_data_early),

@@ -9,6 +9,7 @@
  *   0x84 IN interrupt   NAKs until {"cmd": "interrupt", "text": …} gives it something to say
  * Interface 1 has one bulk IN endpoint 0x85 that NAKs. Vendor requests: IN 1 says "HELLO <name>", OUT 2 keeps its data,
  * IN 3 gives that back, IN 4 never answers; any other stalls. `state` has "halts_cleared", "resets" and "power_cycles".
+ * "packet_size" is that of its bulk endpoints (512).
  */
 
 #include <errno.h>
@@ -25,10 +26,13 @@
 #define KEPT_MAX (4u * 1024u * 1024u)
 #define CONTROL_MAX 4096u
 #define EVENT_MAX 64u
+#define DT_ENDPOINT 5 /* USB 2.0, table 9-5 */
+#define TYPE_BULK 2   /* table 9-13 */
 
 typedef struct Loopback {
         const SimDevice *device;
         ModelIdentity identity;
+        uint16_t packet_size; /* of its bulk endpoints */
         uint8_t *pattern;
         uint64_t position;
         uint8_t *kept;
@@ -48,6 +52,7 @@ static void loopback_destroy(void *state) {
 }
 
 static int loopback_create(SimDevice *dev, const json_t *spec, void **ret_state, char *why, size_t why_size) {
+        const json_t *packet_size = json_object_get(spec, "packet_size");
         Loopback *l;
         int r;
 
@@ -55,6 +60,7 @@ static int loopback_create(SimDevice *dev, const json_t *spec, void **ret_state,
         if (!l)
                 return -ENOMEM;
         l->device = dev;
+        l->packet_size = packet_size ? (uint16_t) json_integer_value(packet_size) : 512;
         l->pattern = malloc(PATTERN_SIZE);
         l->kept = malloc(KEPT_MAX);
         r = l->pattern && l->kept ? model_identity(spec, &l->identity, why, why_size) : -ENOMEM;
@@ -89,6 +95,11 @@ static size_t loopback_descriptors(void *state, uint8_t *ret, size_t size) {
         if (size < n + sizeof(configuration))
                 return 0;
         memcpy(ret + n, configuration, sizeof(configuration));
+        for (uint8_t *p = ret + n; p < ret + n + sizeof(configuration); p += p[0])
+                if (p[1] == DT_ENDPOINT && p[3] == TYPE_BULK) {
+                        p[4] = (uint8_t) l->packet_size;
+                        p[5] = (uint8_t) (l->packet_size >> 8);
+                }
         model_finish_configuration(ret, n + sizeof(configuration));
         return n + sizeof(configuration);
 }
