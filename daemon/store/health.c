@@ -125,8 +125,8 @@ static int count_weak(Store *s, uint64_t camera_id, unsigned dockings, int weak_
         int r;
 
         r = db_query(s->reader,
-                     "SELECT battery_percent, min(event_seq) FROM checks WHERE camera_id = ?1 AND docking_id IN " LAST_DOCKINGS
-                     " AND battery_percent >= 0 GROUP BY docking_id ORDER BY docking_id DESC",
+                     "SELECT battery_percent, min(event_seq) FROM checks INDEXED BY checks_of_docking WHERE camera_id = ?1"
+                     " AND docking_id IN " LAST_DOCKINGS " AND battery_percent >= 0 GROUP BY docking_id ORDER BY docking_id DESC",
                      DB_ARGS(DB_INT(camera_id), DB_INT(dockings)), &row);
         for (; r > 0 && sqlite3_column_int(row, 0) <= weak_percent; r = db_next(row))
                 n++;
@@ -154,9 +154,10 @@ static int read_points(Store *s, const char *sql, uint64_t camera_id, HealthPoin
 /* A rate only over some time, since cameras tell whole seconds; and not of a clock that had lost the time. */
 #define DRIFTS                                                                                                                      \
         "SELECT wall_usec, CAST(abs(drift_usec) * 86400000000.0 / since_set_usec AS INTEGER), min(event_seq) FROM"                 \
-        " (SELECT * FROM checks WHERE camera_id = ?1 ORDER BY event_seq DESC LIMIT 10 * ?2) WHERE drift_usec IS NOT NULL"          \
-        " AND since_set_usec >= 21600000000 AND wall_usec + drift_usec >= 1577836800000000 GROUP BY docking_id"                    \
-        " ORDER BY docking_id DESC LIMIT ?2"
+        " checks INDEXED BY checks_of_docking WHERE camera_id = ?1 AND drift_usec IS NOT NULL AND since_set_usec >= 21600000000"   \
+        " AND wall_usec + drift_usec >= 1577836800000000 AND docking_id IN"                                                         \
+        " (SELECT id FROM dockings WHERE camera_id = ?1 ORDER BY id DESC LIMIT 2 * ?2)"                                             \
+        " GROUP BY docking_id ORDER BY docking_id DESC LIMIT ?2"
 
 /* The counter may begin anew, as when the camera was given other firmware: what is less than before counts as none. */
 static int count_restarts(Store *s, uint64_t camera_id, unsigned dockings, HealthRow *h) {
@@ -164,8 +165,9 @@ static int count_restarts(Store *s, uint64_t camera_id, unsigned dockings, Healt
         int64_t before = 0;
         int r;
 
-        r = db_query(s->reader, "SELECT restarts FROM checks WHERE camera_id = ?1 AND restarts IS NOT NULL AND docking_id IN " LAST_DOCKINGS
-                                " ORDER BY event_seq",
+        r = db_query(s->reader,
+                     "SELECT restarts FROM checks INDEXED BY checks_of_docking WHERE camera_id = ?1 AND restarts IS NOT NULL"
+                     " AND docking_id IN " LAST_DOCKINGS " ORDER BY event_seq",
                      DB_ARGS(DB_INT(camera_id), DB_INT(dockings + 1)), &row);
         for (; r > 0; r = db_next(row)) {
                 int64_t now = sqlite3_column_int64(row, 0);
@@ -184,8 +186,9 @@ static int first_drift(Store *s, uint64_t camera_id, HealthRow *h) {
         int r;
 
         r = db_query(s->reader,
-                     "SELECT drift_usec, wall_usec + drift_usec, since_set_usec FROM checks WHERE camera_id = ?1 AND docking_id ="
-                     " (SELECT max(id) FROM dockings WHERE camera_id = ?1) AND drift_usec IS NOT NULL ORDER BY event_seq LIMIT 1",
+                     "SELECT drift_usec, wall_usec + drift_usec, since_set_usec FROM checks INDEXED BY checks_of_docking WHERE"
+                     " camera_id = ?1 AND docking_id = (SELECT max(id) FROM dockings WHERE camera_id = ?1) AND drift_usec IS NOT NULL"
+                     " ORDER BY event_seq LIMIT 1",
                      DB_ARGS(DB_INT(camera_id)), &row);
         if (r <= 0)
                 return r;

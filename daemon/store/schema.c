@@ -411,6 +411,11 @@ static const char step_24[] =
         "ALTER TABLE clips DROP COLUMN blocks_digest;"
         "CREATE INDEX clips_of_content ON clips (digest) WHERE digest IS NOT NULL;";
 
+/* A camera's last checks, and the largest storage that it had, are found without looking at all its checks of years. */
+static const char step_25[] =
+        "CREATE INDEX checks_of_docking ON checks (docking_id);"
+        "CREATE INDEX checks_of_storage ON checks (camera_id, storage_id, storage_total_bytes);";
+
 static const SchemaStep schema_steps[] = {
         { 1, step_1 },
         { 2, step_2 },
@@ -436,6 +441,7 @@ static const SchemaStep schema_steps[] = {
         { 22, step_22 },
         { 23, step_23 },
         { 24, step_24 },
+        { 25, step_25 },
 };
 
 int schema_version(void) {

@@ -5,21 +5,43 @@
 #include "store/store_private.h"
 #include "unit/store_rig.h"
 
-#define FEW 60u
+#define FEW 100u /* more than trends look at */
 #define MANY (8 * FEW)
 #define PAGE 20u
 #define WASTED 24000u
 #define AT_ONCE 500u
 
-/* A clip that went all its way: what nearly all clips are. */
-static void add_clip(StoreBatch *b, uint64_t clip_id) {
-        _cleanup_(freep) char *path = text_format("DCIM/100/%" PRIu64 ".MP4", clip_id);
-        Fact facts[] = { rig_clip(1, clip_id, path, 5), rig_clip_fact(FACT_PULL_BEGUN, 1, clip_id), rig_block(1, clip_id, 0, 5, "whole"),
-                         rig_copied(1, clip_id, 5),     rig_receipted(clip_id, 5),                  rig_erase(1, clip_id),
-                         rig_clip_fact(FACT_ERASED, 1, clip_id), rig_clip_fact(FACT_SPOOL_RELEASED, 0, clip_id) };
+static Fact checked(uint64_t docking_id) {
+        Fact f = rig_fact(FACT_CHECKED);
+
+        f.docking_id = docking_id;
+        f.camera_id = 1;
+        f.at.synchronised = true;
+        f.check.battery_percent = 90;
+        f.check.storage_known = f.check.drift_known = f.check.restarts_known = true;
+        f.check.storage_total_bytes = 64 * GIB;
+        return f;
+}
+
+static Fact undocked(uint64_t docking_id) {
+        Fact f = rig_fact(FACT_UNDOCKED);
+
+        f.docking_id = docking_id;
+        f.text = "the camera was taken out";
+        return f;
+}
+
+/* A docking, and in it a clip that went all its way: what nearly all are. */
+static void add_clip(StoreBatch *b, uint64_t id) {
+        _cleanup_(freep) char *path = text_format("DCIM/100/%" PRIu64 ".MP4", id);
+        uint64_t docking = id + 1;
+        Fact facts[] = { rig_docked(docking), rig_identified(docking, 1), checked(docking), rig_clip(docking, id, path, 5),
+                         rig_clip_fact(FACT_PULL_BEGUN, docking, id), rig_block(docking, id, 0, 5, "whole"), rig_copied(docking, id, 5),
+                         rig_receipted(id, 5), rig_erase(docking, id), rig_clip_fact(FACT_ERASED, docking, id),
+                         rig_clip_fact(FACT_SPOOL_RELEASED, 0, id), undocked(docking) };
 
         assert_non_null(path);
-        facts[7].text = "the store has it";
+        facts[10].text = "the store has it";
         for (size_t i = 0; i < ELEMENTSOF(facts); i++)
                 assert_int_equal(store_batch_add(b, &facts[i]), 0);
 }
@@ -256,6 +278,7 @@ static void test_reading_does_not_grow(void **state) {
         bool grew = false;
 
         rig_dock(rig, 1);
+        rig_undock(rig, 1);
         fill(rig, 1, FEW);
         for (size_t i = 0; i < ELEMENTSOF(asked); i++)
                 few[i] = steps_to_ask(rig->store, i);
@@ -277,6 +300,7 @@ static void test_writing_does_not_grow(void **state) {
         int few, many;
 
         rig_dock(rig, 1);
+        rig_undock(rig, 1);
         fill(rig, 1, FEW);
         (void) steps_of(rig->store->writer.db);
         fill(rig, FEW, FEW + 1);

@@ -96,7 +96,8 @@ static void test_database_of_an_older_berth_has_its_trends(void **state) {
 
         dock_four_times(rig);
         rig_close(rig);
-        rig_spoil(rig, "ALTER TABLE checks DROP COLUMN since_set_usec; DROP TABLE charges; UPDATE checks SET restarts = NULL;"
+        rig_spoil(rig, "DROP INDEX checks_of_docking; DROP INDEX checks_of_storage;"
+                       "ALTER TABLE checks DROP COLUMN since_set_usec; DROP TABLE charges; UPDATE checks SET restarts = NULL;"
                        "ALTER TABLE checks DROP COLUMN restarts; DROP TABLE kept_files; DROP TABLE restorations;"
                        "DROP INDEX clips_of_content; ALTER TABLE clips ADD COLUMN blocks_digest BLOB;"
                        "CREATE INDEX clips_of_content ON clips (blocks_digest); PRAGMA user_version = 19");
