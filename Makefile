@@ -143,6 +143,15 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+# With crash points only what has such places is compiled anew: all else is as in PLAIN_BUILD, which is made before.
+ifneq ($(CRASH_POINTS),)
+ALL_SOURCES := $(wildcard daemon/*.c daemon/*/*.c plugins/*/*.c tests/sim/*.c)
+PLAIN_SOURCES := $(filter-out $(shell grep -ls crash_point.h $(ALL_SOURCES)),$(ALL_SOURCES))
+$(PLAIN_SOURCES:%.c=$(BUILD)/%.o): $(BUILD)/%.o: $(PLAIN_BUILD)/%.o
+	@mkdir -p $(@D)
+	@cp -p $< $@
+endif
+
 VERSIONED := $(patsubst %.c,$(BUILD)/%.o,$(shell grep -ls BERTH_VERSION daemon/*.c daemon/*/*.c plugins/*/*.c))
 $(VERSIONED): private CPPFLAGS += $(VERSION_FLAG)
 $(VERSIONED): $(BUILD)/version

@@ -197,6 +197,8 @@ check: export FUZZ_SECONDS := 10
 check: export ASAN_LEFT_OUT := $(addprefix %/test_,$(ASAN_LONG))
 # How often a sanitizer's test_store_damage damages a database: a tenth of what the plain one does.
 check: export SANITIZED_DAMAGES := 200
+# A check looks less deep than `make lint`, which `make soak` runs.
+check: export CLANG_ANALYZER := shallow
 check: deps ## everything that continuous integration runs: units, simulator, sanitizers, lint, short fuzzing
 	@.ci/install-packages $(DEPS_VM)
 	@tests/check.py '$(MAKE)' check-build $(CHECK_PARTS)
@@ -251,7 +253,7 @@ DEEP ?= 6
 check-crash: all tests crash-points check-property ## 200 random kills, each crash point once, random sequences
 	@$(RUN) --deadline 900 tests/crash/kills.py
 	@$(CRASH_RUN) --deadline 3600 tests/crash/matrix.py
-soak: all tests sim crash-points mutants check-asan ## KILLS random kills (default 10000), crash points at several passes, an hour of sequences, 20 power cuts
+soak: all tests sim crash-points mutants check-asan lint ## KILLS random kills (default 10000), crash points at several passes, an hour of sequences, 20 power cuts
 	@PROPERTY_SECONDS=3600 BERTH_SRC='$(CURDIR)' $(PROPERTY)
 	@ROLLOUTS_LONG=1 FLASH_LONG=1 MAIN_JOB_LONG=1 $(RUN) --deadline 1800 tests/store/test_s3_rollout.py \
 		$(patsubst %,tests/integration/test_%.py,rollout flash main_job)
@@ -263,8 +265,8 @@ soak: all tests sim crash-points mutants check-asan ## KILLS random kills (defau
 # The programs with the places where the crash matrix ends them (base/crash_point.h), in a folder of their own.
 CRASH_RUN = BERTH_CRASH_BUILD='$(abspath $(BUILD))-crash' $(RUN)
 .PHONY: crash-points
-crash-points: ## build the programs with their crash points
-	@$(MAKE) --no-print-directory BUILD='$(BUILD)-crash' CRASH_POINTS=1 all sim
+crash-points: all sim ## build the programs with their crash points
+	@$(MAKE) --no-print-directory BUILD='$(BUILD)-crash' PLAIN_BUILD='$(BUILD)' CRASH_POINTS=1 all sim
 
 # ---- Sanitizers: the same programs, built anew in folders of their own --------------------------------------------
 
@@ -346,14 +348,17 @@ lint-deb: build-deb
 lint-units: all sim
 	@$(RUN) --deadline 900 tests/integration/test_units.py
 # One file at a time, so that make runs several and repeats only those that changed.
-lint-files: $(C_FILES:%.c=$(BUILD)/lint/%.ok)
-$(BUILD)/lint/%.ok: %.c $(BUILD)/flags tests/lint/clang-tidy.yaml
+LINTED := $(BUILD)/lint$(if $(filter shallow,$(CLANG_ANALYZER)),-shallow)
+lint-files: $(C_FILES:%.c=$(LINTED)/%.ok)
+$(LINTED)/%.ok: %.c $(BUILD)/flags tests/lint/clang-tidy.yaml
 	@mkdir -p $(@D)
 	$(call say,LINT)$(CC) $(CFLAGS_ALL) $(VERSION_FLAG) $(LINT_FLAGS) $(ANALYZER) -MMD -MP -MT $@ -MF $(@:.ok=.d) -c -o $(@:.ok=.o) $<
 	@clang-tidy --quiet --config-file=tests/lint/clang-tidy.yaml $< -- -std=gnu11 -D_GNU_SOURCE $(PLACES) $(VERSION_FLAG) -Iinclude -Idaemon \
-		$(PKG_CFLAGS) $(LINT_FLAGS) > $@.log 2>&1 || { cat $@.log; exit 1; }
+		$(PKG_CFLAGS) $(LINT_FLAGS) -Xclang -analyzer-config -Xclang mode=$(CLANG_ANALYZER) > $@.log 2>&1 || { cat $@.log; exit 1; }
 	@touch $@
 # Leaks are left to ASan: this gcc loses track of what a list or a table owns. Without -O0, gcc has removed some mistakes (a
 # double free of an unused object) before it looks.
+# How far clang's analyser follows calls: "shallow" takes a sixth of the time. gcc's follows them in each case.
+CLANG_ANALYZER ?= deep
 ANALYZER := -O0 -U_FORTIFY_SOURCE -fanalyzer -Wno-analyzer-malloc-leak
 LINT_FLAGS = -Itests $(PKG_CFLAGS_TEST)
