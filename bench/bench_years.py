@@ -116,6 +116,9 @@ def aged(folder, clips, cameras):
     dock = rack.Dock(os.path.join(folder, str(clips)), ["1-1.1", "1-1.2"])
     try:
         return age(dock, clips, cameras)
+    except subprocess.CalledProcessError:
+        print(dock.logs(), flush=True)
+        raise
     finally:
         dock.close()
         shutil.rmtree(dock.folder)

@@ -305,6 +305,9 @@ static int fill(Years *y, const char *dir, uint64_t clips) {
         uint64_t dockings = (clips + YEARS_CLIPS_PER_DOCKING - 1) / YEARS_CLIPS_PER_DOCKING, before_bytes = database_bytes(dir), done = 0;
         int r = 0;
 
+        /* They end now. */
+        y->wall_usec -= (int64_t) (dockings * DOCKING_EVENTS_MAX * USEC_PER_SEC);
+
         y->camera_ids = calloc(y->cameras, sizeof(*y->camera_ids));
         if (!y->camera_ids)
                 return -ENOMEM;

@@ -124,23 +124,24 @@ static void make_room(Manager *m, uint64_t missing_bytes) {
 #define FLOW_SEC (24 * UINT64_C(3600))
 #define FLOW_AGAIN_USEC (60 * USEC_PER_SEC)
 
-/* Looked at now and then: it is for people, and reads a day's clips. */
+/* Looked at now and then: it is for people, and reads a day's clips, within bounds: this is the loop that all wait for. */
 static void look_ahead(Manager *m) {
         uint64_t now = clock_boottime_usec();
+        int64_t wall_usec = clock_wall_usec();
         StoreFlow flow;
         int r;
 
         if (m->flow_at_usec != 0 && now - m->flow_at_usec < FLOW_AGAIN_USEC)
                 return;
         m->flow_at_usec = now;
-        r = store_flow(m->store, clock_wall_usec() - (int64_t) (FLOW_SEC * USEC_PER_SEC), &flow);
+        r = store_flow(m->store, wall_usec - (int64_t) (FLOW_SEC * USEC_PER_SEC), wall_usec, &flow);
         m->spool_holds_sec = r < 0 ? OUTLOOK_UNKNOWN :
                                      outlook_sec(&(OutlookFacts){
                                              .free_bytes = spool_free_bytes(m->spool),
                                              .reserve_bytes = spool_reserve_bytes(m->spool),
                                              .releasable_bytes = flow.releasable_bytes,
                                              .inflow_bytes = flow.seen_bytes,
-                                             .inflow_sec = FLOW_SEC,
+                                             .inflow_sec = (uint64_t) (wall_usec - flow.since_wall_usec) / USEC_PER_SEC,
                                      });
 }
 

@@ -71,16 +71,20 @@ ObjectHoldRow *object_hold_row_free(ObjectHoldRow *o) {
  * meanwhile, and the store may have let the object go without that its answer came.
  */
 #define TO_HOLD                                                                                                                 \
-        "SELECT r.clip_id, r.object_key, r.manifest_key, r.version, 1, o.clip_id IS NOT NULL FROM holds h JOIN clips c ON"
-#define NOT_HELD_THERE                                                                                                          \
-        " LEFT JOIN object_holds o ON o.clip_id = c.id AND o.object_key = r.object_key"                                         \
-        " WHERE c.id > ?1 AND (o.clip_id IS NULL OR o.lock = 'asked' OR (o.lock = 'on' AND o.event_seq < h.id))"
+        "SELECT r.clip_id, r.object_key, r.manifest_key, r.version, 1, o.clip_id IS NOT NULL FROM holds h"                      \
+        " CROSS JOIN receipts r ON r.clip_id ="
+#define HELD_THERE(id) " LEFT JOIN object_holds o ON o.clip_id = " id " AND o.object_key = r.object_key"
+#define NOT_HELD_THERE "(o.clip_id IS NULL OR o.lock = 'asked' OR (o.lock = 'on' AND o.event_seq < h.id))"
+/* Walks from there to the first one. */
+#define FIRST_OF_CAMERA                                                                                                         \
+        "(SELECT c.id FROM clips c INDEXED BY clips_of_camera CROSS JOIN receipts r ON r.clip_id = c.id" HELD_THERE("c.id")     \
+        " WHERE c.camera_id = h.camera_id AND c.id > ?1 AND " NOT_HELD_THERE " ORDER BY c.id LIMIT 1)"
 
-/* Begins with what is held, and with what is, or may be, held there: both are few. */
+/* Begins with what is held, and with what is, or may be, held there: both are few, and the clips of years are not looked at. */
 #define DUE                                                                                                                     \
-        TO_HOLD " c.id = h.clip_id JOIN receipts r ON r.clip_id = c.id" NOT_HELD_THERE                                          \
+        TO_HOLD " h.clip_id" HELD_THERE("r.clip_id") " WHERE h.clip_id > ?1 AND " NOT_HELD_THERE                                \
         " UNION ALL "                                                                                                           \
-        TO_HOLD " c.camera_id = h.camera_id JOIN receipts r ON r.clip_id = c.id" NOT_HELD_THERE                                 \
+        TO_HOLD FIRST_OF_CAMERA HELD_THERE("r.clip_id") " WHERE h.camera_id IS NOT NULL"                                        \
         " UNION ALL "                                                                                                           \
         "SELECT o.clip_id, o.object_key, " RECEIPTED("manifest_key") ", " RECEIPTED("version") ", 0, o.lock = 'asked' FROM"     \
         " object_holds o JOIN clips c ON c.id = o.clip_id WHERE o.clip_id > ?1"                                        \

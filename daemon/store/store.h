@@ -493,11 +493,13 @@ int store_kept_due(Store *s, const char *after_name, KeptFile **ret);
 int store_newest_event(Store *s, uint64_t *ret_seq);
 
 typedef struct StoreFlow {
-        uint64_t seen_bytes;       /* footage that was first listed since then */
+        uint64_t seen_bytes;       /* footage that was first listed in that time */
+        int64_t since_wall_usec;   /* which begins later than asked for when more clips came than are looked at */
         uint64_t releasable_bytes; /* spool copies whose clips have a receipt */
 } StoreFlow;
-/* Reads a row for each clip of that time. */
-int store_flow(Store *s, int64_t since_wall_usec, StoreFlow *ret);
+/* The newest clips that were first listed between the two, STORE_FLOW_MAX at most: a dock's busiest day has fewer. */
+#define STORE_FLOW_MAX 10000
+int store_flow(Store *s, int64_t since_wall_usec, int64_t until_wall_usec, StoreFlow *ret);
 
 typedef struct RefusedRow {
         uint64_t id; /* the sequence number of its custody event */

@@ -37,18 +37,21 @@ int store_totals(Store *s, StoreTotals *ret) {
         return 0;
 }
 
-int store_flow(Store *s, int64_t since_wall_usec, StoreFlow *ret) {
+int store_flow(Store *s, int64_t since_wall_usec, int64_t until_wall_usec, StoreFlow *ret) {
         _cleanup_(db_resetp) sqlite3_stmt *row = NULL;
-        StoreFlow flow = { 0 };
-        int64_t releasable = 0;
+        StoreFlow flow = { .since_wall_usec = since_wall_usec };
+        int64_t releasable = 0, looked_at = 0, seen_usec = until_wall_usec;
         int r;
 
-        /* Ids rise with time: from the newest back to the first that is older. */
-        r = db_query(s->reader, "SELECT size_bytes, seen_usec FROM clips ORDER BY id DESC", DB_NO_ARGS, &row);
-        for (; r > 0 && sqlite3_column_int64(row, 1) >= since_wall_usec; r = db_next(row))
-                flow.seen_bytes += db_column_uint(row, 0);
+        /* Ids rise with time: from the newest back to the first that is older. Or what was listed while the clock was ahead. */
+        r = db_query(s->reader, "SELECT size_bytes, seen_usec FROM clips ORDER BY id DESC LIMIT ?1", DB_ARGS(DB_INT(STORE_FLOW_MAX)), &row);
+        for (; r > 0 && (seen_usec = sqlite3_column_int64(row, 1)) >= since_wall_usec; r = db_next(row), looked_at++)
+                if (seen_usec <= until_wall_usec)
+                        flow.seen_bytes += db_column_uint(row, 0);
         if (r < 0)
                 return r;
+        if (looked_at == STORE_FLOW_MAX)
+                flow.since_wall_usec = MIN2(seen_usec, until_wall_usec);
         r = db_number(s->reader, "SELECT coalesce(sum(c.size_bytes), 0) FROM " QUERY_RELEASABLE_CLIPS, DB_NO_ARGS, &releasable);
         if (r < 0)
                 return r;

@@ -708,13 +708,34 @@ static void test_flow_is_what_came_since_then(void **state) {
         expect(rig, &old, 0);
         expect(rig, &new, 0);
         rig_store_clip(rig, 1, 3);
-        assert_int_equal(store_flow(rig->store, new.at.wall_usec, &flow), 0);
+        assert_int_equal(store_flow(rig->store, new.at.wall_usec, INT64_MAX, &flow), 0);
         assert_int_equal(flow.seen_bytes, 4 * RIG_SIZE);
+        assert_true(flow.since_wall_usec == new.at.wall_usec);
         assert_int_equal(flow.releasable_bytes, RIG_SIZE);
-        assert_int_equal(store_flow(rig->store, old.at.wall_usec, &flow), 0);
+        assert_int_equal(store_flow(rig->store, old.at.wall_usec, INT64_MAX, &flow), 0);
         assert_int_equal(flow.seen_bytes, 11 * RIG_SIZE);
-        assert_int_equal(store_flow(rig->store, INT64_MAX, &flow), 0);
+        assert_int_equal(store_flow(rig->store, INT64_MAX, INT64_MAX, &flow), 0);
         assert_int_equal(flow.seen_bytes, 0);
+        /* What came while the clock was ahead did not come in that time, as far as anybody knows. */
+        assert_int_equal(store_flow(rig->store, old.at.wall_usec, old.at.wall_usec, &flow), 0);
+        assert_int_equal(flow.seen_bytes, 7 * RIG_SIZE);
+}
+
+/* The daemon's loop waits for it: a clock that was years ahead, or a database of years with such times, must not hold it up. */
+static void test_flow_looks_at_so_many_clips_at_most(void **state) {
+        Rig *rig = *state;
+        StoreFlow flow;
+
+        rig_dock(rig, 1);
+        rig_spoil(rig, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10500) INSERT INTO clips"
+                       " (id, camera_id, path, size_bytes, mtime_unix_sec, ordinal, flags, state, first_docking_id, last_docking_id,"
+                       " seen_usec) SELECT i, 1, i || '.MP4', 2, 0, i, 0, 'seen', 1, 0, 1000 * i FROM n");
+        assert_int_equal(store_flow(rig->store, 0, INT64_MAX, &flow), 0);
+        assert_int_equal(flow.seen_bytes, 2 * STORE_FLOW_MAX);
+        assert_true(flow.since_wall_usec == 1000 * (10500 - STORE_FLOW_MAX + 1));
+        assert_int_equal(store_flow(rig->store, 0, 5, &flow), 0);
+        assert_int_equal(flow.seen_bytes, 0);
+        assert_true(flow.since_wall_usec == 5);
 }
 
 static void test_evidence_of_a_copy_is_its_event_and_the_check_of_its_docking(void **state) {
@@ -796,6 +817,7 @@ int main(void) {
                 TEST(test_strangers_paths_and_numbers_are_refused),
                 TEST(test_clips_are_found_by_camera_and_state),
                 TEST(test_releasable_clips_are_receipted_and_in_the_spool),
+                TEST(test_flow_looks_at_so_many_clips_at_most),
                 TEST(test_flow_is_what_came_since_then),
                 TEST(test_evidence_of_a_copy_is_its_event_and_the_check_of_its_docking),
                 TEST(test_totals_add_up),

@@ -221,6 +221,13 @@ static int statement_waiting(Store *s) {
         return r == -ENOENT ? 0 : r;
 }
 
+static int hold_in_store(Store *s) {
+        _cleanup_(object_hold_row_freep) ObjectHoldRow *row = NULL;
+        int r = store_object_hold_due(s, 0, &row);
+
+        return r == -ENOENT ? 0 : r;
+}
+
 static int dock_key(Store *s) {
         DockKey key;
         int r = store_dock_key(s, &key);
@@ -254,6 +261,7 @@ static const struct {
         { "how a clip was copied", evidence },
         { "the last checkpoint", last_checkpoint },
         { "a statement that waits", statement_waiting },
+        { "an object that is to be held", hold_in_store },
         { "the dock's key", dock_key },
 };
 
