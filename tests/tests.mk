@@ -171,6 +171,8 @@ $(BUILD)/tests/berth-bay-unlocked: $(BAY_UNLOCKED) $(BUILD)/tests/integration/no
 
 # The camera worker's own parts.
 EXTRA_ring := $(BUILD)/daemon/bay/ring.o
+EXTRA_pull := $(LIB_bay)
+PKGS_pull := $(PKGS_bay)
 CONTAINER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/bay/container*.c) daemon/bay/look.c)
 EXTRA_container := $(CONTAINER_OBJECTS)
 EXTRA_container_tell := $(CONTAINER_OBJECTS)
@@ -274,8 +276,8 @@ crash-points: all sim ## build the programs with their crash points
 export ASAN_OPTIONS ?= detect_stack_use_after_return=1:strict_string_checks=1:exitcode=99
 export UBSAN_OPTIONS ?= print_stacktrace=1:exitcode=99
 export TSAN_OPTIONS ?= second_deadlock_stack=1:exitcode=99
-# What threads share data in: the store thread, the jobs, the worker's ring and its outbox.
-TSAN_TESTS = $(wildcard $(foreach n,jobs store writer ring outbox pull,tests/unit/test_$(n).c tests/unit/test_$(n)_*.c))
+# What threads share data in: the store thread, the jobs, the worker's ring and its pull.
+TSAN_TESTS = $(wildcard $(foreach n,jobs store writer ring pull,tests/unit/test_$(n).c tests/unit/test_$(n)_*.c))
 
 # A kernel that strews its mappings over more than 28 bits leaves the sanitizers of gcc 12 and clang 14 no place for theirs, now and then.
 RUN_SANITIZED = $(shell [ "$$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -le 28 ] || echo setarch -R) env

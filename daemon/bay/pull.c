@@ -394,7 +394,7 @@ static int check_length(const Clip *clip, uint64_t offset, size_t n_kept, uint64
 
 static int pull(Session *s, Pull *p, const Clip *clip, const char *part, const Digest *kept, size_t n_kept, Reading *ret,
                 Container *ret_container, Fault *fault) {
-        uint64_t length;
+        uint64_t length = 0;
         int r;
 
         r = check_length(clip, p->offset, n_kept, &length, fault);
