@@ -28,6 +28,7 @@ PORT = "1-1.1"
 ROUNDS = 3
 BENCH = f"{rack.BUILD}/bench"
 OURS = "Berth: pull, hash, sync"
+SHA, USB, WRITE = "SHA-256 alone", "libusb alone", "the worker's way of writing"
 WAYS = ["direct", "cached", "uring", "uring-fixed", "uring-cached"]  # the first is the worker's
 PEERS = {"gphoto2, sync, openssl": "gphoto2 --quiet --force-overwrite --filename '{target}' --get-file 1",
          "mtp-getfile, sync, openssl": "mtp-getfile {number} '{target}'"}
@@ -71,8 +72,9 @@ class Bench:
         self.rows.setdefault(name, []).append((self.size / 1e6 / float(wall), float(cpu) * (1 << 30) / self.size))
 
     def machine(self):
-        self.note("SHA-256 alone", *figures([f"{BENCH}/limits", "sha", str(self.size)]))
+        self.note(SHA, *figures([f"{BENCH}/limits", "sha", str(self.size)]))
         self.note("disk alone, fdatasync", *figures([f"{BENCH}/limits", "disk", str(self.size), self.folder]))
+        self.note(WRITE, *figures([f"{BENCH}/spool_write", WAYS[0], str(self.size), self.folder]))
 
     def docked(self, camera, what, *args):
         """Each on a camera that was plugged in anew."""
@@ -106,6 +108,9 @@ class Bench:
         print(f"\n  of the slowest limit ({limit_name}): {ours / limit:.2f}")
         results.add("pull", f"{camera}: of the slowest limit ({limit_name})", ours / limit, "times", ">= 0.85")
         results.add("pull", f"{camera}: CPU", medians[OURS][1], "s/GiB", "<= 1")
+        least = sum(medians[name][1] for name in (SHA, USB, WRITE))
+        print(f"  CPU, to SHA-256, libusb and writing by themselves: {medians[OURS][1] / least:.2f}")
+        results.add("pull", f"{camera}: CPU of SHA-256, libusb and writing by themselves", least, "s/GiB")
         for name in PEERS:
             if name in medians:
                 print(f"  times {name}: {ours / medians[name][0]:.2f}")
@@ -118,7 +123,7 @@ def bench_ptp(sim, size, folder):
     bench = Bench(sim, size, folder)
     for _ in range(ROUNDS):
         bench.machine()
-        bench.docked("bench", lambda: bench.note("libusb alone", *figures([f"{BENCH}/usb_read", "1209:be27"])[:2]))
+        bench.docked("bench", lambda: bench.note(USB, *figures([f"{BENCH}/usb_read", "1209:be27"])[:2]))
         bench.docked("bench", bench.pull, "mtp", wanted)
         for name in PEERS:
             number = bench.docked("bench", mtp_number) if "{number}" in PEERS[name] else ""
@@ -136,7 +141,7 @@ def bench_storage(sim, size, folder):
     bench = Bench(sim, size, folder)
     for _ in range(ROUNDS):
         bench.machine()
-        bench.docked("card", lambda: bench.note("libusb alone", *figures([f"{BENCH}/usb_storage", "1209:be28", str(size)])[:2]))
+        bench.docked("card", lambda: bench.note(USB, *figures([f"{BENCH}/usb_storage", "1209:be28", str(size)])[:2]))
         bench.docked("card", bench.pull, "msc", wanted)
     bench.report("a simulated camera that shows its card (FAT32) as a disk")
     os.unlink(card.image)
