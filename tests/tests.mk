@@ -17,7 +17,8 @@ PKG_CFLAGS_TEST = $(eval PKG_CFLAGS_TEST := $$(shell $(PKG_CONFIG) --cflags $(PK
 # tests/unit/test_X.c: one program each, linked with the daemon's floors. What else one needs is named in EXTRA_X, which
 # comes first on the linker's command line, and its packages in PKGS_X.
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $$(EXTRA_$$(subst test_,,$$*)) $(DAEMON_LIBS)
+UNIT_LIBS := $(if $(filter thread,$(SANITIZE)),$(LIB_store) $(LIB_base),$(DAEMON_LIBS)) # no more has threads
+$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $$(EXTRA_$$(subst test_,,$$*)) $(UNIT_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,cmocka $(DAEMON_PKGS) $(PKGS_$(patsubst test_%,%,$*)))
 
@@ -300,7 +301,7 @@ run-tsan: $(TSAN_TESTS:tests/unit/%.c=$(BUILD)/tests/%)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 FUZZ_LONG_SECONDS ?= 3600
-$(FUZZERS): $(BUILD)/tests/%: $(BUILD)/tests/fuzz/%.o $$(EXTRA_$$*) $(DAEMON_LIBS)
+$(FUZZERS): $(BUILD)/tests/%: $(BUILD)/tests/fuzz/%.o $$(EXTRA_$$*) $(LIB_model) $(LIB_store) $(LIB_base)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS) $(PKGS_$*))
 
