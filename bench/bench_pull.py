@@ -29,7 +29,7 @@ ROUNDS = 3
 BENCH = f"{rack.BUILD}/bench"
 OURS = "Berth: pull, hash, sync"
 SHA, USB, WRITE = "SHA-256 alone", "libusb alone", "the worker's way of writing"
-WAYS = ["direct", "cached", "uring", "uring-fixed", "uring-cached"]  # the first is the worker's
+WAYS = ["direct", "direct-small", "cached", "uring", "uring-fixed", "uring-cached"]  # the first is the worker's
 PEERS = {"gphoto2, sync, openssl": "gphoto2 --quiet --force-overwrite --filename '{target}' --get-file 1",
          "mtp-getfile, sync, openssl": "mtp-getfile {number} '{target}'"}
 

@@ -6,8 +6,9 @@
  *   spool_write WAY BYTES FOLDER
  *
  *     cached          pwrite() through the page cache, the disk begun with each 8 MiB, fdatasync(), and the cache let go
- *     direct          as the worker does: O_DIRECT, one piece after the other
- *     uring           io_uring, O_DIRECT, four pieces in flight
+ *     direct          as the worker does: O_DIRECT, one piece after the other, out of huge pages
+ *     direct-small    the same out of pages of the usual size
+ *     uring           io_uring, O_DIRECT, four pieces in flight, out of huge pages
  *     uring-fixed     the same, out of registered buffers
  *     uring-cached    io_uring through the page cache, else as `cached`
  *
@@ -32,10 +33,11 @@
 #define PIECE (1 * MIB)
 #define BEGIN_EVERY (8 * MIB)
 #define SYNC_EVERY (64 * MIB)
+#define HUGE_PAGE (2 * MIB)
 #define IN_FLIGHT 4u
 
 typedef struct Ways {
-        bool uring, direct, fixed;
+        bool uring, direct, fixed, huge;
         int fd, ring_fd;
         uint8_t *pieces; /* IN_FLIGHT of them */
         struct io_uring_params params;
@@ -151,8 +153,10 @@ static int run(Ways *w, uint64_t bytes, const char *folder) {
         _cleanup_(freep) char *path = text_format("%s/spool-write", folder);
         int r;
 
-        if (!path || posix_memalign((void **) &w->pieces, 4096, IN_FLIGHT * PIECE) != 0)
+        if (!path || posix_memalign((void **) &w->pieces, HUGE_PAGE, IN_FLIGHT * PIECE) != 0)
                 return -ENOMEM;
+        if (madvise(w->pieces, IN_FLIGHT * PIECE, w->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) < 0)
+                return -errno;
         memset(w->pieces, 0xa5, IN_FLIGHT * PIECE);
         w->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | (w->direct ? O_DIRECT : 0), 0600);
         if (w->fd < 0)
@@ -166,7 +170,7 @@ static int run(Ways *w, uint64_t bytes, const char *folder) {
 }
 
 int main(int argc, char **argv) {
-        static const char *const names[] = { "cached", "direct", "uring", "uring-fixed", "uring-cached" };
+        static const char *const names[] = { "cached", "direct", "uring", "uring-fixed", "uring-cached", "direct-small" };
         Ways w = { .ring_fd = -1 };
         double wall_before, cpu_before;
         size_t way = 0;
@@ -175,12 +179,13 @@ int main(int argc, char **argv) {
         while (argc == 4 && way < ELEMENTSOF(names) && !text_equal(names[way], argv[1]))
                 way++;
         if (argc != 4 || way == ELEMENTSOF(names)) {
-                fputs("usage: spool_write cached|direct|uring|uring-fixed|uring-cached BYTES FOLDER\n", stderr);
+                fputs("usage: spool_write cached|direct|direct-small|uring|uring-fixed|uring-cached BYTES FOLDER\n", stderr);
                 return 2;
         }
-        w.uring = way >= 2;
-        w.direct = way >= 1 && way <= 3;
+        w.uring = way >= 2 && way <= 4;
+        w.direct = way != 0 && way != 4;
         w.fixed = way == 3;
+        w.huge = way != 5;
         wall_before = wall();
         cpu_before = cpu(RUSAGE_SELF);
         r = run(&w, strtoull(argv[2], NULL, 10) / PIECE * PIECE, argv[3]);

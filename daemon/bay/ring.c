@@ -9,14 +9,21 @@
 
 #include "base/clock.h"
 
+/*
+ * Huge pages, where the kernel has them: what is written with O_DIRECT goes to the disk in a few long requests instead of many of a page
+ * each, which makes it twice as fast (`make bench-pull`: direct and direct-small).
+ */
+#define HUGE_PAGE (2u * 1024u * 1024u)
+_Static_assert(RING_SIZE % HUGE_PAGE == 0, "the ring fills its huge pages");
 /* One reservation may reach behind the ring's end, by less than a packet; what came there is copied to the start. */
-#define MAPPED (RING_SIZE + RING_PACKET_MAX)
+#define MAPPED (RING_SIZE + RING_PACKET_MAX + HUGE_PAGE)
 
 struct Ring {
         pthread_mutex_t lock;
         /* One for each that waits, so that none is woken for another. */
         pthread_cond_t committed_more, passed_more, freed_more;
-        uint8_t *memory;
+        void *mapped;
+        uint8_t *memory; /* in it, at a huge page's start */
         /* Bytes since the start: consumed <= passed <= committed <= reserved <= consumed + RING_SIZE. */
         uint64_t reserved, committed, passed, consumed;
         bool ended, passed_all;
@@ -25,7 +32,7 @@ struct Ring {
 
 int ring_new(Ring **ret) {
         _cleanup_(ring_freep) Ring *r = NULL;
-        void *memory;
+        void *mapped;
 
         r = calloc(1, sizeof(Ring));
         if (!r)
@@ -34,10 +41,12 @@ int ring_new(Ring **ret) {
         pthread_cond_init(&r->committed_more, NULL);
         pthread_cond_init(&r->passed_more, NULL);
         pthread_cond_init(&r->freed_more, NULL);
-        memory = mmap(NULL, MAPPED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED)
+        mapped = mmap(NULL, MAPPED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (mapped == MAP_FAILED)
                 return -errno;
-        r->memory = memory;
+        r->mapped = mapped;
+        r->memory = (uint8_t *) mapped + (HUGE_PAGE - (uintptr_t) mapped % HUGE_PAGE) % HUGE_PAGE;
+        (void) madvise(r->memory, RING_SIZE, MADV_HUGEPAGE);
         *ret = TAKE_PTR(r);
         return 0;
 }
@@ -45,8 +54,8 @@ int ring_new(Ring **ret) {
 Ring *ring_free(Ring *r) {
         if (!r)
                 return NULL;
-        if (r->memory)
-                (void) munmap(r->memory, MAPPED);
+        if (r->mapped)
+                (void) munmap(r->mapped, MAPPED);
         pthread_cond_destroy(&r->committed_more);
         pthread_cond_destroy(&r->passed_more);
         pthread_cond_destroy(&r->freed_more);

@@ -18,7 +18,7 @@
 
 #include "base/macro.h"
 
-#define RING_SIZE (3u * 1024u * 1024u)
+#define RING_SIZE (4u * 1024u * 1024u)
 #define RING_RUN_MAX (512u * 1024u) /* of one reservation; a multiple of every USB packet size */
 #define RING_PACKET_MAX (16u * 1024u)
 
