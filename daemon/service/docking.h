@@ -182,7 +182,7 @@ void docking_record_fault(Docking *d);
 void docking_record_interruption(Docking *d, const char *text);
 /* The worker or the camera failed: end the worker, record it, back off. */
 void docking_fault(Docking *d, WorkerResult why, const char *text);
-/* The database, the disk or memory failed: nothing is the camera's fault; back off all the same. */
+/* The database, the disk or memory failed: nothing is the camera's fault; back off all the same. `error` is 0 when `what` says it, too. */
 void docking_trouble(Docking *d, int error, const char *what);
 /* A person must look at this camera. */
 void docking_quarantine(Docking *d, const char *format, ...) _printf_(2, 3);

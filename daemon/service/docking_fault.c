@@ -113,7 +113,7 @@ void docking_fault(Docking *d, WorkerResult why, const char *text) {
 }
 
 void docking_trouble(Docking *d, int error, const char *what) {
-        docking_set_reason(d, text_format("%s: %s", what, strerror(error < 0 ? -error : error)));
+        docking_set_reason(d, error == 0 ? text_format("%s", what) : text_format("%s: %s", what, strerror(error < 0 ? -error : error)));
         docking_forget_session(d);
         back_off(d);
         d->manager->figures.faults++;

@@ -275,7 +275,7 @@ static void pulled(void *userdata, WorkerResult result, const char *text, const 
                 return docking_step_done(d);
         case WORKER_DISK:
                 interrupted(d, c, text);
-                return docking_trouble(d, -EIO, text);
+                return docking_trouble(d, 0, text);
         default:
                 return docking_fault(d, result, text);
         }

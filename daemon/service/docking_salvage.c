@@ -78,7 +78,7 @@ static void salvaged(void *userdata, WorkerResult result, const char *text, cons
                 return docking_step_done(d);
         }
         if (result == WORKER_DISK)
-                return docking_trouble(d, -EIO, text);
+                return docking_trouble(d, 0, text);
         if (result != WORKER_OK)
                 return docking_fault(d, result, text);
         ranges = worker_unreadable(d->worker, &n);

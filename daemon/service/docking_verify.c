@@ -81,7 +81,7 @@ static void sampled(void *userdata, WorkerResult result, const char *text, const
         if (result == WORKER_UNREADABLE)
                 return docking_unreadable(d, c, text);
         if (result == WORKER_DISK)
-                return docking_trouble(d, -EIO, text);
+                return docking_trouble(d, 0, text);
         if (result != WORKER_OK)
                 return docking_fault(d, result, text);
         c->sampled = true;

@@ -74,6 +74,7 @@ def told(dock, *pieces):
     """Until one of the pieces is told on the bus; how it was."""
     dock.wait(lambda: any(piece in words(dock) for piece in pieces), f"one of {pieces} to be told", 180)
     print(f"# {words(dock)}", flush=True)
+    assert "output error: Input" not in words(dock), words(dock)
 
 
 @contextlib.contextmanager
