@@ -17,7 +17,8 @@ PKG_CFLAGS_TEST = $(eval PKG_CFLAGS_TEST := $$(shell $(PKG_CONFIG) --cflags $(PK
 # tests/unit/test_X.c: one program each, linked with the daemon's floors. What else one needs is named in EXTRA_X, which
 # comes first on the linker's command line, and its packages in PKGS_X.
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-UNIT_LIBS := $(if $(filter thread,$(SANITIZE)),$(LIB_store) $(LIB_base),$(DAEMON_LIBS)) # no more has threads
+# What runs under ThreadSanitizer is made of these two floors.
+UNIT_LIBS := $(if $(filter thread,$(SANITIZE)),$(LIB_store) $(LIB_base),$(DAEMON_LIBS))
 $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $$(EXTRA_$$(subst test_,,$$*)) $(UNIT_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,cmocka $(DAEMON_PKGS) $(PKGS_$(patsubst test_%,%,$*)))
@@ -350,6 +351,8 @@ lint-deb: build-deb
 	lintian --allow-root --pedantic --display-info --fail-on=error,warning,info,pedantic --tag-display-limit=0 $(DEB)/*.changes
 lint-units: all sim
 	@$(RUN) --deadline 900 tests/integration/test_units.py
+# How far clang's analyser follows calls: "shallow" takes a fraction of the time. gcc's follows them in each case.
+CLANG_ANALYZER ?= deep
 # One file at a time, so that make runs several and repeats only those that changed.
 LINTED := $(BUILD)/lint$(if $(filter shallow,$(CLANG_ANALYZER)),-shallow)
 lint-files: $(C_FILES:%.c=$(LINTED)/%.ok)
@@ -361,7 +364,5 @@ $(LINTED)/%.ok: %.c $(BUILD)/flags tests/lint/clang-tidy.yaml
 	@touch $@
 # Leaks are left to ASan: this gcc loses track of what a list or a table owns. Without -O0, gcc has removed some mistakes (a
 # double free of an unused object) before it looks.
-# How far clang's analyser follows calls: "shallow" takes a sixth of the time. gcc's follows them in each case.
-CLANG_ANALYZER ?= deep
 ANALYZER := -O0 -U_FORTIFY_SOURCE -fanalyzer -Wno-analyzer-malloc-leak
 LINT_FLAGS = -Itests $(PKG_CFLAGS_TEST)
