@@ -171,7 +171,8 @@ def scratch(on_disk):
 
 
 def end_badly(dock):
-    for process in (dock.daemon, dock.uplink, dock.timedated):
+    dock.timedated.end()
+    for process in (dock.daemon, dock.uplink):
         if process and process.running():
             process.child.kill()
             process.child.wait()
