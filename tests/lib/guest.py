@@ -212,7 +212,7 @@ class Guest:
     def wait(self, condition, what, deadline=120):
         """Until a shell command in the guest succeeds."""
         quoted = shlex.quote(condition)
-        status = self.run(f"timeout {deadline} bash -c 'until bash -c \"$1\" >/dev/null 2>&1; do sleep 0.1; done' - {quoted}; echo $?",
+        status = self.run(f"timeout {deadline} bash -c 'until bash -c \"$1\" >/dev/null 2>&1; do sleep 0.3; done' - {quoted}; echo $?",
                           deadline + 60)
         if status.strip() != "0":
             raise AssertionError(f"waited {deadline} s in vain for {what}")

@@ -18,7 +18,9 @@ MIB = 1 << 20
 STORE = "/srv/berth"
 STATE = "/var/lib/berth"
 
-# A disk for the state folder and one for the store.
+# The disks: what is to be installed, an archive that fits into so many MiB; one for the state folder and one for the store.
+ARCHIVE, ARCHIVE_MIB = "berth", 64
+WRITABLE, DISK_MIB = ("state", "store"), 2048
 MAKE_DISKS = """
 set -e
 for disk in state store; do
@@ -67,14 +69,20 @@ GIVE_STATE = f"""
 chown berth: {STATE}
 chmod 700 {STATE}
 """
-# What it tells the others; the packages are on a disk that is a tar archive.
+# What it tells the others.
 APT = """
 mkdir -p /opt/packages
-tar -xf /dev/disk/by-id/virtio-packages -C /opt/packages
+tar -xf /dev/disk/by-id/virtio-berth -C /opt/packages
 DEBIAN_FRONTEND=noninteractive apt-get -q -y install /opt/packages/berth_*.deb
 """
 GIVE_STORE = f"chown berth-uplink: {STORE}\n"
-DISK_MIB = 2048
+# A guest that goes on from a saved one has that one's boot id. After a power cut berthd is to find another one; in a /proc of its own.
+NEW_BOOT_ID = """
+cat /proc/sys/kernel/random/uuid > /run/boot_id
+mkdir -p /run/systemd/system/berthd.service.d
+printf '[Service]\\nBindReadOnlyPaths=/run/boot_id:/proc/sys/kernel/random/boot_id\\n' > /run/systemd/system/berthd.service.d/boot_id.conf
+systemctl daemon-reload
+"""
 
 
 def slow_after(size):
@@ -83,52 +91,77 @@ def slow_after(size):
     return {"bps-read": 64 * 1024, "bps-read-max": size}
 
 
+def make_disks(folder, archive=None):
+    """{serial: path}: the archive, on a disk of one size whatever is in it, and two that are empty."""
+    if archive:
+        shutil.copyfile(archive, f"{folder}/{ARCHIVE}")
+    sizes = {ARCHIVE: ARCHIVE_MIB, **dict.fromkeys(WRITABLE, DISK_MIB)}
+    return {name: disk(f"{folder}/{name}", size * MIB) for name, size in sizes.items()}
+
+
 class Saved:
-    """A guest with empty file systems on its disks and Berth unpacked, which boots once; all that need just that go on from there. It is
-    kept beside the guest's image, for as long as nothing changes of what it is made of."""
+    """A guest that others go on from instead of booting: one that has booted and looked at nothing on its disks or, with a `base`, what the
+    script made of that one. It is kept beside the guest's image, for as long as nothing changes of what it is made of."""
 
-    def __init__(self, disks):
-        self.folder, self.disks = IMAGE + "/saved", disks
-        self.memory = self.folder + "/memory"
+    def __init__(self, name, base=None, script="", archive=None):
+        self.base, self.script, self.archive = base, script, archive
+        self.folder = f"{IMAGE}/{name}"
 
-    def _key(self):
-        key = hashlib.sha256("\n".join([MAKE_DISKS, UNPACK, *self.disks]).encode())
-        for path in (IMAGE + "/key", IMAGE + "/berth.tar", guest.__file__):
+    def _key_now(self):
+        key = hashlib.sha256((self.base.key() if self.base else "").encode() + self.script.encode())
+        for path in filter(None, (IMAGE + "/key", guest.__file__, __file__, self.archive)):
             with open(path, "rb") as f:
                 key.update(f.read())
         key.update(subprocess.run(["qemu-system-x86_64", "--version"], stdout=subprocess.PIPE, check=True).stdout)
         return key.hexdigest()
 
-    def _make(self, key):
+    def _make(self):
         shutil.rmtree(self.folder, ignore_errors=True)
         os.mkdir(self.folder)
-        disks = {**self.disks, **{name: disk(f"{self.folder}/{name}", DISK_MIB * MIB) for name in ("state", "store")}}
+        disks = make_disks(self.folder, self.archive)
         with tempfile.TemporaryDirectory(prefix="berth-saved-") as scratch:
-            first = Guest(scratch, disks, read_only=self.disks)
+            first = self.base.resume(scratch, disks) if self.base else Guest(scratch, disks, read_only=[ARCHIVE])
             try:
-                first.run(MAKE_DISKS, 240)
-                first.run(UNPACK, 400)
-                first.save(self.memory)
+                # What is on disks that are in no use is nothing that it remembers.
+                first.run(f"{self.script}\nfor name in {' '.join(disks)}; do blockdev --flushbufs /dev/disk/by-id/virtio-$name; done", 400)
+                first.save(f"{self.folder}/memory")
             finally:
                 first.close()
-        with open(self.folder + "/key", "w", encoding="utf-8") as f:
-            f.write(key)
 
-    def resume(self, folder, disks, read_only):
-        """A guest with its files in the folder; what its disks hold is put into those of `disks` that can be written."""
-        with open(IMAGE + "/saved.lock", "w", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            key = self._key()
-            try:
-                with open(self.folder + "/key", encoding="utf-8") as f:
-                    made = f.read() == key
-            except FileNotFoundError:
-                made = False
-            if not made:
-                self._make(key)
-            for name in set(disks) - set(read_only):
-                subprocess.run(["cp", "--sparse=always", f"{self.folder}/{name}", disks[name]], check=True)
-            return Guest(folder, disks, read_only=read_only, saved=self.memory)
+    def key(self):
+        """Of the saved guest, which is made when there is none, or an older one."""
+        key = self._key_now()
+        try:
+            with open(self.folder + "/key", encoding="utf-8") as f:
+                made = f.read() == key
+        except FileNotFoundError:
+            made = False
+        if not made:
+            self._make()
+            with open(self.folder + "/key", "w", encoding="utf-8") as f:
+                f.write(key)
+        return key
+
+    def resume(self, folder, disks):
+        """A guest with its files in the folder."""
+        return Guest(folder, disks, read_only=[ARCHIVE], saved=f"{self.folder}/memory")
+
+
+# The system alone; with Berth, as README.md says it for those without Debian's packages; and with file systems on its disks.
+BOOTED = Saved("booted")
+UNPACKED = Saved("unpacked", BOOTED, UNPACK, f"{IMAGE}/berth.tar")
+FORMATTED = Saved("formatted", UNPACKED, MAKE_DISKS, f"{IMAGE}/berth.tar")
+
+
+def resume(saved, folder, disks):
+    """A guest that goes on from the saved one: on disks that are empty, or with what it remembers of none of them on them."""
+    with open(IMAGE + "/saved.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        saved.key()
+        if saved is FORMATTED:
+            for name in WRITABLE:
+                subprocess.run(["cp", "--sparse=always", f"{saved.folder}/{name}", disks[name]], check=True)
+        return saved.resume(folder, disks)
 
 
 class GuestDock:
@@ -137,44 +170,53 @@ class GuestDock:
     is an archive of Debian packages to install Berth from. Without `start` it is installed, and start() is the test's to call; where
     `settings` are None, describing the rack and its store is, too."""
 
-    def __init__(self, ports, settings="", lazy_disks=False, mapped_disks=False, shared=None, packages=None, start=True, disk_mib=DISK_MIB,
-                 **options):
+    def __init__(self, ports, settings="", lazy_disks=False, mapped_disks=False, shared=None, packages=None, start=True, disk_mib=DISK_MIB):
         self.scratch = tempfile.TemporaryDirectory(prefix="berth-guest-")
         folder = self.scratch.name
-        self.install = APT if packages else UNPACK
-        self.disks = {**({"packages": packages} if packages else {"berth": f"{IMAGE}/berth.tar"}), **(shared or {})}
-        self.read_only = list(self.disks)
-        # Those that have all that a saved one has, and nothing else, need not boot.
-        self.saved = None if packages or shared or options or disk_mib != DISK_MIB else Saved(dict(self.disks))
-        self.disks.update({name: disk(f"{folder}/{name}", disk_mib * MIB) for name in ("state", "store")})
-        self.ports, self.settings, self.lazy_disks, self.options = ports, settings, lazy_disks, options
-        self.mapped_disks = mapped_disks
+        self.packages, self.shared = packages, shared or {}
+        self.disks = make_disks(folder, packages or f"{IMAGE}/berth.tar")
+        self.ports, self.settings, self.lazy_disks, self.mapped_disks = ports, settings, lazy_disks, mapped_disks
         self.guest = self.watch = None
         self.dock, self.bays, self.cameras = {}, {}, {}
         self.begun = 0  # how often berthctl has told that berthd is there
         try:
-            if self.saved:
-                self.guest = self.saved.resume(folder, self.disks, self.read_only)
-                self._set_up("", start)
+            if shared:
+                self._boot(f"{UNPACK}\n{MAKE_DISKS}")
+            elif packages:
+                self.guest = resume(BOOTED, folder, self.disks)
+                self._grow_disks(disk_mib)
+                self.guest.run(MAKE_DISKS, 240)
             else:
-                self.boot(make_disks=True, start=start)
+                self.guest = resume(FORMATTED, folder, self.disks)
+            self._set_up(start)
         except BaseException as e:
             why = f"{e}\n{self.journal()}"
             self.close()
             raise GuestError(f"Berth does not run in the guest: {why}") from e
 
-    def boot(self, make_disks=False, start=True):
-        """From cold, on the disks as they are."""
-        self.guest = Guest(self.scratch.name, self.disks, read_only=self.read_only, **self.options)
-        if make_disks:
-            self.guest.run(MAKE_DISKS, 240)
-        self._set_up(self.install, start)
+    def _boot(self, script):
+        self.guest = Guest(self.scratch.name, {**self.disks, **self.shared}, read_only=[ARCHIVE, *self.shared])
+        self.guest.run(script, 400)
 
-    def _set_up(self, install, start):
+    def _grow_disks(self, mib):
+        for name in WRITABLE if mib != DISK_MIB else ():
+            self.guest.qmp("block_resize", device=name, size=mib * MIB)
+            self.guest.wait(f'[ "$(blockdev --getsize64 /dev/disk/by-id/virtio-{name})" = {mib * MIB} ]', f"the {name} disk to grow")
+
+    def boot_again(self, cold):
+        """After a power cut, on the disks as they are: from cold, or where a guest has just booted and has not looked at any disk."""
+        if cold:
+            self._boot(UNPACK)
+        else:
+            self.guest = resume(UNPACKED, self.scratch.name, self.disks)
+            self.guest.run(NEW_BOOT_ID)
+        self._set_up(start=False)
+
+    def _set_up(self, start):
         self.redirects = False
         if self.mapped_disks:
             self.guest.run(MAP_DISKS)
-        self.guest.run((LAZY_DISKS if self.lazy_disks else "") + MOUNT + install + (GIVE_STATE if self.install == UNPACK else ""), 400)
+        self.guest.run((LAZY_DISKS if self.lazy_disks else "") + MOUNT + (APT if self.packages else GIVE_STATE), 400)
         if self.settings is not None:
             self.guest.run(GIVE_STORE)
             self.configure(self.ports, self.settings)
@@ -186,7 +228,7 @@ class GuestDock:
         self.follow()
 
     def cut_power(self):
-        """What the guest had not given to its disks is gone; boot() is next."""
+        """What the guest had not given to its disks is gone; boot_again() is next."""
         if self.watch:
             self.watch.sock.close()
             self.watch = None
@@ -259,6 +301,7 @@ class GuestDock:
         while not question():
             if time.monotonic() > until:
                 raise AssertionError(f"waited {deadline} s in vain for {what}")
+            time.sleep(0.3)  # asking costs an emulated machine much
 
     def wait_state(self, number, *states, deadline=180):
         self._follow(lambda: self.bays[number]["state"] in states, f"bay {number} to be {' or '.join(states)}", deadline)
@@ -280,16 +323,16 @@ class GuestDock:
     def clips(self, serial):
         return self.ctl("clips", "--max=0", f"--camera={serial}")["clips"]
 
-    def manifests(self, serial):
-        """Of a camera's clips, each checked by the guest's own sha256sum over the object that it names."""
-        text = self.guest.run(f"cd {STORE}/manifests && find . -name '*.json' -exec cat {{}} + -exec echo \\;")
+    def manifests(self, *serials):
+        """Of the cameras' clips, each checked by the guest's own sha256sum over the object that it names."""
+        text = self.guest.run(f"cd {STORE}/manifests && find . -name '*.json' -exec cat {{}} +")
         manifests, decoder, at = [], json.JSONDecoder(), 0
         while text[at:].strip():
             at += len(text[at:]) - len(text[at:].lstrip())
             manifest, end = decoder.raw_decode(text, at)
             manifests.append(manifest)
             at = end
-        mine = [m for m in manifests if m["serial"] == serial]
+        mine = [m for m in manifests if m["serial"] in serials]
         if not mine:
             return []
         sums = self.guest.run(f"cd {STORE} && sha256sum -- " + " ".join(f"'{m['object']}'" for m in mine), 300)
@@ -298,15 +341,19 @@ class GuestDock:
             assert digests[m["object"]] == m["sha256"], f"{m['object']} has not the digest that its manifest names"
         return mine
 
-    def stored(self, serial):
-        """{path: sha256} of what the store has whole of a camera."""
-        found = {}
-        for m in self.manifests(serial):
+    def stored_of_each(self, serials):
+        """{serial: {path: sha256}} of what the store has whole of the cameras."""
+        found = {serial: {} for serial in serials}
+        for m in self.manifests(*serials):
             if m["facts"]["partial"]:
                 continue
-            assert m["path"] not in found, f"two manifests of {serial} name {m['path']}"
-            found[m["path"]] = m["sha256"]
+            mine = found[m["serial"]]
+            assert m["path"] not in mine, f"two manifests of {m['serial']} name {m['path']}"
+            mine[m["path"]] = m["sha256"]
         return found
+
+    def stored(self, serial):
+        return self.stored_of_each([serial])[serial]
 
     def kept_in_part(self, serial):
         """{path: (sha256, missing)} of what could be read of clips that the medium did not give whole."""

@@ -82,8 +82,9 @@ def main_job(dock, first, last, name, size):
     assert sorted(digests) == list(numbers), text
     dock.wait(lambda: all(dock.bays[n]["state"] == "ready" and dock.bays[n]["clips_erased"] == 2 for n in numbers),
               f"bays {first} to {last} to be ready", 300)
+    stored = dock.stored_of_each([f"GADGET-{n}" for n in numbers])
     for n in numbers:
-        new = {path: digest for path, digest in dock.stored(f"GADGET-{n}").items() if name in path}
+        new = {path: digest for path, digest in stored[f"GADGET-{n}"].items() if name in path}
         assert new == digests[n], f"of GADGET-{n} the store has {new}, the camera had {digests[n]}"
     text = dock.guest.run(fill_in(UNPLUG, first, last), 120)
     dock.wait(lambda: all(dock.bays[n]["state"] == "empty" for n in numbers), f"bays {first} to {last} to be empty")

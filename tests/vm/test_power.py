@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The power fails while cameras are pulled, stored and erased: QEMU is killed, and whatever the guest had not synced is gone. After a cold
+"""The power fails while cameras are pulled, stored and erased: QEMU is killed, and whatever the guest had not synced is gone. After a
 start on the same disks nothing may be lost, before Berth has done anything, and then everything comes to its end. It fails while a camera
-gets its firmware as well: that one is found in its loader, and finished.
+gets its firmware as well: that one is found in its loader, and finished. The first start is a cold one.
 
 $POWER_CUTS says how often (3). The guest writes nothing to its disks by itself, so all depends on what Berth syncs; the last test takes
 that away and must lose.
@@ -44,7 +44,14 @@ systemctl daemon-reload
 """
 
 
-def cut(dock, phase, name, rng):
+def boots(dock):
+    """The ids of the kernel's boots that are in the custody log."""
+    return {e["event"]["boot"] for e in dock.ctl("log", "-n", "0")["events"]}
+
+
+def cut(dock, phase, number, rng):
+    name = f"{number}"
+    before = boots(dock)
     camera = CardCamera(dock, name, SIZES)
     try:
         camera.plug(dock)
@@ -54,7 +61,7 @@ def cut(dock, phase, name, rng):
         select.select([], [], [], delay)
         dock.cut_power()
         camera.end()
-        dock.boot(start=False)
+        dock.boot_again(cold=number == 0)
         missing = lost(dock, camera)
         left = camera.left()
         print(f"# {name}: cut {delay:.2f} s into {phase}; {len(left)} of {len(SIZES)} clips were left on the camera", flush=True)
@@ -66,6 +73,7 @@ def cut(dock, phase, name, rng):
         assert not camera.left()
         dock.wait(lambda: dock.dock.get("chain_state") == "whole", "the custody chain to be proven")
         assert dock.dock["state"] == "running", dock.dock
+        assert len(boots(dock)) == len(before) + 1, "berthd took the boot after the power cut for the one before it"
     finally:
         camera.end()
     dock.wait_state(BAY, "empty")
@@ -76,7 +84,7 @@ def test_nothing_is_lost_when_the_power_fails(dock):
     print(f"# seed {SEED}, {CUTS} cuts", flush=True)
     for number in range(CUTS):
         phase = list(PHASES)[number % len(PHASES)]
-        cut(dock, phase, f"{number}", rng)
+        cut(dock, phase, number, rng)
 
 
 def bring(dock, path, data):
@@ -124,7 +132,7 @@ def test_flash_that_the_power_cut_short_is_finished(dock):
         camera.lose_power()
         half = camera.has()
         assert 0 < len(half) < len(NEW), "the power failed too late"
-        dock.boot(start=False)
+        dock.boot_again(cold=False)
         know_firmware(dock, fleet)
         dock.start()
         # What would start is half of something: it is in its loader, which shows nothing of the camera's serial.
@@ -151,10 +159,8 @@ def test_dock_that_syncs_nothing_loses_footage(dock):
     """The control: this test can fail."""
     with open(f"{BUILD}/tests/preload/no_sync.so", "rb") as f:
         library = base64.b64encode(f.read()).decode()
-    dock.cut_power()
-    dock.boot(start=False)
     dock.guest.run(NO_SYNC.replace("LIBRARY", "\n".join(library[n:n + 76] for n in range(0, len(library), 76))))
-    dock.start()
+    dock.restart("systemctl restart berthd berth-uplink")
     camera = CardCamera(dock, "control", SIZES)
     try:
         camera.plug(dock)
@@ -162,7 +168,7 @@ def test_dock_that_syncs_nothing_loses_footage(dock):
         assert not camera.left(), "it was not erased"
         dock.cut_power()
         camera.end()
-        dock.boot(start=False)
+        dock.boot_again(cold=False)
         missing = lost(dock, camera)
         print(f"# {len(missing)} of {len(SIZES)} clips are lost", flush=True)
         assert missing, "nothing is lost although nothing was synced: the test above proves nothing"
