@@ -7,7 +7,8 @@ usage: bench_pull.py [MIB]      (default 1024)
 Ours reads, hashes, writes and syncs at once, from a PTP camera and from one that shows its card as a disk. Limits: libusb
 alone, SHA-256 alone, writing with fdatasync alone. Peers of PTP: gphoto2, and mtp-getfile of the mtp-tools, each followed by
 sync and openssl sha256. A card cannot be mounted here. The simulator itself takes CPU, too: it shares the machine with all of
-them. At the end, ways of writing the same bytes: the worker's, and those that it does not take (bench/spool_write.c).
+them. Then the same behind cables as they are, where libusb alone is the slowest limit. At the end, ways of writing the same bytes: the
+worker's, and those that it does not take (bench/spool_write.c).
 """
 
 import hashlib
@@ -28,8 +29,10 @@ PORT = "1-1.1"
 ROUNDS = 3
 BENCH = f"{rack.BUILD}/bench"
 OURS = "Berth: pull, hash, sync"
-SHA, USB, WRITE = "SHA-256 alone", "libusb alone", "the worker's way of writing"
+SHA, USB, DISK, WRITE = "SHA-256 alone", "libusb alone", "disk alone, fdatasync", "the worker's way of writing"
 WAYS = ["direct", "direct-small", "cached", "uring", "uring-fixed", "uring-cached"]  # the first is the worker's
+# Bulk bytes a second: 13 packets of 512 bytes a microframe (USB 2.0, 5.8.4), and what is left of 5 Gbit/s after 8b/10b and the headers.
+CABLES = {"USB 2": 13 * 512 * 8000, "USB 3 (5 Gbit/s)": 450_000_000}
 PEERS = {"gphoto2, sync, openssl": "gphoto2 --quiet --force-overwrite --filename '{target}' --get-file 1",
          "mtp-getfile, sync, openssl": "mtp-getfile {number} '{target}'"}
 
@@ -73,7 +76,7 @@ class Bench:
 
     def machine(self):
         self.note(SHA, *figures([f"{BENCH}/limits", "sha", str(self.size)]))
-        self.note("disk alone, fdatasync", *figures([f"{BENCH}/limits", "disk", str(self.size), self.folder]))
+        self.note(DISK, *figures([f"{BENCH}/limits", "disk", str(self.size), self.folder]))
         self.note(WRITE, *figures([f"{BENCH}/spool_write", WAYS[0], str(self.size), self.folder]))
 
     def docked(self, camera, what, *args):
@@ -104,8 +107,13 @@ class Bench:
             print(f"  {name:28} {speed:8.0f} {cpu:10.2f}")
             results.add("pull", f"{camera}: {name}", speed, "MB/s")
         ours = medians[OURS][0]
-        limit_name, limit = min(((n, m[0]) for n, m in medians.items() if "alone" in n), key=lambda x: x[1])
-        print(f"\n  of the slowest limit ({limit_name}): {ours / limit:.2f}")
+        # A limit is what the machine can: the fastest round, and of the disk the faster way of writing.
+        limits = {name: max(speed for speed, _ in runs) for name, runs in self.rows.items()}
+        limits[DISK] = max(limits[DISK], limits[WRITE])
+        limit_name = min((SHA, USB, DISK), key=limits.get)
+        limit = limits[limit_name]
+        results.add("pull", f"{camera}: {limit_name}, the fastest round", limit, "MB/s")
+        print(f"\n  of the slowest limit ({limit_name}, {limit:.0f} MB/s in its fastest round): {ours / limit:.2f}")
         results.add("pull", f"{camera}: of the slowest limit ({limit_name})", ours / limit, "times", ">= 0.85")
         results.add("pull", f"{camera}: CPU", medians[OURS][1], "s/GiB", "<= 1")
         least = sum(medians[name][1] for name in (SHA, USB, WRITE))
@@ -129,6 +137,28 @@ def bench_ptp(sim, size, folder):
             number = bench.docked("bench", mtp_number) if "{number}" in PEERS[name] else ""
             bench.docked("bench", bench.peer, name, number, wanted)
     bench.report("a simulated PTP camera")
+
+
+def bench_cables(sim, size, folder):
+    for cable, bytes_per_sec in CABLES.items():
+        clip = min(size, 8 * bytes_per_sec // cards.MIB * cards.MIB)
+        name = f"cable {bytes_per_sec}"
+        sim("camera", name=name, type="ptp", vid=0x1209, pid=0xBE27, serial=name, manufacturer="Acme", model="BC-1",
+            clips=[rack.make_clip("BENCH.MP4", clip, 7)])
+        wanted = sim("state", camera=name, sha256=True)["clips"][0]["sha256"]
+        bench = Bench(sim, clip, folder)
+
+        def slow(what, *args):
+            sim("slow", camera=name, bytes_per_sec=bytes_per_sec)
+            return what(*args)
+
+        for _ in range(ROUNDS):
+            bench.docked(name, slow, lambda: bench.note(USB, *figures([f"{BENCH}/usb_read", "1209:be27"])[:2]))
+            bench.docked(name, slow, bench.pull, "mtp", wanted)
+        ours, alone = (statistics.median(speed for speed, _ in bench.rows[what]) for what in (OURS, USB))
+        print(f"\nOne clip of {clip >> 20} MiB behind a cable of {cable}: {ours:.1f} of {alone:.1f} MB/s")
+        results.add("pull", f"a cable of {cable}: libusb alone", alone, "MB/s")
+        results.add("pull", f"a cable of {cable}: pull, hash, sync, of that", ours / alone, "times", ">= 0.85")
 
 
 def bench_storage(sim, size, folder):
@@ -167,6 +197,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder:
         bench_ptp(sim, size, folder)
         bench_storage(sim, size, folder)
+        bench_cables(sim, size, folder)
         bench_writing(size, folder)
 
 

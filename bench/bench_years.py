@@ -134,13 +134,13 @@ def main():
             sys.exit(f"{clips} clips will take {size / (1 << 30):.0f} GiB in {folder}, which has not so much: set TMPDIR")
         old = aged(folder, clips, cameras)
     print(f"{'':40} {clips // 10:>12} {clips:>12}   ratio")
-    for what, value in old.items():
-        if what not in young:
-            continue
+    for what in young:
         name, unit = what.rsplit(", ", 1)
-        for count, figure in ((clips // 10, young[what]), (clips, value)):
+        rows = {count: row[what] for count, row in ((clips // 10, young), (clips, old)) if what in row}
+        for count, figure in rows.items():
             results.add("years", f"{count} clips: {name}", figure, unit, AIMS.get(what), ("clips", count, name))
-        print(f"{what:40} {young[what]:12.1f} {value:12.1f}  {value / young[what]:6.2f}")
+        told = [f"{rows[count]:12.1f}" if count in rows else f"{'no room':>12}" for count in (clips // 10, clips)]
+        print(f"{what:40} {told[0]} {told[1]}  {rows[max(rows)] / rows[min(rows)]:6.2f}")
 
 
 if __name__ == "__main__":
