@@ -201,7 +201,7 @@ TSAN_LONG := store_crash store_growth
 check: export FUZZ_SECONDS := 10
 check: export ASAN_LEFT_OUT := $(addprefix %/test_,$(ASAN_LONG))
 check: export TSAN_LEFT_OUT := $(addprefix %/test_,$(TSAN_LONG))
-# How often AddressSanitizer's test_store_damage damages a database: a twentieth of what the plain one does.
+# How often a sanitizer's test_store_damage damages a database: a twentieth of what the plain one does.
 check: export SANITIZED_DAMAGES := 100
 # A check looks less deep than `make lint`, which `make soak` runs.
 check: export CLANG_ANALYZER := shallow
@@ -282,8 +282,6 @@ export UBSAN_OPTIONS ?= print_stacktrace=1:exitcode=99
 export TSAN_OPTIONS ?= second_deadlock_stack=1:exitcode=99
 # What threads share data in: the store thread, the jobs, the worker's ring and its pull.
 TSAN_TESTS = $(wildcard $(foreach n,jobs store writer ring pull,tests/unit/test_$(n).c tests/unit/test_$(n)_*.c))
-# How often test_store_damage damages a database there: what is in it makes no other threads.
-TSAN_DAMAGES := 20
 
 # A kernel that strews its mappings over more than 28 bits leaves the sanitizers of gcc 12 and clang 14 no place for theirs, now and then.
 RUN_SANITIZED = $(shell [ "$$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -le 28 ] || echo setarch -R) env
@@ -298,7 +296,7 @@ check-tsan: ## tests of what threads share, under ThreadSanitizer
 run-asan: all tests
 	@$(RUN_SANITIZED) BERTH_DAMAGES=$(SANITIZED_DAMAGES) $(RUN) --deadline 1800 $(filter-out $(ASAN_LEFT_OUT),$(UNIT_TESTS)) $(INTEGRATION_TESTS) $(ASAN_SCRIPTS)
 run-tsan: $(TSAN_TESTS:tests/unit/%.c=$(BUILD)/tests/%)
-	@$(RUN_SANITIZED) BERTH_DAMAGES=$(TSAN_DAMAGES) $(RUN) --deadline 1800 $(filter-out $(TSAN_LEFT_OUT),$^)
+	@$(RUN_SANITIZED) BERTH_DAMAGES=$(SANITIZED_DAMAGES) $(RUN) --deadline 1800 $(filter-out $(TSAN_LEFT_OUT),$^)
 
 # ---- Fuzzing ----------------------------------------------------------------------------------------------------
 
