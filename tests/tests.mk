@@ -259,7 +259,7 @@ DEEP ?= 6
 check-crash: all tests crash-points check-property ## 200 random kills, each crash point once, random sequences
 	@$(RUN) --deadline 900 tests/crash/kills.py
 	@$(CRASH_RUN) --deadline 3600 tests/crash/matrix.py
-soak: all tests sim crash-points mutants check-asan lint ## KILLS random kills (default 10000), crash points at several passes, an hour of sequences, 20 power cuts
+soak: all tests sim crash-points mutants check-asan check-tsan lint ## KILLS random kills (default 10000), crash points at several passes, an hour of sequences, 20 power cuts
 	@PROPERTY_SECONDS=3600 BERTH_SRC='$(CURDIR)' $(PROPERTY)
 	@ROLLOUTS_LONG=1 FLASH_LONG=1 MAIN_JOB_LONG=1 $(RUN) --deadline 1800 tests/store/test_s3_rollout.py \
 		$(patsubst %,tests/integration/test_%.py,rollout flash main_job)
