@@ -48,7 +48,9 @@ def prepare(dock):
     dock.guest.plug("usb-hub", "hub", HUB_PORT, **{"port-power": True})
     dock.guest.plug("usb-hub", "plain", PLAIN_HUB_PORT, **{"port-power": False})
     for port in HUB_PORT, PLAIN_HUB_PORT:
-        dock.guest.wait(f"[ -w /sys/bus/usb/devices/1-{port}:1.0/1-{port}-port1/disable ]", "the hub to be found")
+        # The kernel makes it, and udev gives it to the group a moment later.
+        file = f"/sys/bus/usb/devices/1-{port}:1.0/1-{port}-port1/disable"
+        dock.guest.wait(f"[ $(stat -c %G {file}) = berth ]", "the hub's ports to be the group's")
 
 
 def plug(dock, number, name):
