@@ -24,6 +24,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import cards  # noqa: E402
 import rack  # noqa: E402
 import results  # noqa: E402
+from bench_dock import BUS_BYTES_PER_SEC  # noqa: E402
 
 PORT = "1-1.1"
 ROUNDS = 3
@@ -31,8 +32,8 @@ BENCH = f"{rack.BUILD}/bench"
 OURS = "Berth: pull, hash, sync"
 SHA, USB, DISK, WRITE = "SHA-256 alone", "libusb alone", "disk alone, fdatasync", "the worker's way of writing"
 WAYS = ["direct", "direct-small", "cached", "uring", "uring-fixed", "uring-cached"]  # the first is the worker's
-# Bulk bytes a second: 13 packets of 512 bytes a microframe (USB 2.0, 5.8.4), and what is left of 5 Gbit/s after 8b/10b and the headers.
-CABLES = {"USB 2": 13 * 512 * 8000, "USB 3 (5 Gbit/s)": 450_000_000}
+# Bulk bytes a second; of USB 3 what is left of 5 Gbit/s after 8b/10b and the headers.
+CABLES = {"USB 2": BUS_BYTES_PER_SEC, "USB 3 (5 Gbit/s)": 450_000_000}
 PEERS = {"gphoto2, sync, openssl": "gphoto2 --quiet --force-overwrite --filename '{target}' --get-file 1",
          "mtp-getfile, sync, openssl": "mtp-getfile {number} '{target}'"}
 

@@ -171,11 +171,11 @@ def scratch(on_disk):
 
 
 def end_badly(dock):
-    dock.timedated.end()
     for process in (dock.daemon, dock.uplink):
         if process and process.running():
             process.child.kill()
             process.child.wait()
+    dock.timedated.end()
     dock.bus_process.kill()
     dock.bus_process.wait()
 

@@ -153,14 +153,13 @@ UNPACKED = Saved("unpacked", BOOTED, UNPACK, f"{IMAGE}/berth.tar")
 FORMATTED = Saved("formatted", UNPACKED, MAKE_DISKS, f"{IMAGE}/berth.tar")
 
 
-def resume(saved, folder, disks):
-    """A guest that goes on from the saved one: on disks that are empty, or with what it remembers of none of them on them."""
+def resume(saved, folder, disks, as_they_are=False):
+    """A guest that goes on from the saved one, with what that one had on its disks; or with what is on these, of which it knows nothing."""
     with open(IMAGE + "/saved.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         saved.key()
-        if saved is FORMATTED:
-            for name in WRITABLE:
-                subprocess.run(["cp", "--sparse=always", f"{saved.folder}/{name}", disks[name]], check=True)
+        for name in () if as_they_are else WRITABLE:
+            subprocess.run(["cp", "--sparse=always", f"{saved.folder}/{name}", disks[name]], check=True)
         return saved.resume(folder, disks)
 
 
@@ -208,7 +207,7 @@ class GuestDock:
         if cold:
             self._boot(UNPACK)
         else:
-            self.guest = resume(UNPACKED, self.scratch.name, self.disks)
+            self.guest = resume(UNPACKED, self.scratch.name, self.disks, as_they_are=True)
             self.guest.run(NEW_BOOT_ID)
         self._set_up(start=False)
 

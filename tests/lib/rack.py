@@ -344,7 +344,7 @@ class Dock:
                 now = time.monotonic()
                 if now > end:
                     raise AssertionError(f"waited {deadline} s in vain for {what}")
-                time.sleep(4 * (now - began))
+                time.sleep(min(4 * (now - began), 1))
                 context.iteration(True)
                 while context.pending():
                     context.iteration(False)

@@ -27,8 +27,9 @@ class Timedated:
                 address, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION, None, None)
             self.conn.register_object(PATH, Gio.DBusNodeInfo.new_for_xml(INTERFACE).interfaces[0], None,
                                       lambda *args: GLib.Variant("b", synchronised), None)
-            self.conn.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
-                                GLib.Variant("(su)", (NAME, 0)), GLib.VariantType("(u)"), 0, 60000, None)
+            answer = self.conn.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
+                                         GLib.Variant("(su)", (NAME, 0)), GLib.VariantType("(u)"), 0, 60000, None)
+            assert answer.unpack() == (1,), f"{NAME} belongs to somebody else on this bus"
         finally:
             self.context.pop_thread_default()
         self.thread = threading.Thread(target=self._run, daemon=True)
