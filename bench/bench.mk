@@ -22,7 +22,7 @@ $(BENCH_PROGRAMS):
 
 .PHONY: bench-pull
 BENCH_MIB ?= 1024
-bench-pull: all sim $(BENCH_PROGRAMS) ## pulling one clip, beside libusb, disk and SHA-256 alone, gphoto2 and mtp-tools
+bench-pull: all sim $(BENCH_PROGRAMS) $(BUILD)/tests/preload/slow_fsync.so ## pulling one clip, beside libusb, disk and SHA-256 alone, gphoto2 and mtp-tools
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' bench/bench_pull.py $(BENCH_MIB)
 
 # In the guest of the VM tests.

@@ -7,8 +7,8 @@ usage: bench_pull.py [MIB]      (default 1024)
 Ours reads, hashes, writes and syncs at once, from a PTP camera and from one that shows its card as a disk. Limits: libusb
 alone, SHA-256 alone, writing with fdatasync alone. Peers of PTP: gphoto2, and mtp-getfile of the mtp-tools, each followed by
 sync and openssl sha256. A card cannot be mounted here. The simulator itself takes CPU, too: it shares the machine with all of
-them. Then the same behind cables as they are, where libusb alone is the slowest limit. At the end, ways of writing the same bytes: the
-worker's, and those that it does not take (bench/spool_write.c).
+them. Then the same behind cables as they are, where libusb alone is the slowest limit, and to a disk whose syncs take longer, as those
+of one that turns do. At the end, ways of writing the same bytes: the worker's, and those that it does not take (bench/spool_write.c).
 """
 
 import hashlib
@@ -30,7 +30,8 @@ PORT = "1-1.1"
 ROUNDS = 3
 BENCH = f"{rack.BUILD}/bench"
 OURS = "Berth: pull, hash, sync"
-SHA, USB, DISK, WRITE = "SHA-256 alone", "libusb alone", "disk alone, fdatasync", "the worker's way of writing"
+SHA, USB, DISK, WRITE = "SHA-256 alone", "libusb alone", "disk alone, fdatasync", "disk alone, past the page cache"
+SLOW_SYNC_MSEC = 30
 WAYS = ["direct", "direct-small", "cached", "uring", "uring-fixed", "uring-cached"]  # the first is the worker's
 # Bulk bytes a second; of USB 3 what is left of 5 Gbit/s after 8b/10b and the headers.
 CABLES = {"USB 2": BUS_BYTES_PER_SEC, "USB 3 (5 Gbit/s)": 450_000_000}
@@ -44,8 +45,8 @@ def node_of(port):
         return f"/dev/bus/usb/{int(b.read()):03}/{int(d.read()):03}"
 
 
-def figures(argv):
-    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+def figures(argv, env=None):
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}).stdout.split()
 
 
 def mtp_number():
@@ -88,9 +89,9 @@ class Bench:
         finally:
             self.sim("unplug", camera=camera)
 
-    def pull(self, plugin, wanted):
-        wall, cpu, size_read, digest = figures([f"{BENCH}/pull", f"{rack.BUILD}/berth-bay", f"{rack.BUILD}/plugins/{plugin}.so",
-                                                node_of(PORT), PORT, self.folder])
+    def pull(self, plugin, wanted, worker=f"{rack.BUILD}/berth-bay"):
+        wall, cpu, size_read, digest = figures([f"{BENCH}/pull", worker, f"{rack.BUILD}/plugins/{plugin}.so", node_of(PORT), PORT,
+                                                self.folder])
         assert int(size_read) == self.size and digest == wanted, "the pull brought other bytes than the camera has"
         os.unlink(os.path.join(self.folder, "1.part"))
         self.note(OURS, wall, cpu)
@@ -162,6 +163,24 @@ def bench_cables(sim, size, folder):
         results.add("pull", f"a cable of {cable}: pull, hash, sync, of that", ours / alone, "times", ">= 0.85")
 
 
+def bench_slow_syncs(sim, size, folder):
+    slow = {"LD_PRELOAD": f"{rack.BUILD}/tests/preload/slow_fsync.so", "BERTH_SLOW_FSYNC_MSEC": str(SLOW_SYNC_MSEC)}
+    worker = os.path.join(folder, "worker")
+    with open(worker, "w", encoding="utf-8") as f:  # a worker's environment is empty
+        f.write("#!/bin/sh\n" + " ".join(f"{name}={value}" for name, value in slow.items()) + f' exec {rack.BUILD}/berth-bay "$@"\n')
+    os.chmod(worker, 0o755)
+    wanted = sim("state", camera="bench", sha256=True)["clips"][0]["sha256"]
+    bench = Bench(sim, size, folder)
+    for _ in range(ROUNDS):
+        bench.note(WRITE, *figures([f"{BENCH}/spool_write", WAYS[0], str(size), folder], slow))
+        bench.docked("bench", bench.pull, "mtp", wanted, worker)
+    ours, alone = (statistics.median(speed for speed, _ in bench.rows[what]) for what in (OURS, WRITE))
+    disk = f"a disk whose syncs take {SLOW_SYNC_MSEC} ms more"
+    print(f"\nOne clip of {size >> 20} MiB to {disk}: {ours:.0f} MB/s; writing alone, durable every 64 MiB: {alone:.0f} MB/s")
+    results.add("pull", f"{disk}: writing alone, durable every 64 MiB", alone, "MB/s")
+    results.add("pull", f"{disk}: pull, hash, sync, of that", ours / alone, "times")
+
+
 def bench_storage(sim, size, folder):
     card = cards.FatCard(folder, size=size + 300 * cards.MIB)
     data = random.Random(7).randbytes(cards.MIB) * (size // cards.MIB)
@@ -197,6 +216,7 @@ def main():
     sim = rack.Sim()
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder:
         bench_ptp(sim, size, folder)
+        bench_slow_syncs(sim, size, folder)
         bench_storage(sim, size, folder)
         bench_cables(sim, size, folder)
         bench_writing(size, folder)

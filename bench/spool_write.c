@@ -6,7 +6,7 @@
  *   spool_write WAY BYTES FOLDER
  *
  *     cached          pwrite() through the page cache, the disk begun with each 8 MiB, fdatasync(), and the cache let go
- *     direct          as the worker does: O_DIRECT, one piece after the other, out of huge pages
+ *     direct          O_DIRECT, one piece after the other, out of huge pages: as the worker does in long batches
  *     direct-small    the same out of pages of the usual size
  *     uring           io_uring, O_DIRECT, four pieces in flight, out of huge pages
  *     uring-fixed     the same, out of registered buffers

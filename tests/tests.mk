@@ -173,6 +173,7 @@ $(BUILD)/tests/berth-bay-unlocked: $(BAY_UNLOCKED) $(BUILD)/tests/integration/no
 
 # The camera worker's own parts.
 EXTRA_ring := $(BUILD)/daemon/bay/ring.o
+EXTRA_sync_batch := $(BUILD)/daemon/bay/sync_batch.o
 EXTRA_pull := $(LIB_bay)
 PKGS_pull := $(PKGS_bay)
 CONTAINER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard daemon/bay/container*.c) daemon/bay/look.c)

@@ -21,8 +21,7 @@
  * one fdatasync, and only then tells the blocks.
  */
 
-/* What is written is made durable when it is so much, or when the first finished block has waited so long. */
-#define SYNC_BYTES (64u * MIB)
+/* What is written is made durable when it is a batch (bay/sync_batch.h), or when the first finished block has waited so long. */
 #define SYNC_WAIT_USEC (250 * USEC_PER_MSEC)
 /* What is hashed, and at least written, at once; and at most, so that the camera's bytes find room meanwhile. */
 #define HASH_SIZE (512 * KIB)
@@ -34,8 +33,9 @@ _Static_assert(WIRE_BLOCK_SIZE == BERTH_BLOCK_BYTES, "what plugins are told of t
 _Static_assert(WIRE_BLOCK_SIZE % DIRECT_ALIGN == 0 && RING_SIZE % DIRECT_ALIGN == 0, "what lies in the ring can be written as it lies");
 /* Of those that are hashed and not written: one that ended, and the last one of the clip. */
 #define HASHED_MAX 2u
-_Static_assert(RING_SIZE < WIRE_BLOCK_SIZE, "the ring holds the end of one block, and of the clip");
-#define FINISHED_MAX (SYNC_BYTES / WIRE_BLOCK_SIZE + 1)
+_Static_assert(RING_SIZE <= WIRE_BLOCK_SIZE, "the ring holds the end of one block, and of the clip");
+#define FINISHED_MAX (SYNC_BATCH_LONG / WIRE_BLOCK_SIZE + 1)
+_Static_assert(SYNC_BATCH_SHORT % WIRE_BLOCK_SIZE == 0 && SYNC_BATCH_LONG % WIRE_BLOCK_SIZE == 0, "a batch ends with a block");
 
 typedef struct Block {
         uint32_t number, length;
@@ -73,6 +73,8 @@ typedef struct Pull {
         Block finished[FINISHED_MAX]; /* written, not durable */
         size_t n_finished;
         uint64_t finished_usec; /* when the first of them was, CLOCK_MONOTONIC */
+        uint64_t synced_usec;   /* when the last sync ended, or the first bytes came */
+        SyncBatch *batch;
         uint64_t written, synced; /* positions in the part */
         Failure writing;
 } Pull;
@@ -170,6 +172,8 @@ static int write_run(Pull *p, const uint8_t *data, size_t size) {
 
 /* Makes durable what is written, tells the blocks, and has the page cache forget them. */
 static int sync_blocks(Pull *p) {
+        uint64_t now;
+
         CRASH_POINT("part-sync-begins");
         if (fdatasync(p->fd) < 0)
                 return thread_fail(p, &p->writing, "sync", -errno);
@@ -179,6 +183,9 @@ static int sync_blocks(Pull *p) {
         CRASH_POINT("blocks-told");
         if (!p->direct)
                 (void) posix_fadvise(p->fd, (off_t) p->synced, (off_t) (p->written - p->synced), POSIX_FADV_DONTNEED);
+        now = now_usec();
+        sync_batch_note(p->batch, p->written - p->synced, now - p->synced_usec);
+        p->synced_usec = now;
         p->n_finished = 0;
         p->synced = p->written;
         return 0;
@@ -213,6 +220,8 @@ static int write_next(Pull *p, bool *ret_ended) {
         if (r < 0 || size == 0)
                 return r;
         size = at_once(p, size);
+        if (p->written == p->offset)
+                p->synced_usec = now_usec();
         r = write_run(p, data, size);
         if (r < 0)
                 return r;
@@ -233,7 +242,7 @@ static void *run_writer(void *userdata) {
                         note_block(p);
                 if (p->n_finished == 0)
                         continue;
-                if (ended || p->written - p->synced >= SYNC_BYTES || now_usec() - p->finished_usec >= SYNC_WAIT_USEC)
+                if (ended || p->written - p->synced >= sync_batch_bytes(p->batch) || now_usec() - p->finished_usec >= SYNC_WAIT_USEC)
                         if (sync_blocks(p) < 0)
                                 break;
         }
@@ -400,6 +409,7 @@ static int pull(Session *s, Pull *p, const Clip *clip, const char *part, const D
         r = check_length(clip, p->offset, n_kept, &length, fault);
         if (r < 0)
                 return r;
+        p->batch = &s->sync_batch;
         r = set_up(p);
         if (r < 0)
                 return fault_set(fault, WIRE_BAY_E_LIMIT, "cannot pull the clip: the worker's memory limit was reached");

@@ -18,7 +18,8 @@
 
 #include "base/macro.h"
 
-#define RING_SIZE (4u * 1024u * 1024u)
+/* What it hides: a disk that stands still for the sync of a short batch, while the camera goes on. */
+#define RING_SIZE (8u * 1024u * 1024u)
 #define RING_RUN_MAX (512u * 1024u) /* of one reservation; a multiple of every USB packet size */
 #define RING_PACKET_MAX (16u * 1024u)
 

@@ -8,6 +8,7 @@
 
 #include "bay/host.h"
 #include "bay/plugin.h"
+#include "bay/sync_batch.h"
 #include "base/digest.h"
 #include "base/secret.h"
 
@@ -22,6 +23,7 @@ typedef struct Session {
         bool listed;       /* `list` is the camera's listing, and its indexes were told */
         bool erase_listed; /* `list` is erase_clip()'s, less what it erased since */
         ClipList list;
+        SyncBatch sync_batch; /* what its pulls learned of the disk */
 } Session;
 
 void session_init(Session *s, const Plugin *plugin, int usb_fd, int incoming_fd);
