@@ -121,7 +121,7 @@ EXTRA_mtp_wire := $(MTP_OBJECTS) $(BUILD)/tests/unit/fake_host.o
 EXTRA_mtp_transaction := $(EXTRA_mtp_wire)
 EXTRA_mtp_source := $(EXTRA_mtp_wire)
 EXTRA_mtp_datasets := $(EXTRA_mtp_wire) $(BUILD)/tests/unit/mtp_dataset.o
-EXTRA_mtp_camera := $(EXTRA_mtp_datasets)
+$(foreach t,camera listing health,$(eval EXTRA_mtp_$(t) := $(EXTRA_mtp_datasets) $(BUILD)/tests/unit/mtp_script.o))
 EXTRA_fuzz_ptp := $(MTP_OBJECTS)
 EXTRA_fuzz_dfu := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/dfu/*.c))
 
