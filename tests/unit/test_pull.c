@@ -70,8 +70,19 @@ static uint8_t byte_at(uint64_t at) {
         return (uint8_t) (at * 31 + at / 1021 + at / WIRE_BLOCK_SIZE);
 }
 
+/* The clip's bytes from its start to `end`, and maybe more. */
+static const uint8_t *clip_to(uint64_t end) {
+        static uint8_t bytes[BLOCKS_MAX * BLOCK];
+        static uint64_t made;
+
+        assert_true(end <= sizeof(bytes));
+        for (; made < end; made++)
+                bytes[made] = byte_at(made);
+        return bytes;
+}
+
 static int read_clip(void *state, const berth_clip *clip, uint64_t offset, uint64_t length) {
-        static uint8_t bytes[700000];
+        const size_t most = 700000;
         uint64_t end = offset + length;
         size_t n = 1;
 
@@ -82,10 +93,8 @@ static int read_clip(void *state, const berth_clip *clip, uint64_t offset, uint6
 
                 if (offset >= rig.breaks_off_at)
                         return -EIO;
-                n = (size_t) MIN2(MIN2((uint64_t) n * 7 % sizeof(bytes) + 1, end - offset), rig.breaks_off_at - offset);
-                for (size_t i = 0; i < n; i++)
-                        bytes[i] = byte_at(offset + i);
-                r = berth_host_deliver(&rig.session.host, bytes, n);
+                n = (size_t) MIN2(MIN2((uint64_t) n * 7 % most + 1, end - offset), rig.breaks_off_at - offset);
+                r = berth_host_deliver(&rig.session.host, clip_to(offset + n) + offset, n);
                 if (r < 0)
                         return r;
                 offset += n;
@@ -138,13 +147,7 @@ static int pull(uint64_t size, uint64_t offset, const Digest *kept, size_t n_kep
 }
 
 static void digest_up_to(uint64_t end, Digest *ret) {
-        uint8_t *bytes = malloc((size_t) end + 1);
-
-        assert_non_null(bytes);
-        for (uint64_t i = 0; i < end; i++)
-                bytes[i] = byte_at(i);
-        assert_int_equal(digest_of(bytes, (size_t) end, ret), 0);
-        free(bytes);
+        assert_int_equal(digest_of(clip_to(end), (size_t) end, ret), 0);
 }
 
 static void expect_part(uint64_t size) {
@@ -155,9 +158,8 @@ static void expect_part(uint64_t size) {
         assert_true(fd >= 0);
         assert_int_equal(lseek(fd, 0, SEEK_END), size);
         assert_int_equal(fd_pread_full(fd, bytes, (size_t) size, 0), 0);
-        for (uint64_t i = 0; i < size; i++)
-                if (bytes[i] != byte_at(i))
-                        fail_msg("byte %llu of the part is not the clip's", (unsigned long long) i);
+        if (memcmp(bytes, clip_to(size), (size_t) size) != 0)
+                fail_msg("the part of %llu bytes is not the clip", (unsigned long long) size);
         (void) close(fd);
         free(bytes);
 }
