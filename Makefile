@@ -66,7 +66,7 @@ LINK_HARDENING := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 ifeq ($(SANITIZE),)
 OPTIMISE := -O2 -g -D_FORTIFY_SOURCE=2
 else
-OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+OPTIMISE := -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 endif
 
 PLACES := -DBERTH_LIBDIR='"$(libdir)/berth"' -DBERTH_DATADIR='"$(datadir)/berth"' \

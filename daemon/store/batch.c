@@ -27,16 +27,29 @@ StoreBatch *store_batch_free(StoreBatch *b) {
         return NULL;
 }
 
-int store_batch_add(StoreBatch *b, const Fact *fact) {
+/* Facts are large, and most batches have one. */
+static int make_room(StoreBatch *b) {
+        size_t room = b->room > 0 ? 2 * b->room : 1;
         Fact *facts;
+
+        if (b->n < b->room)
+                return 0;
+        facts = reallocarray(b->facts, room, sizeof(*facts));
+        if (!facts)
+                return -ENOMEM;
+        b->facts = facts;
+        b->room = room;
+        return 0;
+}
+
+int store_batch_add(StoreBatch *b, const Fact *fact) {
         int r;
 
         if (b->n >= BATCH_FACTS_MAX)
                 return -E2BIG;
-        facts = reallocarray(b->facts, b->n + 1, sizeof(*facts));
-        if (!facts)
-                return -ENOMEM;
-        b->facts = facts;
+        r = make_room(b);
+        if (r < 0)
+                return r;
         r = fact_copy(fact, &b->facts[b->n]);
         if (r < 0)
                 return r;

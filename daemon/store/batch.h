@@ -8,7 +8,7 @@
 
 struct StoreBatch {
         Fact *facts;
-        size_t n;
+        size_t n, room;
         uint64_t reserve[_STORE_ID_MAX]; /* ids to reserve, up to but not including; 0: none */
 
         Store *store;
