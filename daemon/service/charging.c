@@ -1,74 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/charging.h"
+#include "service/charging_private.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "core/charge.h"
 #include "core/shift.h"
 #include "service/docking.h"
-#include "service/manager_private.h"
 #include "service/timer.h"
 
 /* The plan is made again at least this often, and its estimates with it. */
 #define PLAN_MAX_USEC (60 * USEC_PER_SEC)
 /* A port is switched for so long at least: cameras take a while to start. */
 #define SLOT_USEC (300 * USEC_PER_SEC)
-/* What does not switch is left alone for so long. */
-#define RETRY_USEC (600 * USEC_PER_SEC)
-/* A hub that lost its power, or was reset, has all its ports on again, and says nothing of it. */
-#define ASSERT_USEC (300 * USEC_PER_SEC)
 /* Two clocks are not read at the same moment: less is no suspend. */
 #define SUSPEND_MIN_USEC (USEC_PER_SEC / 2)
 #define LOOKS_AT_ONCE 2u
-/* A camera tells whole percents: less than this tells nothing of how fast it charges. */
-#define MEASURE_MIN_PERCENT 10u
-#define PERMILLE_MIN 300u
-#define PERMILLE_MAX 4000u
 
-/* A bay, as charging sees it. */
-typedef struct Seat {
-        Bay *bay;
-        unsigned rank;
-        uint16_t hub; /* index of its hub's budget */
-        bool measured, switches;
-        bool alone;   /* somebody else switches it */
-        bool off, writing, wants_on;
-        bool unknown; /* it was off when the daemon started: what is in it is not known */
-        bool looking;
-        uint64_t retry_usec, look_usec, gauge_usec, assert_usec;
-
-        uint64_t camera_id; /* whose battery this is */
-        Battery battery, model;
-        unsigned permille;
-        bool level_known;
-        uint32_t level;
-        uint64_t level_usec; /* as of then */
-        Temperature temperature; /* as last told */
-        uint32_t from_level; /* it is on since it had that … */
-        uint64_t from_usec;  /* … then; 0: it is not watched */
-
-        ChargeOrder order;
-} Seat;
-
-struct Charging {
-        Manager *manager;
-        Seat *seats;
-        size_t n;
-        uint32_t *hub_budgets_ma;
-        sd_event_source *decide, *timer;
-        bool active, over_budget;
-        uint64_t looks_not_before_usec;
-        uint64_t suspended_usec; /* for so long the machine was, as of the last plan */
-        int64_t called_usec; /* the shift that was called, wall; 0: none */
-        uint64_t due_usec;   /* of the last plan, CLOCK_BOOTTIME */
-};
-
-static Seat *seat_of(const Charging *c, const Bay *bay) {
+Seat *charging_seat(const Charging *c, const Bay *bay) {
         for (size_t i = 0; c && i < c->n; i++)
                 if (c->seats[i].bay == bay)
                         return &c->seats[i];
@@ -119,273 +70,6 @@ static uint64_t next_due(const Charging *c, uint64_t now_usec) {
         return shift > wall ? now_usec + (uint64_t) (shift - wall) : CHARGE_NEVER;
 }
 
-/* ---- Batteries ---------------------------------------------------------------------------------------------------- */
-
-static void make_battery(const Model *model, unsigned permille, Battery *ret) {
-        uint32_t mah = model && model->battery_mah > 0 ? model->battery_mah : BATTERY_DEFAULT_MAH;
-
-        battery_make(model ? model->charge_curve : NULL, model ? model->n_charge_curve : 0, model ? model->charge_ma : 0,
-                     (uint32_t) ((uint64_t) mah * permille / 1000), ret);
-}
-
-static const Model *model_of(const Docking *d) {
-        /* A camera in its storage mode has the battery of its command mode. */
-        return !d ? NULL : d->command_model ? d->command_model : d->model;
-}
-
-static void rate_known(Seat *seat, unsigned permille) {
-        const Model *model = model_of(bay_docking(seat->bay));
-
-        seat->permille = permille;
-        make_battery(model, 1000, &seat->model);
-        make_battery(model, permille, &seat->battery);
-}
-
-/* Another camera is in it than before, or none. */
-static void begin_camera(const Charging *c, Seat *seat, uint64_t id, uint64_t now_usec) {
-        unsigned permille = 1000;
-
-        if (id != 0)
-                (void) store_charge_permille(c->manager->store, id, &permille);
-        seat->camera_id = id;
-        seat->level = 0;
-        seat->level_known = false;
-        seat->level_usec = now_usec;
-        seat->from_usec = 0;
-        seat->temperature = TEMPERATURE_UNKNOWN;
-        seat->gauge_usec = now_usec + c->manager->settings->charge.gauge_usec;
-        rate_known(seat, permille);
-}
-
-/* A charge has a grain: of a moment in which it did not gain one the time is not lost. */
-static void charge(Seat *seat, uint64_t now_usec) {
-        uint64_t passed = (now_usec - seat->level_usec) / USEC_PER_MSEC;
-        uint32_t level = battery_charge(&seat->battery, seat->level, passed, NULL);
-
-        if (level >= BATTERY_FULL)
-                seat->level_usec = now_usec;
-        else
-                seat->level_usec += MIN2(battery_msec(&seat->battery, seat->level, level), passed) * USEC_PER_MSEC;
-        seat->level = level;
-}
-
-static void advance(const Charging *c, Seat *seat, uint64_t now_usec) {
-        const Camera *camera = bay_camera(seat->bay);
-        uint64_t id = camera ? camera_id(camera) : 0;
-
-        if (id != seat->camera_id)
-                begin_camera(c, seat, id, now_usec);
-        if (!seat->off && id != 0)
-                charge(seat, now_usec);
-        else
-                seat->level_usec = now_usec;
-}
-
-static void record_rate(const Charging *c, const Seat *seat, uint32_t to_level, uint64_t took_usec, unsigned permille) {
-        const Docking *d = bay_docking(seat->bay);
-        Fact fact = { .kind = FACT_CHARGED, .camera_id = seat->camera_id, .bay = bay_port_path(seat->bay) };
-
-        fact.charge.from_percent = (int) (seat->from_level / BATTERY_PERCENT);
-        fact.charge.to_percent = (int) (to_level / BATTERY_PERCENT);
-        fact.charge.took_usec = took_usec;
-        fact.charge.permille = seat->permille;
-        fact.charge.measured_permille = permille;
-        fact.docking_id = d ? d->id : 0;
-        manager_moment(c->manager, &fact.at);
-        (void) store_put(c->manager->store, &fact, NULL, NULL);
-}
-
-/* How fast did it charge since it was first watched, compared with its model? Half of that is believed at once, the other half in time. */
-static void measure(const Charging *c, Seat *seat, uint32_t told, uint64_t now_usec) {
-        uint64_t model_usec, took_usec = now_usec - seat->from_usec, permille;
-
-        if (seat->from_usec == 0 || told < seat->from_level + MEASURE_MIN_PERCENT * BATTERY_PERCENT)
-                return;
-        model_usec = battery_msec(&seat->model, seat->from_level, told) * USEC_PER_MSEC;
-        if (model_usec == 0)
-                return;
-        permille = took_usec * 1000 / model_usec;
-        permille = MIN2(MAX2(permille, (uint64_t) PERMILLE_MIN), (uint64_t) PERMILLE_MAX);
-        rate_known(seat, (unsigned) ((seat->permille + permille) / 2));
-        record_rate(c, seat, told, took_usec, (unsigned) permille);
-        seat->from_level = told;
-        seat->from_usec = now_usec;
-}
-
-static void temperature_told(const Charging *c, Seat *seat) {
-        const Camera *camera = bay_camera(seat->bay);
-        Temperature before = seat->temperature;
-        int decidegrees;
-
-        if (camera && camera_temperature(camera, &decidegrees))
-                seat->temperature = temperature_of(&c->manager->settings->charge.temperature, decidegrees, before);
-        else
-                seat->temperature = TEMPERATURE_UNKNOWN;
-        /* How fast it charged tells of its battery only while nothing else held it up. */
-        if (seat->temperature != before)
-                seat->from_usec = 0;
-}
-
-static bool may_not_be_charged(const Seat *seat) {
-        return seat->temperature == TEMPERATURE_WARM || seat->temperature == TEMPERATURE_COLD;
-}
-
-void charging_battery_told(Charging *c, const Bay *bay) {
-        int percent = bay_camera(bay) ? camera_battery_percent(bay_camera(bay)) : -1;
-        uint64_t now = clock_boottime_usec();
-        Seat *seat = seat_of(c, bay);
-        uint32_t told;
-
-        if (!seat)
-                return;
-        advance(c, seat, now);
-        seat->gauge_usec = now + c->manager->settings->charge.gauge_usec;
-        temperature_told(c, seat);
-        charging_kick(c);
-        if (percent < 0)
-                return;
-        told = (uint32_t) percent * BATTERY_PERCENT;
-        /* It tells whole percents: an estimate that agrees is finer. */
-        if (!seat->level_known || seat->level < told || seat->level >= told + BATTERY_PERCENT)
-                seat->level = told;
-        seat->level_known = true;
-        if (seat->from_usec == 0) {
-                seat->from_level = told;
-                seat->from_usec = now;
-        } else
-                measure(c, seat, told, now);
-}
-
-/* ---- Ports -------------------------------------------------------------------------------------------------------- */
-
-static void load_port(const Charging *c, Seat *seat) {
-        _cleanup_(port_row_freep) PortRow *row = NULL;
-        const char *port = bay_port_path(seat->bay);
-        char hub[HUBPORT_HUB_SIZE];
-
-        seat->measured = seat->switches = false;
-        if (store_port(c->manager->store, port, &row) < 0)
-                return;
-        if (hubport_hub(port, hub) >= 0 && !text_equal(hub, row->hub)) {
-                log_notice(&(LogAbout){ .bay = bay_name(seat->bay) }, "The power of this bay was measured on another hub (%s, now %s): "
-                           "berthctl bay calibrate %u", row->hub, hub, bay_number(seat->bay));
-                return;
-        }
-        seat->measured = true;
-        seat->switches = row->switches && row->returns;
-}
-
-void charging_port_measured(Charging *c, const Bay *bay) {
-        Seat *seat = seat_of(c, bay);
-
-        if (!seat)
-                return;
-        load_port(c, seat);
-        charging_kick(c);
-}
-
-int charging_switches(const Charging *c, const Bay *bay) {
-        const Seat *seat = seat_of(c, bay);
-
-        return !seat || !seat->measured ? -ENOENT : seat->switches;
-}
-
-void charging_leave(Charging *c, const Bay *bay, bool alone) {
-        Seat *seat = seat_of(c, bay);
-
-        if (!seat)
-                return;
-        seat->alone = alone;
-        charging_kick(c);
-}
-
-void charging_port_is_on(Charging *c, const Bay *bay) {
-        Seat *seat = seat_of(c, bay);
-
-        if (!seat)
-                return;
-        advance(c, seat, clock_boottime_usec());
-        if (!seat->writing)
-                seat->off = false;
-        seat->unknown = seat->looking = false;
-        charging_kick(c);
-}
-
-/* "1-1.4" is a port of "1-1". */
-static bool is_port_of(const char *port_path, const char *hub, size_t n) {
-        const char *dot = strrchr(port_path, '.');
-
-        return dot && (size_t) (dot - port_path) == n && strncmp(hub, port_path, n) == 0;
-}
-
-void charging_hub_came(Charging *c, const char *name) {
-        for (size_t i = 0; c && i < c->n; i++)
-                if (is_port_of(bay_port_path(c->seats[i].bay), name, strlen(name)))
-                        c->seats[i].assert_usec = 0;
-        charging_kick(c);
-}
-
-static Seat *seat_at(const Charging *c, const char *port_path) {
-        for (size_t i = 0; i < c->n; i++)
-                if (text_equal(bay_port_path(c->seats[i].bay), port_path))
-                        return &c->seats[i];
-        return NULL;
-}
-
-static void switch_failed(Seat *seat, int result) {
-        log_warning(&(LogAbout){ .bay = bay_name(seat->bay) }, "The power of port %s cannot be switched %s: %s; it is left as it is for "
-                    "a while", bay_port_path(seat->bay), seat->wants_on ? "on" : "off", strerror(-result));
-        seat->retry_usec = clock_boottime_usec() + RETRY_USEC;
-}
-
-/* When a bay that was switched off is to be looked at. Not all at once, all night long. */
-static uint64_t look_after(const Charging *c, const Seat *seat) {
-        const ChargeSettings *s = &c->manager->settings->charge;
-        uint64_t every = may_not_be_charged(seat) ? MIN2(s->look_usec, s->gauge_usec) : s->look_usec;
-
-        return every - (uint64_t) (seat - c->seats) % 16 * (every / 64);
-}
-
-static void switched(void *userdata, const char *port_path, int result) {
-        Charging *c = userdata;
-        Seat *seat = seat_at(c, port_path);
-        uint64_t now = clock_boottime_usec();
-        Docking *d = bay_docking(seat->bay);
-
-        advance(c, seat, now);
-        seat->writing = false;
-        if (result < 0)
-                switch_failed(seat, result);
-        else if (seat->off != !seat->wants_on) {
-                seat->off = !seat->wants_on;
-                seat->from_usec = 0;
-                seat->look_usec = now + look_after(c, seat);
-        }
-        seat->assert_usec = now + ASSERT_USEC;
-        if (seat->unknown && !seat->off)
-                seat->unknown = false;
-        if (d && d->resting && result < 0 && !seat->wants_on)
-                docking_stays(d);
-        if (d && d->resting && result >= 0 && seat->wants_on)
-                docking_wake(d);
-        charging_kick(c);
-}
-
-static bool switch_port(Charging *c, Seat *seat, bool on) {
-        int r;
-
-        seat->wants_on = on;
-        r = hubport_set(c->manager->hubports, bay_port_path(seat->bay), on, switched, c);
-        if (r == -EALREADY)
-                return false;
-        if (r < 0) {
-                switch_failed(seat, r);
-                return false;
-        }
-        seat->writing = true;
-        return true;
-}
-
 /* ---- The plan ----------------------------------------------------------------------------------------------------- */
 
 static bool is_resting(const Seat *seat) {
@@ -394,13 +78,8 @@ static bool is_resting(const Seat *seat) {
         return seat->off && (seat->unknown || (d && d->resting && !d->waking));
 }
 
-static bool may_be_switched(const Charging *c, const Seat *seat, uint64_t now_usec) {
-        /* Without a budget all have power, but for those that it would harm. */
-        return (c->active || may_not_be_charged(seat)) && seat->measured && seat->switches && !seat->alone && now_usec >= seat->retry_usec;
-}
-
 static uint32_t ready_level(const Charging *c, const Seat *seat) {
-        const Model *model = model_of(bay_docking(seat->bay));
+        const Model *model = seat_model(bay_docking(seat->bay));
         unsigned percent = c->manager->settings->charge.ready_percent;
 
         return MAX2(percent, model ? model->battery_floor_percent : 0u) * BATTERY_PERCENT;
@@ -413,7 +92,7 @@ static void describe(const Charging *c, const Seat *seat, uint64_t now_usec, Cha
         *ret = (ChargeBay){
                 .occupied = d != NULL || seat->unknown,
                 .in_use = seat->looking || (d && docking_is_ordered(d)) || (!resting && !(d && docking_may_rest(d))),
-                .switchable = may_be_switched(c, seat, now_usec),
+                .switchable = seat_may_be_switched(c, seat, now_usec),
                 .on = !seat->off,
                 .battery = &seat->battery,
                 .level = seat->level,
@@ -460,7 +139,7 @@ static bool choose_looks(Charging *c, uint64_t now_usec) {
         for (size_t i = 0; i < c->n && n < LOOKS_AT_ONCE && now_usec >= c->looks_not_before_usec; i++) {
                 Seat *seat = &c->seats[i];
 
-                if (!is_resting(seat) || seat->writing || now_usec < seat->look_usec || !may_be_switched(c, seat, now_usec))
+                if (!is_resting(seat) || seat->writing || now_usec < seat->look_usec || !seat_may_be_switched(c, seat, now_usec))
                         continue;
                 seat->looking = true;
                 n++;
@@ -495,16 +174,16 @@ static bool switch_off(Charging *c, uint64_t now_usec) {
                 Docking *d = bay_docking(seat->bay);
 
                 any = any || (seat->writing && !seat->wants_on);
-                if (seat->writing || !may_be_switched(c, seat, now_usec) || seat->order.on)
+                if (seat->writing || !seat_may_be_switched(c, seat, now_usec) || seat->order.on)
                         continue;
                 if (!seat->off && d && docking_may_rest(d)) {
                         docking_rest(d);
-                        if (switch_port(c, seat, false))
+                        if (seat_switch(c, seat, false))
                                 any = true;
                         else
                                 docking_stays(d);
                 } else if (is_resting(seat) && now_usec >= seat->assert_usec)
-                        (void) switch_port(c, seat, false);
+                        (void) seat_switch(c, seat, false);
         }
         return any;
 }
@@ -514,13 +193,14 @@ static void switch_on(Charging *c) {
                 Seat *seat = &c->seats[i];
 
                 if (!seat->writing && seat->off && seat->order.on && !seat->alone)
-                        (void) switch_port(c, seat, true);
+                        (void) seat_switch(c, seat, true);
         }
 }
 
 /* Something may have become of its battery, or its temperature, that is of interest. */
 static bool is_worth_asking(const Seat *seat) {
-        return may_not_be_charged(seat) || (seat->level < BATTERY_FULL && (seat->level_known || seat->temperature != TEMPERATURE_UNKNOWN));
+        return seat_may_not_be_charged(seat) ||
+               (seat->level < BATTERY_FULL && (seat->level_known || seat->temperature != TEMPERATURE_UNKNOWN));
 }
 
 /* Batteries that charge are asked now and then. */
@@ -575,7 +255,7 @@ static void carry_out(Charging *c) {
         watch_currents(c);
         watch_suspend(c);
         for (size_t i = 0; i < c->n; i++)
-                advance(c, &c->seats[i], now);
+                seat_advance(c, &c->seats[i], now);
         c->due_usec = next_due(c, now);
         looks = choose_looks(c, now);
         until = plan(c, now, orders, &over);
@@ -625,7 +305,7 @@ void charging_kick(Charging *c) {
 
 void charging_status(const Charging *c, const Bay *bay, ChargeStatus *ret) {
         uint64_t now = clock_boottime_usec();
-        const Seat *seat = seat_of(c, bay);
+        const Seat *seat = charging_seat(c, bay);
 
         *ret = (ChargeStatus){ .power = true, .why = charge_why_to_string(CHARGE_EMPTY), .percent = -1, .minutes_to_full = -1 };
         if (!seat)
@@ -648,26 +328,9 @@ void charging_status(const Charging *c, const Bay *bay, ChargeStatus *ret) {
 
 static uint16_t hub_of(const ChargeSettings *s, const char *port_path) {
         for (size_t i = 0; i < s->n_hubs; i++)
-                if (is_port_of(port_path, s->hubs[i].port_path, strlen(s->hubs[i].port_path)))
+                if (hub_has_port(port_path, s->hubs[i].port_path, strlen(s->hubs[i].port_path)))
                         return (uint16_t) i;
         return CHARGE_NO_HUB;
-}
-
-/* A daemon that ended may have left a port without power: nobody else would give it back. Within a budget that is not done at once. */
-static void find_power(const Charging *c, Seat *seat) {
-        const char *port = bay_port_path(seat->bay);
-        int r = hubport_is_on(port);
-
-        if (r == 0 && may_be_switched(c, seat, 0)) {
-                seat->off = seat->unknown = true;
-                return;
-        }
-        if (r == 0)
-                r = hubport_restore(port) < 0 ? -EIO : 0;
-        if (r == 0)
-                log_notice(NULL, "Port %s was switched off; it has its power again", port);
-        else if (r < 0 && r != -ENOENT && r != -EACCES)
-                log_warning(NULL, "It cannot be seen whether port %s has power: %s", port, strerror(-r));
 }
 
 static int make_seats(Charging *c) {
@@ -686,9 +349,9 @@ static int make_seats(Charging *c) {
                 seat->bay = manager_bay_at(c->manager, s->bays[i].port_path);
                 seat->rank = s->bays[i].charge_rank;
                 seat->hub = hub_of(&s->charge, s->bays[i].port_path);
-                begin_camera(c, seat, 0, clock_boottime_usec());
-                load_port(c, seat);
-                find_power(c, seat);
+                seat_begin_camera(c, seat, 0, clock_boottime_usec());
+                seat_load_port(c, seat);
+                seat_find_power(c, seat);
         }
         return 0;
 }
