@@ -354,8 +354,10 @@ lint-deb: build-deb
 	lintian --allow-root --pedantic --display-info --fail-on=error,warning,info,pedantic --tag-display-limit=0 $(DEB)/*.changes
 lint-units: all sim
 	@$(RUN) --deadline 900 tests/integration/test_units.py
-# How far clang's analyser follows calls: "shallow" takes a fraction of the time. gcc's follows them in each case.
+# How far clang's analyser follows calls, and how many states of a function it looks at: "shallow" takes a fraction of the time. gcc's
+# follows them in each case.
 CLANG_ANALYZER ?= deep
+LOOKS := mode=$(CLANG_ANALYZER) $(if $(filter shallow,$(CLANG_ANALYZER)),max-nodes=20000)
 # One file at a time, so that make runs several and repeats only those that changed.
 LINTED := $(BUILD)/lint$(if $(filter shallow,$(CLANG_ANALYZER)),-shallow)
 lint-files: $(C_FILES:%.c=$(LINTED)/%.ok)
@@ -363,7 +365,7 @@ $(LINTED)/%.ok: %.c $(BUILD)/flags tests/lint/clang-tidy.yaml
 	@mkdir -p $(@D)
 	$(call say,LINT)$(CC) $(CFLAGS_ALL) $(VERSION_FLAG) $(LINT_FLAGS) $(ANALYZER) -MMD -MP -MT $@ -MF $(@:.ok=.d) -c -o $(@:.ok=.o) $<
 	@clang-tidy --quiet --config-file=tests/lint/clang-tidy.yaml $< -- -std=gnu11 -D_GNU_SOURCE $(PLACES) $(VERSION_FLAG) -Iinclude -Idaemon \
-		$(PKG_CFLAGS) $(LINT_FLAGS) -Xclang -analyzer-config -Xclang mode=$(CLANG_ANALYZER) > $@.log 2>&1 || { cat $@.log; exit 1; }
+		$(PKG_CFLAGS) $(LINT_FLAGS) $(LOOKS:%=-Xclang -analyzer-config -Xclang %) > $@.log 2>&1 || { cat $@.log; exit 1; }
 	@touch $@
 # Leaks are left to ASan: this gcc loses track of what a list or a table owns. Without -O0, gcc has removed some mistakes (a
 # double free of an unused object) before it looks.

@@ -105,8 +105,11 @@ static void switched(void *userdata, const char *port_path, int result) {
         Charging *c = userdata;
         Seat *seat = seat_at(c, port_path);
         uint64_t now = clock_boottime_usec();
-        Docking *d = bay_docking(seat->bay);
+        Docking *d;
 
+        if (!seat)
+                return;
+        d = bay_docking(seat->bay);
         seat_advance(c, seat, now);
         seat->writing = false;
         if (result < 0)
