@@ -119,6 +119,7 @@ tests: $(PROPERTY) $(NIGHT) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(TEST_PLUGINS) $
 MTP_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugins/mtp/*.c))
 EXTRA_mtp_wire := $(MTP_OBJECTS) $(BUILD)/tests/unit/fake_host.o
 EXTRA_mtp_transaction := $(EXTRA_mtp_wire)
+EXTRA_mtp_data := $(EXTRA_mtp_wire)
 EXTRA_mtp_source := $(EXTRA_mtp_wire)
 EXTRA_mtp_datasets := $(EXTRA_mtp_wire) $(BUILD)/tests/unit/mtp_dataset.o
 $(foreach t,camera listing health,$(eval EXTRA_mtp_$(t) := $(EXTRA_mtp_datasets) $(BUILD)/tests/unit/mtp_script.o))
