@@ -144,6 +144,15 @@ static inline int rig_put(Rig *rig, const Fact *fact) {
 
 #define RIG_SIZE (2 * WIRE_BLOCK_SIZE + 5)
 
+static inline void rig_expect(Rig *rig, const Fact *fact, int result) {
+        int r = rig_put(rig, fact);
+
+        if (r != result)
+                print_error("%s: %s instead of %s: %s\n", fact_kind_to_string(fact->kind), strerror(-r),
+                            strerror(-result), store_last_refusal(rig->store));
+        assert_int_equal(r, result);
+}
+
 static inline Digest rig_digest(const char *text) {
         Digest d;
 
