@@ -49,6 +49,7 @@ EXTRA_bus := $(BUILD)/tests/unit/bus_stubs.o
 
 # The uplink, by itself and with berthd's client to it.
 EXTRA_pace := $(LIB_uplink)
+EXTRA_uplink_client := $(BUILD)/tests/unit/false_uplink.o
 EXTRA_http_pace := $(LIB_uplink)
 PKGS_http_pace := $(PKGS_uplink)
 EXTRA_manifest := $(LIB_uplink)
