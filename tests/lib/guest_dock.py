@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import uuid
 
 import guest
 import tap
@@ -77,8 +78,9 @@ DEBIAN_FRONTEND=noninteractive apt-get -q -y install /opt/packages/berth_*.deb
 """
 GIVE_STORE = f"chown berth-uplink: {STORE}\n"
 # A guest that goes on from a saved one has that one's boot id. After a power cut berthd is to find another one; in a /proc of its own.
+# It is given one: the next that it would draw itself is the saved one's, too.
 NEW_BOOT_ID = """
-cat /proc/sys/kernel/random/uuid > /run/boot_id
+echo {boot_id} > /run/boot_id
 mkdir -p /run/systemd/system/berthd.service.d
 printf '[Service]\\nBindReadOnlyPaths=/run/boot_id:/proc/sys/kernel/random/boot_id\\n' > /run/systemd/system/berthd.service.d/boot_id.conf
 systemctl daemon-reload
@@ -208,7 +210,7 @@ class GuestDock:
             self._boot(UNPACK)
         else:
             self.guest = resume(UNPACKED, self.scratch.name, self.disks, as_they_are=True)
-            self.guest.run(NEW_BOOT_ID)
+            self.guest.run(NEW_BOOT_ID.format(boot_id=uuid.uuid4()))
         self._set_up(start=False)
 
     def _set_up(self, start):
