@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -39,9 +40,16 @@ typedef struct Rig {
         uint64_t breaks_off_at; /* the camera, there */
 } Rig;
 
+static _Atomic unsigned syncs;
+
 static Told told[BLOCKS_MAX];
 static size_t n_told;
 static Rig rig;
+
+int fdatasync(int fd) {
+        syncs++;
+        return (int) syscall(SYS_fdatasync, fd);
+}
 
 /* ---- In place of bay/outbox.c ---- */
 
@@ -199,6 +207,22 @@ static void test_part_has_the_clips_bytes_and_blocks_their_digests(void **state)
         }
 }
 
+/* What it takes is told, so that the length of a batch can go by it. */
+static void test_short_batches_are_synced_one_by_one_and_told(void **state) {
+        Reading reading;
+        Fault fault;
+
+        (void) state;
+        syncs = 0;
+        assert_int_equal(pull(3 * BLOCK, 0, NULL, 0, &reading, &fault), 0);
+        assert_int_equal(syncs, 3 * BLOCK / SYNC_BATCH_SHORT);
+        assert_int_equal(rig.session.sync_batch.bytes, 3 * BLOCK);
+        assert_true(rig.session.sync_batch.usec > 0);
+        /* What one clip told counts for the next one. */
+        assert_int_equal(pull(BLOCK, 0, NULL, 0, &reading, &fault), 0);
+        assert_int_equal(rig.session.sync_batch.bytes, 4 * BLOCK);
+}
+
 static void test_pull_goes_on_behind_the_blocks_that_were_kept(void **state) {
         const uint64_t size = 3 * BLOCK + 12345;
         Digest kept[2], whole;
@@ -261,6 +285,7 @@ static void test_disk_that_takes_no_more_ends_the_pull_with_its_reason(void **st
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_part_has_the_clips_bytes_and_blocks_their_digests),
+                TEST(test_short_batches_are_synced_one_by_one_and_told),
                 cmocka_unit_test_setup_teardown(test_part_has_the_clips_bytes_and_blocks_their_digests, set_up_in_memory, tear_down),
                 TEST(test_pull_goes_on_behind_the_blocks_that_were_kept),
                 TEST(test_camera_that_breaks_off_leaves_its_whole_blocks),
