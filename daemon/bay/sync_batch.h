@@ -27,7 +27,7 @@ typedef struct SyncBatch {
         unsigned windows;               /* … and how many those are */
 } SyncBatch;
 
-/* So many bytes. */
+/* How many bytes are to be written before the next sync. */
 uint64_t sync_batch_bytes(const SyncBatch *b);
 /* So many more were written and made durable, in so much time since the sync before them, or since the camera's first bytes. */
 void sync_batch_note(SyncBatch *b, uint64_t bytes, uint64_t usec);
