@@ -46,6 +46,8 @@ $(PRELOADS): %.so: %.o
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -shared -o $@ $< -ldl
 
 EXTRA_bus := $(BUILD)/tests/unit/bus_stubs.o
+# How often a thread is woken is counted.
+$(BUILD)/tests/test_ring: private LDFLAGS += -Wl,--wrap=pthread_cond_signal
 
 # The uplink, by itself and with berthd's client to it.
 EXTRA_pace := $(LIB_uplink)

@@ -23,8 +23,8 @@
 
 /* What is written is made durable when it is a batch (bay/sync_batch.h), or when the first finished block has waited so long. */
 #define SYNC_WAIT_USEC (250 * USEC_PER_MSEC)
-/* What is hashed, and at least written, at once; and at most, so that the camera's bytes find room meanwhile. */
-#define HASH_SIZE (512 * KIB)
+/* What is hashed and written at once; and at most, so that the camera's bytes find room meanwhile. */
+#define HASH_MOST (1 * MIB)
 #define WRITE_LEAST (1 * MIB)
 #define WRITE_MOST (2 * MIB)
 /* O_DIRECT wants buffer, offset and length in whole blocks; no disk of today has larger ones. */
@@ -103,9 +103,13 @@ static int finish_block(Pull *p) {
         return edges_prefix(p->edges, &block->digest);
 }
 
+static uint64_t left_of_block(uint64_t at) {
+        return WIRE_BLOCK_SIZE - at % WIRE_BLOCK_SIZE;
+}
+
 static int hash_run(Pull *p, const uint8_t *data, size_t size) {
         while (size > 0) {
-                size_t n = (size_t) MIN2(MIN2((uint64_t) size, HASH_SIZE), WIRE_BLOCK_SIZE - p->hashed % WIRE_BLOCK_SIZE);
+                size_t n = (size_t) MIN2(MIN2((uint64_t) size, HASH_MOST), left_of_block(p->hashed));
                 int r = edges_update(p->edges, data, n);
 
                 p->hashed += n;
@@ -126,7 +130,7 @@ static void *run_hasher(void *userdata) {
         size_t size;
         int r = 0;
 
-        while (r >= 0 && ring_peek(p->ring, &data, &size) == 0) {
+        while (r >= 0 && ring_peek(p->ring, (size_t) MIN2((uint64_t) RING_HASH_LEAST, left_of_block(p->hashed)), &data, &size) == 0) {
                 if (size > 0) {
                         r = hash_run(p, data, size);
                         continue;
@@ -205,14 +209,14 @@ static void note_block(Pull *p) {
 
 /* Of a run in the ring, what is written at once: whole blocks of the disk, as long as there are any. */
 static size_t at_once(const Pull *p, size_t size) {
-        size_t n = (size_t) MIN2(MIN2((uint64_t) size, WRITE_MOST), WIRE_BLOCK_SIZE - p->written % WIRE_BLOCK_SIZE);
+        size_t n = (size_t) MIN2(MIN2((uint64_t) size, WRITE_MOST), left_of_block(p->written));
 
         return n < DIRECT_ALIGN ? n : n / DIRECT_ALIGN * DIRECT_ALIGN;
 }
 
 /* Waits for a run while blocks wait no longer than they may, and writes it. */
 static int write_next(Pull *p, bool *ret_ended) {
-        size_t least = (size_t) MIN2(WRITE_LEAST, WIRE_BLOCK_SIZE - p->written % WIRE_BLOCK_SIZE), size;
+        size_t least = (size_t) MIN2(WRITE_LEAST, left_of_block(p->written)), size;
         const uint8_t *data;
         int r;
 

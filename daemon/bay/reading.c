@@ -40,7 +40,7 @@ static void *run(void *userdata) {
         const uint8_t *data;
         size_t size;
 
-        while (ring_peek(job->ring, &data, &size) == 0 && size > 0) {
+        while (ring_peek(job->ring, RING_HASH_LEAST, &data, &size) == 0 && size > 0) {
                 int r = hash(job, data, size);
 
                 if (r < 0) {

@@ -18,10 +18,14 @@ _Static_assert(RING_SIZE % HUGE_PAGE == 0, "the ring fills its huge pages");
 /* One reservation may reach behind the ring's end, by less than a packet; what came there is copied to the start. */
 #define MAPPED (RING_SIZE + RING_PACKET_MAX + HUGE_PAGE)
 
+#define NEVER UINT64_MAX /* a position, or a moment */
+
 struct Ring {
         pthread_mutex_t lock;
         /* One for each that waits, so that none is woken for another. */
         pthread_cond_t committed_more, passed_more, freed_more;
+        /* The position that each waits for; NEVER while it does not, so that it is not woken for less. */
+        uint64_t peek_at, take_at, reserve_at;
         void *mapped;
         uint8_t *memory; /* in it, at a huge page's start */
         /* Bytes since the start: consumed <= passed <= committed <= reserved <= consumed + RING_SIZE. */
@@ -34,9 +38,10 @@ int ring_new(Ring **ret) {
         _cleanup_(ring_freep) Ring *r = NULL;
         void *mapped;
 
-        r = calloc(1, sizeof(Ring));
+        r = malloc(sizeof(Ring));
         if (!r)
                 return -ENOMEM;
+        *r = (Ring){ .peek_at = NEVER, .take_at = NEVER, .reserve_at = NEVER };
         pthread_mutex_init(&r->lock, NULL);
         pthread_cond_init(&r->committed_more, NULL);
         pthread_cond_init(&r->passed_more, NULL);
@@ -72,6 +77,29 @@ static uint8_t *place(Ring *r, uint64_t at) {
         return r->memory + at % RING_SIZE;
 }
 
+/* Wakes who waits for this position. The lock is free before: to wake up and find it held would cost two more turns of the scheduler. */
+static void unlock_and_wake(Ring *r, pthread_cond_t *more, uint64_t *waits_at, uint64_t position) {
+        bool wake = position >= *waits_at;
+
+        if (wake)
+                *waits_at = NEVER;
+        pthread_mutex_unlock(&r->lock);
+        if (wake)
+                pthread_cond_signal(more);
+}
+
+/* False when that was not in time (CLOCK_MONOTONIC). */
+static bool await(Ring *r, pthread_cond_t *more, uint64_t *waits_at, uint64_t position, uint64_t until_usec) {
+        const struct timespec until = { .tv_sec = (time_t) (until_usec / USEC_PER_SEC),
+                                        .tv_nsec = (long) (until_usec % USEC_PER_SEC) * 1000 };
+        int error;
+
+        *waits_at = position;
+        error = until_usec == NEVER ? pthread_cond_wait(more, &r->lock) : pthread_cond_clockwait(more, &r->lock, CLOCK_MONOTONIC, &until);
+        *waits_at = NEVER;
+        return error != ETIMEDOUT;
+}
+
 /* ---- The producer ---- */
 
 size_t ring_straight(const Ring *r) {
@@ -84,7 +112,7 @@ static int reserve(Ring *r, size_t size, bool wait, uint8_t **ret) {
         assert(size <= RING_RUN_MAX && size < straight(r->reserved) + RING_PACKET_MAX);
         pthread_mutex_lock(&r->lock);
         while (wait && r->error == 0 && r->reserved + size > r->consumed + RING_SIZE)
-                pthread_cond_wait(&r->freed_more, &r->lock);
+                (void) await(r, &r->freed_more, &r->reserve_at, r->reserved + size, NEVER);
         error = r->error;
         if (error == 0 && r->reserved + size > r->consumed + RING_SIZE)
                 error = -EAGAIN;
@@ -122,8 +150,7 @@ int ring_commit(Ring *r, const uint8_t *data, size_t size) {
         pthread_mutex_lock(&r->lock);
         r->committed += size;
         error = r->error;
-        pthread_cond_signal(&r->committed_more);
-        pthread_mutex_unlock(&r->lock);
+        unlock_and_wake(r, &r->committed_more, &r->peek_at, r->committed);
         return error;
 }
 
@@ -143,18 +170,18 @@ void ring_release(Ring *r) {
 void ring_end(Ring *r) {
         pthread_mutex_lock(&r->lock);
         r->ended = true;
-        pthread_cond_signal(&r->committed_more);
-        pthread_mutex_unlock(&r->lock);
+        unlock_and_wake(r, &r->committed_more, &r->peek_at, NEVER);
 }
 
 /* ---- The hasher ---- */
 
-int ring_peek(Ring *r, const uint8_t **ret, size_t *ret_size) {
+int ring_peek(Ring *r, size_t least, const uint8_t **ret, size_t *ret_size) {
         int error;
 
         pthread_mutex_lock(&r->lock);
-        while (r->error == 0 && !r->ended && r->passed == r->committed)
-                pthread_cond_wait(&r->committed_more, &r->lock);
+        least = MIN2(least, straight(r->passed));
+        while (r->error == 0 && !r->ended && r->committed - r->passed < least)
+                (void) await(r, &r->committed_more, &r->peek_at, r->passed + least, NEVER);
         error = r->error;
         if (error == 0) {
                 *ret = place(r, r->passed);
@@ -168,27 +195,16 @@ void ring_pass(Ring *r, size_t size) {
         pthread_mutex_lock(&r->lock);
         assert(size <= r->committed - r->passed);
         r->passed += size;
-        pthread_cond_signal(&r->passed_more);
-        pthread_mutex_unlock(&r->lock);
+        unlock_and_wake(r, &r->passed_more, &r->take_at, r->passed);
 }
 
 void ring_pass_end(Ring *r) {
         pthread_mutex_lock(&r->lock);
         r->passed_all = true;
-        pthread_cond_signal(&r->passed_more);
-        pthread_mutex_unlock(&r->lock);
+        unlock_and_wake(r, &r->passed_more, &r->take_at, NEVER);
 }
 
 /* ---- The writer ---- */
-
-static bool await_passed(Ring *r, uint64_t until_usec) {
-        const struct timespec at = { .tv_sec = (time_t) (until_usec / USEC_PER_SEC), .tv_nsec = (long) (until_usec % USEC_PER_SEC) * 1000 };
-
-        if (until_usec != UINT64_MAX)
-                return pthread_cond_clockwait(&r->passed_more, &r->lock, CLOCK_MONOTONIC, &at) != ETIMEDOUT;
-        pthread_cond_wait(&r->passed_more, &r->lock);
-        return true;
-}
 
 int ring_take(Ring *r, size_t least, uint64_t until_usec, const uint8_t **ret, size_t *ret_size, bool *ret_ended) {
         bool in_time = true;
@@ -198,7 +214,7 @@ int ring_take(Ring *r, size_t least, uint64_t until_usec, const uint8_t **ret, s
         pthread_mutex_lock(&r->lock);
         least = MIN2(least, straight(r->consumed));
         while (r->error == 0 && !r->passed_all && r->passed - r->consumed < least && in_time)
-                in_time = await_passed(r, until_usec);
+                in_time = await(r, &r->passed_more, &r->take_at, r->consumed + least, until_usec);
         there = r->passed - r->consumed;
         error = r->error;
         *ret = place(r, r->consumed);
@@ -212,8 +228,7 @@ void ring_consume(Ring *r, size_t size) {
         pthread_mutex_lock(&r->lock);
         assert(size <= r->passed - r->consumed);
         r->consumed += size;
-        pthread_cond_signal(&r->freed_more);
-        pthread_mutex_unlock(&r->lock);
+        unlock_and_wake(r, &r->freed_more, &r->reserve_at, r->consumed + RING_SIZE);
 }
 
 int ring_fail(Ring *r, int error) {

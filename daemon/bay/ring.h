@@ -22,6 +22,8 @@
 #define RING_SIZE (8u * 1024u * 1024u)
 #define RING_RUN_MAX (512u * 1024u) /* of one reservation; a multiple of every USB packet size */
 #define RING_PACKET_MAX (16u * 1024u)
+/* What a hasher waits for, as long as there is more to come: each wait costs two turns of the scheduler. */
+#define RING_HASH_LEAST (1024u * 1024u)
 
 typedef struct Ring Ring;
 
@@ -46,8 +48,11 @@ void ring_end(Ring *r);
 
 /* ---- The hasher ---- */
 
-/* Waits for bytes that it did not pass on yet: a run of them. *ret_size is 0 at the end. */
-int ring_peek(Ring *r, const uint8_t **ret, size_t *ret_size);
+/*
+ * Waits for a run of `least` bytes that it did not pass on yet, or as many as lie before the end of the memory; fewer come at the end only.
+ * *ret_size is 0 when there are none left.
+ */
+int ring_peek(Ring *r, size_t least, const uint8_t **ret, size_t *ret_size);
 void ring_pass(Ring *r, size_t size);
 /* Nothing more will be passed on. */
 void ring_pass_end(Ring *r);

@@ -39,7 +39,7 @@ static void *take_all(void *userdata) {
         const uint8_t *data;
         size_t size;
 
-        while (ring_peek(w->ring, &data, &size) == 0 && size > 0) {
+        while (ring_peek(w->ring, 1, &data, &size) == 0 && size > 0) {
                 if (w->delay_usec > 0)
                         (void) usleep(w->delay_usec);
                 assert_true(size <= w->room - w->size);

@@ -18,10 +18,20 @@
 
 typedef struct Thread {
         Ring *ring;
+        size_t least;              /* a hasher's */
         uint64_t seen, stop_after; /* fails the ring after so many bytes, when not 0 */
         bool in_order;
         int result;
 } Thread;
+
+static _Atomic unsigned wakes;
+
+int __real_pthread_cond_signal(pthread_cond_t *cond);
+int __wrap_pthread_cond_signal(pthread_cond_t *cond);
+int __wrap_pthread_cond_signal(pthread_cond_t *cond) {
+        wakes++;
+        return __real_pthread_cond_signal(cond);
+}
 
 /* No run of the ring's size has the same bytes at the same places. */
 static uint8_t byte_at(uint64_t at) {
@@ -41,7 +51,7 @@ static void *pass_all(void *userdata) {
         size_t size;
 
         t->in_order = true;
-        while ((t->result = ring_peek(t->ring, &data, &size)) == 0 && size > 0) {
+        while ((t->result = ring_peek(t->ring, t->least, &data, &size)) == 0 && size > 0) {
                 t->in_order = t->in_order && are_bytes_at(t->seen, data, size);
                 t->seen += size;
                 ring_pass(t->ring, size);
@@ -89,15 +99,14 @@ static int put(Ring *ring, uint64_t at, size_t size) {
         return r < 0 ? r : (int) size;
 }
 
-static void test_all_see_each_byte_in_order(void **state) {
+static void all_see_each_byte_in_order(size_t least) {
         Thread hasher, writer;
         pthread_t threads[2];
         Ring *ring = NULL;
         uint64_t at = 0;
 
-        (void) state;
         assert_int_equal(ring_new(&ring), 0);
-        hasher = writer = (Thread){ .ring = ring };
+        hasher = writer = (Thread){ .ring = ring, .least = least };
         assert_int_equal(pthread_create(&threads[0], NULL, pass_all, &hasher), 0);
         assert_int_equal(pthread_create(&threads[1], NULL, take_all, &writer), 0);
         for (size_t i = 0; i < RUNS; i++) {
@@ -119,6 +128,60 @@ static void test_all_see_each_byte_in_order(void **state) {
         ring_free(ring);
 }
 
+static void test_all_see_each_byte_in_order(void **state) {
+        (void) state;
+        all_see_each_byte_in_order(1);
+        all_see_each_byte_in_order(RING_HASH_LEAST);
+}
+
+static void *take_a_page(void *userdata) {
+        Thread *t = userdata;
+        const uint8_t *data;
+        bool ended;
+        size_t size;
+
+        t->result = ring_take(t->ring, 4096, UINT64_MAX, &data, &size, &ended);
+        t->seen = size;
+        return NULL;
+}
+
+static void *peek_at_a_page(void *userdata) {
+        Thread *t = userdata;
+        const uint8_t *data;
+        size_t size;
+
+        t->result = ring_peek(t->ring, 4096, &data, &size);
+        t->seen = size;
+        return NULL;
+}
+
+static void test_nobody_is_woken_for_less_than_he_waits_for(void **state) {
+        void *(*const waiting[])(void *) = { peek_at_a_page, take_a_page };
+
+        (void) state;
+        for (unsigned i = 0; i < 2; i++) {
+                Thread waits;
+                pthread_t thread;
+                Ring *ring = NULL;
+
+                assert_int_equal(ring_new(&ring), 0);
+                waits = (Thread){ .ring = ring };
+                wakes = 0;
+                assert_int_equal(pthread_create(&thread, NULL, waiting[i], &waits), 0);
+                for (uint64_t at = 0; at < 4096; at += 512) {
+                        assert_int_equal(put(ring, at, 512), 512);
+                        if (waiting[i] == take_a_page)
+                                ring_pass(ring, 512);
+                }
+                assert_int_equal(pthread_join(thread, NULL), 0);
+                assert_int_equal(waits.result, 0);
+                assert_int_equal(waits.seen, 4096);
+                /* None if all was there before he waited. */
+                assert_true(wakes <= 1);
+                ring_free(ring);
+        }
+}
+
 static void test_ring_is_bounded(void **state) {
         Ring *ring = NULL;
         const uint8_t *data;
@@ -133,7 +196,7 @@ static void test_ring_is_bounded(void **state) {
         }
         assert_int_equal(ring_try_reserve(ring, 1, &place), -EAGAIN);
         /* Free again only when the writer, too, is done with it. */
-        assert_int_equal(ring_peek(ring, &data, &size), 0);
+        assert_int_equal(ring_peek(ring, 1, &data, &size), 0);
         assert_int_equal(size, RING_SIZE);
         ring_pass(ring, size);
         assert_int_equal(ring_try_reserve(ring, 1, &place), -EAGAIN);
@@ -164,11 +227,12 @@ static void test_bytes_behind_the_end_of_the_memory_are_found_at_its_start(void 
                 place[i] = byte_at(at + i);
         assert_int_equal(ring_straight(ring), RING_SIZE - 12);
         assert_int_equal(ring_commit(ring, place, 512), 0);
-        assert_int_equal(ring_peek(ring, &data, &size), 0);
+        /* It does not wait for more than lies before the end. */
+        assert_int_equal(ring_peek(ring, 512, &data, &size), 0);
         assert_int_equal(size, 500);
         assert_true(are_bytes_at(at, data, size));
         ring_pass(ring, size);
-        assert_int_equal(ring_peek(ring, &data, &size), 0);
+        assert_int_equal(ring_peek(ring, 1, &data, &size), 0);
         assert_int_equal(size, 12);
         assert_true(are_bytes_at(at + 500, data, size));
         ring_free(ring);
@@ -195,12 +259,13 @@ static void test_runs_are_committed_in_the_order_in_which_they_were_reserved(voi
         assert_ptr_equal(again, runs[0] + 1724);
         ring_unreserve(ring, 1024);
         ring_end(ring);
-        assert_int_equal(ring_peek(ring, &data, &size), 0);
+        /* Fewer at the end. */
+        assert_int_equal(ring_peek(ring, 4096, &data, &size), 0);
         assert_int_equal(size, 1724);
         for (size_t i = 0; i < size; i++)
                 assert_int_equal(data[i], i < 700 ? 0 : 1);
         ring_pass(ring, size);
-        assert_int_equal(ring_peek(ring, &data, &size), 0);
+        assert_int_equal(ring_peek(ring, 1, &data, &size), 0);
         assert_int_equal(size, 0);
         ring_free(ring);
 }
@@ -225,11 +290,11 @@ static void test_runs_are_moved_up_over_the_end_of_the_memory(void **state) {
         *first = byte_at(at);
         assert_int_equal(ring_commit(ring, first, 1), 0);
         assert_int_equal(ring_commit(ring, second, 2048), 0);
-        assert_int_equal(ring_peek(ring, &data, &size), 0);
+        assert_int_equal(ring_peek(ring, 1, &data, &size), 0);
         assert_int_equal(size, 1024);
         assert_true(are_bytes_at(at, data, size));
         ring_pass(ring, size);
-        assert_int_equal(ring_peek(ring, &data, &size), 0);
+        assert_int_equal(ring_peek(ring, 1, &data, &size), 0);
         assert_int_equal(size, 1025);
         assert_true(are_bytes_at(at + 1024, data, size));
         ring_free(ring);
@@ -274,7 +339,7 @@ static void test_failure_of_one_stops_all_with_the_first_reason(void **state) {
 
         (void) state;
         assert_int_equal(ring_new(&ring), 0);
-        hasher = writer = (Thread){ .ring = ring };
+        hasher = writer = (Thread){ .ring = ring, .least = 1 };
         hasher.stop_after = 100000;
         assert_int_equal(pthread_create(&threads[0], NULL, pass_all, &hasher), 0);
         assert_int_equal(pthread_create(&threads[1], NULL, take_all, &writer), 0);
@@ -292,6 +357,7 @@ static void test_failure_of_one_stops_all_with_the_first_reason(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_all_see_each_byte_in_order),
+                cmocka_unit_test(test_nobody_is_woken_for_less_than_he_waits_for),
                 cmocka_unit_test(test_ring_is_bounded),
                 cmocka_unit_test(test_bytes_behind_the_end_of_the_memory_are_found_at_its_start),
                 cmocka_unit_test(test_runs_are_committed_in_the_order_in_which_they_were_reserved),
