@@ -4,15 +4,18 @@
 
 usage: bench_many.py [MIB]      (default 2048)
 
-Few cameras have a clip each of their share of MIB MiB. Many have one of an eighth of it: with the default that is 256 MiB, as long as a
-clip is in the mean, so that what a camera costs once weighs no more than it does on a rack.
+Each camera has MIB MiB in eight clips. With the default they have 256 MiB, as a clip has in the mean, and a camera has half of what it has
+in the mean: what it costs once weighs twice as much as on a rack. Of 64 cameras each has two of them, for the disk's sake. The kernel
+lends as much memory for USB transfers as on an installed dock (udev-rules/68-berth-usbfs.rules).
 
 Limits beside it, from the same machine in the same run: SHA-256 of as many bytes on one core, and writing them to the disk with
-fdatasync. The simulator, which makes the bytes, takes its share of the processors; what it takes is shown.
+fdatasync. The simulator, which makes the bytes, takes its share of the processors; what it takes is shown. And the CPU that SHA-256,
+libusb and writing take by themselves, each in as many processes at once as there are cameras.
 """
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +31,10 @@ GIB = 1 << 30
 DEADLINE = 1800
 COUNTS = [1, 4, 16, 64]
 SHARES = [64, 8, 1]  # of all bytes: clips of these sizes
-CLIP_SHARE = 8  # the least that each of many cameras has
+CLIPS = 8  # of a camera …
+MOST = 128  # … and of all together
+USBFS_MIB = 128
+FLIGHTS = 4  # of libusb alone: as many bytes under way as a worker has
 LIMITS = 3  # how often they are measured
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -67,6 +73,18 @@ def limits(size, folder):
     return rates
 
 
+def at_once(argvs):
+    """What each of them prints."""
+    running = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for argv in argvs]
+    said = [p.communicate()[0].split() for p in running]
+    assert all(p.returncode == 0 for p in running), f"{argvs[0]}: {said}"
+    return said
+
+
+def port_of(n):
+    return f"1-{1 + n // PORTS}.{1 + n % PORTS}"
+
+
 class Bench:
     def __init__(self, folder, total):
         self.folder, self.total = folder, total
@@ -74,25 +92,37 @@ class Bench:
         self.sim_pid = os.getppid()
         self.places = itertools.count(1)
 
-    def pull(self, count, size=None):
-        size = size or self.total // min(count, CLIP_SHARE) // MIB * MIB
-        place = os.path.join(self.folder, str(next(self.places)))
-        os.mkdir(place)
-        ports = [f"1-{1 + n // PORTS}.{1 + n % PORTS}" for n in range(count)]
-        names = [f"many-{os.path.basename(place)}-{n}" for n in range(count)]
-        for n, name in enumerate(names):
-            self.sim("camera", name=name, type="ptp", vid=0x1209, pid=0xBE27, serial=name, manufacturer="Acme", model="BC-1",
-                     clips=[rack.make_clip(f"DCIM/100/{name}.MP4", size, 100 * count + n)])
+    def place(self):
+        """A new folder, with a name that nothing else has."""
+        name = str(next(self.places))
+        os.mkdir(os.path.join(self.folder, name))
+        return name, os.path.join(self.folder, name)
+
+    def camera(self, name, product, clips):
+        self.sim("camera", name=name, type="ptp", vid=0x1209, pid=product, serial=name, manufacturer="Acme", model="BC-1", clips=clips)
+
+    def clips(self, count):
+        """The lengths of a camera's clips."""
+        return min(CLIPS, MOST // count) * [self.total // CLIPS // MIB * MIB]
+
+    def pull(self, count, sizes):
+        name, place = self.place()
+        ports = [port_of(n) for n in range(count)]
+        names = [f"many-{name}-{n}" for n in range(count)]
+        for n, camera in enumerate(names):
+            self.camera(camera, 0xBE27, [rack.make_clip(f"DCIM/100/{camera}-{i}.MP4", size, 1000 * count + CLIPS * n + i)
+                                         for i, size in enumerate(sizes)])
         slow = {"call": "600s", "stall": "600s"}
         dock = rack.Dock(place, ports, timeouts=slow)
         try:
-            return self.run(dock.start(), names, ports, size)
+            return self.run(dock.start(), names, ports, sizes)
         finally:
             dock.close()
-            for name in names:
-                self.sim("unplug", camera=name)
+            for camera in names:
+                self.sim("unplug", camera=camera)
+            shutil.rmtree(place)
 
-    def run(self, dock, names, ports, size):
+    def run(self, dock, names, ports, sizes):
         dock.wait(lambda: dock.manager().get("StoreState") == "ready", "the store to be ready", DEADLINE)
         subprocess.run([f"{rack.BUILD}/berthctl", "transfer", "pause"], check=True, stdout=subprocess.DEVNULL)
         pid, sim_cpu, peaks = dock.daemon.pid, cpu_sec(self.sim_pid), {}
@@ -103,21 +133,39 @@ class Bench:
         def all_copied():
             for worker in filter(is_worker, dock.workers()):
                 peaks[worker] = max(peaks.get(worker, 0), peak_mib(worker))
-            return dock.rows("SELECT count(*) FROM custody WHERE kind = 'copied'")[0][0] == len(names)
+            return dock.rows("SELECT count(*) FROM custody WHERE kind = 'copied'")[0][0] == len(names) * len(sizes)
 
         dock.wait(all_copied, "all to be copied", DEADLINE)
-        took = [at / 1e6 - began for (at,) in
-                dock.rows("SELECT json_extract(bytes, '$.boottime_usec') FROM custody WHERE kind = 'copied' ORDER BY seq")]
+        took = [at / 1e6 - began for (at,) in dock.rows(
+            "SELECT max(json_extract(bytes, '$.boottime_usec')) FROM custody WHERE kind = 'copied' GROUP BY camera_id")]
         dock.wait(lambda: not dock.workers(), "the workers to end", DEADLINE)
-        gib = size * len(names) / GIB
-        return {"rate": size * len(names) / 1e6 / max(took), "fair": max(took) / min(took), "daemon": cpu_sec(pid) / gib,
+        size = sum(sizes) * len(names)
+        gib = size / GIB
+        return {"rate": size / 1e6 / max(took), "fair": max(took) / min(took), "daemon": cpu_sec(pid) / gib,
                 "workers": cpu_sec(pid, children=True) / gib, "sim": (cpu_sec(self.sim_pid) - sim_cpu) / gib,
                 "daemon_mib": peak_mib(pid), "worker_mib": max(peaks.values())}
+
+    def parts(self, count):
+        """CPU seconds for a GiB of SHA-256, libusb and writing by themselves, as many of each at once."""
+        name, place = self.place()
+        size, tools = sum(self.clips(count)), os.path.join(rack.BUILD, "bench")
+        for n in range(count):
+            self.camera(f"alone-{name}-{n}", 0xA000 + n, [rack.make_clip("ALONE.MP4", size, n)])
+            self.sim("plug", camera=f"alone-{name}-{n}", port=port_of(n))
+            os.mkdir(os.path.join(place, str(n)))
+        came = at_once([[f"{tools}/usb_read", f"1209:{0xA000 + n:04x}", str(FLIGHTS)] for n in range(count)])
+        assert all(int(said[2]) >= size for said in came), f"libusb alone brought less than the clips: {came}"
+        for n in range(count):
+            self.sim("unplug", camera=f"alone-{name}-{n}")
+        hashed = at_once(count * [[f"{tools}/limits", "sha", str(size)]])
+        written = at_once([[f"{tools}/spool_write", "direct", str(size), os.path.join(place, str(n))] for n in range(count)])
+        shutil.rmtree(place)
+        return sum(float(said[1]) for said in came + hashed + written) / (size * count / GIB)
 
 
 def main():
     total = int((sys.argv[1:] + ["2048"])[0]) * MIB
-    rack.enter(hubs(max(COUNTS)))
+    rack.enter(hubs(max(COUNTS)), ["--usbfs-memory-mb", str(USBFS_MIB)])
     with tempfile.TemporaryDirectory(prefix="berth-many-") as folder:
         bench = Bench(folder, total)
         alone = limits(total, folder)
@@ -125,14 +173,15 @@ def main():
         for name, rate in alone.items():
             print(f"  {name:28} {rate:8.0f} MB/s")
         print(f"\n{'cameras':>8} {'MB/s':>7} {'of limit':>8} {'slowest/fastest':>16} {'CPU s/GiB: berthd':>18} {'workers':>8}"
-              f" {'(simulator)':>12} {'MiB: berthd':>12} {'a worker':>9}")
+              f" {'(parts alone)':>14} {'(simulator)':>12} {'MiB: berthd':>12} {'a worker':>9}")
         for count in COUNTS:
-            row = bench.pull(count)
+            row, parts = bench.pull(count, bench.clips(count)), bench.parts(count)
             print(f"{count:8} {row['rate']:7.0f} {row['rate'] / alone[slowest]:8.2f} {row['fair']:16.2f} {row['daemon']:18.2f}"
-                  f" {row['workers']:8.2f} {row['sim']:12.2f} {row['daemon_mib']:12.1f} {row['worker_mib']:9.1f}", flush=True)
+                  f" {row['workers']:8.2f} {parts:14.2f} {row['sim']:12.2f} {row['daemon_mib']:12.1f} {row['worker_mib']:9.1f}", flush=True)
             told = [("together", row["rate"], "MB/s", None),
                     (f"of the slowest limit ({slowest})", row["rate"] / alone[slowest], "times", ">= 0.85" if count == 1 else None),
                     ("CPU of berthd and workers", row["daemon"] + row["workers"], "s/GiB", "<= 1"),
+                    ("CPU of SHA-256, libusb and writing by themselves", parts, "s/GiB", None),
                     ("slowest camera, to the fastest", row["fair"], "times", None),
                     ("memory of berthd at its peak", row["daemon_mib"], "MiB", "<= 32"),
                     ("memory of a worker at its peak", row["worker_mib"], "MiB", None)]
@@ -141,7 +190,7 @@ def main():
         print("\nOne camera, one clip of so many MiB:")
         print(f"{'MiB':>8} {'MB/s':>7} {'CPU s/GiB: berthd':>18} {'workers':>8} {'a worker, MiB':>14}")
         for size in (total // share for share in SHARES):
-            row = bench.pull(1, size)
+            row = bench.pull(1, [size])
             print(f"{size // MIB:8} {row['rate']:7.0f} {row['daemon']:18.2f} {row['workers']:8.2f} {row['worker_mib']:14.1f}", flush=True)
             told = [("speed", row["rate"], "MB/s"), ("CPU of berthd and workers", row["daemon"] + row["workers"], "s/GiB"),
                     ("memory of a worker at its peak", row["worker_mib"], "MiB")]

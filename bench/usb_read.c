@@ -4,7 +4,9 @@
  * How fast libusb alone brings one object of a PTP camera to this machine: GetObject, queued bulk transfers, every byte
  * thrown away. The limit that a pull is compared with.
  *
- *   usb_read VID:PID      prints "SECONDS CPU_SECONDS BYTES"
+ *   usb_read VID:PID [TRANSFERS]      prints "SECONDS CPU_SECONDS BYTES"
+ *
+ * TRANSFERS of 256 KiB are in flight, 8 if it is not said.
  */
 
 #include <libusb.h>
@@ -15,7 +17,7 @@
 
 #include "stopwatch.h"
 
-#define TRANSFERS 8
+#define TRANSFERS 8u
 #define TRANSFER_SIZE (256 * 1024)
 #define TIMEOUT_MSEC 10000
 
@@ -70,8 +72,8 @@ static void LIBUSB_CALL came(struct libusb_transfer *t) {
                 failed = 1;
 }
 
-static int stream(libusb_device_handle *h) {
-        for (int i = 0; i < TRANSFERS && left > 0; i++) {
+static int stream(libusb_device_handle *h, unsigned transfers) {
+        for (unsigned i = 0; i < transfers && left > 0; i++) {
                 struct libusb_transfer *t = libusb_alloc_transfer(0);
 
                 libusb_fill_bulk_transfer(t, h, 0x81, malloc(TRANSFER_SIZE), 0, came, NULL, TIMEOUT_MSEC);
@@ -87,7 +89,7 @@ static int stream(libusb_device_handle *h) {
         return failed ? -1 : 0;
 }
 
-static int fetch(libusb_device_handle *h) {
+static int fetch(libusb_device_handle *h, unsigned transfers) {
         static uint8_t buffer[65536];
         const uint32_t session = 1, all[3] = { UINT32_MAX, 0, UINT32_MAX };
         uint32_t handle, length;
@@ -106,16 +108,17 @@ static int fetch(libusb_device_handle *h) {
         length = get32(buffer);
         received = (uint64_t) n;
         left = length - (uint32_t) n;
-        return stream(h);
+        return stream(h, transfers);
 }
 
 int main(int argc, char **argv) {
         libusb_device_handle *h = NULL;
-        unsigned vid, pid;
+        unsigned vid, pid, transfers = TRANSFERS;
         double wall_before, cpu_before;
 
-        if (argc != 2 || sscanf(argv[1], "%x:%x", &vid, &pid) != 2) {
-                fputs("usage: usb_read VID:PID\n", stderr);
+        if (argc < 2 || argc > 3 || sscanf(argv[1], "%x:%x", &vid, &pid) != 2 ||
+            (argc == 3 && (sscanf(argv[2], "%u", &transfers) != 1 || transfers == 0))) {
+                fputs("usage: usb_read VID:PID [TRANSFERS]\n", stderr);
                 return 2;
         }
         if (libusb_init(NULL) != 0 || !(h = libusb_open_device_with_vid_pid(NULL, (uint16_t) vid, (uint16_t) pid)) ||
@@ -125,7 +128,7 @@ int main(int argc, char **argv) {
         }
         wall_before = wall();
         cpu_before = cpu(RUSAGE_SELF);
-        if (fetch(h) < 0) {
+        if (fetch(h, transfers) < 0) {
                 fputs("usb_read: the camera did not give its object\n", stderr);
                 return 1;
         }
