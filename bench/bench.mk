@@ -89,7 +89,7 @@ bench-storm: all sim ## all cameras plugged within a second, again and again; th
 
 .PHONY: bench-many
 MANY_MIB ?= 2048
-bench-many: all sim $(BUILD)/bench/limits ## pulling from 1, 4, 16 and 64 cameras at once
+bench-many: all sim $(BENCH_PROGRAMS) ## pulling from 1, 4, 16 and 64 cameras at once
 	@.ci/install-packages $(DEPS_TEST)
 	@BERTH_SRC='$(CURDIR)' BERTH_BUILD='$(abspath $(BUILD))' bench/bench_many.py $(MANY_MIB)
 

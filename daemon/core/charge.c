@@ -41,6 +41,8 @@ typedef struct Run {
         uint64_t at_usec;
         bool chosen[CHARGE_BAYS_MAX];
         uint32_t level[CHARGE_BAYS_MAX];
+        uint32_t slot_later[CHARGE_BAYS_MAX]; /* the level of who is on, after a whole slot */
+        uint64_t needs_usec[CHARGE_BAYS_MAX]; /* from this level to being ready */
         bool on[CHARGE_BAYS_MAX];
         uint64_t ready_usec[CHARGE_BAYS_MAX];
         uint64_t key[CHARGE_BAYS_MAX];
@@ -73,6 +75,13 @@ static bool must_be_on(const Run *run, size_t i) {
 
 static uint64_t usec_to(const ChargeBay *b, uint32_t level, uint32_t to) {
         return battery_msec(b->battery, level, to) * USEC_PER_MSEC;
+}
+
+static void set_level(Run *run, size_t i, uint32_t level) {
+        const ChargeBay *b = &run->look->bays[i];
+
+        run->level[i] = level;
+        run->needs_usec[i] = b->occupied ? usec_to(b, level, b->ready_level) : 0;
 }
 
 /* Where charging stops for now. */
@@ -109,7 +118,7 @@ static bool power(Run *run, size_t i, bool must) {
         uint32_t ma = 0;
 
         if (b->occupied) {
-                (void) battery_charge(b->battery, run->level[i], run->look->slot_usec / USEC_PER_MSEC, &ma);
+                run->slot_later[i] = battery_charge(b->battery, run->level[i], run->look->slot_usec / USEC_PER_MSEC, &ma);
                 ma += b->use_ma;
         }
         if (!must && (ma > run->left_ma || (has_hub(run, b) && ma > run->hub_left_ma[b->hub])))
@@ -126,7 +135,7 @@ static bool power(Run *run, size_t i, bool must) {
  */
 static uint64_t key_of(const Run *run, size_t i) {
         const ChargeBay *b = &run->look->bays[i];
-        uint64_t needs = usec_to(b, run->level[i], b->ready_level), stay = 2 * run->look->slot_usec, key;
+        uint64_t needs = run->needs_usec[i], stay = 2 * run->look->slot_usec, key;
 
         if (run->rule == RULE_SHORTEST || b->due_usec == CHARGE_NEVER || !run->chosen[i])
                 key = needs + (run->on[i] ? 0 : stay);
@@ -188,17 +197,19 @@ static uint64_t step_end(const Run *run) {
 }
 
 static void step(Run *run) {
-        uint64_t end = step_end(run);
+        uint64_t end = step_end(run), usec = end - run->at_usec;
 
         for (size_t i = 0; i < run->look->n; i++) {
                 const ChargeBay *b = &run->look->bays[i];
-                uint32_t was = run->level[i];
+                uint32_t level;
 
                 if (!run->on[i] || !b->occupied)
                         continue;
-                run->level[i] = battery_charge(b->battery, was, (end - run->at_usec) / USEC_PER_MSEC, NULL);
-                if (was < b->ready_level && run->level[i] >= b->ready_level)
-                        run->ready_usec[i] = run->at_usec + usec_to(b, was, b->ready_level);
+                level = usec == run->look->slot_usec ? run->slot_later[i]
+                                                     : battery_charge(b->battery, run->level[i], usec / USEC_PER_MSEC, NULL);
+                if (run->level[i] < b->ready_level && level >= b->ready_level)
+                        run->ready_usec[i] = run->at_usec + run->needs_usec[i];
+                set_level(run, i, level);
         }
         run->at_usec = end;
 }
@@ -214,7 +225,7 @@ static void begin_run(Run *run, bool with_the_others) {
         for (size_t i = 0; i < look->n; i++) {
                 const ChargeBay *b = &look->bays[i];
 
-                run->level[i] = b->level;
+                set_level(run, i, b->level);
                 run->on[i] = b->on && with_the_others && !may_not_be_charged(b);
                 run->ready_usec[i] = b->occupied && b->level >= b->ready_level ? look->now_usec : CHARGE_NEVER;
                 if (b->occupied && !may_not_be_charged(b) && (run->chosen[i] || with_the_others))
@@ -229,7 +240,7 @@ static bool is_lost(const Run *run) {
                 const ChargeBay *b = &run->look->bays[i];
 
                 if (run->chosen[i] && run->ready_usec[i] == CHARGE_NEVER &&
-                    run->at_usec + usec_to(b, run->level[i], b->ready_level) > b->due_usec)
+                    run->at_usec + run->needs_usec[i] > b->due_usec)
                         return true;
         }
         return false;
