@@ -81,7 +81,7 @@ bench-years: all sim $(BUILD)/bench/years ## a dock's database after years: star
 
 .PHONY: bench-storm
 STORM_CAMERAS ?= 64
-STORMS ?= 10
+STORMS ?= 100
 STORM_REST ?= 60
 bench-storm: all sim ## all cameras plugged within a second, again and again; then all at rest: wake-ups and memory
 	@.ci/install-packages $(DEPS_TEST)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A shift change at once: so many cameras plugged within one second, and all unplugged, again and again; then all docked and at rest.
 
-usage: bench_storm.py [CAMERAS [STORMS [REST]]]      (default 64, 10 and 60 s)
+usage: bench_storm.py [CAMERAS [STORMS [REST]]]      (default 64, 10 and 60 s; `make bench-storm` has 100)
 
 From plug to "identified" is measured between the simulator's command and the moment that the custody log gives the event, by one
 clock; beside it stands what the simulator alone needs to make the devices appear. Each camera brings one clip in the first storm and
