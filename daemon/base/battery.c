@@ -58,21 +58,24 @@ uint64_t battery_msec(const Battery *b, uint32_t from, uint32_t to) {
 }
 
 uint32_t battery_charge(const Battery *b, uint32_t level, uint64_t msec, uint32_t *ret_ma) {
-        uint32_t most = 0;
+        uint32_t percent = level / BATTERY_PERCENT, over = level % BATTERY_PERCENT, most = 0;
 
-        while (level < BATTERY_FULL && msec > 0) {
-                uint32_t percent = level / BATTERY_PERCENT, end = (percent + 1) * BATTERY_PERCENT;
-                uint64_t needs = ((uint64_t) b->msec[percent] * (end - level) + BATTERY_PERCENT - 1) / BATTERY_PERCENT;
+        /* The rest of the percent that was begun, then whole ones, then a part of one. */
+        while (percent < 100 && msec > 0) {
+                uint64_t needs = b->msec[percent];
 
+                if (over > 0)
+                        needs = (needs * (BATTERY_PERCENT - over) + BATTERY_PERCENT - 1) / BATTERY_PERCENT;
                 most = MAX2(most, (uint32_t) b->ma[percent]);
                 if (needs > msec) {
-                        level += (uint32_t) (msec * BATTERY_PERCENT / b->msec[percent]);
+                        over += (uint32_t) (msec * BATTERY_PERCENT / b->msec[percent]);
                         break;
                 }
-                level = end;
+                percent++;
+                over = 0;
                 msec -= needs;
         }
         if (ret_ma)
                 *ret_ma = most;
-        return MIN2(level, BATTERY_FULL);
+        return MIN2(percent * BATTERY_PERCENT + over, BATTERY_FULL);
 }
