@@ -270,7 +270,8 @@ static void erased_before(Rig *rig, Fact *erase) {
         rig_must(rig, &f);
 }
 
-#define FLIP(column) column " = CAST(x'00' || substr(" column ", 2) AS BLOB)"
+/* One in 256 hashes begins with a zero already. */
+#define FLIP(column) column " = CAST(iif(substr(" column ", 1, 1) = x'00', x'01', x'00') || substr(" column ", 2) AS BLOB)"
 #define COPIED "(SELECT max(seq) FROM custody WHERE kind = 'copied')"
 #define REWRITE(from, to, seq)                                                                                    \
         "UPDATE custody SET bytes = CAST(replace(bytes, '" from "', '" to "') AS BLOB) WHERE seq = " seq ";"      \
