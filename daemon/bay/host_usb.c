@@ -292,10 +292,43 @@ static ssize_t from_pushback(berth_host *h, uint8_t endpoint, void *data, size_t
         return (ssize_t) n;
 }
 
+/*
+ * What is transferred at once. Where the host controller takes no scattered buffers libusb cuts a longer transfer into pieces of 16 KiB.
+ * When there is room for the first of them and not for the next one it makes an error of all, and what has come is lost.
+ */
+static size_t piece_size(berth_host *h, uint8_t endpoint, size_t length) {
+        size_t packet = host_packet_size(h, endpoint);
+
+        return h->scatters || packet == 0 || packet > RING_PACKET_MAX ? length : RING_PACKET_MAX / packet * packet;
+}
+
+/* Returns libusb's error; *ret_moved also counts what was transferred before it. */
+static int move_bulk(berth_host *h, uint8_t endpoint, uint8_t *data, size_t length, uint64_t until_usec, size_t *ret_moved) {
+        const size_t piece = piece_size(h, endpoint, length);
+        bool goes_on;
+        int r;
+
+        *ret_moved = 0;
+        do {
+                size_t n = MIN2(length - *ret_moved, piece);
+                uint64_t now = clock_boottime_usec();
+                int moved = 0;
+
+                /* 0 would be for ever. */
+                r = libusb_bulk_transfer(h->device, endpoint, data + *ret_moved, (int) n, &moved,
+                                         now < until_usec ? (unsigned) ((until_usec - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC) : 1);
+                *ret_moved += (size_t) moved;
+                /* A short packet ends the data. */
+                goes_on = r == 0 ? (size_t) moved == n && *ret_moved < length : wait_for_room(r, until_usec);
+        } while (goes_on);
+        return r;
+}
+
 ssize_t berth_host_bulk(berth_host *h, uint8_t endpoint, void *data, size_t length, unsigned timeout_msec) {
         uint64_t until = clock_boottime_usec() + timeout_msec * USEC_PER_MSEC;
-        int r, moved = 0;
+        size_t moved;
         ssize_t n;
+        int r;
 
         if (timeout_msec == 0 || length > INT32_MAX)
                 return -EINVAL;
@@ -308,11 +341,9 @@ ssize_t berth_host_bulk(berth_host *h, uint8_t endpoint, void *data, size_t leng
                         return n;
         }
         CRASH_POINT_OF("usb-bulk-begins", endpoint & LIBUSB_ENDPOINT_IN ? "in" : "out");
-        do
-                r = libusb_bulk_transfer(h->device, endpoint, data, (int) length, &moved, timeout_msec);
-        while (wait_for_room(r, until));
+        r = move_bulk(h, endpoint, data, length, until, &moved);
         if (r == 0 || (r == LIBUSB_ERROR_TIMEOUT && moved > 0))
-                return moved;
+                return (ssize_t) moved;
         return host_usb_error(h, r);
 }
 

@@ -386,52 +386,35 @@ static void test_unplug_in_the_middle_is_no_device(void **state) {
         assert_pattern(w->bytes, w->size, 0);
 }
 
-/* All users of usbfs share a few MiB: with many bays there may be nearly nothing left. */
-static void test_transfers_make_do_with_little_kernel_memory(void **state) {
-        enum { HOGS = 1024, HOG_SIZE = 16 * 1024, LEFT = 6 };
-        const size_t size = 4u * 1024 * 1024;
-        static struct libusb_transfer *hogs[HOGS];
-        static int done[HOGS];
-        static uint8_t memory[HOG_SIZE];
-        Worker *w = *state;
-        Other other;
-        int n = 0;
-
-        other_open(&other, w);
-        for (; n < HOGS; n++) {
-                done[n] = 0;
-                hogs[n] = libusb_alloc_transfer(0);
-                assert_non_null(hogs[n]);
-                libusb_fill_bulk_transfer(hogs[n], other.handle, EP_OTHER_SILENT, memory, HOG_SIZE, set_done, &done[n], 0);
-                if (libusb_submit_transfer(hogs[n]) != 0)
-                        break;
-        }
-        assert_in_range(n, 100, HOGS - 1);
-        for (int i = n - LEFT; i < n; i++)
-                assert_int_equal(libusb_cancel_transfer(hogs[i]), 0);
-        for (int i = n - LEFT; i < n; i++)
-                while (!done[i])
-                        assert_int_equal(libusb_handle_events_completed(other.context, &done[i]), 0);
-        begin_read(w, size);
-        assert_int_equal(berth_host_deliver_bulk(&w->host, EP_PATTERN, size, TIMEOUT_MSEC), size);
-        end_read(w);
-        assert_pattern(w->bytes, w->size, 0);
-        for (int i = 0; i < n - LEFT; i++)
-                assert_int_equal(libusb_cancel_transfer(hogs[i]), 0);
-        for (int i = 0; i < n; i++)
-                while (!done[i])
-                        assert_int_equal(libusb_handle_events_completed(other.context, &done[i]), 0);
-        for (int i = 0; i <= n; i++)
-                libusb_free_transfer(hogs[i]);
-        other_close(&other);
-}
-
+/* All users of usbfs share a few MiB: with many bays there may be nearly nothing left. Transfers of another device hold all there is. */
 typedef struct Hogs {
         Other other;
         struct libusb_transfer *transfers[1024];
         int done[1024], n;
         uint8_t memory[16 * 1024];
 } Hogs;
+
+static void hogs_begin(Hogs *hogs, Worker *w, unsigned timeout_msec) {
+        int r = 0;
+
+        *hogs = (Hogs){ .n = 0 };
+        other_open(&hogs->other, w);
+        while (r == 0) {
+                struct libusb_transfer *t = libusb_alloc_transfer(0);
+
+                assert_in_range(hogs->n, 0, ELEMENTSOF(hogs->transfers) - 1);
+                assert_non_null(t);
+                hogs->transfers[hogs->n] = t;
+                libusb_fill_bulk_transfer(t, hogs->other.handle, EP_OTHER_SILENT, hogs->memory, sizeof(hogs->memory), set_done,
+                                          &hogs->done[hogs->n], timeout_msec);
+                r = libusb_submit_transfer(t);
+                if (r == 0)
+                        hogs->n++;
+                else
+                        libusb_free_transfer(t);
+        }
+        assert_true(hogs->n >= 100);
+}
 
 /* Lets the transfers that hold the memory reach their deadline. */
 static void *hogs_end(void *userdata) {
@@ -443,28 +426,41 @@ static void *hogs_end(void *userdata) {
         return NULL;
 }
 
+/* The youngest of them let go of it. */
+static void hogs_give_back(Hogs *hogs, int n) {
+        for (int i = hogs->n - n; i < hogs->n; i++)
+                assert_int_equal(libusb_cancel_transfer(hogs->transfers[i]), 0);
+        for (int i = hogs->n - n; i < hogs->n; i++) {
+                while (!hogs->done[i])
+                        assert_int_equal(libusb_handle_events_completed(hogs->other.context, &hogs->done[i]), 0);
+                libusb_free_transfer(hogs->transfers[i]);
+        }
+        hogs->n -= n;
+}
+
+static void test_transfers_make_do_with_little_kernel_memory(void **state) {
+        const size_t size = 4u * 1024 * 1024;
+        static Hogs hogs;
+        Worker *w = *state;
+
+        hogs_begin(&hogs, w, 0);
+        hogs_give_back(&hogs, 6);
+        begin_read(w, size);
+        assert_int_equal(berth_host_deliver_bulk(&w->host, EP_PATTERN, size, TIMEOUT_MSEC), size);
+        end_read(w);
+        assert_pattern(w->bytes, w->size, 0);
+        hogs_give_back(&hogs, hogs.n);
+        other_close(&hogs.other);
+}
+
 static void test_transfer_waits_until_the_kernel_has_memory_for_it(void **state) {
         static uint8_t data[64 * 1024];
         static Hogs hogs;
         Worker *w = *state;
-        int r = 0, moved;
         pthread_t thread;
+        int moved;
 
-        other_open(&hogs.other, w);
-        while (r == 0) {
-                struct libusb_transfer *t = libusb_alloc_transfer(0);
-
-                assert_in_range(hogs.n, 0, ELEMENTSOF(hogs.transfers) - 1);
-                assert_non_null(t);
-                hogs.transfers[hogs.n] = t;
-                libusb_fill_bulk_transfer(t, hogs.other.handle, EP_OTHER_SILENT, hogs.memory, sizeof(hogs.memory), set_done,
-                                          &hogs.done[hogs.n], 2000);
-                r = libusb_submit_transfer(t);
-                if (r == 0)
-                        hogs.n++;
-                else
-                        libusb_free_transfer(t);
-        }
+        hogs_begin(&hogs, w, 2000);
         /* Without patience. */
         assert_int_equal(libusb_bulk_transfer(w->host.device, EP_PATTERN, data, sizeof(data), &moved, TIMEOUT_MSEC), LIBUSB_ERROR_NO_MEM);
         assert_int_equal(pthread_create(&thread, NULL, hogs_end, &hogs), 0);
@@ -473,6 +469,20 @@ static void test_transfer_waits_until_the_kernel_has_memory_for_it(void **state)
         assert_int_equal(pthread_join(thread, NULL), 0);
         for (int i = 0; i < hogs.n; i++)
                 libusb_free_transfer(hogs.transfers[i]);
+        other_close(&hogs.other);
+}
+
+/* Where the host controller takes no scattered buffers a longer transfer is several, and there may be room for one of them only. */
+static void test_transfer_needs_no_more_room_than_the_host_controller_takes_at_once(void **state) {
+        static uint8_t data[64 * 1024];
+        static Hogs hogs;
+        Worker *w = *state;
+
+        hogs_begin(&hogs, w, 0);
+        hogs_give_back(&hogs, w->host.scatters ? 6 : 1);
+        assert_int_equal(berth_host_bulk(&w->host, EP_PATTERN, data, sizeof(data), TIMEOUT_MSEC), sizeof(data));
+        assert_pattern(data, sizeof(data), 0);
+        hogs_give_back(&hogs, hogs.n);
         other_close(&hogs.other);
 }
 
@@ -528,6 +538,7 @@ static int run(void) {
                 TEST(test_unplug_in_the_middle_is_no_device),
                 TEST(test_transfers_make_do_with_little_kernel_memory),
                 TEST(test_transfer_waits_until_the_kernel_has_memory_for_it),
+                TEST(test_transfer_needs_no_more_room_than_the_host_controller_takes_at_once),
                 TEST(test_credential_is_found_by_its_whole_name),
                 TEST(test_unreadable_ranges_are_kept_for_one_read),
         };
