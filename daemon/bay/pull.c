@@ -34,6 +34,7 @@ _Static_assert(WIRE_BLOCK_SIZE % DIRECT_ALIGN == 0 && RING_SIZE % DIRECT_ALIGN =
 /* Of those that are hashed and not written: one that ended, and the last one of the clip. */
 #define HASHED_MAX 2u
 _Static_assert(RING_SIZE <= WIRE_BLOCK_SIZE, "the ring holds the end of one block, and of the clip");
+_Static_assert(WIRE_BLOCK_SIZE % RING_SIZE == 0, "a block ends where the ring's memory does: for its last bytes nobody waits for more");
 #define FINISHED_MAX (SYNC_BATCH_LONG / WIRE_BLOCK_SIZE + 1)
 _Static_assert(SYNC_BATCH_SHORT % WIRE_BLOCK_SIZE == 0 && SYNC_BATCH_LONG % WIRE_BLOCK_SIZE == 0, "a batch ends with a block");
 
@@ -130,7 +131,7 @@ static void *run_hasher(void *userdata) {
         size_t size;
         int r = 0;
 
-        while (r >= 0 && ring_peek(p->ring, (size_t) MIN2((uint64_t) RING_HASH_LEAST, left_of_block(p->hashed)), &data, &size) == 0) {
+        while (r >= 0 && ring_peek(p->ring, RING_HASH_LEAST, &data, &size) == 0) {
                 if (size > 0) {
                         r = hash_run(p, data, size);
                         continue;
@@ -216,11 +217,11 @@ static size_t at_once(const Pull *p, size_t size) {
 
 /* Waits for a run while blocks wait no longer than they may, and writes it. */
 static int write_next(Pull *p, bool *ret_ended) {
-        size_t least = (size_t) MIN2(WRITE_LEAST, left_of_block(p->written)), size;
         const uint8_t *data;
+        size_t size;
         int r;
 
-        r = ring_take(p->ring, least, p->n_finished > 0 ? p->finished_usec + SYNC_WAIT_USEC : UINT64_MAX, &data, &size, ret_ended);
+        r = ring_take(p->ring, WRITE_LEAST, p->n_finished > 0 ? p->finished_usec + SYNC_WAIT_USEC : UINT64_MAX, &data, &size, ret_ended);
         if (r < 0 || size == 0)
                 return r;
         size = at_once(p, size);
