@@ -29,6 +29,9 @@ $(INTEGRATION_TESTS): $(BUILD)/tests/integration/%: $(BUILD)/tests/integration/%
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg-libs,$(DAEMON_PKGS) $(PKGS_$(patsubst test_%,%,$*)))
 
+# There is room for as many transfers as a test says.
+$(BUILD)/tests/integration/test_host: private LDFLAGS += -Wl,--wrap=libusb_bulk_transfer
+
 # The tests of the simulated bus itself share a fixture.
 EXTRA_sim_bus := $(BUILD)/tests/integration/sim_fixture.o
 EXTRA_sim_rack := $(EXTRA_sim_bus)

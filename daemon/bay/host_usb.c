@@ -303,7 +303,8 @@ static size_t piece_size(berth_host *h, uint8_t endpoint, size_t length) {
 }
 
 /* Returns libusb's error; *ret_moved also counts what was transferred before it. */
-static int move_bulk(berth_host *h, uint8_t endpoint, uint8_t *data, size_t length, uint64_t until_usec, size_t *ret_moved) {
+static int move_bulk(berth_host *h, uint8_t endpoint, uint8_t *data, size_t length, unsigned timeout_msec, size_t *ret_moved) {
+        const uint64_t until = clock_boottime_usec() + timeout_msec * USEC_PER_MSEC;
         const size_t piece = piece_size(h, endpoint, length);
         bool goes_on;
         int r;
@@ -311,21 +312,18 @@ static int move_bulk(berth_host *h, uint8_t endpoint, uint8_t *data, size_t leng
         *ret_moved = 0;
         do {
                 size_t n = MIN2(length - *ret_moved, piece);
-                uint64_t now = clock_boottime_usec();
                 int moved = 0;
 
-                /* 0 would be for ever. */
-                r = libusb_bulk_transfer(h->device, endpoint, data + *ret_moved, (int) n, &moved,
-                                         now < until_usec ? (unsigned) ((until_usec - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC) : 1);
+                /* All the time for each: the camera is not to answer for a wait for room. */
+                r = libusb_bulk_transfer(h->device, endpoint, data + *ret_moved, (int) n, &moved, timeout_msec);
                 *ret_moved += (size_t) moved;
                 /* A short packet ends the data. */
-                goes_on = r == 0 ? (size_t) moved == n && *ret_moved < length : wait_for_room(r, until_usec);
+                goes_on = r == 0 ? (size_t) moved == n && *ret_moved < length : wait_for_room(r, until);
         } while (goes_on);
         return r;
 }
 
 ssize_t berth_host_bulk(berth_host *h, uint8_t endpoint, void *data, size_t length, unsigned timeout_msec) {
-        uint64_t until = clock_boottime_usec() + timeout_msec * USEC_PER_MSEC;
         size_t moved;
         ssize_t n;
         int r;
@@ -341,8 +339,8 @@ ssize_t berth_host_bulk(berth_host *h, uint8_t endpoint, void *data, size_t leng
                         return n;
         }
         CRASH_POINT_OF("usb-bulk-begins", endpoint & LIBUSB_ENDPOINT_IN ? "in" : "out");
-        r = move_bulk(h, endpoint, data, length, until, &moved);
-        if (r == 0 || (r == LIBUSB_ERROR_TIMEOUT && moved > 0))
+        r = move_bulk(h, endpoint, data, length, timeout_msec, &moved);
+        if (r == 0 || ((r == LIBUSB_ERROR_TIMEOUT || r == LIBUSB_ERROR_NO_MEM) && moved > 0))
                 return (ssize_t) moved;
         return host_usb_error(h, r);
 }

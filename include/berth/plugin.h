@@ -201,7 +201,8 @@ int berth_host_claim(berth_host *host, uint8_t interface, uint8_t alternate);
  * Transfers. Bytes transferred, or -errno: -ETIMEDOUT, -EPIPE (stall), -ENODEV (unplugged), -EOVERFLOW, -EIO.
  * A timeout of 0 is refused (-EINVAL): every wait has a deadline. On -ETIMEDOUT nothing is in flight any more; a
  * bulk transfer that had moved some bytes returns their number instead. While the kernel has no memory for a transfer it is tried again,
- * for as long as the timeout; then it is -ENOMEM, and the camera has seen nothing of it.
+ * for as long as the timeout; then it is -ENOMEM, and the camera has seen nothing of it, or the number of bytes that a bulk transfer
+ * had moved before.
  */
 int berth_host_control(berth_host *host, uint8_t request_type, uint8_t request, uint16_t value, uint16_t index,
                        void *data, uint16_t length, unsigned timeout_msec);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -394,6 +395,21 @@ typedef struct Hogs {
         uint8_t memory[16 * 1024];
 } Hogs;
 
+/* How many more bulk transfers of this process the kernel has memory for. */
+static unsigned room_for_transfers = UINT_MAX;
+
+int __real_libusb_bulk_transfer(libusb_device_handle *device, unsigned char endpoint, unsigned char *data, int length, int *moved,
+                                unsigned timeout);
+int __wrap_libusb_bulk_transfer(libusb_device_handle *device, unsigned char endpoint, unsigned char *data, int length, int *moved,
+                                unsigned timeout);
+int __wrap_libusb_bulk_transfer(libusb_device_handle *device, unsigned char endpoint, unsigned char *data, int length, int *moved,
+                                unsigned timeout) {
+        if (room_for_transfers == 0)
+                return LIBUSB_ERROR_NO_MEM;
+        room_for_transfers -= room_for_transfers < UINT_MAX;
+        return __real_libusb_bulk_transfer(device, endpoint, data, length, moved, timeout);
+}
+
 static void hogs_begin(Hogs *hogs, Worker *w, unsigned timeout_msec) {
         int r = 0;
 
@@ -486,6 +502,19 @@ static void test_transfer_needs_no_more_room_than_the_host_controller_takes_at_o
         other_close(&hogs.other);
 }
 
+/* Then the camera has seen a part of it: no error that says that it saw nothing. */
+static void test_transfer_that_finds_no_room_for_its_rest_returns_what_it_moved(void **state) {
+        static uint8_t data[64 * 1024];
+        Worker *w = *state;
+
+        room_for_transfers = 1;
+        assert_int_equal(berth_host_bulk(&w->host, EP_PATTERN, data, sizeof(data), 50), w->host.scatters ? 64 * 1024 : 16 * 1024);
+        assert_pattern(data, 16 * 1024, 0);
+        room_for_transfers = 0;
+        assert_int_equal(berth_host_bulk(&w->host, EP_PATTERN, data, sizeof(data), 50), -ENOMEM);
+        room_for_transfers = UINT_MAX;
+}
+
 static void test_credential_is_found_by_its_whole_name(void **state) {
         static const char *const credentials[] = { "password=a=b", "password2=", NULL };
         Worker *w = *state;
@@ -539,6 +568,7 @@ static int run(void) {
                 TEST(test_transfers_make_do_with_little_kernel_memory),
                 TEST(test_transfer_waits_until_the_kernel_has_memory_for_it),
                 TEST(test_transfer_needs_no_more_room_than_the_host_controller_takes_at_once),
+                TEST(test_transfer_that_finds_no_room_for_its_rest_returns_what_it_moved),
                 TEST(test_credential_is_found_by_its_whole_name),
                 TEST(test_unreadable_ranges_are_kept_for_one_read),
         };
