@@ -21,7 +21,7 @@
 #define NAME_SIZE 128u
 #define PASSED_MAX 32768u
 
-/* Shared by all processes of a dock and the test; tests/crash/points.py knows its layout. */
+/* Shared by all processes of a dock and the test; tests/lib/crash_points.py knows its layout. */
 typedef struct CrashFile {
         char armed[NAME_SIZE]; /* "berthd facts-committed" or "berthd facts-committed:copied"; "" for none */
         uint32_t at;           /* the how manieth pass ends it */

@@ -57,7 +57,8 @@ class CrashFile:
     def passed(self):
         """Every pass of a point so far, in order."""
         n = min(HEAD.unpack_from(self.map)[4], PASSED_MAX)
-        return [self.map[HEAD.size + k * NAME_SIZE:][:NAME_SIZE].split(b"\0")[0].decode() for k in range(n)]
+        names = self.map[HEAD.size:HEAD.size + n * NAME_SIZE]
+        return [names[at:at + NAME_SIZE].split(b"\0")[0].decode() for at in range(0, len(names), NAME_SIZE)]
 
     def close(self):
         self.map.close()
