@@ -194,13 +194,18 @@ char *text_bytes(unsigned long long bytes, char ret[static 16]) {
         return ret;
 }
 
+char *text_vformat(const char *format, va_list arguments) {
+        char *s;
+
+        return vasprintf(&s, format, arguments) < 0 ? NULL : s;
+}
+
 char *text_format(const char *format, ...) {
         va_list arguments;
-        char *s = NULL;
-        int n;
+        char *s;
 
         va_start(arguments, format);
-        n = vasprintf(&s, format, arguments);
+        s = text_vformat(format, arguments);
         va_end(arguments);
-        return n < 0 ? NULL : s;
+        return s;
 }

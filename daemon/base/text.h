@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -34,3 +35,4 @@ bool text_path_is_valid(const char *path);
 char *text_bytes(unsigned long long bytes, char ret[static 16]);
 /* asprintf that returns the string or NULL. */
 char *text_format(const char *format, ...) _printf_(1, 2);
+char *text_vformat(const char *format, va_list arguments) _printf_(1, 0);

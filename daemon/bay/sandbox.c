@@ -54,7 +54,7 @@ static int restrict_files(int incoming_fd) {
 /* ---- Limits ---- */
 
 /*
- * Address space: the ring (6 MiB), a full listing (70 MiB), stacks and libraries, and what the plugin needs.
+ * Address space: the ring (8 MiB), a full listing (70 MiB), stacks and libraries, and what the plugin needs.
  * Processes: counted over all processes of the user, so there must be room for every bay's threads; the filter lets a worker
  * make none but threads.
  */

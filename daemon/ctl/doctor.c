@@ -48,18 +48,13 @@ static int add_point(json_t *points, const char *name, const char *verdict, cons
 }
 
 int doctor_add(Doctor *d, const char *name, const char *verdict, const char *format, ...) {
-        char *text = NULL;
+        _cleanup_(freep) char *text = NULL;
         va_list ap;
-        int r;
 
         va_start(ap, format);
-        r = vasprintf(&text, format, ap);
+        text = text_vformat(format, ap);
         va_end(ap);
-        if (r < 0)
-                return -ENOMEM;
-        r = add_point(d->points, name, verdict, text);
-        free(text);
-        return r;
+        return text ? add_point(d->points, name, verdict, text) : -ENOMEM;
 }
 
 /* ---- What is asked of the daemon ----------------------------------------------------------------------------------- */

@@ -13,14 +13,13 @@
 #include "ctl/pager.h"
 
 int ctl_fail(int exit_code, const char *format, ...) {
-        char *text = NULL, safe[1024];
+        _cleanup_(freep) char *text = NULL;
+        char safe[1024];
         va_list ap;
         va_start(ap, format);
-        int r = vasprintf(&text, format, ap);
+        text = text_vformat(format, ap);
         va_end(ap);
-        text_sanitise(r < 0 ? "out of memory" : text, safe, sizeof(safe));
-        if (r >= 0)
-                free(text);
+        text_sanitise(text ? text : "out of memory", safe, sizeof(safe));
         /* What was printed so far comes first where both go to the same place. */
         (void) fflush(stdout);
         fprintf(stderr, "berthctl: %s\n", safe);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #define GAP 2u /* columns between columns */
 
@@ -92,12 +93,10 @@ void table_cell(Table *t, Style style, const char *text) {
 }
 
 void table_cellf(Table *t, Style style, const char *format, ...) {
-        char *text = NULL;
         va_list ap;
         va_start(ap, format);
-        int r = vasprintf(&text, format, ap);
+        take_text(t, style, text_vformat(format, ap));
         va_end(ap);
-        take_text(t, style, r < 0 ? NULL : text);
 }
 
 void table_time(Table *t, int64_t wall_usec, const char *none) {

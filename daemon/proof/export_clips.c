@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,8 +66,7 @@ static int miss(Export *x, json_t *clip, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
-        if (vasprintf(&why, format, arguments) < 0)
-                why = NULL;
+        why = text_vformat(format, arguments);
         va_end(arguments);
         if (!why)
                 return -ENOMEM;

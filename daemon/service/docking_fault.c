@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -126,8 +125,7 @@ void docking_quarantine(Docking *d, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&reason, format, ap) < 0)
-                reason = NULL;
+        reason = text_vformat(format, ap);
         va_end(ap);
         docking_set_reason(d, reason);
         fact.text = reason;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,8 +24,7 @@ int connection_refuse(sd_bus_message *m, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
-        if (vasprintf(&text, format, arguments) < 0)
-                text = NULL;
+        text = text_vformat(format, arguments);
         va_end(arguments);
         return sd_bus_reply_method_errorf(m, WIRE_UPLINK_E_INVALID, "%s", text ? text : "the arguments cannot be taken");
 }

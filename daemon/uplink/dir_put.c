@@ -58,8 +58,7 @@ static int source_error(Put *p, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
-        if (vasprintf(&text, format, arguments) < 0)
-                text = NULL;
+        text = text_vformat(format, arguments);
         va_end(arguments);
         return answer_fail(&p->task->answer, WIRE_UPLINK_E_SOURCE, NULL, "%s", text ? text : "the spool file is not as promised");
 }

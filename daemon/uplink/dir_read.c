@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,8 +83,7 @@ static int conflict(Task *task, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
-        if (vasprintf(&text, format, arguments) < 0)
-                text = NULL;
+        text = text_vformat(format, arguments);
         va_end(arguments);
         return answer_fail(&task->answer, WIRE_UPLINK_E_CONFLICT, NULL, "%s", text ? text : "the store holds something else");
 }

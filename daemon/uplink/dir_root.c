@@ -63,8 +63,7 @@ static int missing(Answer *answer, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
-        if (vasprintf(&text, format, arguments) < 0)
-                text = NULL;
+        text = text_vformat(format, arguments);
         va_end(arguments);
         return answer_fail(answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_MISSING, "%s", text ? text : "the store is not there");
 }

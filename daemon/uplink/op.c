@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* ---- Threads ------------------------------------------------------------------------------------------------------- */
 
 int op_lanes_start(OpLanes *l, sd_event *event, unsigned n) {
@@ -175,8 +177,7 @@ void op_fail_conflict(Op *op, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
-        if (vasprintf(&text, format, arguments) < 0)
-                text = NULL;
+        text = text_vformat(format, arguments);
         va_end(arguments);
         (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_CONFLICT, NULL, "%s",
                            text ? text : "the store holds something else");

@@ -179,8 +179,7 @@ void tus_op_fail_store(TusOp *op, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
-        if (vasprintf(&text, format, arguments) < 0)
-                text = NULL;
+        text = text_vformat(format, arguments);
         va_end(arguments);
         (void) answer_fail(&op->task->answer, WIRE_UPLINK_E_UNAVAILABLE, WIRE_STORE_ERROR, "the store %s %s", op->store->name,
                            text ? text : "is not to be relied on");
