@@ -16,6 +16,12 @@ typedef struct Measure {
 /* From the disk, not from the page cache. -EFBIG for more than WIRE_BLOCKS_MAX blocks, -errno of a failed read. */
 int measure_file(int fd, Measure *ret);
 void measure_done(Measure *m);
+/*
+ * Hashes `size_bytes` from `from` on, from the disk as far as they are not waiting to be written, and leaves nothing of them in the page
+ * cache. After each piece `hashed` (if not NULL) is told how long it was; what it returns, if negative, ends it. -ENODATA when the file is
+ * shorter, -errno.
+ */
+int measure_more(int fd, uint64_t from, uint64_t size_bytes, Hasher *hasher, int (*hashed)(void *userdata, size_t size), void *userdata);
 /* Of its first `size_bytes` alone, whatever it is read from. -ENODATA when it has fewer, -errno. */
 int measure_digest(int fd, uint64_t size_bytes, Digest *ret);
 /* The same of `size_bytes` from `from` on. */

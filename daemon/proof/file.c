@@ -9,28 +9,19 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/measure.h"
 #include "base/text.h"
 
-#define CHUNK ((size_t) 1024 * 1024)
+static int count(void *userdata, size_t size) {
+        Proof *p = userdata;
+
+        p->counts.spool_bytes += size;
+        proof_progress(p, "bytes of the spool", p->counts.spool_bytes, 0);
+        return 0;
+}
 
 int proof_hash_more(Proof *p, int fd, uint64_t from, uint64_t size, Hasher *hasher) {
-        _cleanup_(freep) void *buffer = malloc(CHUNK);
-        int r = buffer ? 0 : -ENOMEM;
-
-        /* What is in memory proves nothing about the disk. */
-        (void) posix_fadvise(fd, (off_t) from, (off_t) size, POSIX_FADV_DONTNEED);
-        for (uint64_t at = 0; r >= 0 && at < size;) {
-                size_t n = (size_t) MIN2((uint64_t) CHUNK, size - at);
-
-                r = fd_pread_full(fd, buffer, n, from + at);
-                if (r >= 0)
-                        r = hasher_update(hasher, buffer, n);
-                (void) posix_fadvise(fd, (off_t) (from + at), (off_t) n, POSIX_FADV_DONTNEED);
-                at += n;
-                p->counts.spool_bytes += n;
-                proof_progress(p, "bytes of the spool", p->counts.spool_bytes, 0);
-        }
-        return r < 0 ? r : 0;
+        return measure_more(fd, from, size, hasher, count, p);
 }
 
 int proof_hash_file(Proof *p, int fd, uint64_t from, uint64_t size, Digest *ret) {

@@ -11,10 +11,9 @@
 #include "base/fd.h"
 #include "base/jobs.h"
 #include "base/log.h"
+#include "base/measure.h"
 #include "base/text.h"
 #include "service/manager_private.h"
-
-#define CHUNK ((size_t) 1 << 20)
 
 struct KeptFiles {
         Manager *manager;
@@ -32,27 +31,23 @@ static void next(KeptFiles *k, const char *after);
 
 /* ---- On the thread ------------------------------------------------------------------------------------------------- */
 
-/* Only what lies on the disk counts, and nothing of it is of use in memory. */
-static int hash_all(KeptFiles *k, int fd, uint64_t size, Digest *ret) {
-        _cleanup_(freep) void *buffer = malloc(CHUNK);
+static int go_on(void *userdata, size_t size) {
+        KeptFiles *k = userdata;
+
+        (void) size;
+        return atomic_load(&k->ending) ? -ECANCELED : 0;
+}
+
+static int hash_all(KeptFiles *k, int fd) {
         _cleanup_(hasher_freep) Hasher *hasher = NULL;
         int r;
 
-        r = buffer ? hasher_new(&hasher) : -ENOMEM;
+        r = hasher_new(&hasher);
         if (r >= 0)
                 r = fd_drop_cache(fd, 0, 0);
-        for (uint64_t at = 0; r >= 0 && at < size;) {
-                size_t n = (size_t) MIN2((uint64_t) CHUNK, size - at);
-
-                if (atomic_load(&k->ending))
-                        return -ECANCELED;
-                r = fd_pread_full(fd, buffer, n, at);
-                if (r >= 0)
-                        r = hasher_update(hasher, buffer, n);
-                (void) posix_fadvise(fd, (off_t) at, (off_t) n, POSIX_FADV_DONTNEED);
-                at += n;
-        }
-        return r < 0 ? r : hasher_finish(hasher, ret);
+        if (r >= 0)
+                r = measure_more(fd, 0, k->size_bytes, hasher, go_on, k);
+        return r < 0 ? r : hasher_finish(hasher, &k->digest);
 }
 
 static int run(void *p) {
@@ -73,7 +68,7 @@ static int run(void *p) {
         if (!S_ISREG(st.st_mode))
                 return -EBADMSG;
         k->size_bytes = (uint64_t) st.st_size;
-        r = hash_all(k, fd, k->size_bytes, &k->digest);
+        r = hash_all(k, fd);
         return r == -ENODATA ? -EBADMSG : r;
 }
 
