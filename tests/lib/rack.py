@@ -329,7 +329,7 @@ class Dock:
         return [e for e in events if kind is None or e["event"] == kind]
 
     def wait(self, predicate, what, deadline=120):
-        """Until the predicate holds. It is asked again when there were signals on the bus, and now and then; for a fifth of the time at
+        """Until the predicate holds. It is asked again when there were signals on the bus, and now and then; for a tenth of the time at
         most: it is the dock that is to have the processors."""
         context = GLib.MainContext.default()
         end = time.monotonic() + deadline
@@ -344,7 +344,7 @@ class Dock:
                 now = time.monotonic()
                 if now > end:
                     raise AssertionError(f"waited {deadline} s in vain for {what}")
-                time.sleep(min(4 * (now - began), 1))
+                time.sleep(min(9 * (now - began), 1))
                 context.iteration(True)
                 while context.pending():
                     context.iteration(False)
