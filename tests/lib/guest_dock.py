@@ -326,7 +326,8 @@ class GuestDock:
 
     def manifests(self, *serials):
         """Of the cameras' clips, each checked by the guest's own sha256sum over the object that it names."""
-        text = self.guest.run(f"cd {STORE}/manifests && find . -name '*.json' -exec cat {{}} +")
+        # The first clip that is stored makes the folder: a power cut before has left none.
+        text = self.guest.run(f"cd {STORE} && if [ -d manifests ]; then find manifests -name '*.json' -exec cat {{}} +; fi")
         manifests, decoder, at = [], json.JSONDecoder(), 0
         while text[at:].strip():
             at += len(text[at:]) - len(text[at:].lstrip())
