@@ -15,9 +15,9 @@ sys.path.insert(0, os.path.join(SRC, "tests"))
 import tap  # noqa: E402
 
 UNITS = ["berthd.service", "berth-uplink.service", "berth-uplink.socket",
-         "berth-metrics@.service", "berth-metrics.socket"]
+         "berth-metrics@.service", "berth-metrics.socket", "berth-archive.service", "berth-archive.timer"]
 # Of systemd-analyze's tenths of points, 0 (nothing exposed) to 100: what stands here is explained in the units.
-EXPOSURE_MAX = {"berthd.service": 11, "berth-uplink.service": 4, "berth-metrics@.service": 7}
+EXPOSURE_MAX = {"berthd.service": 11, "berth-uplink.service": 4, "berth-metrics@.service": 7, "berth-archive.service": 4}
 EXPOSURE_WITH_NETWORK_MAX = 15
 
 

@@ -54,7 +54,7 @@ def shown(dock, unit, name):
 
 
 def test_nothing_runs_before_the_rack_is_described(dock):
-    for unit in ("berthd.service", "berth-uplink.service", "berth-uplink.socket", "berth-metrics.socket"):
+    for unit in ("berthd.service", "berth-uplink.service", "berth-uplink.socket", "berth-metrics.socket", "berth-archive.timer"):
         assert (shown(dock, unit, "LoadState"), shown(dock, unit, "ActiveState")) == ("loaded", "inactive"), unit
         assert shown(dock, unit, "UnitFileState") in ("disabled", "indirect"), unit
     modes = dock.guest.run(f"stat -c '%U:%G %a' {STATE} /etc/berth /etc/berth/cameras.secret /etc/berth/berthd.conf").split("\n")
@@ -161,6 +161,19 @@ def test_bays_are_links_to_what_lies_in_them(dock):
     dock.wait_state(BAY, "empty")
     dock.guest.run("udevadm settle")
     assert dock.guest.run("ls /dev/berth").split() == [f"bay1{FLASH_BAY}"]
+
+
+def test_custody_log_is_archived_each_night(dock):
+    dock.guest.run("systemctl enable --now berth-archive.timer; berthctl custody checkpoint")
+    assert dock.guest.run("systemctl list-timers --plain --no-legend").count("berth-archive.timer") == 1
+    # As its timer does it.
+    dock.guest.run("systemctl start berth-archive.service")
+    said = dock.said("-o cat -u berth-archive.service")
+    archived = re.search(r"(\d+) events were archived; the store has the custody log up to event (\d+)", said)
+    assert archived and int(archived[1]) == int(archived[2]) > 0, said
+    lines = dock.guest.run(f"cat $(find {STORE}/custody -type f | sort -V)").splitlines()
+    assert len(lines) == int(archived[1]) and {"pull-begun", "erased"} <= {json.loads(line)["event"] for line in lines}
+    dock.guest.run("berthctl custody verify --store", 240)
 
 
 def restarts(dock, unit):
