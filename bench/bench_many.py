@@ -9,8 +9,8 @@ in the mean: what it costs once weighs twice as much as on a rack. Of 64 cameras
 lends as much memory for USB transfers as on an installed dock (udev-rules/68-berth-usbfs.rules).
 
 Limits beside it, from the same machine in the same run: SHA-256 of as many bytes on one core, and writing them to the disk with
-fdatasync. The simulator, which makes the bytes, takes its share of the processors; what it takes is shown. And the CPU that SHA-256,
-libusb and writing take by themselves, each in as many processes at once as there are cameras.
+fdatasync. The simulator, which makes the bytes, takes its share of the processors; what it takes is shown. And the CPU that the work of
+a pull takes by itself: SHA-256, libusb and writing, each in as many processes as there are cameras, all of them at once.
 """
 
 import itertools
@@ -146,21 +146,23 @@ class Bench:
                 "daemon_mib": peak_mib(pid), "worker_mib": max(peaks.values())}
 
     def parts(self, count):
-        """CPU seconds for a GiB of SHA-256, libusb and writing by themselves, as many of each at once."""
+        """CPU seconds for a GiB of libusb, SHA-256 and writing by themselves, as many of each, all at once."""
         name, place = self.place()
         size, tools = sum(self.clips(count)), os.path.join(rack.BUILD, "bench")
+        argvs = []
         for n in range(count):
             self.camera(f"alone-{name}-{n}", 0xA000 + n, [rack.make_clip("ALONE.MP4", size, n)])
             self.sim("plug", camera=f"alone-{name}-{n}", port=port_of(n))
             os.mkdir(os.path.join(place, str(n)))
-        came = at_once([[f"{tools}/usb_read", f"1209:{0xA000 + n:04x}", str(FLIGHTS)] for n in range(count)])
-        assert all(int(said[2]) >= size for said in came), f"libusb alone brought less than the clips: {came}"
+            argvs += [[f"{tools}/usb_read", f"1209:{0xA000 + n:04x}", str(FLIGHTS)], [f"{tools}/limits", "sha", str(size)],
+                      [f"{tools}/spool_write", "direct", str(size), os.path.join(place, str(n))]]
+        said = at_once(argvs)
         for n in range(count):
             self.sim("unplug", camera=f"alone-{name}-{n}")
-        hashed = at_once(count * [[f"{tools}/limits", "sha", str(size)]])
-        written = at_once([[f"{tools}/spool_write", "direct", str(size), os.path.join(place, str(n))] for n in range(count)])
         shutil.rmtree(place)
-        return sum(float(said[1]) for said in came + hashed + written) / (size * count / GIB)
+        assert all(int(came[2]) >= size for came in said[::3]), f"libusb alone brought less than the clips: {said[::3]}"
+        cpu = [sum(float(one[1]) for one in said[part::3]) / (size * count / GIB) for part in range(3)]
+        return {"sha": cpu[1], "all": sum(cpu)}
 
 
 def main():
@@ -176,12 +178,16 @@ def main():
               f" {'(parts alone)':>14} {'(simulator)':>12} {'MiB: berthd':>12} {'a worker':>9}")
         for count in COUNTS:
             row, parts = bench.pull(count, bench.clips(count)), bench.parts(count)
+            cpu = row["daemon"] + row["workers"]
             print(f"{count:8} {row['rate']:7.0f} {row['rate'] / alone[slowest]:8.2f} {row['fair']:16.2f} {row['daemon']:18.2f}"
-                  f" {row['workers']:8.2f} {parts:14.2f} {row['sim']:12.2f} {row['daemon_mib']:12.1f} {row['worker_mib']:9.1f}", flush=True)
+                  f" {row['workers']:8.2f} {parts['all']:14.2f} {row['sim']:12.2f} {row['daemon_mib']:12.1f} {row['worker_mib']:9.1f}",
+                  flush=True)
             told = [("together", row["rate"], "MB/s", None),
                     (f"of the slowest limit ({slowest})", row["rate"] / alone[slowest], "times", ">= 0.85" if count == 1 else None),
-                    ("CPU of berthd and workers", row["daemon"] + row["workers"], "s/GiB", "<= 1"),
-                    ("CPU of SHA-256, libusb and writing by themselves", parts, "s/GiB", None),
+                    ("CPU of berthd and workers", cpu, "s/GiB", "<= 1"),
+                    ("CPU of SHA-256, libusb and writing by themselves", parts["all"], "s/GiB", None),
+                    ("CPU of SHA-256 by itself", parts["sha"], "s/GiB", None),
+                    ("CPU, to that of its parts by themselves", cpu / parts["all"], "times", None),
                     ("slowest camera, to the fastest", row["fair"], "times", None),
                     ("memory of berthd at its peak", row["daemon_mib"], "MiB", "<= 32"),
                     ("memory of a worker at its peak", row["worker_mib"], "MiB", None)]
