@@ -389,8 +389,9 @@ def play_restored(rig):
     rig.wait_event("holds-read")
     rig.wait(lambda: rig.dock.owned(rack.NAME) and not os.path.exists(os.path.join(rig.dock.state, "restored")), "the note to be gone")
     rig.stop()
-    # Once more by a start that was cut short between the event and the note's end.
-    assert 1 <= len(rig.dock.events("restored")) <= 2 and len(rig.dock.events("holds-read")) == 1
+    # Once more by a start that was cut short between the event and the note's end; what is held may have been read before that end, too.
+    restored, read = (len(rig.dock.events(kind)) for kind in ("restored", "holds-read"))
+    assert 1 <= read <= restored <= 2, f"restored {restored} times, holds read {read} times"
     rig.check_end()
 
 
