@@ -202,8 +202,8 @@ def test_daemon_answers_while_every_fsync_takes_two_seconds(sim, dock):
 
     d.wait(ready, "the bay to be ready", 240)
     print(f"# {asked} questions while each fsync took 2 s, the slowest answer took {worst * 1000:.0f} ms")
-    # Not a measure of speed: an answer that waits for one single fsync takes two seconds, however fast the machine is.
-    assert worst < 1.9, f"an answer took {worst:.2f} s: the loop waited for the disk"
+    # Not a measure of speed: an answer that waits for one single fsync takes two seconds, less what went by before it was asked for.
+    assert worst < 1.5, f"an answer took {worst:.2f} s: the loop waited for the disk"
     assert_stored(d, "SN-c", digests)
 
 
